@@ -1,0 +1,117 @@
+"""The MLP over channels that ends every block."""
+
+import keras
+from keras import ops
+
+from keras_cabvit.layers.drop_path import DropPath
+from keras_cabvit.layers.layer_scale import LayerScale
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class ChannelMixing(keras.layers.Layer):
+    """LayerNorm, Dense, exact GELU, Dense, LayerScale and stochastic depth: a residual branch.
+
+    The caller adds the residual, because a ConvNeXt block adds an earlier tensor than a CabViT
+    block does.
+
+    Args:
+        mlp_ratio: float, hidden channels a channel. Defaults to 4.
+        norm_count: integer, how many LayerNorms with parameters of their own stand at the start.
+            CabViT-H has 2 (its published code normalises in the block and once more in the MLP).
+            Defaults to 1.
+        epsilon: float, of the LayerNorms. Defaults to 1e-5.
+        layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
+            Defaults to 1e-6.
+        drop_rate: float, dropout after each Dense. Defaults to 0.
+        drop_path_rate: float, stochastic depth of the branch. Defaults to 0.
+        kernel_initializer: of both Dense layers. None means normal(0.02), the default.
+        **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
+
+    Input and output: a tensor (..., channels).
+
+    Example:
+        >>> tuple(keras_cabvit.layers.ChannelMixing()(np.ones((2, 7, 7, 8), "float32")).shape)
+        (2, 7, 7, 8)
+    """
+
+    def __init__(
+        self,
+        mlp_ratio=4.0,
+        norm_count=1,
+        epsilon=1e-5,
+        layer_scale_init=1e-6,
+        drop_rate=0.0,
+        drop_path_rate=0.0,
+        kernel_initializer=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if norm_count < 1:
+            raise ValueError(f"`norm_count` must be at least 1. Received: norm_count={norm_count}")
+        self.mlp_ratio = mlp_ratio
+        self.norm_count = norm_count
+        self.epsilon = epsilon
+        self.layer_scale_init = layer_scale_init
+        self.drop_rate = drop_rate
+        self.drop_path_rate = drop_path_rate
+        self.kernel_initializer = keras.initializers.get(
+            kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
+        )
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+            for _ in range(norm_count)
+        ]
+        self.dropout = keras.layers.Dropout(drop_rate, dtype=self.dtype_policy)
+        self.layer_scale = None
+        if layer_scale_init is not None:
+            self.layer_scale = LayerScale(layer_scale_init, dtype=self.dtype_policy)
+        self.drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy)
+
+    def build(self, input_shape):
+        """Creates the weights for inputs (..., channels)."""
+        channels = input_shape[-1]
+        hidden_shape = (*input_shape[:-1], int(channels * self.mlp_ratio))
+        self.expand = self._dense(hidden_shape[-1])
+        self.project = self._dense(channels)
+        for norm in self.norms:
+            norm.build(input_shape)
+        self.expand.build(input_shape)
+        self.dropout.build(hidden_shape)
+        self.project.build(hidden_shape)
+        if self.layer_scale is not None:
+            self.layer_scale.build(input_shape)
+        self.drop_path.build(input_shape)
+
+    def _dense(self, units):
+        return keras.layers.Dense(
+            units, kernel_initializer=self.kernel_initializer.clone(), dtype=self.dtype_policy
+        )
+
+    def call(self, inputs, training=None):
+        """Returns the branch; the caller adds the residual."""
+        x = inputs
+        for norm in self.norms:
+            x = norm(x)
+        x = ops.gelu(self.expand(x), approximate=False)
+        x = self.dropout(x, training=training)
+        x = self.dropout(self.project(x), training=training)
+        if self.layer_scale is not None:
+            x = self.layer_scale(x)
+        return self.drop_path(x, training=training)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape."""
+        return input_shape
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "mlp_ratio": self.mlp_ratio,
+            "norm_count": self.norm_count,
+            "epsilon": self.epsilon,
+            "layer_scale_init": self.layer_scale_init,
+            "drop_rate": self.drop_rate,
+            "drop_path_rate": self.drop_path_rate,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

@@ -1,0 +1,101 @@
+"""A convolution and the BatchNorm behind it, which most convolutions of the model are."""
+
+import keras
+
+# PyTorch's defaults, in Keras' sense of momentum.
+BATCH_NORM_EPSILON = 1e-5
+BATCH_NORM_MOMENTUM = 0.9
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class ConvolutionNorm(keras.layers.Layer):
+    """A convolution without bias, padded symmetrically, then BatchNormalization.
+
+    Keras' own padding="same" pads a strided convolution more on the right than on the left, and
+    PyTorch, in which the published model was trained, pads both sides alike.
+
+    Args:
+        filters: integer, output channels, or None for a depthwise convolution.
+        kernel_size: odd integer, height and width of the window.
+        strides: integer. Defaults to 1.
+        kernel_initializer: None means normal(0.02), the default.
+        **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
+
+    Input: a feature map (batch, height, width, channels).
+    Output: (batch, ceil(height / strides), ceil(width / strides), filters or channels).
+
+    Raises:
+        ValueError: `kernel_size` is even.
+
+    Example:
+        >>> layer = keras_cabvit.layers.ConvolutionNorm(filters=8, kernel_size=3, strides=2)
+        >>> tuple(layer(np.ones((1, 14, 14, 4), "float32")).shape)
+        (1, 7, 7, 8)
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, kernel_initializer=None, **kwargs):
+        super().__init__(**kwargs)
+        if kernel_size % 2 == 0:
+            raise ValueError(
+                "`kernel_size` must be odd, so that the padding is the same on both sides. "
+                f"Received: kernel_size={kernel_size}"
+            )
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.strides = strides
+        self.kernel_initializer = keras.initializers.get(
+            kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
+        )
+        self.padding = keras.layers.ZeroPadding2D(
+            kernel_size // 2, data_format="channels_last", dtype=self.dtype_policy
+        )
+        options = {
+            "kernel_size": kernel_size,
+            "strides": strides,
+            "padding": "valid" if self._pads_explicitly() else "same",
+            "use_bias": False,
+            "data_format": "channels_last",
+            "dtype": self.dtype_policy,
+        }
+        if filters is None:
+            self.convolution = keras.layers.DepthwiseConv2D(
+                depthwise_initializer=self.kernel_initializer, **options
+            )
+        else:
+            self.convolution = keras.layers.Conv2D(
+                filters, kernel_initializer=self.kernel_initializer, **options
+            )
+        self.norm = keras.layers.BatchNormalization(
+            momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, dtype=self.dtype_policy
+        )
+
+    def _pads_explicitly(self):
+        return self.strides > 1 and self.kernel_size > 1
+
+    def build(self, input_shape):
+        """Creates the weights for inputs (batch, height, width, channels)."""
+        if self._pads_explicitly():
+            input_shape = self.padding.compute_output_shape(input_shape)
+        self.convolution.build(input_shape)
+        self.norm.build(self.convolution.compute_output_shape(input_shape))
+
+    def call(self, inputs, training=None):
+        """Returns the normalised feature map."""
+        x = self.padding(inputs) if self._pads_explicitly() else inputs
+        return self.norm(self.convolution(x), training=training)
+
+    def compute_output_shape(self, input_shape):
+        """Returns (batch, ceil(height / strides), ceil(width / strides), channels out)."""
+        if self._pads_explicitly():
+            input_shape = self.padding.compute_output_shape(input_shape)
+        return self.convolution.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

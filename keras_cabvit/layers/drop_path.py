@@ -1,0 +1,41 @@
+"""Stochastic depth (Huang et al. 2016, "Deep networks with stochastic depth")."""
+
+import keras
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class DropPath(keras.layers.Dropout):
+    """Drops a whole residual branch, example by example, and scales the kept ones up.
+
+    It is Keras' Dropout with one draw an example in place of one an element.
+
+    Args:
+        rate: float in [0, 1), the share of examples whose branch is dropped while training.
+        seed: integer seed of the draws; None draws a new one.
+        **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
+
+    Input and output: a tensor (batch, ...). At inference the input comes back as it is.
+
+    Raises:
+        ValueError: `rate` is outside [0, 1).
+
+    Example:
+        >>> dropped = keras_cabvit.layers.DropPath(0.5, seed=1)(np.ones((8, 4, 4)), training=True)
+        >>> sorted(set(keras.ops.convert_to_numpy(dropped).mean(axis=(1, 2)).tolist()))
+        [0.0, 2.0]
+    """
+
+    def __init__(self, rate, seed=None, **kwargs):
+        if not 0 <= rate < 1:
+            raise ValueError(f"`rate` must be at least 0 and below 1. Received: rate={rate}")
+        super().__init__(rate, seed=seed, **kwargs)
+
+    def build(self, input_shape):
+        """Learns the input's rank: the draw has the batch dimension and ones."""
+        self.noise_shape = (None,) + (1,) * (len(input_shape) - 1)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        config = super().get_config()
+        del config["noise_shape"]  # follows from the input's rank
+        return config

@@ -1,0 +1,71 @@
+"""How the tokens of a stage lie on a grid: what attention, merging and enhancement agree on.
+
+A stage works either on a feature map (batch, height, width, channels), or on tokens
+(batch, prefix + height * width, channels), where the prefix is DeiT's class token, and the grid
+cannot be read from the shape and must be given.
+"""
+
+import math
+from typing import NamedTuple
+
+# The window and step of the token merging convolution (paper: one digest token for 4x4 tokens).
+MERGE_KERNEL = 7
+MERGE_STRIDE = 4
+
+
+class TokenGrid(NamedTuple):
+    """The grid of one stage: height and width in tokens, and how many tokens stand before it."""
+
+    height: int
+    width: int
+    prefix: int
+
+    @property
+    def tokens(self):
+        """How many tokens there are, the prefix included."""
+        return self.prefix + self.height * self.width
+
+    @property
+    def digest_grid(self):
+        """Height and width of the digest tokens that one block leaves behind."""
+        return math.ceil(self.height / MERGE_STRIDE), math.ceil(self.width / MERGE_STRIDE)
+
+
+def validated_grid(grid):
+    """Returns `grid` as a tuple of two integers, or None.
+
+    Raises:
+        ValueError: it is neither None nor two positive integers.
+    """
+    if grid is None:
+        return None
+    grid = tuple(int(side) for side in grid)
+    if len(grid) != 2 or min(grid) < 1:
+        raise ValueError(f"`grid` must be (height, width), both positive. Received: grid={grid}")
+    return grid
+
+
+def token_grid(input_shape, grid, layer_name):
+    """Returns the `TokenGrid` of an input of that shape.
+
+    Raises:
+        ValueError: the height or width of a feature map is None, or tokens come without a grid or
+            with fewer tokens than the grid has places.
+    """
+    if len(input_shape) == 4 and grid is None:
+        _, height, width, _ = input_shape
+        if height is None or width is None:
+            raise ValueError(
+                f"Layer '{layer_name}' needs a feature map of known height and width, because its "
+                f"weights have one value a position. Received: input shape {tuple(input_shape)}"
+            )
+        return TokenGrid(height, width, 0)
+    if len(input_shape) == 3 and grid is not None and input_shape[1] is not None:
+        prefix = input_shape[1] - grid[0] * grid[1]
+        if prefix >= 0:
+            return TokenGrid(*grid, prefix)
+    raise ValueError(
+        f"Layer '{layer_name}' takes a feature map (batch, height, width, channels) when `grid` is "
+        "None, or tokens (batch, prefix + height * width, channels) when `grid` is "
+        f"(height, width). Received: input shape {tuple(input_shape)}, grid={grid}"
+    )

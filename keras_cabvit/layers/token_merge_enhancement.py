@@ -1,0 +1,111 @@
+"""Token merge and enhancement (TME): where digest tokens come from."""
+
+import keras
+from keras import ops
+
+from keras_cabvit.layers.convolution_norm import ConvolutionNorm
+from keras_cabvit.layers.token_grid import (
+    MERGE_KERNEL,
+    MERGE_STRIDE,
+    token_grid,
+    validated_grid,
+)
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class TokenMergeEnhancement(keras.layers.Layer):
+    """Merges the tokens of a block into a few digest tokens, and enhances the tokens themselves.
+
+    Merge: a depthwise 7x7 convolution of stride 4 without bias, padded by 3 on every side. Its
+    outputs are the digest tokens, which later blocks of the stage attend to. Enhance: a depthwise
+    3x3 convolution and BatchNorm on the same input, without a residual. (FcaFormer paper, the
+    section on token merge and enhancement.) A class token passes by both.
+
+    Args:
+        merge: whether to make digest tokens. The last block of a stage makes none, because nobody
+            would read them. Defaults to True.
+        grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
+            channels); None, the default, when it is a feature map.
+        depthwise_initializer: of both convolutions. None means normal(0.02), the default.
+        **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
+
+    Input: (batch, height, width, channels), or tokens if `grid` is given.
+    Output: the enhanced tokens in the input's shape, and, if `merge`, a second tensor of digest
+        tokens (batch, ceil(height / 4) * ceil(width / 4), channels).
+
+    Raises:
+        ValueError: the input's shape and `grid` do not fit.
+
+    Example:
+        >>> layer = keras_cabvit.layers.TokenMergeEnhancement()
+        >>> enhanced, digests = layer(np.ones((2, 14, 14, 32), "float32"))
+        >>> tuple(enhanced.shape), tuple(digests.shape)
+        ((2, 14, 14, 32), (2, 16, 32))
+    """
+
+    def __init__(self, merge=True, grid=None, depthwise_initializer=None, **kwargs):
+        super().__init__(**kwargs)
+        self.merge = merge
+        self.grid = validated_grid(grid)
+        self.depthwise_initializer = keras.initializers.get(
+            depthwise_initializer or keras.initializers.RandomNormal(stddev=0.02)
+        )
+        if merge:
+            self.merge_padding = keras.layers.ZeroPadding2D(
+                MERGE_KERNEL // 2, data_format="channels_last", dtype=self.dtype_policy
+            )
+            self.merge_convolution = keras.layers.DepthwiseConv2D(
+                MERGE_KERNEL,
+                strides=MERGE_STRIDE,
+                use_bias=False,
+                depthwise_initializer=self.depthwise_initializer.clone(),
+                data_format="channels_last",
+                dtype=self.dtype_policy,
+            )
+        self.enhancement = ConvolutionNorm(
+            None, 3, kernel_initializer=self.depthwise_initializer.clone(), dtype=self.dtype_policy
+        )
+
+    def build(self, input_shape):
+        """Creates the weights for a feature map, or for tokens on `grid`."""
+        batch, channels = input_shape[0], input_shape[-1]
+        self.layout = token_grid(input_shape, self.grid, self.name)
+        map_shape = (batch, self.layout.height, self.layout.width, channels)
+        if self.merge:
+            self.merge_convolution.build(self.merge_padding.compute_output_shape(map_shape))
+        self.enhancement.build(map_shape)
+
+    def call(self, inputs, training=None):
+        """Returns the enhanced tokens, and the digest tokens if `merge`."""
+        height, width, prefix = self.layout
+        channels = inputs.shape[-1]
+        feature_map = inputs
+        if self.grid is not None:
+            feature_map = ops.reshape(inputs[:, prefix:], (-1, height, width, channels))
+
+        enhanced = self.enhancement(feature_map, training=training)
+        if self.grid is not None:
+            enhanced = ops.reshape(enhanced, (-1, height * width, channels))
+            enhanced = ops.concatenate([inputs[:, :prefix], enhanced], axis=1)
+        if not self.merge:
+            return enhanced
+
+        digests = self.merge_convolution(self.merge_padding(feature_map))
+        rows, columns = self.layout.digest_grid
+        return enhanced, ops.reshape(digests, (-1, rows * columns, channels))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the input's shape, and that of the digest tokens if `merge`."""
+        if not self.merge:
+            return input_shape
+        rows, columns = token_grid(input_shape, self.grid, self.name).digest_grid
+        return input_shape, (input_shape[0], rows * columns, input_shape[-1])
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "merge": self.merge,
+            "grid": self.grid,
+            "depthwise_initializer": keras.initializers.serialize(self.depthwise_initializer),
+        }

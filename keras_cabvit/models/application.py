@@ -1,0 +1,194 @@
+"""The contract of `keras.applications`, which the builders share: arguments, input and head."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_cabvit.models.arguments import check_positive_integers, is_positive_integer
+from keras_cabvit.models.preprocessing import normalization
+from keras_cabvit.weights import load_weights
+
+DEFAULT_INPUT_SHAPE = (224, 224, 3)
+
+
+@dataclass(frozen=True)
+class Application:
+    """The arguments that every `keras.applications` model takes, checked when they come together.
+
+    Attributes:
+        size_multiple: height and width of an image must be multiples of it.
+        poolings: what the family accepts as `pooling`.
+        include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
+            include_preprocessing: as the builders document them.
+
+    Raises:
+        ValueError: one of them is wrong, or two do not go together.
+    """
+
+    size_multiple: int
+    poolings: tuple[str | None, ...]
+    include_top: bool
+    weights: str | os.PathLike | None
+    input_tensor: Any
+    input_shape: tuple[int, int, int] | None
+    pooling: str | None
+    classes: int
+    classifier_activation: str | Callable | None
+    include_preprocessing: bool
+
+    def __post_init__(self):
+        """Checks everything that can be checked before a layer is made."""
+        self._check_weights()
+        self._check_top()
+        self._check_shape(self._shape())
+
+    def _check_weights(self):
+        if self.weights is None:
+            return
+        if self.weights == "imagenet":
+            raise ValueError(
+                '`weights="imagenet"` belongs to the named variants, such as '
+                "keras_cabvit.CabViTH_S; a model of another size takes None or the path of a "
+                "weights file."
+            )
+        if not isinstance(self.weights, (str, os.PathLike)) or not os.path.isfile(self.weights):
+            raise ValueError(
+                '`weights` must be None, "imagenet" (for a named variant) or the path of a weights '
+                f"file, and there is no such file. Received: weights={str(self.weights)!r}"
+            )
+        if not str(self.weights).endswith(".weights.h5"):
+            raise ValueError(
+                "`weights` must be the path of a file that ends in .weights.h5. A PyTorch "
+                "checkpoint becomes one with `cabvit convert`; a whole .keras model is loaded with "
+                f"keras.saving.load_model. Received: weights={str(self.weights)!r}"
+            )
+
+    def _check_top(self):
+        if self.pooling not in self.poolings:
+            raise ValueError(
+                f"`pooling` must be one of {self.poolings}. Received: pooling={self.pooling!r}"
+            )
+        if self.include_top and self.pooling is not None:
+            raise ValueError(
+                "`pooling` says how features are pooled when there is no classifier: pass "
+                "include_top=False, or pooling=None. "
+                f"Received: include_top=True, pooling={self.pooling!r}"
+            )
+        check_positive_integers(classes=self.classes)
+        check_classifier_activation(self.classifier_activation, self.weights)
+
+    def _shape(self):
+        if self.input_tensor is None:
+            return self.input_shape or DEFAULT_INPUT_SHAPE
+        if not isinstance(self.input_tensor, keras.KerasTensor):
+            raise ValueError(
+                "`input_tensor` must be a Keras tensor, as keras.Input((224, 224, 3)) returns. "
+                f"Received: input_tensor of type {type(self.input_tensor).__name__}"
+            )
+        shape = tuple(self.input_tensor.shape[1:])
+        if self.input_shape is not None and tuple(self.input_shape) != shape:
+            raise ValueError(
+                "`input_shape` and `input_tensor` must agree where both are given. Received: "
+                f"input_shape={self.input_shape} and an input_tensor of shape "
+                f"{tuple(self.input_tensor.shape)}"
+            )
+        return shape
+
+    def _check_shape(self, shape):
+        if not isinstance(shape, (list, tuple)) or len(shape) != 3:
+            raise ValueError(
+                "`input_shape` must be (height, width, channels), without the batch. "
+                f"Received: input_shape={shape}"
+            )
+        height, width, channels = shape
+        if height is None or width is None:
+            raise ValueError(
+                "`input_shape` must give height and width as integers: the model learns one value "
+                "a position, so that it is built for one size. "
+                f"Received: input_shape={shape}"
+            )
+        if not all(map(is_positive_integer, shape)):
+            raise ValueError(
+                "`input_shape` must be three positive `int`s, (height, width, channels). "
+                f"Received: input_shape={shape}"
+            )
+        if height % self.size_multiple or width % self.size_multiple:
+            raise ValueError(
+                f"`input_shape` must have a height and width that are multiples of "
+                f"{self.size_multiple}, such as {self._nearest(height)}x{self._nearest(width)}. "
+                f"Received: input_shape={shape}"
+            )
+        if self.include_preprocessing and channels != 3:
+            raise ValueError(
+                "`input_shape` must have 3 channels (red, green, blue) for the model to normalise "
+                "pixels; pass include_preprocessing=False for others. "
+                f"Received: input_shape={shape}"
+            )
+
+    def _nearest(self, size):
+        return max(1, round(size / self.size_multiple)) * self.size_multiple
+
+    def images(self):
+        """Returns the images as the stem wants them: normalised, channels last."""
+        x = self.input_tensor
+        if x is None:
+            x = keras.Input(self._shape(), name="image")
+        if self.include_preprocessing:
+            x = normalization(name="normalization")(x)
+        return x
+
+    def model(self, images, features, drop_rate, name):
+        """Returns the model from the images to these features, through the classifier if wanted.
+
+        Args:
+            images: what `images()` returned.
+            features: (batch, channels) with the classifier, anything without it.
+            drop_rate: float, dropout before the classifier.
+            name: string, the model's.
+        """
+        x = features
+        if self.include_top:
+            if drop_rate:
+                x = keras.layers.Dropout(drop_rate, name="head_dropout")(x)
+            x = keras.layers.Dense(
+                self.classes,
+                activation=self.classifier_activation,
+                kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
+                # Probabilities in half precision would have ties and a sum other than 1.
+                dtype=keras.config.dtype_policy().variable_dtype,
+                name="predictions",
+            )(x)
+        inputs = keras.utils.get_source_inputs(
+            images if self.input_tensor is None else self.input_tensor
+        )
+        # One input is given alone, not in a list: `model.input` is a tensor then.
+        model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
+        if self.weights is not None:
+            load_weights(model, self.weights)
+        return model
+
+
+def check_classifier_activation(classifier_activation, weights):
+    """Raises a ValueError if there is no such activation, or weights were trained with another.
+
+    Args:
+        classifier_activation: what Keras takes as an activation.
+        weights: None where there are none.
+    """
+    allowed = (keras.activations.get("softmax"), keras.activations.get(None))
+    try:
+        activation = keras.activations.get(classifier_activation)
+    except ValueError as error:
+        raise ValueError(
+            '`classifier_activation` must be a Keras activation, such as "softmax", or None. '
+            f"Received: classifier_activation={classifier_activation!r}"
+        ) from error
+    if weights is not None and activation not in allowed:
+        raise ValueError(
+            '`classifier_activation` must be "softmax" or None when `weights` are loaded, because '
+            "they were trained with it. "
+            f"Received: classifier_activation={classifier_activation!r}"
+        )

@@ -1,0 +1,155 @@
+"""CabViT-H: the hybrid of convolutional and attention stages, the published model."""
+
+import keras
+import numpy as np
+
+from keras_cabvit.layers import CabViTStage, ConvNeXtBlock, ConvolutionalStem, PatchMerging
+from keras_cabvit.models.application import Application
+from keras_cabvit.models.arguments import check_common, check_integer_sequence
+
+
+def CabViTH(
+    embed_dims,
+    depths,
+    num_heads,
+    max_digests=12,
+    mlp_ratio=4.0,
+    layer_scale_init=1e-6,
+    drop_rate=0.0,
+    attention_drop_rate=0.0,
+    drop_path_rate=0.0,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    include_preprocessing=True,
+    name="cabvit_h",
+):
+    """Builds a hybrid CabViT of any size.
+
+    Stem, two stages of ConvNeXt blocks, two stages of CabViT blocks, patch merging between stages;
+    mean over tokens, LayerNorm and a Dense layer at the end. (CabViT-H of the 2022 text, FcaFormer
+    of the 2023 paper.)
+
+    Args:
+        embed_dims: four integers, channels of the stages.
+        depths: four integers, blocks of the stages.
+        num_heads: two integers, attention heads of the third and fourth stage.
+        max_digests: integer, how many earlier blocks' digest tokens a block attends to; 0 switches
+            digest tokens off. Defaults to 12.
+        mlp_ratio: float, hidden channels of the MLPs a channel. Defaults to 4.
+        layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
+            Defaults to 1e-6.
+        drop_rate: float, dropout after projections and before the classifier. Defaults to 0.
+        attention_drop_rate: float, dropout on the attention maps. Defaults to 0.
+        drop_path_rate: float, stochastic depth of the last block; it rises linearly from 0 over all
+            blocks. Defaults to 0.
+        include_top: whether to end in the classifier. Defaults to True.
+        weights: None for random values, the default, or the path of a `.weights.h5` file that a
+            model of the same arguments saved.
+        input_tensor: a Keras tensor to use as images in place of a new input.
+        input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
+            Height and width must be multiples of 32.
+        pooling: what follows the features when `include_top` is False. None leaves them as they
+            are: the last feature map, not normalised. "avg" and "max" pool them to
+            (batch, channels), followed by the head's LayerNorm.
+        classes: integer, how many classes the classifier tells apart. Defaults to 1000.
+        classifier_activation: of the classifier, "softmax" by default; None gives logits.
+        include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
+            itself, the default, or takes them normalised.
+        name: string, the model's name.
+
+    Returns:
+        A `keras.Model`. Its input is (batch, height, width, channels).
+
+    Raises:
+        ValueError: an argument is wrong or two do not go together; the message says which and what
+            would be right.
+
+    Example:
+        >>> model = keras_cabvit.CabViTH(
+        ...     embed_dims=(8, 16, 32, 64), depths=(1, 1, 2, 1), num_heads=(1, 2),
+        ...     input_shape=(64, 96, 3), classes=10)
+        >>> model.output_shape
+        (None, 10)
+    """
+    application = Application(
+        size_multiple=32,
+        include_top=include_top,
+        weights=weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        poolings=(None, "avg", "max"),
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+    )
+    _check_sizes(embed_dims, depths, num_heads)
+    check_common(
+        mlp_ratio=mlp_ratio,
+        layer_scale_init=layer_scale_init,
+        max_digests=max_digests,
+        drop_rate=drop_rate,
+        attention_drop_rate=attention_drop_rate,
+        drop_path_rate=drop_path_rate,
+    )
+    # Stochastic depth rises linearly over all blocks of all stages.
+    rates = [float(rate) for rate in np.linspace(0, drop_path_rate, sum(depths))]
+
+    images = x = application.images()
+    x = ConvolutionalStem(embed_dims[0], name="stem")(x)
+    for stage, (channels, depth) in enumerate(zip(embed_dims, depths, strict=True)):
+        if stage > 0:
+            x = PatchMerging(channels, name=f"merging_{stage}")(x)
+        stage_rates, rates = rates[:depth], rates[depth:]
+        shared = {
+            "mlp_ratio": mlp_ratio,
+            "layer_scale_init": layer_scale_init,
+            "drop_rate": drop_rate,
+        }
+        if stage < 2:
+            for index, rate in enumerate(stage_rates):
+                x = ConvNeXtBlock(
+                    drop_path_rate=rate, name=f"stage_{stage}_block_{index}", **shared
+                )(x)
+        else:
+            x = CabViTStage(
+                depth,
+                num_heads[stage - 2],
+                max_digests=max_digests,
+                attention_drop_rate=attention_drop_rate,
+                drop_path_rate=stage_rates,
+                name=f"stage_{stage}",
+                **shared,
+            )(x)
+
+    if include_top or pooling is not None:
+        pool = (
+            keras.layers.GlobalMaxPooling2D
+            if pooling == "max"
+            else keras.layers.GlobalAveragePooling2D
+        )
+        x = pool(data_format="channels_last", name=f"{pooling or 'avg'}_pool")(x)
+        x = keras.layers.LayerNormalization(epsilon=1e-5, name="head_norm")(x)
+    return application.model(images, x, drop_rate=drop_rate, name=name)
+
+
+def _check_sizes(embed_dims, depths, num_heads):
+    check_integer_sequence("embed_dims", embed_dims, 4)
+    check_integer_sequence("depths", depths, 4)
+    check_integer_sequence("num_heads", num_heads, 2)
+    if embed_dims[0] % 2:
+        raise ValueError(
+            "`embed_dims` must begin with an even number: the stem's first convolution has half of "
+            f"it. Received: embed_dims={embed_dims}"
+        )
+    for channels, heads in zip(embed_dims[2:], num_heads, strict=True):
+        if channels % heads:
+            raise ValueError(
+                "`num_heads` must divide the channels of its stage. Received: "
+                f"num_heads={num_heads} for embed_dims={embed_dims}"
+            )

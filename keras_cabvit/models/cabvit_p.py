@@ -1,0 +1,141 @@
+"""CabViT-P: the plain model, DeiT with digest tokens."""
+
+import keras
+import numpy as np
+
+from keras_cabvit.layers import CabViTStage, DepthwiseFanInUniform, PatchEmbedding
+from keras_cabvit.models.application import Application
+from keras_cabvit.models.arguments import check_common, check_positive_integers
+
+# DeiT's, where the hybrid model has 1e-5.
+EPSILON = 1e-6
+
+
+def CabViTP(
+    embed_dim,
+    depth,
+    num_heads,
+    max_digests=12,
+    patch_size=16,
+    mlp_ratio=4.0,
+    layer_scale_init=None,
+    drop_rate=0.0,
+    attention_drop_rate=0.0,
+    drop_path_rate=0.0,
+    include_top=True,
+    weights=None,
+    input_tensor=None,
+    input_shape=None,
+    pooling=None,
+    classes=1000,
+    classifier_activation="softmax",
+    include_preprocessing=True,
+    name="cabvit_p",
+):
+    """Builds a plain CabViT of any size.
+
+    DeiT (patches, class token, learned positions) whose blocks merge and enhance their patch tokens
+    and attend to the digest tokens of the blocks before them. All blocks are one stage. (CabViT-P
+    of the 2022 text, FcaFormer-L0 of the 2023 paper.)
+
+    Args:
+        embed_dim: integer, channels.
+        depth: integer, blocks.
+        num_heads: integer, attention heads; must divide `embed_dim`.
+        max_digests: integer, how many earlier blocks' digest tokens a block attends to; 0 switches
+            digest tokens off. Defaults to 12.
+        patch_size: integer, side of a patch in pixels. Defaults to 16.
+        mlp_ratio: float, hidden channels of the MLPs a channel. Defaults to 4.
+        layer_scale_init: float, start of LayerScale factors. Defaults to None: no LayerScale.
+        drop_rate: float, dropout after projections and before the classifier. Defaults to 0.
+        attention_drop_rate: float, dropout on the attention maps. Defaults to 0.
+        drop_path_rate: float, stochastic depth of the last block; it rises linearly from 0 over all
+            blocks. Defaults to 0.
+        include_top: whether to end in the classifier. Defaults to True.
+        weights: None for random values, the default, or the path of a `.weights.h5` file that a
+            model of the same arguments saved.
+        input_tensor: a Keras tensor to use as images in place of a new input.
+        input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
+            Height and width must be multiples of `patch_size`.
+        pooling: what follows the features when `include_top` is False. None leaves them as they
+            are: the normalised tokens, class token first. "avg" and "max" pool them to
+            (batch, channels); "token" gives the class token.
+        classes: integer, how many classes the classifier tells apart. Defaults to 1000.
+        classifier_activation: of the classifier, "softmax" by default; None gives logits.
+        include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
+            itself, the default, or takes them normalised.
+        name: string, the model's name.
+
+    Returns:
+        A `keras.Model`. Its input is (batch, height, width, channels).
+
+    Raises:
+        ValueError: an argument is wrong or two do not go together; the message says which and what
+            would be right.
+
+    Example:
+        >>> model = keras_cabvit.CabViTP(
+        ...     embed_dim=24, depth=2, num_heads=3, patch_size=4, input_shape=(32, 32, 3),
+        ...     include_top=False, pooling="token")
+        >>> model.output_shape
+        (None, 24)
+    """
+    check_positive_integers(
+        embed_dim=embed_dim, depth=depth, num_heads=num_heads, patch_size=patch_size
+    )
+    check_common(
+        mlp_ratio=mlp_ratio,
+        layer_scale_init=layer_scale_init,
+        max_digests=max_digests,
+        drop_rate=drop_rate,
+        attention_drop_rate=attention_drop_rate,
+        drop_path_rate=drop_path_rate,
+    )
+    application = Application(
+        size_multiple=patch_size,
+        include_top=include_top,
+        weights=weights,
+        input_tensor=input_tensor,
+        input_shape=input_shape,
+        pooling=pooling,
+        poolings=(None, "avg", "max", "token"),
+        classes=classes,
+        classifier_activation=classifier_activation,
+        include_preprocessing=include_preprocessing,
+    )
+    if embed_dim % num_heads:
+        raise ValueError(
+            "`num_heads` must divide `embed_dim`. "
+            f"Received: num_heads={num_heads}, embed_dim={embed_dim}"
+        )
+    images = x = application.images()
+    height, width = x.shape[1] // patch_size, x.shape[2] // patch_size
+    x = PatchEmbedding(embed_dim, patch_size=patch_size, name="patch_embedding")(x)
+    if drop_rate:
+        x = keras.layers.Dropout(drop_rate, name="embedding_dropout")(x)
+    x = CabViTStage(
+        depth,
+        num_heads,
+        max_digests=max_digests,
+        mlp_ratio=mlp_ratio,
+        mlp_norm_count=1,
+        position_bias=False,
+        epsilon=EPSILON,
+        layer_scale_init=layer_scale_init,
+        drop_rate=drop_rate,
+        attention_drop_rate=attention_drop_rate,
+        drop_path_rate=[float(rate) for rate in np.linspace(0, drop_path_rate, depth)],
+        grid=(height, width),
+        depthwise_initializer=DepthwiseFanInUniform(),
+        name="stage",
+    )(x)
+    x = keras.layers.LayerNormalization(epsilon=EPSILON, name="head_norm")(x)
+    if include_top or pooling == "token":
+        x = x[:, 0]
+    elif pooling == "avg":
+        x = keras.layers.GlobalAveragePooling1D(data_format="channels_last", name="avg_pool")(
+            x[:, 1:]
+        )
+    elif pooling == "max":
+        x = keras.layers.GlobalMaxPooling1D(data_format="channels_last", name="max_pool")(x[:, 1:])
+    return application.model(images, x, drop_rate=drop_rate, name=name)

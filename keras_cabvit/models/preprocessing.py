@@ -1,0 +1,83 @@
+"""What the pixels go through before the model, and the predictions after it."""
+
+import functools
+import json
+from importlib import resources
+
+import keras
+import numpy as np
+from keras import ops
+
+# Mean and standard deviation of ImageNet's pixels in [0, 1], a channel.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def normalization(**kwargs):
+    """Returns the layer that turns pixels in [0, 255] into what the model was trained on."""
+    # It has no weights, and half precision would spoil what every later layer sees.
+    return keras.layers.Normalization(
+        mean=[255 * value for value in IMAGENET_MEAN],
+        variance=[(255 * value) ** 2 for value in IMAGENET_STD],
+        dtype=keras.config.dtype_policy().variable_dtype,
+        **kwargs,
+    )
+
+
+def preprocess_input(x, data_format=None):
+    """Returns its input: the models normalise pixels themselves.
+
+    It is here so that code written for `keras.applications` runs unchanged. A model made with
+    `include_preprocessing=False` wants `(x / 255 - mean) / std` with mean (0.485, 0.456, 0.406) and
+    std (0.229, 0.224, 0.225) instead.
+
+    Args:
+        x: pixels in [0, 255], array or tensor.
+        data_format: accepted for compatibility, not used.
+
+    Example:
+        >>> pixels = np.zeros((1, 224, 224, 3))
+        >>> keras_cabvit.preprocess_input(pixels) is pixels
+        True
+    """
+    return x
+
+
+def decode_predictions(preds, top=5):
+    """Names the classes that a model with ImageNet's 1,000 classes finds most likely.
+
+    Args:
+        preds: array or tensor (batch, 1000) of probabilities or logits.
+        top: integer, how many classes an image. Defaults to 5.
+
+    Returns:
+        A list for each image of tuples (WordNet id, class name, score), the highest score first.
+
+    Raises:
+        ValueError: `preds` has another shape, or `top` is not between 1 and 1000.
+
+    Example:
+        >>> keras_cabvit.decode_predictions(np.eye(1, 1000), top=1)[0][0][:2]
+        ('n01440764', 'tench')
+    """
+    preds = ops.convert_to_numpy(preds)
+    if preds.ndim != 2 or preds.shape[1] != 1000:
+        raise ValueError(
+            "`preds` must be predictions for ImageNet's 1,000 classes, of shape (batch, 1000). "
+            f"Received: shape {preds.shape}"
+        )
+    if not 1 <= top <= 1000:
+        raise ValueError(f"`top` must be between 1 and 1000. Received: top={top}")
+    classes = _imagenet_classes()
+    best = np.argsort(-preds, axis=1, kind="stable")[:, :top]
+    return [
+        [(*classes[index], scores[index]) for index in indices]
+        for indices, scores in zip(best, preds, strict=True)
+    ]
+
+
+@functools.cache
+def _imagenet_classes():
+    """Returns 1,000 tuples (WordNet id, class name), read on first use."""
+    text = resources.files("keras_cabvit.models").joinpath("imagenet_classes.json").read_text()
+    return [tuple(entry) for entry in json.loads(text)]

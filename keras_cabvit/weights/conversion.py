@@ -1,0 +1,47 @@
+"""From the authors' checkpoint file to this library's weights file, in one call."""
+
+from keras_cabvit.weights.cache import weights_path, write_checksum
+from keras_cabvit.weights.files import save_weights
+from keras_cabvit.weights.torch_checkpoint import read_torch_checkpoint
+from keras_cabvit.weights.torch_state_dict import load_torch_state_dict
+
+
+def convert_torch_checkpoint(checkpoint, variant, output=None, key=None, input_shape=None):
+    """Converts a checkpoint of the published PyTorch model to a `.weights.h5` file.
+
+    Args:
+        checkpoint: path that `read_torch_checkpoint` reads.
+        variant: name from `keras_cabvit.list_models()`.
+        output: path to write, ending in `.weights.h5`. None writes where `weights="imagenet"` looks
+            for the variant, with a `.sha256` file beside it.
+        key: under which the parameters are nested in the file; None looks for them.
+        input_shape: (height, width, 3) that the checkpoint was trained for. Defaults to
+            (224, 224, 3).
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: the variant is unknown, the checkpoint does not fit it, or no `output` is given
+            for a checkpoint that is not for ImageNet's 1,000 classes at 224x224.
+    """
+    from keras_cabvit.models import build_variant  # models load weights, so not at the top
+
+    state_dict = read_torch_checkpoint(checkpoint, key)
+    # A bias of another rank is for load_torch_state_dict to report.
+    bias_shape = tuple(state_dict["head.bias"].shape) if "head.bias" in state_dict else ()
+    classes = bias_shape[0] if len(bias_shape) == 1 else 1000
+    model = build_variant(variant, classes=classes, input_shape=input_shape)
+    if output is None:
+        if classes != 1000 or model.input_shape[1:] != (224, 224, 3):
+            raise ValueError(
+                f"`output` must be given for a checkpoint of {classes} classes at "
+                f"{model.input_shape[1:3]}: only one of ImageNet's 1,000 classes at (224, 224) "
+                'belongs where weights="imagenet" looks.'
+            )
+        output = weights_path(variant)
+    load_torch_state_dict(model, state_dict)
+    path = save_weights(model, output)
+    write_checksum(path)
+    return path

@@ -1,0 +1,85 @@
+"""Writing and reading the library's own weights files."""
+
+import os
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+# The layers that a model without the classifier lacks, and where Keras stores their weights.
+_HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
+
+
+def save_weights(model, path):
+    """Writes the model's weights to `path`, whole or not at all.
+
+    Args:
+        model: any Keras model.
+        path: file that ends in `.weights.h5`; one that exists is replaced.
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: `path` ends in something else.
+    """
+    path = Path(path)
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        model.save_weights(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def load_weights(model, path):
+    """Gives the model the weights of a `.weights.h5` file, all of them or none.
+
+    A file that was saved with the classifier also serves a model without it.
+
+    Args:
+        model: a model of this library.
+        path: file that a model of the same arguments saved.
+
+    Raises:
+        ValueError: the file does not fit the model, or is no weights file. The model is as it was.
+    """
+    before = [np.array(weight) for weight in model.get_weights()]  # on PyTorch they are views
+    try:
+        model.load_weights(path)
+        _check_left_over(model, path)
+    except Exception as error:  # what a damaged file makes h5py raise has no common class
+        model.set_weights(before)
+        raise ValueError(
+            f"The weights in {path} do not fit model '{model.name}' with input shape "
+            f"{model.input_shape[1:]}: they must have been saved by a model of the same arguments "
+            f"(sizes, input_shape, classes, include_top). {error}"
+        ) from error
+
+
+def _check_left_over(model, path):
+    """Raises a ValueError if the file has weights that the model has not taken.
+
+    Keras looks up what the model needs and nothing else, so that the file of a deeper model would
+    fit a shallower one.
+    """
+    layers = {layer.name for layer in model.layers}
+    head = tuple(prefix for name, prefix in _HEAD.items() if name not in layers)
+    names = _stored_weights(path)
+    left_over = len(names) - len(model.weights)
+    if left_over not in (0, sum(name.startswith(head) for name in names)):
+        raise ValueError(f"The file holds {left_over} weights more than the model has.")
+
+
+def _stored_weights(path):
+    """Returns the names of the weights in the file, without optimizer and random generators."""
+    names = []
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
+        )
+    return [name for name in names if name.startswith("layers/") and "seed_generator" not in name]

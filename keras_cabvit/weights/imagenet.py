@@ -1,0 +1,122 @@
+"""The file behind `weights="imagenet"`: the one in the cache, or one that is fetched into it."""
+
+import os
+
+from keras_cabvit.weights.cache import (
+    checksum_path,
+    file_sha256,
+    read_checksum,
+    verify_checksum,
+    weights_file_name,
+    weights_path,
+    write_checksum,
+)
+from keras_cabvit.weights.download import (
+    URL_SCHEMES,
+    WeightsDownloadError,
+    disk_errors,
+    download,
+    fetch_text,
+)
+from keras_cabvit.weights.registry import published_weights
+
+MIRROR_VARIABLE = "KERAS_CABVIT_WEIGHTS_URL"
+
+
+def imagenet_weights_path(variant):
+    """Returns the file of a variant's ImageNet weights, and fetches it first if need be.
+
+    A file in the cache is taken if its SHA-256 is that of the registry or, where the registry has
+    no entry, that of the `.sha256` beside it if there is one. Otherwise the file is downloaded:
+    from the mirror that the environment variable `KERAS_CABVIT_WEIGHTS_URL` names, a base URL under
+    which `<variant>_imagenet.weights.h5` and `<variant>_imagenet.weights.h5.sha256` lie, or else
+    from the registry's address. The registry's hash, where it has one, holds for a mirror too.
+
+    Args:
+        variant: Name of the model function, such as `"CabViTH_S"`.
+
+    Returns:
+        The path of a file for `model.load_weights`, a `pathlib.Path`.
+
+    Raises:
+        ValueError: If the weights are neither in the cache nor anywhere to be fetched from, with
+            the ways on; if the file in the cache is damaged; if the mirror's address is not one.
+        WeightsDownloadError: If the download fails.
+    """
+    path = weights_path(variant)
+    published = published_weights(variant)
+    if path.is_file() and _is_valid(path, variant, published):
+        return path
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    if mirror:
+        url = _mirror_url(mirror, path.name)
+    elif published:
+        url = published.url
+    else:
+        raise ValueError(_unpublished(variant))
+    sha256 = published.sha256 if published else _mirror_sha256(url)
+    with disk_errors(path.parent):
+        if not path.is_file():
+            checksum_path(path).unlink(missing_ok=True)  # of a file that was deleted
+    download(url, path, sha256, size=published.size if published else None)
+    with disk_errors(path.parent):
+        write_checksum(path)
+    return path
+
+
+def _is_valid(path, variant, published):
+    """Tells whether the cached file may be loaded; False if a better one can be downloaded."""
+    if published:
+        return file_sha256(path) == published.sha256
+    if verify_checksum(path) is False:
+        raise ValueError(
+            f"{path} is not the file that was put there: its SHA-256 is not the one in "
+            f"{checksum_path(path).name} beside it. Convert the weights again with "
+            f"`{_convert_command(variant)}`, or delete the file."
+        )
+    return True
+
+
+def _mirror_url(mirror, file_name):
+    if not mirror.lower().startswith(URL_SCHEMES):
+        raise ValueError(
+            f"The environment variable {MIRROR_VARIABLE} must begin with one of "
+            f"{', '.join(URL_SCHEMES)}. Received: {mirror}"
+        )
+    return f"{mirror.rstrip('/')}/{file_name}"
+
+
+def _mirror_sha256(url):
+    checksum_url = f"{url}.sha256"
+    try:
+        return read_checksum(fetch_text(checksum_url))
+    except WeightsDownloadError as error:
+        raise WeightsDownloadError(
+            f"{error} A mirror must hold the weights' checksum at {checksum_url}, as `sha256sum` "
+            "prints it, because nothing is loaded unchecked."
+        ) from error
+    except ValueError as error:
+        raise WeightsDownloadError(f"{checksum_url} holds no checksum. {error}") from error
+
+
+def _unpublished(variant):
+    file_name = weights_file_name(variant)
+    if variant == "CabViTH_S":
+        what_is_published = (
+            "its authors publish one checkpoint, of 16.3 M parameters, on a file-sharing page. "
+            "Either download that checkpoint by hand and convert it once"
+        )
+    else:
+        what_is_published = (
+            "its authors have published none. Either convert a PyTorch checkpoint of your own once"
+        )
+    return (
+        f"No ImageNet weights are published for {variant} in a place that can be linked to: "
+        f'{what_is_published} with `{_convert_command(variant)}`, after which weights="imagenet" '
+        f"finds it. Or set {MIRROR_VARIABLE} to the base URL of a mirror that holds {file_name} "
+        f"and {file_name}.sha256."
+    )
+
+
+def _convert_command(variant):
+    return f"cabvit convert CHECKPOINT.pth --variant {variant}"

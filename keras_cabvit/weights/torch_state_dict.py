@@ -1,0 +1,80 @@
+"""Fills a model from a PyTorch state dict, completely or not at all."""
+
+import numpy as np
+
+from keras_cabvit.weights.torch_parameters import torch_parameters
+
+# BatchNorm's counter of training steps: every real checkpoint has it, and inference ignores it.
+_IGNORED_SUFFIX = ".num_batches_tracked"
+_LISTED = 12
+
+
+def load_torch_state_dict(model, state_dict):
+    """Gives the model the parameters of the published PyTorch model.
+
+    Args:
+        model: a model of this library. It needs the classifier if `state_dict` has one.
+        state_dict: mapping from PyTorch's names to numpy arrays or torch tensors. Counters
+            (`*.num_batches_tracked`) are ignored.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: names are missing or left over, arrays have another shape than the model needs,
+            or hold values that are not finite. The message lists them, and the model is as it was.
+
+    Example:
+        >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3))
+        >>> keras_cabvit.weights.load_torch_state_dict(model, {"head.bias": np.zeros(1000)})
+        Traceback (most recent call last):
+        ...
+        ValueError: The state dict does not fit model 'CabViTH_T', which is left as it was.
+        ...
+    """
+    names = {name for name in state_dict if not name.endswith(_IGNORED_SUFFIX)}
+    missing, misshaped, not_finite, values = [], [], [], []
+    for parameter in torch_parameters(model):
+        if parameter.name not in names:
+            missing.append(parameter.name)
+            continue
+        names.remove(parameter.name)
+        array = _to_numpy(state_dict[parameter.name])
+        if array.shape != parameter.shape:
+            misshaped.append(f"{parameter.name} {array.shape} for {parameter.shape}")
+        elif not np.isfinite(array).all():
+            not_finite.append(parameter.name)
+        else:
+            for variable, transform in parameter.assignments:
+                values.append((variable, transform(array)))
+    problems = [
+        ("Missing", missing),
+        ("Left over", sorted(names)),
+        ("Of another shape", misshaped),
+        ("Not finite", not_finite),
+    ]
+    if any(listed for _, listed in problems):
+        lines = [_listing(title, listed) for title, listed in problems if listed]
+        raise ValueError(
+            f"The state dict does not fit model '{model.name}', which is left as it was.\n"
+            + "\n".join(lines)
+        )
+    for variable, value in values:
+        variable.assign(value)
+    return model
+
+
+def _listing(title, names):
+    shown = ", ".join(names[:_LISTED])
+    rest = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{title} ({len(names)}): {shown}{rest}."
+
+
+def _to_numpy(array):
+    """Returns a numpy array from one, or from a torch tensor of any floating type."""
+    if hasattr(array, "detach"):
+        array = array.detach().cpu()
+        if array.is_floating_point() and array.element_size() < 4:
+            array = array.float()  # numpy has no bfloat16
+        array = array.numpy()
+    return np.asarray(array)

@@ -1,0 +1,1 @@
+"""The training program: recipes, data, optimisation, evaluation."""
