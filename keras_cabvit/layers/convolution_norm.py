@@ -74,6 +74,7 @@ class ConvolutionNorm(keras.layers.Layer):
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""
+        self.padding.build(input_shape)
         if self._pads_explicitly():
             input_shape = self.padding.compute_output_shape(input_shape)
         self.convolution.build(input_shape)

@@ -72,6 +72,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
         self.layout = token_grid(input_shape, self.grid, self.name)
         map_shape = (batch, self.layout.height, self.layout.width, channels)
         if self.merge:
+            self.merge_padding.build(map_shape)
             self.merge_convolution.build(self.merge_padding.compute_output_shape(map_shape))
         self.enhancement.build(map_shape)
 

@@ -133,6 +133,10 @@ def build_variant(name, **arguments):
 
     Raises:
         ValueError: there is no such variant.
+
+    Example:
+        >>> keras_cabvit.models.build_variant("CabViTH_T", input_shape=(64, 64, 3)).name
+        'CabViTH_T'
     """
     if name not in VARIANTS:
         raise ValueError(f"`variant` must be one of {', '.join(VARIANTS)}. Received: {name!r}")

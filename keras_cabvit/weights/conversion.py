@@ -13,7 +13,7 @@ def convert_torch_checkpoint(checkpoint, variant, output=None, key=None, input_s
         checkpoint: path that `read_torch_checkpoint` reads.
         variant: name from `keras_cabvit.list_models()`.
         output: path to write, ending in `.weights.h5`. None writes where `weights="imagenet"` looks
-            for the variant, with a `.sha256` file beside it.
+            for the variant. The file's checksum is written beside it, `.sha256` added to its name.
         key: under which the parameters are nested in the file; None looks for them.
         input_shape: (height, width, 3) that the checkpoint was trained for. Defaults to
             (224, 224, 3).

@@ -76,10 +76,10 @@ def _check_left_over(model, path):
 
 
 def _stored_weights(path):
-    """Returns the names of the weights in the file, without optimizer and random generators."""
+    """Returns the names of the weights in the file, without an optimizer's."""
     names = []
     with h5py.File(path) as file:
         file.visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
         )
-    return [name for name in names if name.startswith("layers/") and "seed_generator" not in name]
+    return [name for name in names if name.startswith("layers/")]

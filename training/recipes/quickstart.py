@@ -21,7 +21,7 @@ QUICKSTART = Recipe(
         "input_shape": (64, 64, 3),
     },
     epochs=10,
-    batch_size=64,
+    batch_size=32,
     learning_rate=3e-3,
     warmup_epochs=1,
 )

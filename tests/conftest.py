@@ -1,0 +1,101 @@
+"""What all tests share: a quiet environment, the backends, two tiny models."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+# Before the first import of Keras, which reads them.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+import keras
+import pytest
+import tiny_models
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers",
+        "every_backend: also runs on the two backends that the main process does not use",
+    )
+    # Keras' own arrays, with numpy 2: thousands of times, and nothing to do with the library.
+    config.addinivalue_line(
+        "filterwarnings",
+        "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
+    )
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def restored_settings():
+    """Lets a test change Keras' global settings."""
+    config = keras.config
+    floatx, policy, data_format = (
+        config.floatx(),
+        config.dtype_policy(),
+        config.image_data_format(),
+    )
+    yield
+    config.set_floatx(floatx)
+    config.set_dtype_policy(policy)
+    config.set_image_data_format(data_format)
+
+
+@pytest.fixture(scope="session")
+def tiny_hybrid():
+    """A hybrid model with random weights. Tests leave it as it is."""
+    return tiny_models.filled(tiny_models.hybrid())
+
+
+@pytest.fixture(scope="session")
+def tiny_plain():
+    """A plain model with random weights. Tests leave it as it is."""
+    return tiny_models.filled(tiny_models.plain())
+
+
+@pytest.fixture(params=["tiny_hybrid", "tiny_plain"])
+def tiny_model(request):
+    """Each of the two families."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Runs Python in a process of its own, with a backend of its own."""
+
+    def run(arguments, backend, **environment):
+        """Returns what the program prints as its last line, read as JSON."""
+        process = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            env=backend_environment(backend) | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert process.returncode == 0, f"on {backend}:\n{process.stdout}\n{process.stderr}"
+        return json.loads(process.stdout.splitlines()[-1])
+
+    return run
+
+
+def backend_environment(backend):
+    """Returns the environment of a process that uses `backend`."""
+    paths = [str(REPOSITORY), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "OMP_NUM_THREADS": "1",  # pytest's own workers fill the cores already
+    }
+    if backend == "jax":
+        # These programs run what they compile once, and compiling is what takes the time: without
+        # XLA's optimisation it takes a third. What is computed stays the same.
+        flags = os.environ.get("XLA_FLAGS", "")
+        environment["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
+    return environment

@@ -1,0 +1,105 @@
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+
+from keras_cabvit.export import load_saved_model, saved_model
+
+
+@pytest.mark.every_backend
+def test_signatures_give_what_the_model_gives(tiny_hybrid, tmp_path):
+    version = saved_model(tiny_hybrid, tmp_path / "servable")
+    predict = load_saved_model(version)
+    images = tiny_models.images(tiny_hybrid, batch=3).astype("uint8")
+    expected = tiny_models.outputs(tiny_hybrid, images)
+
+    for batch in (3, 1):
+        np.testing.assert_allclose(predict(images[:batch]), expected[:batch], atol=1e-5)
+    scores = predict.loaded.signatures["serving_float"](image=images.astype("float32"))
+    np.testing.assert_allclose(scores["probabilities"], expected, atol=1e-5)
+
+
+def test_plain_model_gives_the_same_as_a_saved_model(tiny_plain, tmp_path):
+    predict = load_saved_model(saved_model(tiny_plain, tmp_path))
+    images = tiny_models.images(tiny_plain).astype("uint8")
+
+    expected = tiny_models.outputs(tiny_plain, images)
+    np.testing.assert_allclose(predict(images), expected, atol=1e-5)
+
+
+def test_scores_of_a_model_without_activation_are_called_logits(tmp_path):
+    model = tiny_models.hybrid(classifier_activation=None)
+    predict = load_saved_model(saved_model(model, tmp_path))
+
+    assert list(predict.loaded.signatures["serving_default"].structured_outputs) == ["logits"]
+
+
+@pytest.mark.every_backend
+def test_graph_holds_nothing_that_a_server_cannot_run(tiny_hybrid, tmp_path):
+    version = saved_model(tiny_hybrid, tmp_path)
+    # In a process of its own: TensorFlow's classes of protocol buffers are not part of this one.
+    program = """
+import json, sys
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+saved = SavedModel.FromString(open(sys.argv[1], "rb").read())
+graph = saved.meta_graphs[0].graph_def
+nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+print(json.dumps(sorted({node.op for node in nodes})))
+"""
+    process = subprocess.run(
+        [sys.executable, "-c", program, version / "saved_model.pb"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    operations = json.loads(process.stdout)
+
+    assert "MatMul" in operations
+    assert not {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule"} & set(operations)
+
+
+def test_each_export_is_the_next_version_beside_the_earlier_ones(tiny_hybrid, tmp_path):
+    first = saved_model(tiny_hybrid, tmp_path / "servable")
+    (tmp_path / "servable" / "7").mkdir()
+    second = saved_model(tiny_hybrid, tmp_path / "servable")
+
+    assert (first.name, second.name) == ("1", "8")
+    assert sorted(entry.name for entry in (tmp_path / "servable").iterdir()) == ["1", "7", "8"]
+
+
+def test_optimizer_is_not_exported(tmp_path):
+    model = tiny_models.hybrid()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.train_on_batch(tiny_models.images(model), np.zeros(2))
+    version = saved_model(model, tmp_path)
+
+    weight_bytes = sum(weight.value.numpy().nbytes for weight in model.weights)
+    stored = (version / "variables" / "variables.data-00000-of-00001").stat().st_size
+    assert stored < 1.3 * weight_bytes
+
+
+def test_file_at_the_path_is_refused_and_kept(tiny_hybrid, tmp_path):
+    file = tmp_path / "servable"
+    file.write_text("mine")
+
+    with pytest.raises(ValueError, match="`path` must be a directory"):
+        saved_model(tiny_hybrid, file)
+    assert file.read_text() == "mine"
+
+
+def test_model_with_two_outputs_is_refused_before_anything_is_written(tmp_path):
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, [image, image])
+
+    with pytest.raises(ValueError, match="one input and one output"):
+        saved_model(model, tmp_path / "servable")
+    assert not (tmp_path / "servable").exists()
+
+
+def test_missing_saved_model_is_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no saved_model\.pb"):
+        load_saved_model(tmp_path)

@@ -1,0 +1,120 @@
+"""The block's order of parts, and the stage's memory of digest tokens."""
+
+import numpy as np
+import numpy_layers
+import pytest
+from tiny_models import filled, outputs
+
+from keras_cabvit.layers import CabViTBlock, CabViTStage
+
+pytestmark = pytest.mark.every_backend
+
+GRID = (5, 3)  # 15 tokens, of which a block leaves 2x1 digest tokens
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def stage_of(depth, max_digests=12, **arguments):
+    stage = CabViTStage(depth, num_heads=2, max_digests=max_digests, epsilon=0.1, **arguments)
+    stage.build((2, *GRID, 8))
+    return filled(stage)
+
+
+def numpy_block(block, x, digests):
+    """Attention, merge and enhancement on its result, channel mixing."""
+    tokens = x.reshape(len(x), -1, x.shape[-1])
+    attention = numpy_layers.cross_block_attention
+    attended, maps = attention(block.attention, tokens, digests, GRID, epsilon=0.1)
+    attended = attended.reshape(x.shape)
+    x, own_digests = numpy_layers.enhance(block.merge_enhancement, attended), None
+    if block.merge_enhancement.merge:
+        own_digests = numpy_layers.merge(block.merge_enhancement, attended)
+    return x + numpy_layers.channel_mixing(block.channel_mixing, x, epsilon=0.1), own_digests, maps
+
+
+def numpy_stage(stage, x, max_digests):
+    """Returns the output, the memory that the last block saw, and all attention maps."""
+    left, memory, all_maps = [], None, []
+    for block in stage.blocks:
+        if left:
+            latest = left[max(0, len(left) - max_digests) :]  # oldest first
+            memory = np.concatenate(latest, axis=1)
+        x, own_digests, maps = numpy_block(block, x, memory)
+        all_maps.append(maps)
+        left.append(own_digests)
+    return x, memory, all_maps
+
+
+def test_block():
+    block = CabViTBlock(num_heads=2, epsilon=0.1)
+    inputs, digests = normal(2, *GRID, 8), normal(2, 4, 8, seed=1)
+    block.build(inputs.shape, digests.shape)
+    filled(block)
+    found, found_digests = outputs(lambda x, training: block(x, digests), inputs)
+    expected, expected_digests, _ = numpy_block(block, inputs, digests)
+    np.testing.assert_allclose(found, expected, atol=5e-5)
+    np.testing.assert_allclose(found_digests, expected_digests, atol=5e-5)
+    assert len(block.channel_mixing.norms) == 2
+
+
+@pytest.mark.parametrize("max_digests", [12, 2, 1])
+def test_blocks_attend_to_the_latest_digests_oldest_first(max_digests):
+    stage, inputs = stage_of(depth=4, max_digests=max_digests), normal(2, *GRID, 8)
+    found, memory, maps = outputs(
+        lambda x, training: stage(x, return_memory=True, return_attention_maps=True), inputs
+    )
+    expected, expected_memory, expected_maps = numpy_stage(stage, inputs, max_digests)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(memory, expected_memory, atol=1e-4)
+    for found_map, expected_map in zip(maps, expected_maps, strict=True):
+        np.testing.assert_allclose(found_map, expected_map, atol=1e-4)
+        np.testing.assert_allclose(found_map.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_digest_weights_are_those_of_the_latest_blocks():
+    stage = stage_of(depth=4, max_digests=2)
+    blocks = [block.attention.digest_blocks for block in stage.blocks]
+    assert blocks == [0, 1, 2, 2]
+    assert tuple(stage.blocks[3].attention.digest_bias.shape) == (2, 2, 2, 1)
+
+
+def test_last_block_makes_no_digests():
+    stage = stage_of(depth=2)
+    assert [block.merge_enhancement.merge for block in stage.blocks] == [True, False]
+
+
+def test_without_digests_the_blocks_attend_to_their_own_tokens():
+    stage, inputs = stage_of(depth=3, max_digests=0), normal(2, *GRID, 8)
+    _, memory, maps = outputs(
+        lambda x, training: stage(x, return_memory=True, return_attention_maps=True), inputs
+    )
+    assert memory is None
+    assert [attention.shape for attention in maps] == [(2, 2, 15, 15)] * 3
+    assert not any(block.merge_enhancement.merge for block in stage.blocks)
+
+
+def test_what_is_asked_for_besides_does_not_change_the_output():
+    stage, inputs = stage_of(depth=3), normal(2, *GRID, 8)
+    alone = outputs(stage, inputs)
+    with_memory = outputs(lambda x, training: stage(x, return_memory=True), inputs)
+    with_maps = outputs(lambda x, training: stage(x, return_attention_maps=True), inputs)
+    assert isinstance(alone, np.ndarray)
+    assert len(with_memory) == len(with_maps) == 2
+    np.testing.assert_array_equal(with_memory[0], alone)
+    np.testing.assert_array_equal(with_maps[0], alone)
+
+
+def test_memory_begins_empty_at_every_call():
+    stage = stage_of(depth=3)
+    inputs, others = normal(2, *GRID, 8), normal(2, *GRID, 8, seed=1)
+    first = outputs(stage, inputs)
+    outputs(stage, others)
+    np.testing.assert_array_equal(outputs(stage, inputs), first)
+
+
+def test_rate_of_each_block():
+    stage = CabViTStage(3, num_heads=2, drop_path_rate=[0.0, 0.1, 0.2])
+    assert [block.attention.drop_path_rate for block in stage.blocks] == [0.0, 0.1, 0.2]
+    assert [block.channel_mixing.drop_path_rate for block in stage.blocks] == [0.0, 0.1, 0.2]

@@ -1,0 +1,109 @@
+"""What the layers refuse, and in which words."""
+
+import numpy as np
+import pytest
+
+from keras_cabvit.layers import (
+    CabViTStage,
+    ChannelMixing,
+    ConvolutionalStem,
+    ConvolutionNorm,
+    CrossBlockAttention,
+    DropPath,
+    PatchEmbedding,
+    TokenMergeEnhancement,
+)
+
+
+def test_channels_that_do_not_divide_by_the_heads():
+    with pytest.raises(ValueError, match=r"divide by `num_heads`.*8 channels, num_heads=3"):
+        CrossBlockAttention(num_heads=3).build((None, 4, 4, 8))
+
+
+def test_digests_that_are_no_whole_number_of_blocks():
+    layer = CrossBlockAttention(num_heads=2)
+    with pytest.raises(ValueError, match=r"8x8 grid leaves 4 digest tokens.*\(None, 6, 8\)"):
+        layer.build((None, 8, 8, 8), (None, 6, 8))
+
+
+@pytest.mark.parametrize(("built_with", "called_with"), [(None, 1), (1, None)])
+def test_digests_that_come_or_stay_away_unlike_when_built(built_with, called_with):
+    layer = CrossBlockAttention(num_heads=2)
+    layer.build((1, 4, 4, 8), built_with and (1, 1, 8))
+    digests = called_with and np.ones((1, 1, 8), "float32")
+    with pytest.raises(ValueError, match=f"`digests` must {'not ' if called_with else ''}be given"):
+        layer(np.ones((1, 4, 4, 8), "float32"), digests)
+
+
+def test_position_bias_with_a_class_token():
+    layer = CrossBlockAttention(num_heads=2, grid=(4, 4))
+    with pytest.raises(ValueError, match=r"1 tokens before it.*position_bias=False"):
+        layer.build((None, 17, 8))
+
+
+@pytest.mark.parametrize("layer_class", [CrossBlockAttention, TokenMergeEnhancement])
+@pytest.mark.parametrize(
+    ("grid", "shape"),
+    [
+        (None, (None, 16, 8)),  # tokens without a grid
+        ((4, 4), (None, 4, 4, 8)),  # a map with one
+        ((4, 4), (None, 15, 8)),  # fewer tokens than places
+    ],
+)
+def test_shapes_that_do_not_fit_the_grid(layer_class, grid, shape):
+    arguments = {"num_heads": 2} if layer_class is CrossBlockAttention else {}
+    with pytest.raises(ValueError, match=r"takes a feature map .* when `grid` is None, or tokens"):
+        layer_class(grid=grid, **arguments).build(shape)
+
+
+@pytest.mark.parametrize("layer_class", [CrossBlockAttention, TokenMergeEnhancement])
+def test_map_of_unknown_size(layer_class):
+    arguments = {"num_heads": 2} if layer_class is CrossBlockAttention else {}
+    with pytest.raises(ValueError, match=r"known height and width.*\(None, None, 4, 8\)"):
+        layer_class(**arguments).build((None, None, 4, 8))
+
+
+@pytest.mark.parametrize("grid", [(4,), (4, 0), (4, 4, 4)])
+def test_grid_that_is_none(grid):
+    with pytest.raises(ValueError, match=r"`grid` must be \(height, width\), both positive"):
+        TokenMergeEnhancement(grid=grid)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"depth": 0}, "`depth` must be at least 1"),
+        ({"depth": 2, "max_digests": -1}, "`max_digests` must be 0"),
+        ({"depth": 2, "drop_path_rate": [0.1]}, "one a block.*1 values for depth=2"),
+    ],
+)
+def test_stage_arguments(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        CabViTStage(num_heads=2, **arguments)
+
+
+def test_even_window():
+    with pytest.raises(ValueError, match=r"`kernel_size` must be odd.*kernel_size=4"):
+        ConvolutionNorm(8, 4)
+
+
+def test_odd_filters_of_the_stem():
+    with pytest.raises(ValueError, match=r"`filters` must be even.*filters=7"):
+        ConvolutionalStem(7)
+
+
+def test_channel_mixing_without_a_norm():
+    with pytest.raises(ValueError, match="`norm_count` must be at least 1"):
+        ChannelMixing(norm_count=0)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_drop_path_rate(rate):
+    with pytest.raises(ValueError, match="`rate` must be at least 0 and below 1"):
+        DropPath(rate)
+
+
+@pytest.mark.parametrize("shape", [(None, 30, 32, 3), (None, None, 32, 3)])
+def test_images_that_are_no_whole_number_of_patches(shape):
+    with pytest.raises(ValueError, match="known multiples of the patch size 16"):
+        PatchEmbedding(8).build(shape)

@@ -1,0 +1,48 @@
+"""Loads what another backend saved and saves it again: `exchange_weights.py FOLDER SAVED...`.
+
+Each name in SAVED is the backend that saved FOLDER/<family>-<name>.weights.h5 and .keras. Prints
+the outputs for each as JSON, then saves the last ones under this backend's own name.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import tiny_models
+
+import keras_cabvit
+
+BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
+
+
+def save(model, folder, family):
+    """Saves a model under the name of the present backend."""
+    path = Path(folder) / f"{family}-{keras.config.backend()}"
+    keras_cabvit.weights.save_weights(model, f"{path}.weights.h5")
+    model.save(f"{path}.keras")
+
+
+def loaded(folder, family, backend):
+    """Returns the two models that a backend saved: of its weights file, and the whole."""
+    path = Path(folder) / f"{family}-{backend}"
+    return (
+        BUILDERS[family](weights=f"{path}.weights.h5", classifier_activation=None),
+        keras.saving.load_model(f"{path}.keras"),
+    )
+
+
+def main(folder, *backends):
+    """Prints {family: [outputs of each model loaded]}."""
+    found = {}
+    for family in BUILDERS:
+        models = [model for backend in backends for model in loaded(folder, family, backend)]
+        found[family] = [
+            tiny_models.outputs(model, tiny_models.images(model)).tolist() for model in models
+        ]
+        save(models[-1], folder, family)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

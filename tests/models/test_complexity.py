@@ -1,0 +1,111 @@
+"""The counter of parameters and multiply-accumulates."""
+
+import math
+
+import keras
+import pytest
+import tiny_models
+
+from keras_cabvit.models import build_variant, count_complexity
+
+# Of the published code at 224x224, less the queries of digest tokens, which nobody reads.
+PUBLISHED_GMACS = {"CabViTH_T": 1.376, "CabViTH_S": 3.585, "CabViTH_B": 6.569, "CabViTH_L": 14.251}
+
+
+@pytest.mark.parametrize("variant", PUBLISHED_GMACS)
+def test_macs_are_the_published_models(variant):
+    gmacs = sum(part.macs for part in count_complexity(build_variant(variant))) / 1e9
+    assert gmacs == pytest.approx(PUBLISHED_GMACS[variant], rel=0.005)
+
+
+def hybrid_macs():
+    """Of `tiny_models.hybrid`, from the model's definition: an integer, the same on any backend."""
+
+    def convolution(side, filters, inputs, window):
+        return side**2 * filters * inputs * window**2
+
+    def batch_norm(side, channels):
+        return 2 * side**2 * channels
+
+    def mixing(tokens, channels, norms):
+        return tokens * (5 * norms * channels + 2 * channels * 4 * channels)
+
+    def convnext_block(side, channels):
+        return convolution(side, channels, 1, 7) + mixing(side**2, channels, norms=1)
+
+    def cabvit_block(side, channels, digests, merges):
+        tokens, left = side**2, math.ceil(side / 4) ** 2
+        sources = tokens + digests
+        attention = 5 * sources * channels  # both LayerNorms
+        attention += channels * channels * (tokens + 2 * sources + tokens)  # q; k and v; projection
+        attention += 2 * tokens * sources * channels  # q @ k, maps @ v
+        merge = left * channels * 7**2 if merges else 0
+        enhance = convolution(side, channels, 1, 3) + batch_norm(side, channels)
+        return attention + merge + enhance + mixing(tokens, channels, norms=2)
+
+    def merging(side, inputs, outputs):  # `side` is the smaller one
+        expand = convolution(2 * side, outputs, inputs, 1) + batch_norm(2 * side, outputs)
+        depthwise = convolution(side, outputs, 1, 3) + batch_norm(side, outputs)
+        project = convolution(side, outputs, outputs, 1) + batch_norm(side, outputs)
+        return expand + depthwise + project
+
+    stem = convolution(32, 4, 3, 3) + batch_norm(32, 4) + convolution(16, 8, 4, 3)
+    return {
+        "stem": stem + batch_norm(16, 8),
+        "stage_0": convnext_block(16, 8),
+        "merging_1": merging(8, 8, 16),
+        "stage_1": convnext_block(8, 16),
+        "merging_2": merging(4, 16, 32),
+        "stage_2": sum(cabvit_block(4, 32, digests, digests < 2) for digests in (0, 1, 2)),
+        "merging_3": merging(2, 32, 64),
+        "stage_3": cabvit_block(2, 64, 0, True) + cabvit_block(2, 64, 1, False),
+        "head": 5 * 64 + 64 * 5,
+    }
+
+
+@pytest.mark.every_backend
+def test_macs_follow_from_the_definition(tiny_hybrid):
+    macs = {part.name: part.macs for part in count_complexity(tiny_hybrid)}
+    assert macs == hybrid_macs()
+
+
+@pytest.mark.every_backend
+def test_parts_add_up_to_the_model(tiny_model):
+    parts = count_complexity(tiny_model)
+    trainable = sum(math.prod(weight.shape) for weight in tiny_model.trainable_weights)
+    assert sum(part.parameters for part in parts) == trainable
+
+
+def test_parts_of_the_hybrid_model(tiny_hybrid):
+    parts = {part.name: part for part in count_complexity(tiny_hybrid)}
+    assert list(parts) == [
+        "stem",
+        "stage_0",
+        "merging_1",
+        "stage_1",
+        "merging_2",
+        "stage_2",
+        "merging_3",
+        "stage_3",
+        "head",
+    ]
+    assert parts["stage_2"].output_shape == (4, 4, 32)
+    # Dense 64 x 5 and its bias, and LayerNorm's two times 64.
+    assert parts["head"].parameters == 64 * 5 + 5 + 2 * 64
+
+
+def test_macs_of_one_dense_and_one_convolution():
+    inputs = keras.Input((4, 6, 3))
+    x = keras.layers.Conv2D(5, 3, padding="same", name="convolution")(inputs)
+    x = keras.layers.Dense(7, name="dense")(keras.layers.Flatten()(x))
+    macs = {part.name: part.macs for part in count_complexity(keras.Model(inputs, x))}
+    assert macs == {"convolution": 4 * 6 * 5 * 3 * 3 * 3, "dense": 4 * 6 * 5 * 7}
+
+
+def test_counting_leaves_the_model_as_it_was():
+    model = tiny_models.filled(tiny_models.hybrid())
+    before = tiny_models.outputs(model, tiny_models.images(model))
+    count_complexity(model)
+    after = tiny_models.outputs(model, tiny_models.images(model))
+    assert (before == after).all()
+    assert count_complexity(model) == count_complexity(model)

@@ -1,0 +1,49 @@
+"""The models train in half precision, and compute in double."""
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+from tiny_models import filled, images, outputs, with_weights_of
+
+BUILDERS = [tiny_models.hybrid, tiny_models.plain]
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_a_step_of_training(builder, policy, restored_settings):
+    keras.config.set_dtype_policy(policy)
+    model = builder(drop_path_rate=0.1)
+    # TensorFlow takes 20 s to make a graph of what this test runs once.
+    run_eagerly = keras.config.backend() == "tensorflow"
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=run_eagerly)
+    loss = model.train_on_batch(images(model), np.array([0, 1]))
+    assert np.isfinite(loss)
+    for weight in model.weights:
+        assert weight.dtype == "float32"
+        assert np.isfinite(keras.ops.convert_to_numpy(weight)).all(), weight.path
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_half_precision_is_near_float32(builder, policy, restored_settings):
+    model = filled(builder())
+    keras.config.set_dtype_policy(policy)
+    half = with_weights_of(model, builder())
+    found = outputs(half, images(model))
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found, outputs(model, images(model)), atol=0.1)
+
+
+@pytest.mark.parametrize("builder", BUILDERS)
+def test_float64(builder, restored_settings):
+    model = filled(builder())
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    double = with_weights_of(model, builder())
+    found = outputs(double, images(model).astype("float64"))
+    assert found.dtype == "float64"
+    assert {weight.dtype for weight in double.weights} == {"float64"}
+    np.testing.assert_allclose(found, outputs(model, images(model)), atol=1e-5)

@@ -1,0 +1,38 @@
+"""A model's name is for its reader: nothing goes by it."""
+
+import numpy as np
+import pytest
+import tiny_models
+from tiny_models import filled, images, outputs
+
+import keras_cabvit
+from keras_cabvit.models import count_complexity
+from keras_cabvit.weights.torch_parameters import torch_parameters
+
+# The last two are names of layers inside the models.
+NAMES = ["my_model", "stage", "stage_2"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+def test_named_model_is_the_same_model(builder, name, tmp_path):
+    model, named = filled(builder()), builder(name=name)
+    assert named.name == name
+    assert count_complexity(named) == count_complexity(model)
+    path = tmp_path / "model.weights.h5"
+    model.save_weights(path)
+    named.load_weights(path)
+    np.testing.assert_array_equal(outputs(named, images(model)), outputs(model, images(model)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+def test_torch_parameters_of_a_named_model(builder, name):
+    def state_dict(model):
+        rng = np.random.default_rng(0)
+        return {p.name: rng.random(p.shape, "float32") for p in torch_parameters(model)}
+
+    model, named = builder(), builder(name=name)
+    for each in (model, named):
+        keras_cabvit.weights.load_torch_state_dict(each, state_dict(model))
+    np.testing.assert_array_equal(outputs(named, images(model)), outputs(model, images(model)))

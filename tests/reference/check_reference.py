@@ -1,0 +1,70 @@
+"""Prints how far a variant is from the published model: `check_reference.py CabViTH_S`.
+
+Runs on the backend that KERAS_BACKEND names. The last line is JSON: for float32 and float64, the
+largest difference of logits, and of the sampled features of each stage in the model's order.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import parameter_fill
+
+from keras_cabvit.models import build_variant
+from keras_cabvit.weights import load_torch_state_dict
+
+REFERENCE = Path(__file__).with_name("reference.json")
+
+# The reference's names of features, and our layers with the same output. There, patch merging
+# belongs to the end of a stage; here it stands between two.
+STAGES = {
+    "patch_embed": "stem",
+    "layer_0": "merging_1",
+    "layer_1": "merging_2",
+    "layer_2": "merging_3",
+    "layer_3": "stage_3",
+    "norm_head": "head_norm",
+}
+
+
+def differences(variant, reference, state_dict):
+    """Returns the differences under Keras' present float type."""
+    model = build_variant(variant, include_preprocessing=False, classifier_activation=None)
+    load_torch_state_dict(model, state_dict)
+
+    features = {name: model.get_layer(STAGES[name]).output for name in reference["features"]}
+    outputs = keras.Model(model.input, {"logits": model.output, **features}).predict(
+        parameter_fill.images(**reference["input"]).astype(keras.config.floatx()), verbose=0
+    )
+    found = {}
+    for name, expected in reference["features"].items():
+        values, indices = outputs[name].reshape(-1), expected["indices"]
+        if values.size != np.prod(expected["shape"]):
+            raise ValueError(f"{name}: {outputs[name].shape} for {expected['shape']}")
+        found[name] = float(np.max(np.abs(values[indices] - expected["samples"])))
+    logits = np.asarray(reference["logits"])
+    return {**found, "logits": float(np.max(np.abs(outputs["logits"] - logits)))}
+
+
+def main(variant):
+    """Prints the differences in float32 and in float64."""
+    reference = json.loads(REFERENCE.read_text())[variant]
+    state_dict = {
+        name: parameter_fill.parameter(name, shape)
+        for name, shape in reference["state_dict"].items()
+    }
+    found = {"float32": differences(variant, reference, state_dict)}
+    keras.backend.clear_session(free_memory=True)
+    if keras.config.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+    keras.config.set_floatx("float64")
+    found["float64"] = differences(variant, reference, state_dict)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

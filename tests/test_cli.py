@@ -1,0 +1,252 @@
+"""The `cabvit` command: what it prints, what it writes, and one sentence where it cannot."""
+
+import argparse
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import torch
+
+import keras_cabvit
+from keras_cabvit.cli import main
+from keras_cabvit.weights import load_torch_state_dict
+
+REFERENCE = Path(__file__).with_name("reference") / "reference.json"
+
+
+def published(variant):
+    """Returns random parameters under the published names."""
+    shapes = json.loads(REFERENCE.read_text())[variant]["state_dict"]
+    state_dict = {}
+    for name, shape in shapes.items():
+        rng = np.random.default_rng(zlib.crc32(name.encode()))
+        state_dict[name] = rng.uniform(0.1, 0.9, shape).astype("float32")
+    return state_dict
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A checkpoint file as a training program of CabViTP_T leaves it."""
+    tensors = {name: torch.from_numpy(array) for name, array in published("CabViTP_T").items()}
+    path = tmp_path_factory.mktemp("download") / "checkpoint.pth"
+    content = {"model": tensors, "epoch": 299, "args": argparse.Namespace(lr=2e-3)}
+    torch.save(content, path)
+    return path
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setenv("KERAS_CABVIT_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("KERAS_CABVIT_WEIGHTS_URL", raising=False)
+    return tmp_path / "home"
+
+
+def run(*arguments):
+    """Runs the command in a process of its own."""
+    code = "import sys; from keras_cabvit.cli import main; sys.exit(main())"
+    paths = [str(Path(keras_cabvit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        capture_output=True,
+        text=True,
+    )
+
+
+def assert_refused(capsys, arguments, *parts):
+    """Status 1, a sentence that begins with the command's name, nothing on standard output."""
+    assert main([str(argument) for argument in arguments]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"cabvit {arguments[0]}: ")
+    for part in parts:
+        assert part in printed.err
+
+
+def test_the_command_is_installed():
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="cabvit")
+    assert command.load() is main
+
+
+def test_summary_counts_every_part(capsys):
+    assert main(["summary", "CabViTH_S"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "CabViTH_S at 224x224"
+    rows = [line.split() for line in lines[1:] if not line.startswith("-")]
+    assert rows[0] == ["part", "output", "parameters", "MACs"]
+    assert [row[0] for row in rows[1:-1]] == [
+        *("stem", "stage_0", "merging_1", "stage_1", "merging_2"),
+        *("stage_2", "merging_3", "stage_3", "head"),
+    ]
+    assert dict(zip(rows[0], rows[6], strict=False))["output"] == "14x14x320"
+    parameters = [int(row[2].replace(",", "")) for row in rows[1:-1]]
+    assert rows[-1][:2] == ["total", "16,275,870"]
+    assert sum(parameters) == 16_275_870
+    macs = [float(row[3].replace(",", "")) for row in rows[1:-1]]
+    total = float(rows[-1][2].replace(",", ""))
+    assert total == pytest.approx(sum(macs), abs=0.1 * len(macs))
+    assert total == pytest.approx(3585, rel=0.005)
+    assert len(set(map(len, lines[1:]))) == 1  # the last column ends in line
+
+
+def test_summary_at_another_size(capsys):
+    assert main(["summary", "CabViTP_T", "--image-size", "64x96"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("CabViTP_T at 64x96\n")
+    assert "25x192" in out  # the class token and 4x6 patches
+
+
+def test_summary_of_an_unknown_variant(capsys):
+    names = "CabViTH_T, CabViTH_S, CabViTH_B, CabViTH_L, CabViTP_T, CabViTP_S, CabViTP_B"
+    assert_refused(capsys, ["summary", "CabViTH_XL"], names, "'CabViTH_XL'")
+
+
+def test_summary_at_a_size_that_cannot_be(capsys):
+    assert_refused(
+        capsys, ["summary", "CabViTH_T", "--image-size", "100x224"], "multiples of 32", "96x224"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "COMMAND"),
+        (["train"], "invalid choice: 'train'"),
+        (["summary"], "VARIANT"),
+        (["summary", "CabViTH_S", "--image-size", "224"], "must be HEIGHTxWIDTH, such as 224x224"),
+        (["summary", "CabViTH_S", "--image-size", "axb"], "must be HEIGHTxWIDTH"),
+        (["convert", "checkpoint.pth"], "--variant"),
+    ],
+)
+def test_arguments_that_are_not_understood(capsys, arguments, message):
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--help"], ["summary", "convert", "PyTorch"]),
+        (["summary", "--help"], ["VARIANT", "--image-size"]),
+        (["convert", "--help"], ["CHECKPOINT", "--variant", "--output", "--key", "--image-size"]),
+    ],
+)
+def test_help(capsys, arguments, parts):
+    with pytest.raises(SystemExit) as raised:
+        main(arguments)
+    assert raised.value.code == 0
+    out = capsys.readouterr().out
+    for part in parts:
+        assert part in out
+
+
+def test_convert_from_end_to_end(checkpoint, home):
+    process = run("convert", checkpoint, "--variant", "CabViTP_T")
+    assert process.returncode == 0, process.stderr
+    path = home / "CabViTP_T_imagenet.weights.h5"
+    assert process.stdout.splitlines() == [
+        f"CabViTP_T: {path} ({path.stat().st_size / 1e6:.1f} MB)",
+        'keras_cabvit.CabViTP_T(weights="imagenet") finds it there.',
+    ]
+    model = keras_cabvit.CabViTP_T(weights="imagenet")
+    expected = load_torch_state_dict(keras_cabvit.CabViTP_T(), published("CabViTP_T"))
+    images = np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype("float32")
+    for weight, value in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
+    np.testing.assert_array_equal(
+        *(keras.ops.convert_to_numpy(each(images)) for each in (model, expected))
+    )
+
+
+def test_a_refusal_from_end_to_end(checkpoint, home):
+    process = run("convert", checkpoint, "--variant", "CabViTP_XL")
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert "Traceback" not in process.stderr
+    assert process.stderr.splitlines()[-1].startswith("cabvit convert: `variant` must be one of ")
+    assert not home.exists()
+
+
+def test_convert_with_every_option(tmp_path, home, capsys):
+    state_dict = published("CabViTP_T")
+    state_dict["head.weight"] = state_dict["head.weight"][:10]
+    state_dict["head.bias"] = state_dict["head.bias"][:10]
+    state_dict["pos_embed"] = state_dict["pos_embed"][:, : 1 + 1 * 2]
+    for index in range(1, 12):  # one digest token a block, not sixteen
+        for name, axis in (("s_token_bias", 3), ("s_scale_factors", 1)):
+            name = f"blocks.{index}.{name}"
+            state_dict[name] = np.take(state_dict[name], range(index), axis)
+    path, output = tmp_path / "own.pth", tmp_path / "own.weights.h5"
+    torch.save({"averaged": {k: torch.from_numpy(v) for k, v in state_dict.items()}}, path)
+    options = ["--output", output, "--key", "averaged", "--image-size", "16x32"]
+    assert main(["convert", str(path), "--variant", "CabViTP_T", *map(str, options)]) == 0
+    assert capsys.readouterr().out.startswith(f"CabViTP_T: {output} (")
+    model = keras_cabvit.CabViTP_T(input_shape=(16, 32, 3), classes=10, weights=output)
+    bias = keras.ops.convert_to_numpy(model.get_layer("predictions").bias)
+    np.testing.assert_array_equal(bias, state_dict["head.bias"])
+    assert not home.exists()
+
+
+class Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"echo > {self.path}",)
+
+
+def test_convert_refuses_a_pickle_that_runs_a_command(tmp_path, home, capsys):
+    path, sprung = tmp_path / "checkpoint.pth", tmp_path / "sprung"
+    torch.save({"model": {}, "args": Trap(sprung)}, path)
+    arguments = ["convert", path, "--variant", "CabViTP_T"]
+    assert_refused(capsys, arguments, f"{path} is refused: it holds", "system")
+    assert not sprung.exists()
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--variant", "CabViTH_XL"], ["`variant` must be one of CabViTH_T, CabViTH_S"]),
+        (["--variant", "CabViTP_T", "--key", "model_ema"], ["'model_ema'. It has: model, epoch"]),
+        (["--variant", "CabViTP_T", "--key", "epoch"], ["has no parameters under epoch"]),
+        (
+            ["--variant", "CabViTP_T", "--output", "a.h5"],
+            ["`path` must end in .weights.h5", "a.h5"],
+        ),
+        (["--variant", "CabViTP_T", "--image-size", "32x32"], ["`output` must be given", "32"]),
+        (["--variant", "CabViTP_T", "--image-size", "30x32"], ["multiples of 16"]),
+    ],
+)
+def test_convert_with_a_wrong_option(checkpoint, home, capsys, options, parts):
+    assert_refused(capsys, ["convert", checkpoint, *options], *parts)
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("name", ["text.pth", "text.npz", "text.safetensors"])
+def test_convert_of_another_file(tmp_path, home, capsys, name):
+    (tmp_path / name).write_text("<html><body>Sign in to download</body></html>\n")
+    arguments = ["convert", tmp_path / name, "--variant", "CabViTP_T"]
+    assert_refused(capsys, arguments, f"{tmp_path / name} is ", "damaged, or ")
+
+
+def test_convert_of_a_missing_file(tmp_path, home, capsys):
+    arguments = ["convert", tmp_path / "absent.pth", "--variant", "CabViTP_T"]
+    assert_refused(capsys, arguments, f"There is no checkpoint file at {tmp_path / 'absent.pth'}.")
+
+
+def test_convert_to_a_place_that_cannot_be_written(checkpoint, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    output = tmp_path / "file" / "a.weights.h5"
+    arguments = ["convert", checkpoint, "--variant", "CabViTP_T", "--output", output]
+    assert_refused(capsys, arguments, str(tmp_path / "file"))

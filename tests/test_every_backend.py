@@ -1,0 +1,43 @@
+"""Runs the tests marked `every_backend` on the backends that this process does not use."""
+
+import re
+import subprocess
+import sys
+
+import keras
+import pytest
+from conftest import REPOSITORY, backend_environment
+
+# JAX compiles every operation that a test is the first to use: its tests take ten times as long,
+# and run in more parts, so that pytest's workers share them.
+PARTS = {"tensorflow": 1, "torch": 1, "jax": 4}
+FILES = sorted(
+    str(path)
+    for path in (REPOSITORY / "tests").rglob("test_*.py")
+    if "mark.every_backend" in path.read_text() and path.name != "test_every_backend.py"
+)
+CASES = [
+    pytest.param(backend, FILES[part::parts], id=f"{backend}-{part}")
+    for backend, parts in PARTS.items()
+    if backend != keras.config.backend()
+    for part in range(parts)
+]
+
+
+@pytest.mark.parametrize(("backend", "files"), CASES)
+def test_marked_tests_pass(backend, files):
+    process = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-m", "every_backend", "-n", "0", "-q"),
+            *("-p", "no:cacheprovider", *files),
+        ],
+        cwd=REPOSITORY,
+        env=backend_environment(backend),
+        capture_output=True,
+        text=True,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    # None may be skipped, and each file must have some.
+    summary = process.stdout.strip().splitlines()[-1]
+    assert re.match(r"\d+ passed", summary), summary
+    assert "skipped" not in summary

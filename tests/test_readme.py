@@ -1,0 +1,50 @@
+import re
+import tomllib
+from pathlib import Path
+
+import keras_cabvit
+
+REPOSITORY = Path(__file__).parents[1]
+README = (REPOSITORY / "README.md").read_text()
+
+
+def test_code_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+
+    assert (tmp_path / "saved_models" / "small" / "1" / "saved_model.pb").is_file()
+    assert (tmp_path / "small.tflite").is_file()
+    _, memory, maps = names["_"], names["memory"], names["maps"]
+    assert tuple(memory.shape) == (2, 96, 320)
+    assert len(maps) == 7
+
+
+def test_table_of_variants_is_what_the_models_count():
+    rows = re.findall(
+        r"^\| `(CabViT\w+)` \|.*?\| ([\d.]+) M \| ([\d.]+) G \|", README, re.MULTILINE
+    )
+    counted = []
+    for name, _, _ in rows:
+        parts = keras_cabvit.models.count_complexity(getattr(keras_cabvit, name)())
+        parameters = sum(part.parameters for part in parts)
+        macs = sum(part.macs for part in parts)
+        counted.append((name, f"{parameters / 1e6:.3f}", f"{macs / 1e9:.3f}"))
+
+    assert [name for name, *_ in rows] == keras_cabvit.list_models()
+    assert rows == counted
+
+
+def test_links_lead_to_files():
+    targets = re.findall(r'\]\((?!http)([^)#]+)\)|src="(?!http)([^"]+)"', README)
+
+    assert targets
+    for target in targets:
+        assert (REPOSITORY / "".join(target)).is_file()
+
+
+def test_version_is_the_same_everywhere():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+
+    assert project["version"] == keras_cabvit.__version__

@@ -1,0 +1,83 @@
+"""Models and values that are small enough for a test on every backend."""
+
+import keras
+import numpy as np
+
+import keras_cabvit
+
+
+def hybrid(**changes):
+    """Builds a hybrid model whose third stage has blocks with 0, 1 and 2 blocks' digest tokens."""
+    arguments = {
+        "embed_dims": (8, 16, 32, 64),
+        "depths": (1, 1, 3, 2),
+        "num_heads": (2, 4),
+        "input_shape": (64, 64, 3),
+        "classes": 5,
+    }
+    return keras_cabvit.CabViTH(**arguments | changes)
+
+
+def plain(**changes):
+    """Builds a plain model on a 5x5 grid of patches, so with 2x2 digest tokens a block."""
+    arguments = {
+        "embed_dim": 24,
+        "depth": 3,
+        "num_heads": 3,
+        "patch_size": 8,
+        "input_shape": (40, 40, 3),
+        "classes": 5,
+    }
+    return keras_cabvit.CabViTP(**arguments | changes)
+
+
+def filled(layer, seed=0):
+    """Gives every weight of a layer or model a random value of its own, and returns it.
+
+    Initial values would hide most of the model: LayerScale starts at 1e-6, biases at 0, scale
+    factors at 1.
+    """
+    rng = np.random.default_rng(seed)
+    for weight in layer.weights:
+        noise = rng.standard_normal(weight.shape)
+        name = weight.path.rsplit("/")[-1]
+        if "seed" in name:
+            continue
+        if name == "moving_variance":
+            value = 0.5 + rng.random(weight.shape)
+        elif name == "gamma":
+            value = 1 + 0.2 * noise
+        elif name == "kernel":
+            # The inputs of one output: a depthwise kernel (height, width, channels, 1) has 9 or 49.
+            depthwise = len(weight.shape) == 4 and weight.shape[-1] == 1
+            inputs = np.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
+            value = noise / np.sqrt(inputs)
+        else:
+            value = 0.5 * noise
+        weight.assign(value)
+    return layer
+
+
+def with_weights_of(source, model):
+    """Gives a model the weights of another that has layers of the same names, and returns it."""
+    for layer in model.layers:
+        if layer.weights:
+            layer.set_weights(source.get_layer(layer.name).get_weights())
+    return model
+
+
+def images(model, batch=2, seed=1):
+    """Returns random pixels in [0, 255] for a model."""
+    rng = np.random.default_rng(seed)
+    return rng.uniform(0, 255, (batch, *model.input_shape[1:])).astype("float32")
+
+
+def outputs(model, inputs, training=False):
+    """Returns what a model or layer gives, as numpy arrays (None stays)."""
+    if isinstance(model, keras.Model) and not training and keras.config.backend() == "jax":
+        # In one piece, which takes JAX a fifth of the time to compile.
+        return model.predict_on_batch(inputs)
+    return keras.tree.map_structure(
+        lambda x: None if x is None else keras.ops.convert_to_numpy(x),
+        model(inputs, training=training),
+    )

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from training.data.fashion_mnist import (
+    CLASS_NAMES,
+    SUBSET_FOLDER,
+    LabeledImages,
+    fashion_mnist_subset,
+    stratified_split,
+)
+from training.data.idx import read_idx, write_idx
+
+
+def test_subset_is_even_by_class_and_has_no_image_twice():
+    training, test = fashion_mnist_subset()
+
+    assert training.images.shape == (5000, 28, 28)
+    assert test.images.shape == (1000, 28, 28)
+    assert np.bincount(training.labels).tolist() == [500] * len(CLASS_NAMES)
+    assert np.bincount(test.labels).tolist() == [100] * len(CLASS_NAMES)
+    images = {image.tobytes() for part in (training, test) for image in part.images}
+    assert len(images) == 6000
+
+
+def test_subset_is_at_most_5_megabytes_with_its_licence():
+    assert sum(file.stat().st_size for file in SUBSET_FOLDER.iterdir()) < 5e6
+    assert "MIT" in (SUBSET_FOLDER / "LICENSE").read_text()
+
+
+def test_split_holds_out_the_same_share_of_every_class():
+    training, _ = fashion_mnist_subset()
+    rest, held_out = stratified_split(training, 500, seed=0)
+
+    assert np.bincount(rest.labels).tolist() == [450] * 10
+    assert np.bincount(held_out.labels).tolist() == [50] * 10
+    together = np.concatenate([rest.images, held_out.images]).reshape(5000, -1)
+    assert np.array_equal(
+        together[np.lexsort(together.T)],
+        training.images.reshape(5000, -1)[np.lexsort(training.images.reshape(5000, -1).T)],
+    )
+
+
+def test_split_follows_its_seed():
+    data = LabeledImages(np.arange(40), np.tile(np.arange(4), 10))
+
+    first, again, other = (stratified_split(data, 8, seed)[1].images for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_idx_file_comes_back_as_it_was_written(tmp_path):
+    array = np.random.default_rng(0).integers(0, 256, (3, 4, 5), dtype=np.uint8)
+    write_idx(tmp_path / "array.gz", array)
+
+    np.testing.assert_array_equal(read_idx(tmp_path / "array.gz"), array)
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b"text", lambda b: b""])
+def test_damaged_idx_file_is_a_sentence(tmp_path, damage):
+    file = tmp_path / "images.gz"
+    write_idx(file, np.arange(200, dtype=np.uint8))
+    file.write_bytes(damage(file.read_bytes()))
+
+    with pytest.raises(ValueError, match=r"images\.gz is no"):
+        read_idx(file)

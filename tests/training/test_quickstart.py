@@ -1,0 +1,87 @@
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+from training.quickstart import quickstart
+from training.recipes.quickstart import QUICKSTART
+
+REPOSITORY = Path(__file__).parents[2]
+
+# A model too small to be good, so that the whole way takes seconds.
+SMALL = dataclasses.replace(
+    QUICKSTART,
+    model={**QUICKSTART.model, "embed_dims": (8, 16, 24, 32), "input_shape": (32, 32, 3)},
+    epochs=2,
+    epochs=1,
+    warmup_epochs=0,
+    batch_size=64,
+)
+
+
+def test_every_form_is_written_and_scored(tmp_path, capsys):
+    scores = quickstart(tmp_path / "run", SMALL)
+
+    written = {entry.name for entry in (tmp_path / "run").iterdir()}
+    assert written >= {
+        "model.keras", "saved_model", "model_int8.tflite", "curves.png", "scores.md", "scores.json",
+    }  # fmt: skip
+    keras_score, saved_model_score, tflite_score = scores
+    assert keras_score.top1 > 0.3  # ten classes: it has learned something
+    assert saved_model_score.top1 == keras_score.top1
+    assert abs(tflite_score.top1 - keras_score.top1) < 0.03
+    assert json.loads((tmp_path / "run" / "scores.json").read_text()) == [
+        dataclasses.asdict(score) for score in scores
+    ]
+    table = (tmp_path / "run" / "scores.md").read_text()
+    assert table in capsys.readouterr().out
+    model = keras.saving.load_model(tmp_path / "run" / "model.keras")
+    assert model.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "training", "quickstart", "--out", tmp_path / "run"],
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("2/4"):
+            break
+    process.send_signal(signal_number)
+    _, errors = process.communicate(timeout=120)
+
+    assert process.returncode == 130
+    assert "interrupted; nothing half written is left" in errors
+    assert "Traceback" not in errors
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--epochs", "0"], "must be a positive whole number, not '0'"),
+        (["--out", "tests"], "was not written by this command"),
+    ],
+)
+def test_wrong_arguments_are_a_sentence(arguments, sentence):
+    process = subprocess.run(
+        [sys.executable, "-m", "training", "quickstart", *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+
+    assert process.returncode in (1, 2)
+    assert sentence in process.stderr
+    assert "Traceback" not in process.stderr

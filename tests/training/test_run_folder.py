@@ -1,0 +1,67 @@
+import os
+import time
+
+import pytest
+
+from training.run_folder import written_whole
+
+
+def write(path, text):
+    with written_whole(path) as partial:
+        (partial / "file").write_text(text)
+
+
+def write_half(path, error):
+    with written_whole(path) as partial:
+        (partial / "file").write_text("half")
+        raise error
+
+
+def test_folder_appears_when_the_block_ends(tmp_path):
+    with written_whole(tmp_path / "run") as partial:
+        (partial / "file").write_text("new")
+        assert not (tmp_path / "run").exists()
+
+    assert (tmp_path / "run" / "file").read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_later_run_replaces_the_whole_folder(tmp_path):
+    write(tmp_path / "run", "old")
+    (tmp_path / "run" / "extra").touch()
+    write(tmp_path / "run", "new")
+
+    assert (tmp_path / "run" / "file").read_text() == "new"
+    assert not (tmp_path / "run" / "extra").exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_interrupted_run_leaves_the_earlier_folder_alone(tmp_path, error):
+    write(tmp_path / "run", "old")
+
+    with pytest.raises(error):
+        write_half(tmp_path / "run", error)
+    assert (tmp_path / "run" / "file").read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_folder_of_somebody_else_is_refused_and_kept(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "mine").write_text("mine")
+
+    with pytest.raises(ValueError, match="was not written by this command"):
+        write(tmp_path / "photographs", "new")
+    assert (tmp_path / "photographs" / "mine").read_text() == "mine"
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+    fresh, old = tmp_path / ".run.1.partial", tmp_path / ".run.2.partial"
+    fresh.mkdir()
+    old.mkdir()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    write(tmp_path / "run", "new")
+
+    assert fresh.exists()
+    assert not old.exists()

@@ -1,0 +1,462 @@
+"""`download` against a real server: the right file or a sentence, and never half a file."""
+
+import hashlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_cabvit.weights.download import WeightsDownloadError, download, fetch_text
+
+CONTENT = np.random.default_rng(1).bytes(200_000)
+OTHER = np.random.default_rng(2).bytes(200_000)  # another file of the same size
+HALF = 100_000
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def destination(tmp_path):
+    """Where the file goes. Whatever a test did, it lies there whole or not at all."""
+    path = tmp_path / "cache" / "weights.h5"
+    yield path
+    assert not path.exists() or path.read_bytes() == CONTENT
+
+
+@pytest.fixture
+def fetch(destination):
+    """`download` of CONTENT to the destination, fast and silent."""
+
+    def fetch(url, **options):
+        options = {"sha256": sha256(CONTENT), "timeout": 5, "progress": False} | options
+        return download(url, destination, **options)
+
+    return fetch
+
+
+def partial_of(destination):
+    return destination.with_name(destination.name + ".partial")
+
+
+def assert_placed(destination):
+    """The file is there and nothing else but the lock."""
+    assert destination.read_bytes() == CONTENT
+    names = {path.name for path in destination.parent.iterdir()}
+    assert names == {destination.name, destination.name + ".lock"}
+
+
+def assert_nothing_kept(destination):
+    assert not destination.exists()
+    assert not partial_of(destination).exists()
+
+
+def leave_half(file_server, fetch, destination, content=CONTENT, path="/weights.h5", **options):
+    """Leaves the first half of `content` as the partial file of an earlier, failed call."""
+    url = file_server.serve(path, content, cuts=[HALF], ending="close", **options)
+    with pytest.raises(WeightsDownloadError):
+        fetch(url, retries=0)
+    assert partial_of(destination).read_bytes() == content[:HALF]
+    assert not destination.exists()
+    file_server.requests.clear()
+    return url
+
+
+def test_good_file_is_placed(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT)
+    assert fetch(url, size=len(CONTENT)) == destination
+    assert_placed(destination)
+    assert file_server.ranges() == [None]
+
+
+def test_upper_case_hash_is_the_same_hash(file_server, fetch, destination):
+    fetch(file_server.serve("/weights.h5", CONTENT), sha256=sha256(CONTENT).upper())
+    assert_placed(destination)
+
+
+def test_file_that_is_there_is_not_fetched_again(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT)
+    fetch(url)
+    fetch(url)
+    assert len(file_server.requests) == 1
+
+
+def test_file_that_is_there_may_be_in_a_folder_that_cannot_be_written(file_server):
+    there = Path("/proc/version")  # the kernel's own, in a folder where nobody can make a lock
+    if not there.is_file():
+        pytest.skip("This system has no /proc.")
+    url = file_server.serve("/weights.h5", CONTENT)
+    assert download(url, there, sha256(there.read_bytes()), progress=False) == there
+    assert not file_server.requests
+
+
+def test_other_file_at_the_destination_is_replaced(file_server, fetch, destination):
+    destination.parent.mkdir()
+    destination.write_bytes(OTHER)
+    fetch(file_server.serve("/weights.h5", CONTENT))
+    assert_placed(destination)
+
+
+def test_wrong_hash_names_both_and_keeps_nothing(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", OTHER)
+    with pytest.raises(WeightsDownloadError) as raised:
+        fetch(url)
+    for part in (url, sha256(OTHER), sha256(CONTENT)):
+        assert part in str(raised.value)
+    assert len(file_server.requests) == 1  # what came in one piece is not asked for again
+    assert_nothing_kept(destination)
+
+
+def test_wrong_size_is_refused_before_the_body(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT[:-1])
+    with pytest.raises(WeightsDownloadError, match="has 199999 bytes where 200000 were expected"):
+        fetch(url, size=len(CONTENT))
+    assert_nothing_kept(destination)
+
+
+def test_truncated_file_is_kept_as_partial_and_resumed_by_the_next_call(
+    file_server, fetch, destination
+):
+    url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF], ending="close")
+    message = f"{url} could not be downloaded: .*{HALF} of {len(CONTENT)} bytes .* resumes"
+    with pytest.raises(WeightsDownloadError, match=message):
+        fetch(url, retries=0)
+    assert not destination.exists()
+    assert partial_of(destination).read_bytes() == CONTENT[:HALF]
+    inode = partial_of(destination).stat().st_ino
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.ranges() == [None, f"bytes={HALF}-"]
+    assert destination.stat().st_ino == inode  # renamed in one step, not copied
+
+
+def test_server_that_never_sends_the_end(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF, 0, 0], ending="close")
+    with pytest.raises(WeightsDownloadError, match=f"{HALF} of {len(CONTENT)} bytes"):
+        fetch(url, retries=2)
+    assert file_server.ranges() == [None, f"bytes={HALF}-", f"bytes={HALF}-"]
+    assert not destination.exists()
+
+
+def test_dropped_connection_is_resumed_with_a_request_for_the_rest(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT, etag='"v1"', cuts=[HALF, 50_000])
+    fetch(url)
+    assert_placed(destination)
+    (_, first, _), *others = file_server.requests
+    assert first is None
+    begins = [int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) for _, asked, _ in others]
+    # A reset may overtake bytes that were sent, so the second request may begin below the cut.
+    assert len(begins) == 2
+    assert 0 < begins[0] <= HALF
+    assert begins[0] < begins[1] <= begins[0] + 50_000
+    assert [if_range for _, _, if_range in others] == ['"v1"', '"v1"']
+
+
+def test_bytes_before_a_stall_are_kept(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF], ending="stall")
+    fetch(url, timeout=0.2)
+    assert_placed(destination)
+    assert file_server.ranges() == [None, f"bytes={HALF}-"]
+
+
+def test_file_that_changed_in_between_is_fetched_anew(file_server, fetch, destination):
+    url = leave_half(file_server, fetch, destination, OTHER, etag='"v1"')
+    file_server.serve("/weights.h5", CONTENT, etag='"v2"')
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.requests == [("/weights.h5", f"bytes={HALF}-", '"v1"')]
+
+
+def test_change_that_the_server_does_not_tell_is_found_by_the_hash(file_server, fetch, destination):
+    url = leave_half(file_server, fetch, destination, OTHER)
+    file_server.serve("/weights.h5", CONTENT)
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.ranges() == [f"bytes={HALF}-", None]
+
+
+def test_wrong_hash_after_resuming_is_tried_once_more_and_not_twice(
+    file_server, fetch, destination
+):
+    url = leave_half(file_server, fetch, destination)
+    # The fresh try is interrupted and resumed as well, which must not earn another one.
+    file_server.serve("/weights.h5", OTHER, cuts=[HALF, HALF], ending="close")
+    with pytest.raises(WeightsDownloadError, match=sha256(OTHER)):
+        fetch(url)
+    assert file_server.ranges() == [f"bytes={HALF}-", None, f"bytes={HALF}-"]
+    assert_nothing_kept(destination)
+
+
+def test_weak_etag_gives_way_to_last_modified(file_server, fetch, destination):
+    date = "Wed, 01 Jan 2025 00:00:00 GMT"
+    url = leave_half(file_server, fetch, destination, etag='W/"v1"', last_modified=date)
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.requests == [("/weights.h5", f"bytes={HALF}-", date)]
+
+
+def test_mark_of_one_server_is_not_shown_to_another(file_server, fetch, destination):
+    leave_half(file_server, fetch, destination, etag='"v1"')
+    fetch(file_server.serve("/moved.h5", CONTENT, etag='"other server"'))
+    assert_placed(destination)
+    assert file_server.requests == [("/moved.h5", f"bytes={HALF}-", None)]
+
+
+def test_partial_of_a_file_with_another_hash_is_dropped(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", OTHER, cuts=[HALF], ending="close")
+    with pytest.raises(WeightsDownloadError):
+        fetch(url, sha256=sha256(OTHER), retries=0)
+    file_server.serve("/weights.h5", CONTENT)
+    file_server.requests.clear()
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.ranges() == [None]
+
+
+@pytest.mark.parametrize("origin", [None, "", "{", "[]"])
+def test_partial_of_unknown_origin_is_resumed(file_server, fetch, destination, origin):
+    url = leave_half(file_server, fetch, destination, etag='"v1"')
+    origin_path = destination.with_name(destination.name + ".partial.json")
+    if origin is None:
+        origin_path.unlink()
+    else:
+        origin_path.write_text(origin)
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.requests == [("/weights.h5", f"bytes={HALF}-", None)]
+
+
+def test_server_without_ranges_sends_all_again(file_server, fetch, destination):
+    url = leave_half(file_server, fetch, destination, has_ranges=False)
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.ranges() == [f"bytes={HALF}-"]
+
+
+def test_server_that_sends_another_range(file_server, fetch, destination):
+    url = leave_half(file_server, fetch, destination, shift=10)
+    with pytest.raises(WeightsDownloadError, match="another part of it than was asked for"):
+        fetch(url, retries=0)
+    assert_nothing_kept(destination)
+    leave_half(file_server, fetch, destination, shift=10)
+    fetch(url)
+    assert_placed(destination)
+    assert file_server.ranges() == [f"bytes={HALF}-", None]
+
+
+@pytest.mark.parametrize(
+    ("partial", "requests"),
+    [
+        (CONTENT, [f"bytes={len(CONTENT)}-"]),
+        (CONTENT + b"more", [f"bytes={len(CONTENT) + 4}-", None]),
+        (OTHER, [f"bytes={len(CONTENT)}-", None]),
+    ],
+    ids=["whole", "too long", "wrong"],
+)
+def test_range_not_satisfiable(file_server, fetch, destination, partial, requests):
+    destination.parent.mkdir()
+    partial_of(destination).write_bytes(partial)
+    fetch(file_server.serve("/weights.h5", CONTENT))
+    assert_placed(destination)
+    assert file_server.ranges() == requests
+
+
+def test_server_gone(fetch, destination):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/weights.h5"
+    with pytest.raises(WeightsDownloadError, match=f"{url} could not be downloaded: .*refused"):
+        fetch(url, retries=0)
+    assert_nothing_kept(destination)
+
+
+def test_missing_file_is_asked_for_once(file_server, fetch, destination):
+    with pytest.raises(WeightsDownloadError, match=r"/none.h5 .* the server answered 404"):
+        fetch(file_server.url("/none.h5"))
+    assert len(file_server.requests) == 1
+    assert_nothing_kept(destination)
+
+
+def test_passing_server_error_is_tried_again(file_server, fetch, destination):
+    fetch(file_server.serve("/weights.h5", CONTENT, statuses=[503, 429]))
+    assert_placed(destination)
+    assert len(file_server.requests) == 3
+
+
+def test_lasting_server_error_ends(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT, statuses=[503, 503, 503])
+    with pytest.raises(WeightsDownloadError, match=f"{url} .* the server answered 503"):
+        fetch(url, retries=1)
+    assert len(file_server.requests) == 2
+    assert_nothing_kept(destination)
+
+
+def test_slow_server(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT, pause=5)
+    with pytest.raises(WeightsDownloadError, match=f"{url} .* sent nothing for 0.1 seconds"):
+        fetch(url, timeout=0.1, retries=1)
+    assert len(file_server.requests) == 2
+    assert not destination.exists()
+
+
+# Root may write anywhere but where the kernel itself refuses, or below a file.
+@pytest.mark.parametrize("folder", ["below a file", "/sys/kernel", "/sys/kernel/keras_cabvit"])
+def test_folder_that_cannot_be_written(file_server, tmp_path, folder):
+    url = file_server.serve("/weights.h5", CONTENT)
+    if folder.startswith("/sys") and not Path("/sys/kernel").is_dir():
+        pytest.skip("This system has no /sys.")
+    if folder == "below a file":
+        (tmp_path / "file").write_bytes(b"")
+        folder = tmp_path / "file" / "cache"
+    with pytest.raises(WeightsDownloadError) as raised:
+        download(url, Path(folder) / "weights.h5", sha256(CONTENT), progress=False)
+    assert f"cannot be stored in {folder}: " in str(raised.value)
+    assert "KERAS_CABVIT_HOME" in str(raised.value)
+    assert not file_server.requests
+    assert not os.path.exists(Path(folder) / "weights.h5")
+
+
+def test_disk_that_takes_no_more(file_server, fetch, destination):
+    resource = pytest.importorskip("resource")
+    url = file_server.serve("/weights.h5", CONTENT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The kernel refuses to let a file of this process grow further, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, hard))
+    try:
+        with pytest.raises(WeightsDownloadError) as raised:
+            fetch(url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert f"cannot be stored in {destination.parent}: " in str(raised.value)
+    assert "KERAS_CABVIT_HOME" in str(raised.value)
+    assert not destination.exists()
+    fetch(url)
+    assert_placed(destination)
+
+
+def test_two_threads_fetch_once(file_server, fetch, destination):
+    url = file_server.serve("/weights.h5", CONTENT, pause=0.02)
+    errors = []
+
+    def run():
+        try:
+            fetch(url)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert_placed(destination)
+    assert file_server.ranges() == [None]
+
+
+def start_process(url, destination):
+    """Starts another process that downloads; it says `ready` once it is about to."""
+    script = (
+        "import sys; from keras_cabvit.weights.download import download; print('ready', flush=True)"
+        "; download(*sys.argv[1:4], progress=False)"
+    )
+    command = [sys.executable, "-c", script, url, str(destination), sha256(CONTENT)]
+    # The backend that imports fastest; none is used.
+    environment = os.environ | {"KERAS_BACKEND": "numpy"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    assert process.stdout.readline() == b"ready\n"
+    return process
+
+
+def test_two_processes_fetch_once_and_one_takes_over_from_a_killed_one(
+    file_server, fetch, destination
+):
+    url = file_server.serve("/weights.h5", CONTENT, pause=0.1)
+    with start_process(url, destination) as other:
+        partial = partial_of(destination)
+        deadline = time.monotonic() + 20
+        while not (partial.exists() and partial.stat().st_size):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        here = threading.Thread(target=fetch, args=(url,))
+        here.start()
+        time.sleep(0.2)
+        assert file_server.ranges() == [None]  # this one waits
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+        assert not destination.exists()
+        here.join()
+    assert_placed(destination)
+    (asked,) = file_server.ranges()
+    assert re.fullmatch(r"bytes=[1-9]\d*-", asked)
+
+
+@pytest.mark.parametrize("url", ["ftp://host/file", "data:,text", "weights.h5", "/weights.h5", ""])
+def test_other_schemes_are_refused(fetch, destination, url):
+    with pytest.raises(ValueError, match="`url` must begin with one of https://, http://, file://"):
+        fetch(url)
+    assert not destination.parent.exists()
+
+
+def test_invalid_address(fetch, destination):
+    with pytest.raises(WeightsDownloadError, match="is not a valid address"):
+        fetch("http://127.0.0.1:port/weights.h5")
+    assert_nothing_kept(destination)
+
+
+@pytest.mark.parametrize("wrong", ["", "abc", "g" * 64, "a" * 65, None])
+def test_sha256_must_be_one(fetch, destination, wrong):
+    with pytest.raises(ValueError, match="`sha256` must be 64 hexadecimal digits"):
+        fetch("http://127.0.0.1/weights.h5", sha256=wrong)
+
+
+def test_file_address(fetch, destination, tmp_path):
+    source = tmp_path / "source.h5"
+    source.write_bytes(CONTENT)
+    fetch(source.as_uri())
+    assert_placed(destination)
+
+
+def test_missing_file_address(fetch, destination, tmp_path):
+    with pytest.raises(WeightsDownloadError, match=r"none.h5 could not be .* No such file"):
+        fetch((tmp_path / "none.h5").as_uri())
+    assert_nothing_kept(destination)
+
+
+def test_progress_is_shown_when_asked_for(file_server, fetch, destination, capsys):
+    url = file_server.serve("/weights.h5", CONTENT)
+    fetch(url, progress=False)
+    assert capsys.readouterr().out == ""
+    destination.unlink()
+    fetch(url, progress=True)
+    shown = capsys.readouterr().out
+    assert url in shown
+    assert "200000/200000" in shown
+
+
+@pytest.mark.parametrize("ending", ["reset", "close"])
+def test_text_is_fetched_whole(file_server, ending):
+    url = file_server.serve("/sum", b"some text", statuses=[503], cuts=[4], ending=ending)
+    assert fetch_text(url) == "some text"
+    assert len(file_server.requests) == 3
+    file_server.serve("/sum", b"some text", cuts=[4, 4], ending=ending)
+    with pytest.raises(WeightsDownloadError, match=f"{url} could not be fetched: .*"):
+        fetch_text(url, retries=1)
+
+
+def test_missing_text(file_server):
+    with pytest.raises(WeightsDownloadError, match="the server answered 404"):
+        fetch_text(file_server.url("/none"))
+
+
+def test_text_ends_at_its_limit(file_server):
+    assert fetch_text(file_server.serve("/sum", b"a" * 10_000), limit=100) == "a" * 100

@@ -1,0 +1,299 @@
+"""What is read from a checkpoint file, and what is refused without being run."""
+
+import argparse
+import copy
+import os
+import pickle
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from keras_cabvit.weights import read_torch_checkpoint
+
+
+@pytest.fixture(scope="module")
+def training():
+    """What a training program saves after an epoch: made by one, with real optimizer state."""
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(4, 2)
+    )
+    average = copy.deepcopy(network)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 300)
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(network(torch.rand(8, 3, 3, 3)).square().sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    scheduler.step()
+    return {
+        "model": network.state_dict(),
+        "model_ema": average.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "scaler": scaler.state_dict(),
+        "lr_scheduler": scheduler.state_dict(),
+        "epoch": 299,
+        "args": argparse.Namespace(
+            model="cabvit_h_l2",
+            lr=2e-3,
+            opt_betas=(0.9, 0.999),
+            clip_grad=None,
+            distributed=argparse.Namespace(world_size=8, gpus=[0, 1]),
+        ),
+    }
+
+
+@pytest.fixture
+def save(tmp_path):
+    """Writes a checkpoint, and returns its path."""
+
+    def save(content, name="checkpoint.pth", **options):
+        torch.save(content, tmp_path / name, **options)
+        return tmp_path / name
+
+    return save
+
+
+def assert_same(found, expected):
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), np.asarray(value), err_msg=name)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_the_averaged_parameters_of_a_training_checkpoint(training, save, zipped):
+    path = save(training, _use_new_zipfile_serialization=zipped)
+    found = read_torch_checkpoint(path)
+    assert_same(found, training["model_ema"])
+    assert "1.num_batches_tracked" in found
+
+
+def test_a_key_says_which_parameters(training, save):
+    found = read_torch_checkpoint(save(training), key="model")
+    assert_same(found, training["model"])
+    assert not torch.equal(found["0.weight"], training["model_ema"]["0.weight"])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("model_ema", "model", "state_dict"),
+        ("model", "state_dict"),
+        ("state_dict",),
+    ],
+)
+def test_where_the_parameters_are_looked_for(save, keys):
+    content = {key: {"name": torch.full((1,), float(i))} for i, key in enumerate(keys)}
+    # The order in the file says nothing.
+    path = save({"epoch": 1, **dict(reversed(content.items()))})
+    assert_same(read_torch_checkpoint(path), content[keys[0]])
+
+
+def test_training_without_an_average(training, save):
+    path = save({**training, "model_ema": None})
+    assert_same(read_torch_checkpoint(path), training["model"])
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "pytorch_model.bin", "weights"])
+def test_parameters_alone(training, save, name):
+    path = save(training["model"], name)
+    assert_same(read_torch_checkpoint(path), training["model"])
+    assert_same(read_torch_checkpoint(str(path)), training["model"])
+
+
+def test_the_prefix_of_distributed_training_is_dropped(training, save):
+    wrapped = {f"module.{name}": value for name, value in training["model"].items()}
+    assert_same(read_torch_checkpoint(save({"model": wrapped})), training["model"])
+
+
+def test_a_module_of_that_name_is_kept(save):
+    content = {"module.weight": torch.ones(1), "head.weight": torch.ones(1)}
+    assert_same(read_torch_checkpoint(save(content)), content)
+
+
+def test_npz(training, tmp_path):
+    arrays = {name: value.numpy() for name, value in training["model"].items()}
+    np.savez(tmp_path / "weights.npz", **arrays)
+    assert_same(read_torch_checkpoint(tmp_path / "weights.npz"), arrays)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_safetensors(training, tmp_path, dtype):
+    tensors = {name: value.to(dtype) for name, value in sorted(training["model"].items())}
+    save_file(tensors, tmp_path / "weights.safetensors")
+    found = read_torch_checkpoint(tmp_path / "weights.safetensors")
+    assert sorted(found) == list(tensors)
+    for name, value in tensors.items():
+        np.testing.assert_array_equal(found[name].astype("float32"), value.float())
+
+
+class Trap:
+    """Becomes, in a pickle, the command that makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"echo > {self.path}",)
+
+
+def save_pickle(protocol):
+    def save(content, path):
+        path.write_bytes(pickle.dumps(content, protocol=protocol))
+
+    return save
+
+
+def save_legacy(content, path):
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def save_npz(content, path):
+    with open(path, "wb") as file:
+        np.savez(file, **{name: np.array([value], dtype=object) for name, value in content.items()})
+
+
+def run_pickle(path):
+    pickle.loads(path.read_bytes())
+
+
+def run_torch(path):
+    torch.load(path, weights_only=False)
+
+
+def run_npz(path):
+    with np.load(path, allow_pickle=True) as arrays:
+        dict(arrays)
+
+
+TRAPS = {
+    "pickle.pth": (save_pickle(2), run_pickle),
+    "new_pickle.pth": (save_pickle(4), run_pickle),
+    "torch.pth": (torch.save, run_torch),
+    "legacy.pth": (save_legacy, run_torch),
+    "objects.npz": (save_npz, run_npz),
+    "pickle.npz": (save_pickle(2), run_pickle),
+}
+
+
+@pytest.mark.parametrize("place", ["model", "args"])
+@pytest.mark.parametrize(("name", "save", "run"), [(k, *v) for k, v in TRAPS.items()], ids=TRAPS)
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_pickle_that_runs_a_command_is_refused(tmp_path, name, save, run, place):
+    sprung = tmp_path / "sprung"
+    trap = {"model": Trap(sprung), "args": argparse.Namespace(trap=Trap(sprung))}[place]
+    path = tmp_path / name
+    save({"state_dict": np.ones(3), "epoch": 1, place: trap}, path)
+    with pytest.raises(ValueError, match=name) as raised:
+        read_torch_checkpoint(path)
+    assert not sprung.exists()
+    assert str(raised.value).endswith(".")
+    assert "weights_only" not in str(raised.value)  # no advice to run it all the same
+    run(path)
+    assert sprung.exists()  # the trap was a live one
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_is_refused_is_named(training, save, tmp_path, zipped):
+    content = {**training, "log": Trap(tmp_path / "sprung")}
+    path = save(content, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(ValueError, match=r"is refused: it holds \w+\.system, and objects other"):
+        read_torch_checkpoint(path)
+
+
+def test_what_is_allowed_is_allowed_for_one_file_only(training, save):
+    path = save(training)
+    read_torch_checkpoint(path)
+    assert argparse.Namespace not in torch.serialization.get_safe_globals()
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=True)
+
+
+@pytest.fixture
+def whole(training, tmp_path):
+    """Returns the bytes of a good file of each kind."""
+
+    def whole(kind):
+        path = tmp_path / f"whole{kind}"
+        if kind == ".npz":
+            np.savez(path, **{name: value.numpy() for name, value in training["model"].items()})
+        elif kind == ".safetensors":
+            save_file(dict(training["model"]), path)
+        else:
+            torch.save(training, path, _use_new_zipfile_serialization=kind == ".pth")
+        assert read_torch_checkpoint(path)
+        return path.read_bytes()
+
+    return whole
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "text": lambda content: b"<html><body>Sign in to download</body></html>\n",
+    "one byte": lambda content: content[:1],
+    "a tenth": lambda content: content[: len(content) // 10],
+    "half": lambda content: content[: len(content) // 2],
+    "all but a byte": lambda content: content[:-1],
+    "noise": lambda content: np.random.default_rng(0).bytes(1000),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("kind", [".pth", ".legacy", ".npz", ".safetensors"])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damaged_files(whole, tmp_path, kind, damage):
+    path = tmp_path / f"damaged{kind}"
+    path.write_bytes(damage(whole(kind)))
+    with pytest.raises(ValueError, match=r"damaged\.\w+ (is damaged, or no|is refused: it is)"):
+        read_torch_checkpoint(path)
+
+
+def test_an_array_that_is_named_npz(tmp_path):
+    with open(tmp_path / "array.npz", "wb") as file:
+        np.save(file, np.ones(3))
+    with pytest.raises(ValueError, match=r"array\.npz is damaged, or no"):
+        read_torch_checkpoint(tmp_path / "array.npz")
+
+
+@pytest.mark.parametrize("name", ["absent.pth", "absent.npz", "absent.safetensors", "."])
+def test_missing_files(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint file at") as raised:
+        read_torch_checkpoint(tmp_path / name)
+    assert str(tmp_path / name) in str(raised.value)
+
+
+def test_a_key_that_is_not_there(training, save):
+    with pytest.raises(ValueError, match=r"nothing under the key 'ema'.*: model, model_ema, opt"):
+        read_torch_checkpoint(save(training), key="ema")
+
+
+@pytest.mark.parametrize("key", ["optimizer", "args", "epoch", "scaler"])
+def test_a_key_under_which_no_parameters_are(training, save, key):
+    with pytest.raises(ValueError, match=f"has no parameters under {key}"):
+        read_torch_checkpoint(save(training), key=key)
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"epoch": 1}, {"model": {}}, {0: torch.ones(1)}, {"model": {"a": "b"}}]
+)
+def test_no_parameters_anywhere(save, content):
+    with pytest.raises(ValueError, match="has no parameters under model_ema or model or state_dic"):
+        read_torch_checkpoint(save(content))
+
+
+@pytest.mark.parametrize("content", [torch.ones(2), [torch.ones(2)]])
+def test_another_thing_than_a_dict(save, content):
+    with pytest.raises(ValueError, match="and a checkpoint is a dict of parameters"):
+        read_torch_checkpoint(save(content))
+
+
+@pytest.mark.parametrize("package", ["torch", "safetensors"])
+def test_the_reader_that_is_missing_is_named(tmp_path, monkeypatch, package):
+    path = tmp_path / {"torch": "a.pth", "safetensors": "a.safetensors"}[package]
+    path.write_bytes(b"any")
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=f"pip install {package}"):
+        read_torch_checkpoint(path)

@@ -1,0 +1,212 @@
+"""A `.weights.h5` file gives a model all of its weights, or changes nothing."""
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+
+from keras_cabvit.weights import load_weights, save_weights
+
+BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """Returns, for a family, a model with weights of its own and the file that it saved."""
+    folder = tmp_path_factory.mktemp("saved")
+    models = {}
+
+    def saved(family):
+        if family not in models:
+            model = tiny_models.filled(BUILDERS[family]())
+            models[family] = model, save_weights(model, folder / f"{family}.weights.h5")
+        return models[family]
+
+    return saved
+
+
+def weights_of(model):
+    return [np.array(weight) for weight in model.get_weights()]
+
+
+def assert_equal(weights, expected):
+    for weight, value in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def assert_refused(model, path):
+    """The file does not fit: a sentence, and the model is as it was."""
+    before = weights_of(model)
+    with pytest.raises(ValueError, match="saved by a model of the same arguments") as raised:
+        load_weights(model, path)
+    assert f"The weights in {path} do not fit model '{model.name}'" in str(raised.value)
+    assert_equal(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_a_file_gives_the_weights_back(saved, family):
+    model, path = saved(family)
+    assert_equal(BUILDERS[family](weights=path).get_weights(), model.get_weights())
+    assert_equal(BUILDERS[family](weights=str(path)).get_weights(), model.get_weights())
+
+
+def without_classifier(model, pooling):
+    """Returns what a model without the classifier should compute, as a part of `model`."""
+    norm = model.get_layer("head_norm")
+    if model.name == "cabvit_p":
+        tokens = norm.output
+        return {
+            None: tokens,
+            "token": tokens[:, 0],
+            "avg": keras.ops.mean(tokens[:, 1:], axis=1),
+            "max": keras.ops.max(tokens[:, 1:], axis=1),
+        }[pooling]
+    features = model.get_layer("stage_3").output
+    if pooling is None:
+        return features
+    pool = {"avg": keras.ops.mean, "max": keras.ops.max}[pooling]
+    return norm(pool(features, axis=(1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("family", "pooling"),
+    [
+        *(("hybrid", pooling) for pooling in (None, "avg", "max")),
+        *(("plain", pooling) for pooling in (None, "avg", "max", "token")),
+    ],
+)
+def test_a_file_with_the_classifier_serves_a_model_without(saved, family, pooling):
+    model, path = saved(family)
+    found = BUILDERS[family](include_top=False, pooling=pooling, weights=path)
+    expected = keras.Model(model.input, without_classifier(model, pooling))
+    images = tiny_models.images(model)
+    np.testing.assert_allclose(
+        tiny_models.outputs(found, images), tiny_models.outputs(expected, images), atol=1e-5
+    )
+
+
+def test_a_file_without_the_classifier(saved, tmp_path):
+    model, _ = saved("hybrid")
+    arguments = {"include_top": False, "pooling": "avg"}
+    pooled = tiny_models.filled(tiny_models.hybrid(**arguments))
+    path = save_weights(pooled, tmp_path / "pooled.weights.h5")
+    again = tiny_models.hybrid(**arguments, weights=path)
+    assert_equal(again.get_weights(), pooled.get_weights())
+    features = tiny_models.hybrid(include_top=False, weights=path)  # which has no norm at the end
+    assert_equal(features.get_weights(), weights_of(pooled)[:-2])
+    assert_refused(model, path)
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_dropout_and_the_optimizer_do_not_matter(saved, family, tmp_path):
+    model, path = saved(family)
+    rates = {"drop_rate": 0.1, "attention_drop_rate": 0.1, "drop_path_rate": 0.3}
+    trained = BUILDERS[family](**rates, weights=path)
+    assert_equal(trained.get_weights(), model.get_weights())
+    trained.compile("adam")
+    trained.optimizer.build(trained.trainable_variables)
+    trained(tiny_models.images(model), training=True)  # random generators and BatchNorm move on
+    path = save_weights(trained, tmp_path / "trained.weights.h5")
+    assert_equal(BUILDERS[family](weights=path).get_weights(), trained.get_weights())
+
+
+OTHERS = {
+    "input shape": ("hybrid", {"input_shape": (96, 96, 3)}),
+    "classes": ("hybrid", {"classes": 6}),
+    "widths": ("hybrid", {"embed_dims": (8, 16, 32, 68)}),
+    "heads": ("hybrid", {"num_heads": (4, 4)}),
+    "deeper": ("hybrid", {"depths": (1, 1, 3, 3)}),
+    "shallower": ("hybrid", {"depths": (1, 1, 3, 1)}),
+    "shallower in the middle": ("hybrid", {"depths": (1, 1, 2, 2)}),
+    "fewer digests": ("hybrid", {"max_digests": 1}),
+    "no digests": ("hybrid", {"max_digests": 0}),
+    "no LayerScale": ("hybrid", {"layer_scale_init": None}),
+    "plain input shape": ("plain", {"input_shape": (40, 48, 3)}),
+    "plain classes": ("plain", {"classes": 6}),
+    "plain patch": ("plain", {"patch_size": 4, "input_shape": (20, 20, 3)}),
+    "plain deeper": ("plain", {"depth": 4}),
+    "plain shallower": ("plain", {"depth": 2}),
+    "plain shallower without classifier": ("plain", {"depth": 2, "include_top": False}),
+    "plain fewer digests": ("plain", {"max_digests": 1}),
+    "plain heads": ("plain", {"num_heads": 6}),
+    "plain LayerScale": ("plain", {"layer_scale_init": 1e-6}),
+}
+
+
+@pytest.mark.parametrize(("family", "changes"), OTHERS.values(), ids=OTHERS)
+def test_the_file_of_another_model_is_refused(saved, family, changes):
+    _, path = saved(family)
+    content = path.read_bytes()
+    assert_refused(BUILDERS[family](**changes), path)
+    assert path.read_bytes() == content
+
+
+def test_the_file_of_an_upright_model_is_refused_by_a_lying_one(tmp_path):
+    """The position biases of both have as many elements."""
+    model = tiny_models.hybrid(input_shape=(64, 96, 3))
+    path = save_weights(model, tmp_path / "lying.weights.h5")
+    assert_refused(tiny_models.hybrid(input_shape=(96, 64, 3)), path)
+
+
+def test_the_file_of_the_other_family_is_refused(saved):
+    assert_refused(saved("hybrid")[0], saved("plain")[1])
+
+
+def test_a_builder_passes_the_refusal_on(saved):
+    model, path = saved("plain")
+    before = weights_of(model)
+    with pytest.raises(ValueError, match="must have been saved by a model of the same arguments"):
+        tiny_models.plain(depth=2, weights=path)
+    assert_equal(model.get_weights(), before)
+    assert_equal(tiny_models.plain(weights=path).get_weights(), before)
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "text": lambda content: b"<html><body>Sign in to download</body></html>\n",
+    "half": lambda content: content[: len(content) // 2],
+    "all but a byte": lambda content: content[:-1],
+    "a hole": lambda content: content[:2000] + bytes(2000) + content[4000:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_refused(saved, tmp_path, damage):
+    model, path = saved("plain")
+    damaged = tmp_path / "damaged.weights.h5"
+    damaged.write_bytes(damage(path.read_bytes()))
+    assert_refused(model, damaged)
+
+
+def test_a_file_without_weights_is_refused(saved, tmp_path):
+    model, _ = saved("plain")
+    dense = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    assert_refused(model, save_weights(dense, tmp_path / "dense.weights.h5"))
+
+
+def test_a_missing_file_is_refused(saved, tmp_path):
+    assert_refused(saved("plain")[0], tmp_path / "absent.weights.h5")
+
+
+def test_saving_makes_the_folder_and_replaces_the_file(saved, tmp_path):
+    model, _ = saved("plain")
+    path = tmp_path / "new" / "folder" / "a.weights.h5"
+    assert save_weights(tiny_models.plain(), str(path)) == path
+    save_weights(model, path)
+    assert_equal(tiny_models.plain(weights=path).get_weights(), model.get_weights())
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.keras", "weights.h5", "a"])
+def test_another_ending_is_refused(saved, tmp_path, name):
+    with pytest.raises(ValueError, match=r"`path` must end in \.weights\.h5"):
+        save_weights(saved("plain")[0], tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_placed_leaves_nothing(saved, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    path.mkdir()
+    with pytest.raises(OSError, match=path.name):
+        save_weights(saved("plain")[0], path)
+    assert list(tmp_path.iterdir()) == [path]
