@@ -9,7 +9,6 @@ from keras_cabvit.export import load_tflite, tflite
 TOLERANCES = {"none": 1e-5, "float16": 2e-3, "int8": 6e-2}
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("quantization", TOLERANCES)
 def test_file_gives_what_the_model_gives(tiny_hybrid, tmp_path, quantization):
     path = tflite(tiny_hybrid, tmp_path / "model.tflite", quantization=quantization)

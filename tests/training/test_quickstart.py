@@ -19,8 +19,6 @@ SMALL = dataclasses.replace(
     QUICKSTART,
     model={**QUICKSTART.model, "embed_dims": (8, 16, 24, 32), "input_shape": (32, 32, 3)},
     epochs=2,
-    epochs=1,
-    warmup_epochs=0,
     batch_size=64,
 )
 

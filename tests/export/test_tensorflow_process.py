@@ -1,0 +1,57 @@
+"""Exports are TensorFlow's own, whatever backend made the model."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny_models
+
+from keras_cabvit.export import load_saved_model, load_tflite, saved_model, tflite
+
+PRINTS_OPERATIONS = """
+import json, sys
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+saved = SavedModel.FromString(open(sys.argv[1], "rb").read())
+graph = saved.meta_graphs[0].graph_def
+nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+print(json.dumps(sorted({node.op for node in nodes})))
+"""
+
+
+@pytest.mark.every_backend
+def test_saved_model_gives_the_same_and_holds_nothing_that_a_server_cannot_run(
+    tiny_hybrid, tmp_path
+):
+    version = saved_model(tiny_hybrid, tmp_path)
+    images = tiny_models.images(tiny_hybrid).astype("uint8")
+
+    expected = tiny_models.outputs(tiny_hybrid, images)
+    np.testing.assert_allclose(load_saved_model(version)(images), expected, atol=1e-5)
+
+    # In a process of its own: TensorFlow's protocol buffers may not be loaded in this one.
+    process = subprocess.run(
+        [sys.executable, "-c", PRINTS_OPERATIONS, version / "saved_model.pb"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    operations = set(json.loads(process.stdout.splitlines()[-1]))
+    assert "MatMul" in operations
+    assert not {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule"} & operations
+
+
+@pytest.mark.every_backend
+def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
+    path = tflite(tiny_hybrid, tmp_path / "model.tflite", quantization="none")
+    images = tiny_models.images(tiny_hybrid).astype("uint8")
+
+    expected = tiny_models.outputs(tiny_hybrid, images)
+    np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
+
+
+@pytest.mark.every_backend
+def test_what_the_exporter_refuses_is_a_value_error(tiny_hybrid, tmp_path):
+    with pytest.raises(ValueError, match=r"`path` must end in \.tflite"):
+        tflite(tiny_hybrid, tmp_path / "model.lite")
