@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 # Before the first import of Keras, which reads them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -13,8 +12,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 import pytest
 import tiny_models
-
-REPOSITORY = Path(__file__).parents[1]
+from backend_process import backend_environment
 
 
 def pytest_configure(config):
@@ -83,19 +81,3 @@ def run_python():
         return json.loads(process.stdout.splitlines()[-1])
 
     return run
-
-
-def backend_environment(backend):
-    """Returns the environment of a process that uses `backend`."""
-    paths = [str(REPOSITORY), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {
-        "KERAS_BACKEND": backend,
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-        "OMP_NUM_THREADS": "1",  # pytest's own workers fill the cores already
-    }
-    if backend == "jax":
-        # These programs run what they compile once, and compiling is what takes the time: without
-        # XLA's optimisation it takes a third. What is computed stays the same.
-        flags = os.environ.get("XLA_FLAGS", "")
-        environment["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
-    return environment

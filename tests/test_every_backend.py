@@ -6,7 +6,7 @@ import sys
 
 import keras
 import pytest
-from conftest import REPOSITORY, backend_environment
+from backend_process import REPOSITORY, backend_environment
 
 # JAX compiles every operation that a test is the first to use: its tests take ten times as long,
 # and run in more parts, so that pytest's workers share them.

@@ -4,7 +4,7 @@ import importlib.metadata
 import subprocess
 import sys
 
-from conftest import REPOSITORY, backend_environment
+from backend_process import REPOSITORY, backend_environment
 
 PROGRAM = """
 import sys

@@ -94,6 +94,7 @@ def _train(recipe, training, validation, size, seed):
     history = model.fit(
         batches,
         epochs=recipe.epochs,
+        shuffle=False,  # the batches shuffle themselves
         validation_data=(
             evaluation_pixels(validation.images, size),
             keras.ops.one_hot(validation.labels, len(CLASS_NAMES)),

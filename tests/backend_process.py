@@ -1,0 +1,22 @@
+"""How a test starts a process on another backend."""
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+def backend_environment(backend):
+    """Returns the environment of a process that uses `backend`."""
+    paths = [str(REPOSITORY), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+        "OMP_NUM_THREADS": "1",  # pytest's own workers fill the cores already
+    }
+    if backend == "jax":
+        # These programs run what they compile once, and compiling is what takes the time: without
+        # XLA's optimisation it takes a third. What is computed stays the same.
+        flags = os.environ.get("XLA_FLAGS", "")
+        environment["XLA_FLAGS"] = f"{flags} --xla_backend_optimization_level=0".strip()
+    return environment
