@@ -27,6 +27,11 @@ def pytest_configure(config):
     )
 
 
+def pytest_collection_modifyitems(items):
+    # The longest first, so that no worker is left with one of them at the end.
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/test_every_backend.py"))
+
+
 @pytest.fixture(autouse=True)
 def fixed_seed():
     keras.utils.set_random_seed(0)

@@ -10,7 +10,7 @@ from backend_process import REPOSITORY, backend_environment
 
 # JAX compiles every operation that a test is the first to use: its tests take ten times as long,
 # and run in more parts, so that pytest's workers share them.
-PARTS = {"tensorflow": 1, "torch": 1, "jax": 4}
+PARTS = {"tensorflow": 1, "torch": 1, "jax": 3}
 FILES = sorted(
     str(path)
     for path in (REPOSITORY / "tests").rglob("test_*.py")

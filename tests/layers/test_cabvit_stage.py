@@ -1,5 +1,6 @@
 """The block's order of parts, and the stage's memory of digest tokens."""
 
+import keras
 import numpy as np
 import numpy_layers
 import pytest
@@ -104,6 +105,20 @@ def test_what_is_asked_for_besides_does_not_change_the_output():
     assert len(with_memory) == len(with_maps) == 2
     np.testing.assert_array_equal(with_memory[0], alone)
     np.testing.assert_array_equal(with_maps[0], alone)
+
+
+def test_memory_and_maps_of_a_functional_model():
+    stage, inputs = stage_of(depth=3), normal(2, *GRID, 8)
+    image = keras.Input(inputs.shape[1:])
+    model = keras.Model(image, stage(image, return_memory=True, return_attention_maps=True))
+    assert [output.shape for output in model.outputs] == [
+        (None, 5, 3, 8),
+        (None, 4, 8),
+        *((None, 2, 15, sources) for sources in (15, 17, 19)),
+    ]
+    _, memory, maps = outputs(model, inputs)
+    assert memory.shape == (2, 4, 8)
+    assert [attention.shape[-1] for attention in maps] == [15, 17, 19]
 
 
 def test_memory_begins_empty_at_every_call():
