@@ -53,7 +53,7 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
         print("3/4  Exporting to SavedModel and int8 TFLite")
         keras_file = partial / "model.keras"
         # The same layers without the optimizer, which would triple the file.
-        model = keras.Model(model.inputs, model.outputs, name=model.name)
+        model = keras.Model(model.input, model.output, name=model.name)
         model.save(keras_file)
         servable = saved_model(model, partial / "saved_model")
         tflite_file = tflite(model, partial / "model_int8.tflite", quantization="int8")
