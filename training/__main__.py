@@ -1,11 +1,20 @@
 """The command `python -m training`."""
 
-import argparse
-import dataclasses
+import importlib
 import os
 import signal
 import sys
-from pathlib import Path
+
+from training.interrupted import Interrupted
+
+# Each has a module in training/commands, which is imported when it is called.
+COMMANDS = {
+    "quickstart": "train a small CabViT on 5,000 shipped images, export it and score every form",
+    "train": "train a recipe on ImageNet, a folder of photographs or another data set",
+    "evaluate": "score trained models in any form, alone or side by side",
+    "show-batch": "draw a batch of augmented images, as the model sees them",
+    "compile-tpu": "compile the training step for a TPU topology, without a TPU",
+}
 
 
 def main(arguments=None):
@@ -15,64 +24,48 @@ def main(arguments=None):
         arguments: list of strings; None takes the process's own.
 
     Returns:
-        The exit status: 0; 1 after a sentence on standard error; 130 when interrupted.
+        The exit status: 0; 1 after a sentence on standard error; 2 for wrong arguments; 128 plus
+        the signal's number when a signal stopped it (130 for Ctrl-C).
     """
     # TensorFlow reports on the processor at every start, which is nobody's question here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A polite kill ends like Ctrl-C: what is half written is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    name, *others = arguments or ["--help"]
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if name not in COMMANDS:
+        print(f"There is no command {name!r}.\n\n{_help()}", file=sys.stderr)
+        return 2
+    command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
     try:
-        options.run(options)
+        command.run(others)
     except KeyboardInterrupt:
-        print(f"\n{options.command}: interrupted; nothing half written is left.", file=sys.stderr)
+        print(f"\n{name}: interrupted; nothing half written is left.", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError, ArithmeticError) as error:
-        print(f"{options.command}: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 1
+    except Interrupted as stop:
+        print(f"\n{name}: {stop}", file=sys.stderr)
+        return 128 + stop.signal
     return 0
 
 
-def _parser():
-    parser = argparse.ArgumentParser(prog="python -m training", description="Trains CabViT models.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    quickstart = commands.add_parser(
-        "quickstart",
-        help="train a small CabViT on 5,000 shipped images, export it and score every form",
+def _help():
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: python -m training COMMAND ...",
+            "",
+            "Trains CabViT models. `python -m training COMMAND --help` says more.",
+            "",
+            *lines,
+        ]
     )
-    quickstart.add_argument(
-        "--out",
-        type=Path,
-        default=Path("saved_models/quickstart"),
-        metavar="FOLDER",
-        help="folder to write; saved_models/quickstart by default",
-    )
-    quickstart.add_argument(
-        "--epochs", type=_positive, help="passes over the training images; the recipe's by default"
-    )
-    quickstart.add_argument("--seed", type=int, default=0, help="0 by default")
-    quickstart.set_defaults(run=_quickstart)
-    return parser
-
-
-def _positive(text):
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a positive whole number, not {text!r}")
-    return int(text)
-
-
-def _quickstart(options):
-    from training.quickstart import quickstart
-    from training.recipes.quickstart import QUICKSTART
-
-    recipe = QUICKSTART
-    if options.epochs:
-        recipe = dataclasses.replace(
-            recipe,
-            epochs=options.epochs,
-            warmup_epochs=min(recipe.warmup_epochs, options.epochs - 1),
-        )
-    quickstart(options.out, recipe, options.seed)
 
 
 if __name__ == "__main__":

@@ -2,22 +2,24 @@
 
 import dataclasses
 import json
-import sys
 import time
 from pathlib import Path
 
 import keras
 
-from keras_cabvit import CabViTH
 from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.export import load_saved_model, load_tflite, saved_model, tflite
-from training.curves import draw_curves
-from training.data.batches import training_batches
+from training.callbacks import History, LossGuard, Progress
+from training.compare import score_forms
+from training.data.array_split import ArraySplit
+from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from training.data.fashion_mnist import CLASS_NAMES, fashion_mnist_subset, stratified_split
-from training.evaluation import score_forms, score_table
-from training.optimizer import make_optimizer
+from training.figures.curves import draw_curves
 from training.recipes.quickstart import QUICKSTART
 from training.run_folder import written_whole
+from training.score_table import score_table
+from training.strategies import place
+from training.train import compiled_model
 
 DEFAULT_FOLDER = Path("saved_models/quickstart")
 
@@ -32,22 +34,22 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
         seed: integer, of the initial weights, the held-out images, their order and flips.
 
     Returns:
-        A list of `FormScore`: Keras, SavedModel, TFLite.
+        A tuple of `ModelScore`: Keras, SavedModel, TFLite.
 
     Raises:
         ValueError: `folder` is there and was not written by an earlier quickstart.
-        FloatingPointError: the loss became infinite or no number.
+        Diverged: the loss became infinite, no number, or far too large.
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
     with written_whole(folder) as partial:
         print("1/4  Reading 5,000 training and 1,000 test images of Fashion-MNIST")
         training, test = fashion_mnist_subset()
-        training, validation = stratified_split(training, recipe.validation_images, seed)
-        size = recipe.model["input_shape"][:2]
+        held_out = round(recipe.validation_share * len(training.labels))
+        training, validation = stratified_split(training, held_out, seed)
 
         print(f"2/4  Training a CabViT-H on {len(training.labels):,} of them")
-        model, history = _train(recipe, training, validation, size, seed)
+        model, history = _train(recipe, training, validation, seed)
         draw_curves(history, partial / "curves.png")
 
         print("3/4  Exporting to SavedModel and int8 TFLite")
@@ -64,8 +66,10 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
             "SavedModel, float32": (servable, load_saved_model(servable)),
             "TFLite, int8": (tflite_file, load_tflite(tflite_file)),
         }
-        scores = score_forms(forms, evaluation_pixels(test.images, size), test.labels)
-        table = score_table(scores)
+        scores = score_forms(
+            forms, evaluation_pixels(test.images, recipe.model.image_size), test.labels
+        )
+        table = score_table(scores, ("form", "top-1", "size", "latency, one image"))
         (partial / "scores.md").write_text(table + "\n")
         (partial / "scores.json").write_text(
             json.dumps([dataclasses.asdict(score) for score in scores], indent=2) + "\n"
@@ -75,37 +79,25 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
     return scores
 
 
-def _train(recipe, training, validation, size, seed):
-    model = CabViTH(**recipe.model, classes=len(CLASS_NAMES), name="quickstart")
-    batches = training_batches(
-        evaluation_pixels(training.images, size),
-        training.labels,
-        classes=len(CLASS_NAMES),
-        batch_size=recipe.batch_size,
-        seed=seed,
-    )
-    model.compile(
-        make_optimizer(model, recipe, steps_per_epoch=len(batches)),
-        keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
-        # On a CPU, TensorFlow's own kernels take a quarter of the time that XLA's do.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
-    history = model.fit(
-        batches,
+def _train(recipe, training, validation, seed):
+    size, classes = recipe.model.image_size, len(CLASS_NAMES)
+    # Enlarged once here, not anew in every epoch.
+    training = ArraySplit(evaluation_pixels(training.images, size), training.labels, CLASS_NAMES)
+    validation = ArraySplit(validation.images, validation.labels, CLASS_NAMES)
+    steps = steps_per_epoch(training, recipe.batch_size)
+    model = compiled_model(recipe, classes, steps, place("single").jit_compile)
+    history = History(None, recipe.batch_size, steps)
+    model.fit(
+        training_batches(training, recipe, seed),
         epochs=recipe.epochs,
-        shuffle=False,  # the batches shuffle themselves
-        validation_data=(
-            evaluation_pixels(validation.images, size),
-            keras.ops.one_hot(validation.labels, len(CLASS_NAMES)),
-        ),
-        callbacks=[keras.callbacks.TerminateOnNaN()],
-        # The progress bar redraws its line, which a log file cannot.
-        verbose=1 if sys.stdout.isatty() else 2,
-    ).history
-    if len(history.get("val_loss", [])) < recipe.epochs:
-        raise FloatingPointError(
-            "The loss became infinite or no number, and training was stopped. A smaller learning "
-            f"rate than {recipe.learning_rate} may help."
-        )
-    return model, history
+        steps_per_epoch=steps,
+        shuffle=False,  # the batches come shuffled
+        validation_data=evaluation_batches(validation, size, 100),
+        callbacks=[
+            LossGuard(classes),
+            history,
+            Progress(recipe.epochs, steps, 0, recipe.batch_size),
+        ],
+        verbose=0,
+    )
+    return model, history.rows

@@ -47,3 +47,19 @@ def written_whole(path):
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+def write_whole(path, text):
+    """Writes a text file, whole or not at all; one that is there is replaced.
+
+    Args:
+        path: of the file.
+        text: string, written as UTF-8.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

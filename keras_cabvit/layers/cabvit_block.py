@@ -18,6 +18,8 @@ class CabViTBlock(keras.layers.Layer):
         mlp_norm_count: integer, LayerNorms before the MLP. CabViT-H, the default, has 2; the plain
             model has 1.
         position_bias: whether attention has the relative position bias. Defaults to True.
+        enhance: whether the tokens are enhanced. Defaults to True.
+        scale_digests: whether digest tokens have learned scale factors. Defaults to True.
         epsilon: float, of the LayerNorms. Defaults to 1e-5.
         layer_scale_init: float, start of the LayerScale factors of both residual branches, or None
             for no LayerScale. Defaults to 1e-6.
@@ -53,6 +55,8 @@ class CabViTBlock(keras.layers.Layer):
         mlp_ratio=4.0,
         mlp_norm_count=2,
         position_bias=True,
+        enhance=True,
+        scale_digests=True,
         epsilon=1e-5,
         layer_scale_init=1e-6,
         drop_rate=0.0,
@@ -67,6 +71,7 @@ class CabViTBlock(keras.layers.Layer):
         self.attention = CrossBlockAttention(
             num_heads,
             position_bias=position_bias,
+            scale_digests=scale_digests,
             epsilon=epsilon,
             layer_scale_init=layer_scale_init,
             drop_rate=drop_rate,
@@ -78,6 +83,7 @@ class CabViTBlock(keras.layers.Layer):
         )
         self.merge_enhancement = TokenMergeEnhancement(
             merge=merge,
+            enhance=enhance,
             grid=grid,
             depthwise_initializer=depthwise_initializer,
             dtype=self.dtype_policy,
@@ -135,6 +141,8 @@ class CabViTBlock(keras.layers.Layer):
             "mlp_ratio": mixing.mlp_ratio,
             "mlp_norm_count": mixing.norm_count,
             "position_bias": attention.use_position_bias,
+            "enhance": self.merge_enhancement.enhance,
+            "scale_digests": attention.scale_digests,
             "epsilon": attention.epsilon,
             "layer_scale_init": attention.layer_scale_init,
             "drop_rate": attention.drop_rate,

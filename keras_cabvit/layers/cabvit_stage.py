@@ -19,9 +19,9 @@ class CabViTStage(keras.layers.Layer):
         max_digests: integer, how many earlier blocks' digest tokens a block attends to: the latest
             ones. 0 switches digest tokens off. Defaults to 12, which no published model exceeds.
         drop_path_rate: float for all blocks alike, or one float a block. Defaults to 0.
-        mlp_ratio, mlp_norm_count, position_bias, epsilon, layer_scale_init, drop_rate,
-            attention_drop_rate, grid, kernel_initializer, depthwise_initializer: of the blocks, see
-            `CabViTBlock`.
+        mlp_ratio, mlp_norm_count, position_bias, enhance, scale_digests, epsilon,
+            layer_scale_init, drop_rate, attention_drop_rate, grid, kernel_initializer,
+            depthwise_initializer: of the blocks, see `CabViTBlock`.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -54,6 +54,8 @@ class CabViTStage(keras.layers.Layer):
         mlp_ratio=4.0,
         mlp_norm_count=2,
         position_bias=True,
+        enhance=True,
+        scale_digests=True,
         epsilon=1e-5,
         layer_scale_init=1e-6,
         drop_rate=0.0,
@@ -89,6 +91,8 @@ class CabViTStage(keras.layers.Layer):
                 mlp_ratio=mlp_ratio,
                 mlp_norm_count=mlp_norm_count,
                 position_bias=position_bias,
+                enhance=enhance,
+                scale_digests=scale_digests,
                 epsilon=epsilon,
                 layer_scale_init=layer_scale_init,
                 drop_rate=drop_rate,

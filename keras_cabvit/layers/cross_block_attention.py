@@ -28,6 +28,8 @@ class CrossBlockAttention(keras.layers.Layer):
         num_heads: integer, must divide the channels.
         position_bias: whether logits over the own tokens get the relative position bias. The plain
             model has none. Defaults to True.
+        scale_digests: whether digest tokens are multiplied by the learned scale factors. Defaults
+            to True; without it is for measuring what they do.
         epsilon: float, of both LayerNorms. Defaults to 1e-5.
         layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
@@ -67,6 +69,7 @@ class CrossBlockAttention(keras.layers.Layer):
         self,
         num_heads,
         position_bias=True,
+        scale_digests=True,
         epsilon=1e-5,
         layer_scale_init=1e-6,
         drop_rate=0.0,
@@ -79,6 +82,7 @@ class CrossBlockAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.num_heads = num_heads
         self.use_position_bias = position_bias
+        self.scale_digests = scale_digests
         self.epsilon = epsilon
         self.layer_scale_init = layer_scale_init
         self.drop_rate = drop_rate
@@ -138,9 +142,10 @@ class CrossBlockAttention(keras.layers.Layer):
                 epsilon=self.epsilon, dtype=self.dtype_policy
             )
             self.digest_norm.build(digests_shape)
-            self.digest_scale = self.add_weight(
-                name="digest_scale", shape=shape, initializer="ones"
-            )
+            if self.scale_digests:
+                self.digest_scale = self.add_weight(
+                    name="digest_scale", shape=shape, initializer="ones"
+                )
             self.digest_bias = self.add_weight(
                 name="digest_bias", shape=(self.num_heads, *shape), initializer="zeros"
             )
@@ -178,8 +183,9 @@ class CrossBlockAttention(keras.layers.Layer):
         # The digest tokens need no queries: nobody reads what they would attend to.
         sources = x
         if digests is not None:
-            scale = ops.reshape(self.digest_scale, (1, -1, 1))
-            sources = ops.concatenate([x, self.digest_norm(digests * scale)], axis=1)
+            if self.scale_digests:
+                digests = digests * ops.reshape(self.digest_scale, (1, -1, 1))
+            sources = ops.concatenate([x, self.digest_norm(digests)], axis=1)
         key, value = ops.split(self.key_value(sources), 2, axis=-1)
 
         # (batch, heads, tokens, tokens + digest tokens)
@@ -247,6 +253,7 @@ class CrossBlockAttention(keras.layers.Layer):
             **super().get_config(),
             "num_heads": self.num_heads,
             "position_bias": self.use_position_bias,
+            "scale_digests": self.scale_digests,
             "epsilon": self.epsilon,
             "layer_scale_init": self.layer_scale_init,
             "drop_rate": self.drop_rate,

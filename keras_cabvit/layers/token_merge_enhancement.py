@@ -24,6 +24,8 @@ class TokenMergeEnhancement(keras.layers.Layer):
     Args:
         merge: whether to make digest tokens. The last block of a stage makes none, because nobody
             would read them. Defaults to True.
+        enhance: whether to enhance the tokens; without it they stay as they are, which is for
+            measuring what enhancement does. Defaults to True.
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
         depthwise_initializer: of both convolutions. None means normal(0.02), the default.
@@ -43,9 +45,10 @@ class TokenMergeEnhancement(keras.layers.Layer):
         ((2, 14, 14, 32), (2, 16, 32))
     """
 
-    def __init__(self, merge=True, grid=None, depthwise_initializer=None, **kwargs):
+    def __init__(self, merge=True, enhance=True, grid=None, depthwise_initializer=None, **kwargs):
         super().__init__(**kwargs)
         self.merge = merge
+        self.enhance = enhance
         self.grid = validated_grid(grid)
         self.depthwise_initializer = keras.initializers.get(
             depthwise_initializer or keras.initializers.RandomNormal(stddev=0.02)
@@ -62,9 +65,13 @@ class TokenMergeEnhancement(keras.layers.Layer):
                 data_format="channels_last",
                 dtype=self.dtype_policy,
             )
-        self.enhancement = ConvolutionNorm(
-            None, 3, kernel_initializer=self.depthwise_initializer.clone(), dtype=self.dtype_policy
-        )
+        if enhance:
+            self.enhancement = ConvolutionNorm(
+                None,
+                3,
+                kernel_initializer=self.depthwise_initializer.clone(),
+                dtype=self.dtype_policy,
+            )
 
     def build(self, input_shape):
         """Creates the weights for a feature map, or for tokens on `grid`."""
@@ -74,7 +81,8 @@ class TokenMergeEnhancement(keras.layers.Layer):
         if self.merge:
             self.merge_padding.build(map_shape)
             self.merge_convolution.build(self.merge_padding.compute_output_shape(map_shape))
-        self.enhancement.build(map_shape)
+        if self.enhance:
+            self.enhancement.build(map_shape)
 
     def call(self, inputs, training=None):
         """Returns the enhanced tokens, and the digest tokens if `merge`."""
@@ -84,10 +92,12 @@ class TokenMergeEnhancement(keras.layers.Layer):
         if self.grid is not None:
             feature_map = ops.reshape(inputs[:, prefix:], (-1, height, width, channels))
 
-        enhanced = self.enhancement(feature_map, training=training)
-        if self.grid is not None:
-            enhanced = ops.reshape(enhanced, (-1, height * width, channels))
-            enhanced = ops.concatenate([inputs[:, :prefix], enhanced], axis=1)
+        enhanced = inputs
+        if self.enhance:
+            enhanced = self.enhancement(feature_map, training=training)
+            if self.grid is not None:
+                enhanced = ops.reshape(enhanced, (-1, height * width, channels))
+                enhanced = ops.concatenate([inputs[:, :prefix], enhanced], axis=1)
         if not self.merge:
             return enhanced
 
@@ -107,6 +117,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
         return {
             **super().get_config(),
             "merge": self.merge,
+            "enhance": self.enhance,
             "grid": self.grid,
             "depthwise_initializer": keras.initializers.serialize(self.depthwise_initializer),
         }

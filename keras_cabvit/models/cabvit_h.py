@@ -13,6 +13,8 @@ def CabViTH(
     depths,
     num_heads,
     max_digests=12,
+    enhance=True,
+    scale_digests=True,
     mlp_ratio=4.0,
     layer_scale_init=1e-6,
     drop_rate=0.0,
@@ -40,6 +42,9 @@ def CabViTH(
         num_heads: two integers, attention heads of the third and fourth stage.
         max_digests: integer, how many earlier blocks' digest tokens a block attends to; 0 switches
             digest tokens off. Defaults to 12.
+        enhance: whether blocks enhance their tokens with a depthwise convolution. Defaults to True.
+        scale_digests: whether digest tokens are multiplied by learned scale factors. Defaults to
+            True.
         mlp_ratio: float, hidden channels of the MLPs a channel. Defaults to 4.
         layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
@@ -121,6 +126,8 @@ def CabViTH(
                 depth,
                 num_heads[stage - 2],
                 max_digests=max_digests,
+                enhance=enhance,
+                scale_digests=scale_digests,
                 attention_drop_rate=attention_drop_rate,
                 drop_path_rate=stage_rates,
                 name=f"stage_{stage}",

@@ -16,6 +16,8 @@ def CabViTP(
     depth,
     num_heads,
     max_digests=12,
+    enhance=True,
+    scale_digests=True,
     patch_size=16,
     mlp_ratio=4.0,
     layer_scale_init=None,
@@ -44,6 +46,9 @@ def CabViTP(
         num_heads: integer, attention heads; must divide `embed_dim`.
         max_digests: integer, how many earlier blocks' digest tokens a block attends to; 0 switches
             digest tokens off. Defaults to 12.
+        enhance: whether blocks enhance their tokens with a depthwise convolution. Defaults to True.
+        scale_digests: whether digest tokens are multiplied by learned scale factors. Defaults to
+            True.
         patch_size: integer, side of a patch in pixels. Defaults to 16.
         mlp_ratio: float, hidden channels of the MLPs a channel. Defaults to 4.
         layer_scale_init: float, start of LayerScale factors. Defaults to None: no LayerScale.
@@ -117,6 +122,8 @@ def CabViTP(
         depth,
         num_heads,
         max_digests=max_digests,
+        enhance=enhance,
+        scale_digests=scale_digests,
         mlp_ratio=mlp_ratio,
         mlp_norm_count=1,
         position_bias=False,

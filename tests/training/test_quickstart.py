@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).parents[2]
 # A model too small to be good, so that the whole way takes seconds.
 SMALL = dataclasses.replace(
     QUICKSTART,
-    model={**QUICKSTART.model, "embed_dims": (8, 16, 24, 32), "input_shape": (32, 32, 3)},
+    model=dataclasses.replace(QUICKSTART.model, embed_dims=(8, 16, 24, 32), image_size=(32, 32)),
     epochs=2,
     batch_size=64,
 )

@@ -1,12 +1,18 @@
-"""The subset of Fashion-MNIST that comes with the project."""
+"""Fashion-MNIST: all of it, and the subset that comes with the project."""
 
 from pathlib import Path
 from typing import NamedTuple
 
+import keras
 import numpy as np
 
+from training.data.array_split import ArraySplit
+from training.data.data_set import DataSet
 from training.data.idx import read_idx
+from training.data.stratified import held_out
 
+# Where Debian's package dataset-fashion-mnist has the published files.
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SUBSET_FOLDER = Path(__file__).parent / "fashion_mnist_subset"
 
 # In the order of the labels, as the data set's own page names them.
@@ -36,6 +42,53 @@ class LabeledImages(NamedTuple):
     labels: np.ndarray
 
 
+def fashion_mnist(validation_share, seed):
+    """Opens the 60,000 training and 10,000 test images.
+
+    They are Debian's files if its package is installed, else Keras' download.
+
+    Args:
+        validation_share: share of every class of the training images that is held out.
+        seed: integer, of this draw.
+
+    Returns:
+        A `DataSet`.
+
+    Raises:
+        ValueError: `validation_share` is not between 0 and 1, or a file is damaged.
+        FileNotFoundError: the files are not there and cannot be downloaded.
+    """
+    if DEBIAN_FOLDER.is_dir():
+        training, test = _read("train", DEBIAN_FOLDER), _read("t10k", DEBIAN_FOLDER)
+    else:
+        training, test = _download()
+    validation = held_out(training.labels, validation_share, seed)
+    return DataSet(
+        "Fashion-MNIST",
+        CLASS_NAMES,
+        _split(training, ~validation, "training image"),
+        _split(training, validation, "validation image"),
+        ArraySplit(test.images, test.labels, CLASS_NAMES, "test image"),
+        f"The {validation.sum():,} validation images were drawn from the {len(validation):,} "
+        f"training images, evenly by class, with seed {seed}; the model is not trained on them.",
+    )
+
+
+def _split(data, mask, name):
+    return ArraySplit(data.images[mask], data.labels[mask], CLASS_NAMES, name)
+
+
+def _download():
+    try:
+        parts = keras.datasets.fashion_mnist.load_data()
+    except Exception as error:  # Keras raises no narrower one.
+        raise FileNotFoundError(
+            f"Fashion-MNIST is neither in {DEBIAN_FOLDER} (Debian's package dataset-fashion-mnist) "
+            f"nor could Keras download it: {error}"
+        ) from error
+    return tuple(LabeledImages(images, labels) for images, labels in parts)
+
+
 def fashion_mnist_subset():
     """Reads the 5,000 training and 1,000 test images, even by class.
 
@@ -46,13 +99,13 @@ def fashion_mnist_subset():
         FileNotFoundError: the files are not where the project has them.
         ValueError: a file is damaged.
     """
-    return _read("train"), _read("t10k")
+    return _read("train", SUBSET_FOLDER), _read("t10k", SUBSET_FOLDER)
 
 
-def _read(part):
+def _read(part, folder):
     return LabeledImages(
-        read_idx(SUBSET_FOLDER / f"{part}-images-idx3-ubyte.gz"),
-        read_idx(SUBSET_FOLDER / f"{part}-labels-idx1-ubyte.gz"),
+        read_idx(folder / f"{part}-images-idx3-ubyte.gz"),
+        read_idx(folder / f"{part}-labels-idx1-ubyte.gz"),
     )
 
 

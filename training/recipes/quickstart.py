@@ -9,19 +9,22 @@ training files, which the quickstart does not ship; the test images had no part 
 enlarged from 28x28 to 64x64, because the stages of CabViT-H halve them five times.
 """
 
-from training.recipes.recipe import Recipe
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
 QUICKSTART = Recipe(
-    model={
-        "embed_dims": (24, 48, 96, 128),
-        "depths": (1, 1, 3, 1),
-        "num_heads": (3, 4),
+    model=ModelOptions(
+        "CabViTH",
+        image_size=(64, 64),
+        embed_dims=(24, 48, 96, 128),
+        depths=(1, 1, 3, 1),
+        num_heads=(3, 4),
         # LayerScale's published start of 1e-6 suits 300 epochs; ten are over before it has grown.
-        "layer_scale_init": 0.1,
-        "input_shape": (64, 64, 3),
-    },
+        layer_scale_init=0.1,
+    ),
+    optimization=Optimization(learning_rate=3e-3, warmup_epochs=1),
+    augmentation=Augmentation(horizontal_flip=0.5, label_smoothing=0.1),
     epochs=10,
     batch_size=32,
-    learning_rate=3e-3,
-    warmup_epochs=1,
+    validation_share=0.1,
+    evaluation_crop=1.0,
 )

@@ -1,7 +1,121 @@
 """What a recipe says."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model is trained. What is None is as the variant or the builder has it.
+
+    Attributes:
+        variant: a name of `keras_cabvit.list_models()`, or "CabViTH" or "CabViTP" for another size.
+        image_size: (height, width) in pixels.
+        embed_dims: channels; four numbers for a hybrid model, one for a plain one.
+        depths: blocks; four numbers for a hybrid model, one for a plain one.
+        num_heads: attention heads; two numbers for a hybrid model, one for a plain one.
+        patch_size: side of a patch in pixels, of a plain model.
+        max_digests: how many earlier blocks' digest tokens a block attends to; 0: none.
+        enhance: whether blocks enhance their tokens with a depthwise convolution.
+        scale_digests: whether digest tokens are multiplied by learned scale factors.
+        layer_scale_init: start of the LayerScale factors.
+        drop_rate: dropout after projections and before the classifier.
+        drop_path_rate: stochastic depth of the last block.
+        initial_weights: "imagenet", a `.weights.h5` or a `.keras` file to start from; the
+            classifier is taken over if it has as many classes.
+    """
+
+    variant: str
+    image_size: tuple[int, int] = (224, 224)
+    embed_dims: tuple[int, ...] | None = None
+    depths: tuple[int, ...] | None = None
+    num_heads: tuple[int, ...] | None = None
+    patch_size: int | None = None
+    max_digests: int | None = None
+    enhance: bool | None = None
+    scale_digests: bool | None = None
+    layer_scale_init: float | None = None
+    drop_rate: float | None = None
+    drop_path_rate: float | None = None
+    initial_weights: str | None = None
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What training images go through, in this order. The defaults change nothing but the size.
+
+    Attributes:
+        crop_scale: smallest and largest share of the image's area that a random crop takes.
+        crop_ratio: smallest and largest width of a crop, in heights.
+        crop_interpolation: how a crop becomes the model's size.
+        crop_antialias: whether a crop that shrinks is smoothed first.
+        horizontal_flip: probability of mirroring left and right.
+        vertical_flip: probability of mirroring top and bottom.
+        rand_augment_operations: how many operations RandAugment draws an image; 0 is none.
+        rand_augment_magnitude: mean strength of an operation, 0 to 10.
+        rand_augment_magnitude_std: standard deviation of the strength.
+        rand_augment_probability: with which each drawn operation is applied.
+        rand_augment_interpolation: of the operations that move pixels.
+        erasing_probability: of filling a random rectangle with noise.
+        mixup_alpha: of the beta distribution of mixup's share; 0 switches mixup off.
+        cutmix_alpha: of the beta distribution of cutmix's share; 0 switches cutmix off. With both,
+            a batch has one of the two, half of the time each.
+        label_smoothing: share of the target that is spread over all classes.
+        library: whose operations: "tensorflow" is this project's own, which is the published
+            recipe; "keras_cv" takes RandAugment, MixUp and CutMix of KerasCV on whole batches.
+    """
+
+    crop_scale: tuple[float, float] = (1.0, 1.0)
+    crop_ratio: tuple[float, float] = (1.0, 1.0)
+    crop_interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    crop_antialias: bool = True
+    horizontal_flip: float = 0.0
+    vertical_flip: float = 0.0
+    rand_augment_operations: int = 0
+    rand_augment_magnitude: float = 9.0
+    rand_augment_magnitude_std: float = 0.5
+    rand_augment_probability: float = 0.5
+    rand_augment_interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    erasing_probability: float = 0.0
+    mixup_alpha: float = 0.0
+    cutmix_alpha: float = 0.0
+    label_smoothing: float = 0.0
+    library: Literal["tensorflow", "keras_cv"] = "tensorflow"
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """How the weights are changed: AdamW with linear warm-up and cosine decay.
+
+    Attributes:
+        learning_rate: peak of the schedule, for batches of `learning_rate_batch` images.
+        learning_rate_batch: the learning rate grows linearly with the batch, from this size; None
+            leaves it as it is.
+        warmup_epochs: epochs in which the learning rate rises linearly to the peak.
+        final_learning_rate: at the end of the cosine.
+        weight_decay: for the parameters that decay.
+        beta_1, beta_2, epsilon: of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients behind
+            LayerScale start near 1e-9.
+        clip_norm: largest norm of all gradients together; None clips nothing.
+        layer_decay: factor of the learning rate from one block to the block before it; 1 trains
+            all alike.
+        average_momentum: of the exponential moving average of the weights, which is what is
+            evaluated and saved; None keeps no average.
+        accumulation_steps: batches whose gradients are averaged into one change of the weights.
+    """
+
+    learning_rate: float
+    learning_rate_batch: int | None = None
+    warmup_epochs: float = 0
+    final_learning_rate: float = 1e-6
+    weight_decay: float = 0.05
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    clip_norm: float | None = None
+    layer_decay: float = 1.0
+    average_momentum: float | None = None
+    accumulation_steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -9,24 +123,27 @@ class Recipe:
     """A model and how it is trained.
 
     Attributes:
-        model: arguments of `keras_cabvit.CabViTH`.
+        model: which model.
+        optimization: how the weights are changed.
+        augmentation: what training images go through.
         epochs: passes over the training images.
-        batch_size: images a step; a last, smaller batch is dropped.
-        learning_rate: peak of the schedule.
-        warmup_epochs: epochs in which the learning rate rises linearly to the peak; after them it
-            falls to `final_learning_rate` as a cosine.
-        final_learning_rate: at the end of the schedule.
-        weight_decay: of AdamW, for the parameters that decay.
-        label_smoothing: share of the target that is spread over all classes.
-        validation_images: how many training images are held out, evenly by class.
+        batch_size: images a step, on all devices together; a last, smaller batch is dropped.
+        validation_share: share of the training images that is held out for validation, evenly by
+            class, where the data brings no validation images of its own.
+        evaluation_crop: side of the centre crop that is evaluated, as a share of the shorter side;
+            1 resizes the whole image to the model's size. The authors' is 224/256, and 1 from 384
+            pixels on.
+        select: which weights become the model: those of the last epoch, or of the epoch with the
+            best top-1 on the validation images.
+        precision: of the computations; weights are float32 always.
     """
 
-    model: dict[str, Any] = field(repr=False)
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    warmup_epochs: int
-    final_learning_rate: float = 1e-6
-    weight_decay: float = 0.05
-    label_smoothing: float = 0.1
-    validation_images: int = 500
+    model: ModelOptions
+    optimization: Optimization
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    epochs: int = 300
+    batch_size: int = 1024
+    validation_share: float = 0.1
+    evaluation_crop: float = 0.875
+    select: Literal["last", "best"] = "last"
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"

@@ -1,6 +1,9 @@
+import keras
 import numpy as np
 import pytest
 
+from training.data import fashion_mnist
+from training.data.data_set import open_data_set
 from training.data.fashion_mnist import (
     CLASS_NAMES,
     SUBSET_FOLDER,
@@ -63,3 +66,54 @@ def test_damaged_idx_file_is_a_sentence(tmp_path, damage):
 
     with pytest.raises(ValueError, match=r"images\.gz is no"):
         read_idx(file)
+
+
+@pytest.fixture
+def debian_folder(tmp_path, monkeypatch):
+    """Stands for Debian's package, with 40 training images and 20 test images."""
+    for part, count in (("train", 40), ("t10k", 20)):
+        images = np.random.default_rng(count).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", labels)
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path)
+    return tmp_path
+
+
+def all_of(split):
+    return [
+        (split.image(example).numpy().tobytes(), int(example["label"]))
+        for example in split.in_order()
+    ]
+
+
+def test_validation_images_are_cut_from_the_training_files_alone(debian_folder):
+    data_set = open_data_set("fashion_mnist", 0.25, 0)
+    training, validation, test = map(
+        all_of, (data_set.training, data_set.validation, data_set.test)
+    )
+
+    assert (len(training), len(validation), len(test)) == (30, 10, 20)
+    assert sorted(label for _, label in validation) == list(range(10))
+    files = read_idx(debian_folder / "train-images-idx3-ubyte.gz")
+    assert {image for image, _ in training + validation} == {image.tobytes() for image in files}
+    assert "10 validation images were drawn from the 40 training images" in data_set.validation_note
+
+
+def test_without_debians_files_keras_downloads(monkeypatch, tmp_path):
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "none")
+    images, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10
+    monkeypatch.setattr(
+        keras.datasets.fashion_mnist, "load_data", lambda: ((images, labels), (images, labels))
+    )
+    assert open_data_set("fashion_mnist", 0.5, 0).training.size == 10
+
+
+def test_no_files_and_no_download_is_a_sentence(monkeypatch, tmp_path):
+    def fail():
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "none")
+    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", fail)
+    with pytest.raises(FileNotFoundError, match=r"dataset-fashion-mnist.*URL fetch failure"):
+        open_data_set("fashion_mnist")

@@ -1,0 +1,169 @@
+"""How many training images a second the input pipeline makes, and Keras' own layers instead of it.
+
+usage: python -m benchmarks.input_pipeline [--cores 2] [--rounds 5] [--seconds 4] [--json FILE]
+
+500x375 JPEG files become batches of 64 images of 224x224, as in the ImageNet recipe. The pipelines
+run in turns in one process, so that whatever else the machine does meets all alike. Where it does
+much, "by processor time" says what the cores alone would give.
+"""
+
+import argparse
+import dataclasses
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from benchmarks.photographs import write_photographs
+from training.augmentation import random_resized_crop
+from training.data.batches import training_batches
+from training.data.data_set import open_data_set
+from training.recipes.imagenet_cabvith_s import IMAGENET_CABVITH_S
+
+BATCH_SIZE = 64
+IMAGES = 256
+REFERENCE = "Keras layers, bilinear crops"
+
+
+def pipelines(split):
+    """Returns endless data sets of batches by what they are called."""
+    bicubic = dataclasses.replace(IMAGENET_CABVITH_S, batch_size=BATCH_SIZE)
+    bilinear = _changed(bicubic, crop_interpolation="bilinear", crop_antialias=False)
+    only_crops = {
+        "horizontal_flip": 0.0,
+        "rand_augment_operations": 0,
+        "erasing_probability": 0.0,
+        "mixup_alpha": 0.0,
+        "cutmix_alpha": 0.0,
+    }
+    return {
+        "whole recipe, bilinear crops": training_batches(split, bilinear, seed=0),
+        "whole recipe, antialiased bicubic crops": training_batches(split, bicubic, seed=0),
+        "bilinear crops alone": training_batches(split, _changed(bilinear, **only_crops), seed=0),
+        "antialiased bicubic crops alone": training_batches(
+            split, _changed(bicubic, **only_crops), seed=0
+        ),
+        REFERENCE: keras_batches(split, bilinear),
+    }
+
+
+def _changed(recipe, **options):
+    return dataclasses.replace(
+        recipe, augmentation=dataclasses.replace(recipe.augmentation, **options)
+    )
+
+
+def keras_batches(split, recipe):
+    """The recipe, as near as `keras.layers` come to it, on the same crops.
+
+    RandAugment draws its operations once a call, so it is called for every image.
+    """
+    size, classes = recipe.model.image_size, len(split.class_names)
+    flip = keras.layers.RandomFlip("horizontal")
+    rand_augment = keras.layers.RandAugment(value_range=(0, 255), num_ops=2, factor=0.9)
+    erase = keras.layers.RandomErasing((0.25, 0.25), value_range=(0, 255))
+    mixup, cutmix = keras.layers.MixUp(0.8), keras.layers.CutMix((1.0, 1.0))
+
+    def of_image(number):
+        example = split.at(number % split.size)
+        seed = tf.stack([0, number])
+        image = random_resized_crop(split.image(example), size, recipe.augmentation, seed)
+        image = rand_augment(flip(tf.cast(image, tf.float32), training=True), training=True)
+        return image, example["label"]
+
+    def of_batch(images, labels):
+        batch = {"images": erase(images, training=True), "labels": tf.one_hot(labels, classes)}
+        mixed = tf.cond(
+            tf.random.uniform(()) < 0.5,
+            lambda: mixup(batch, training=True),
+            lambda: cutmix(batch, training=True),
+        )
+        return mixed["images"], mixed["labels"]
+
+    return (
+        tf.data.Dataset.range(tf.int64.max)
+        .map(of_image, num_parallel_calls=tf.data.AUTOTUNE)
+        .batch(recipe.batch_size, drop_remainder=True)
+        .map(of_batch, num_parallel_calls=tf.data.AUTOTUNE)
+        .prefetch(tf.data.AUTOTUNE)
+    )
+
+
+def turn(batches, seconds):
+    """Returns images a second, and images a second of processor time."""
+    # A new iterator each time: one that is kept goes on working while others are measured.
+    iterator = iter(batches)
+    for _ in range(2):
+        next(iterator)
+    start, processor_start = time.perf_counter(), time.process_time()
+    images = 0
+    while time.perf_counter() - start < seconds:
+        next(iterator)
+        images += BATCH_SIZE
+    elapsed = time.perf_counter() - start
+    return images / elapsed, images / (time.process_time() - processor_start)
+
+
+def measure(split, cores, rounds, seconds):
+    """Returns the figures of all pipelines, and ratios of their medians."""
+    data = pipelines(split)
+    turns = {name: [] for name in data}
+    for _ in range(rounds):
+        for name, batches in data.items():
+            turns[name].append(turn(batches, seconds))
+    figures = {}
+    for name, results in turns.items():
+        by_clock, by_processor = zip(*results, strict=True)
+        figures[name] = {
+            "median": statistics.median(by_clock),
+            "smallest": min(by_clock),
+            "largest": max(by_clock),
+            "by processor time": cores * statistics.median(by_processor),
+        }
+    ratios = {
+        f"{name} : {REFERENCE}": figures[name]["median"] / figures[REFERENCE]["median"]
+        for name in figures
+        if name != REFERENCE
+    }
+    return {"images a second": figures, "ratios": ratios}
+
+
+def main():
+    """Prints the measurement as a table, and writes it as JSON if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cores", type=int, default=2, help="how many cores may be used")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of a turn")
+    parser.add_argument("--json", type=Path, help="file to write")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        # Before TensorFlow counts the cores and starts its threads.
+        cores = sorted(os.sched_getaffinity(0))[: arguments.cores]
+        os.sched_setaffinity(0, cores)
+    cores = len(cores) if hasattr(os, "sched_setaffinity") else os.cpu_count()
+
+    with tempfile.TemporaryDirectory() as folder:
+        size = write_photographs(Path(folder), IMAGES)
+        split = open_data_set(f"folder:{folder}", validation_share=0.1).training
+        result = measure(split, cores, arguments.rounds, arguments.seconds)
+    result = {"cores": cores, "mean file size": size, **result}
+
+    print(f"{cores} cores, {IMAGES} JPEG files of 500x375 and {size / 1000:.0f} kB\n")
+    print(f"{'images a second':40}  median  smallest  largest  by processor time")
+    for name, figures in result["images a second"].items():
+        values = [figures[key] for key in ("median", "smallest", "largest", "by processor time")]
+        print("{:40} {:7.0f} {:9.0f} {:8.0f} {:18.0f}".format(name, *values))
+    print()
+    for name, ratio in result["ratios"].items():
+        print(f"{name}: {ratio:.1f}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

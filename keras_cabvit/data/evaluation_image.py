@@ -1,0 +1,77 @@
+"""The evaluation transform of one image, in a TensorFlow graph: for data sets and servers."""
+
+from keras_cabvit.data.decode import decode_rgb
+
+
+def evaluation_image(image, size, crop=1.0):
+    """Resizes one image as the published model is evaluated: bicubic with antialiasing.
+
+    With a `crop` below 1 the image is resized, keeping its proportions, until it just covers
+    `size / crop`, and the centre is cut out, as torchvision and timm do. With `crop` 1 the whole
+    image is resized to `size`, whatever its proportions: what `evaluation_pixels` does.
+
+    Args:
+        image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file; or uint8
+            pixels (height, width), (height, width, 1) or (height, width, 3).
+        size: (height, width) of the result in pixels.
+        crop: float above 0 and at most 1, side of the centre crop as a share of the image. The
+            authors' is 224/256. Defaults to 1.
+
+    Returns:
+        A uint8 tensor (*size, 3).
+
+    Raises:
+        ValueError: `crop` is out of range, or `image` is neither of the two.
+        tf.errors.InvalidArgumentError: when the graph runs, if the bytes are no image.
+
+    Example:
+        >>> image = np.zeros((375, 500, 3), "uint8")
+        >>> keras_cabvit.data.evaluation_image(image, (224, 224), crop=0.875).shape
+        TensorShape([224, 224, 3])
+    """
+    import tensorflow as tf
+
+    if not 0 < crop <= 1:
+        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    image = tf.convert_to_tensor(image)
+    if image.dtype == tf.string and image.shape.rank == 0:
+        image = decode_rgb(image)
+    elif image.dtype == tf.uint8 and image.shape.rank == 2:
+        image = image[..., None]
+    elif image.dtype != tf.uint8 or image.shape.rank != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(
+            "`image` must be the bytes of an image file, or uint8 of shape (height, width) or "
+            f"(height, width, 1 or 3). Received: {image.dtype.name} of shape {image.shape}"
+        )
+    shape = tf.shape(image)[:2]
+    whole = tf.constant(size) if crop == 1 else _covering(shape, size, crop)
+    # Half a pixel goes to the even side, as Python's round has it in torchvision.
+    corner = tf.round(tf.cast(whole - size, tf.float32) / 2)
+    # What `tf.image.resize` does, except that nothing outside the crop is computed.
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=image[None],
+        size=size,
+        scale=tf.cast(whole, tf.float32) / tf.cast(shape, tf.float32),
+        translation=-corner,
+        kernel_type="keyscubic",
+        antialias=True,
+    )[0]
+    # Bicubic interpolation overshoots at edges.
+    pixels = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    if pixels.shape[-1] == 1:
+        pixels = tf.repeat(pixels, 3, axis=-1)
+    return tf.ensure_shape(pixels, (*size, 3))
+
+
+def _covering(shape, size, crop):
+    """Returns the height and width at which an image of some shape just covers `size / crop`."""
+    import tensorflow as tf
+
+    # 224 / 0.875 must not become 255 by a rounding error.
+    height, width = (int(side / crop + 1e-6) for side in size)
+    rows, columns = shape[0], shape[1]
+    return tf.where(
+        rows * width >= columns * height,
+        tf.stack([rows * width // columns, width]),
+        tf.stack([height, columns * height // rows]),
+    )

@@ -1,0 +1,107 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from image_files import CLASSES, HEIGHT, WIDTH, numbers, write_folder
+
+from training.data.batches import evaluation_batches, training_batches
+from training.data.broken import BrokenImages, TooManyBrokenImages
+from training.data.folder import FolderSplit
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
+
+COUNT = 20
+RECIPE = Recipe(
+    ModelOptions("CabViTH", image_size=(HEIGHT, WIDTH)), Optimization(1e-3), batch_size=4
+)
+
+
+@pytest.fixture
+def split(tmp_path):
+    """Twenty pictures, of which four cannot be read, each for another reason."""
+    write_folder(tmp_path, COUNT)
+    files = [f"{CLASSES[i % 3]}/{i:04}.png" for i in range(COUNT)]
+    (tmp_path / files[2]).write_bytes((tmp_path / files[2]).read_bytes()[:-20])
+    (tmp_path / files[3]).write_bytes(b"rubbish" * 100)
+    (tmp_path / files[11]).write_bytes(b"")
+    (tmp_path / files[19]).unlink()
+    return FolderSplit(tmp_path, files, np.arange(COUNT) % 3, CLASSES)
+
+
+BROKEN = [2, 3, 11, 19]
+BROKEN_NAMES = ["ant/0003.png", "bee/0019.png", "cat/0002.png", "cat/0011.png"]
+
+
+def test_training_goes_on_without_broken_images_and_names_them(split):
+    broken = BrokenImages(COUNT)
+    batches = training_batches(split, RECIPE, seed=0, broken=broken)
+
+    for images, labels in batches.take(10).as_numpy_iterator():
+        seen = numbers(images)
+        assert not set(seen) & set(BROKEN)
+        assert labels.argmax(-1).tolist() == [number % 3 for number in seen]
+        np.testing.assert_array_equal(labels.sum(-1), 1)
+    assert broken.names == BROKEN_NAMES
+
+
+def test_the_next_good_image_of_the_batch_stands_in(split):
+    whole = dataclasses.replace(RECIPE, batch_size=COUNT)
+    ((images, _),) = training_batches(split, whole, seed=0).take(1).as_numpy_iterator()
+
+    seen = numbers(images)
+    ordered = [int(example["name"][4:8]) for example in split.examples(0, 0, 0).as_numpy_iterator()]
+    expected = [
+        next(number for number in ordered[place:] + ordered if number not in BROKEN)
+        for place in range(COUNT)
+    ]
+    assert seen == expected
+
+
+def test_batches_stay_a_function_of_the_step(split):
+    recipe = dataclasses.replace(
+        RECIPE, augmentation=Augmentation(crop_scale=(0.3, 1.0), mixup_alpha=0.8)
+    )
+    batches = list(training_batches(split, recipe, seed=0).take(8).as_numpy_iterator())
+
+    rest = training_batches(split, recipe, seed=0, first_step=3).take(5).as_numpy_iterator()
+    for (images, labels), (expected_images, expected_labels) in zip(rest, batches[3:], strict=True):
+        np.testing.assert_array_equal(images, expected_images)
+        np.testing.assert_array_equal(labels, expected_labels)
+
+
+def test_evaluation_gives_broken_images_no_weight_and_names_them(split):
+    broken = BrokenImages(COUNT)
+    batches = evaluation_batches(split, (HEIGHT, WIDTH), 6, broken=broken)
+
+    images, labels, weights = (
+        np.concatenate(values) for values in zip(*batches.as_numpy_iterator(), strict=True)
+    )
+    assert np.flatnonzero(weights == 0).tolist() == [*BROKEN, 20, 21, 22, 23]
+    good = weights > 0
+    assert numbers(images[good]) == [i for i in range(COUNT) if i not in BROKEN]
+    assert labels[good].argmax(-1).tolist() == [i % 3 for i in range(COUNT) if i not in BROKEN]
+    assert broken.names == BROKEN_NAMES
+
+
+def test_one_in_a_hundred_may_be_broken():
+    broken = BrokenImages(1000)
+    for number in range(10):
+        broken.record(f"{number}.jpg")
+        broken.record(f"{number}.jpg")
+    broken.check()
+
+    broken.record("10.jpg")
+    with pytest.raises(TooManyBrokenImages, match=r"11 of 1,000 images \(1\.1%\).*0\.jpg, 1\.jpg"):
+        broken.check()
+
+
+def test_a_batch_of_broken_images_alone_leaves_it_to_the_record_to_say_so(tmp_path):
+    write_folder(tmp_path, 4)
+    files = [f"{CLASSES[i % 3]}/{i:04}.png" for i in range(4)]
+    for file in files:
+        (tmp_path / file).write_bytes(b"rubbish")
+    broken = BrokenImages(4)
+    split = FolderSplit(tmp_path, files, np.arange(4) % 3, CLASSES)
+
+    list(training_batches(split, RECIPE, seed=0, broken=broken).take(1))
+    with pytest.raises(TooManyBrokenImages, match=r"4 of 4 images \(100\.0%\)"):
+        broken.check()

@@ -1,0 +1,36 @@
+"""A classifier in all the forms that can be opened, small enough to be made in a second."""
+
+import keras
+import numpy as np
+
+from keras_cabvit.export import saved_model, tflite
+
+SIZE = (16, 12)
+CLASS_NAMES = ("ant", "bee", "cat", "dog")
+
+
+def small_classifier(activation="softmax", seed=0):
+    """Returns a model that tells four regions of mean colour apart, a bit otherwise by seed."""
+    corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    kernel = corners.T + 0.5 * np.random.default_rng(seed).normal(size=(3, 4))
+    image = keras.Input((*SIZE, 3), name="image")
+    color = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 64, -2)(image))
+    dense = keras.layers.Dense(4, activation, name="predictions")
+    model = keras.Model(image, dense(color))
+    dense.set_weights([kernel, np.zeros(4)])
+    return model
+
+
+def save_forms(model, folder):
+    """Writes `model.keras`, `servable/1` and `model.tflite`, and returns their paths."""
+    model.save(folder / "model.keras")
+    saved_model(model, folder / "servable")
+    tflite(model, folder / "model.tflite", quantization="none")
+    return folder / "model.keras", folder / "servable", folder / "model.tflite"
+
+
+def noise(count, seed=0):
+    """Returns uint8 images (count, *SIZE, 3), each of a mean colour of its own."""
+    rng = np.random.default_rng(seed)
+    colors = rng.uniform(0, 255, (count, 1, 1, 3))
+    return np.clip(colors + rng.normal(0, 20, (count, *SIZE, 3)), 0, 255).astype("uint8")

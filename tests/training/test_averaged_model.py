@@ -1,0 +1,107 @@
+import keras
+import numpy as np
+import pytest
+import tiny_models
+
+from training.averaged_model import AveragedModel
+from training.optimizer import LayerwiseAdamW
+
+MOMENTUM = 0.75
+
+
+def values(variables):
+    return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
+
+
+def compiled(accumulation_steps=1):
+    inner = tiny_models.hybrid(depths=(1, 1, 1, 1), input_shape=(32, 32, 3))
+    model = AveragedModel(inner, MOMENTUM, accumulation_steps)
+    model.compile(
+        LayerwiseAdamW(
+            1e-2,
+            gradient_accumulation_steps=accumulation_steps if accumulation_steps > 1 else None,
+        ),
+        "categorical_crossentropy",
+        jit_compile=keras.backend.backend() == "jax",
+    )
+    return model
+
+
+class Record(keras.callbacks.Callback):
+    """Keeps weights and averages after every batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.weights, self.averages = [], []
+
+    def on_train_begin(self, logs=None):
+        self.on_train_batch_end(None)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if keras.backend.backend() == "jax":
+            self.model.jax_state_sync()
+        self.weights.append(values(self.model.averaged_weights))
+        self.averages.append(values(self.model.averages))
+
+
+def recorded(model, batches):
+    record = Record()
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (4 * batches, 32, 32, 3)).astype("float32")
+    labels = np.eye(5, dtype="float32")[rng.integers(0, 5, 4 * batches)]
+    model.fit(images, labels, batch_size=4, callbacks=[record], verbose=0)
+    return record
+
+
+@pytest.mark.every_backend
+def test_averages_follow_weights_and_batch_norm_statistics():
+    model = compiled()
+    names = [weight.path.rsplit("/")[-1] for weight in model.averaged_weights]
+    record = recorded(model, batches=3)
+
+    assert "moving_variance" in names
+    np.testing.assert_array_equal(record.averages[0][0], record.weights[0][0])
+    expected = record.weights[0]
+    for step in (1, 2, 3):
+        expected = [
+            MOMENTUM * average + (1 - MOMENTUM) * weight
+            for average, weight in zip(expected, record.weights[step], strict=True)
+        ]
+        for name, actual, value in zip(names, record.averages[step], expected, strict=True):
+            np.testing.assert_allclose(actual, value, rtol=1e-4, atol=1e-6, err_msg=name)
+    moved = [not np.array_equal(a, b) for a, b in zip(expected, record.weights[3], strict=True)]
+    assert moved[names.index("moving_variance")]
+    assert moved[names.index("kernel")]
+
+
+@pytest.mark.every_backend
+def test_averages_move_only_when_accumulated_gradients_change_the_weights():
+    record = recorded(compiled(accumulation_steps=2), batches=4)
+    first, second, third, fourth = (step[0] for step in record.averages[1:])
+
+    np.testing.assert_array_equal(first, record.averages[0][0])
+    assert not np.array_equal(second, first)
+    np.testing.assert_array_equal(third, second)
+    assert not np.array_equal(fourth, third)
+
+
+@pytest.mark.every_backend
+def test_averages_stand_in_for_the_weights_and_give_their_place_back():
+    model = compiled()
+    recorded(model, batches=2)
+    weights, averages = values(model.averaged_weights), values(model.averages)
+
+    with model.averages_as_weights():
+        inside = values(model.averaged_weights)
+    for actual, expected in zip(inside, averages, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+    for actual, expected in zip(values(model.averaged_weights), weights, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_without_momentum_there_are_no_averages():
+    model = AveragedModel(tiny_models.hybrid(), momentum=None)
+
+    assert model.averages == []
+    with model.averages_as_weights():
+        pass

@@ -1,0 +1,286 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
+
+from training.compare import compare, score_forms
+from training.data.array_split import ArraySplit
+from training.data.data_set import DataSet
+from training.evaluate import evaluate
+
+COUNT = 36
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose model is right for two of three images of `data/test`, and `data` itself."""
+    folder = tmp_path_factory.mktemp("run")
+    model = small_classifier()
+    save_forms(model, folder)
+    (folder / "labels.txt").write_text("\n".join(CLASS_NAMES) + "\n")
+    (folder / "run.json").write_text(
+        json.dumps(
+            {
+                "recipe": {"evaluation_crop": 1.0, "validation_share": 0.5},
+                "data": f"folder:{folder / 'data'}",
+                "split_seed": 3,
+            }
+        )
+    )
+    (folder / "metrics.csv").write_text("epoch,loss,val_top1\n1,2.0,0.25\n2,1.0,0.5\n")
+    images = noise(COUNT)
+    predicted = model.predict_on_batch(images).argmax(axis=1)
+    assert len(np.unique(predicted)) == 4
+    for number, (image, label) in enumerate(zip(images, predicted, strict=True)):
+        right = number % 3 > 0
+        write(folder / "data" / "test", label if right else (label + 1) % 4, number, image)
+    for number, image in enumerate(noise(16, seed=1)):
+        write(folder / "data" / "train", number % 4, number, image)
+    return folder
+
+
+def write(folder, label, number, image):
+    folder = folder / CLASS_NAMES[label]
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(folder / f"{number:02}.png")
+
+
+def data_set(images, labels, class_names=CLASS_NAMES, test=True):
+    split = ArraySplit(images, labels, class_names, "image")
+    return DataSet(
+        "noise", class_names, split, split, split if test else None, "They were drawn by hand."
+    )
+
+
+@pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite"])
+def test_every_form_gets_the_same_score_on_image_files(run, form):
+    evaluation = evaluate(run / form, f"folder:{run / 'data'}", latency_rounds=1)
+
+    assert evaluation.scores.images == COUNT
+    assert evaluation.scores.top1 == pytest.approx(2 / 3)
+    wrong = {
+        name
+        for name, label, predicted in zip(
+            evaluation.names, evaluation.labels, evaluation.predicted, strict=True
+        )
+        if label != predicted
+    }
+    assert {int(name[-6:-4]) for name in wrong} == set(range(0, COUNT, 3))
+    assert all(name.startswith("test/") for name in evaluation.names)
+
+
+def test_run_knows_its_own_data_and_crop(run):
+    evaluation = evaluate(run, latency_rounds=1)
+
+    assert evaluation.scores.top1 == pytest.approx(2 / 3)
+    assert (evaluation.crop, evaluation.image_size) == (1.0, SIZE)
+    assert evaluation.note == "The 36 test images of data were scored."
+
+
+def test_mistakes_are_the_most_confident_ones_as_the_model_saw_them(run):
+    evaluation = evaluate(run, batch_size=5, latency_rounds=1)
+    confidence = [mistake.confidence for mistake in evaluation.mistakes]
+
+    assert len(confidence) == COUNT // 3
+    assert confidence == sorted(confidence, reverse=True)
+    for mistake in evaluation.mistakes:
+        file = run / "data" / mistake.name
+        np.testing.assert_array_equal(mistake.image, np.asarray(Image.open(file)))
+        assert file.parent.name == CLASS_NAMES[mistake.label]
+        assert mistake.predicted != mistake.label
+
+
+def test_only_the_worst_mistakes_are_kept():
+    from training.predictions import predict_split
+
+    images = noise(40)
+    shares = np.linspace(0.3, 0.9, 40)
+    values = {image.tobytes(): share for image, share in zip(images, shares, strict=True)}
+
+    def predict(batch):  # always wrong, and surer of every image than of the one before
+        sure = np.array([values[image.tobytes()] for image in batch])
+        return np.stack([1 - sure, sure * 0, sure * 0, sure], axis=1)
+
+    split = data_set(images, np.full(40, 1)).test
+    predictions = predict_split(predict, split, SIZE, 1.0, batch_size=7, mistakes=24)
+
+    assert len(predictions.mistakes) == 24
+    assert [mistake.name for mistake in predictions.mistakes[:2]] == ["image 39", "image 38"]
+
+
+def test_data_without_test_images_falls_back_to_validation_and_says_so(run):
+    images = noise(8)
+    evaluation = evaluate(run, data_set(images, np.arange(8) % 4, test=False), latency_rounds=1)
+
+    assert evaluation.note.startswith(
+        "noise has no test images of its own. The 8 validation images of noise were scored. "
+        "They were drawn by hand. Choices were made on the validation images"
+    )
+
+
+def test_validation_split_of_a_run_is_the_one_it_had(run):
+    first, again = (
+        evaluate(run / name, f"folder:{run / 'data'}", "validation", latency_rounds=1)
+        for name in (".", "model.tflite")
+    )
+
+    assert len(first.names) == 8  # half of 16, as the run's recipe has it
+    assert "with seed 3" in first.note
+    assert first.names == again.names
+
+
+def test_classes_in_another_order_are_matched_by_name(run):
+    order = [2, 0, 3, 1]
+    images = noise(COUNT)
+    labels = small_classifier().predict_on_batch(images).argmax(axis=1)
+    shuffled = np.array([order.index(label) for label in labels])
+    data = data_set(images, shuffled, tuple(CLASS_NAMES[index] for index in order))
+    evaluation = evaluate(run, data, latency_rounds=1)
+
+    assert evaluation.scores.top1 == 1
+    assert any("were matched by name" in note for note in evaluation.notes)
+
+
+def test_classes_with_other_names_are_matched_by_position_and_it_is_said(run):
+    images = noise(COUNT)
+    labels = small_classifier().predict_on_batch(images).argmax(axis=1)
+    evaluation = evaluate(run, data_set(images, labels, ("n1", "n2", "n3", "n4")), latency_rounds=1)
+
+    assert evaluation.scores.top1 == 1
+    (note,) = evaluation.notes
+    assert '"ant" where the data has "n1"' in note
+
+
+@pytest.mark.parametrize("form", ["model.keras", "servable", "model.tflite"])
+def test_other_number_of_classes_is_a_sentence_with_both_numbers(run, tmp_path, form):
+    data = data_set(noise(6), np.arange(6) % 3, ("ant", "bee", "cat"))
+
+    with pytest.raises(ValueError, match="the model has 4 classes, and the data has 3"):
+        evaluate(run / form, data)
+
+
+def test_broken_image_is_named_and_not_scored(run, tmp_path):
+    data = shutil.copytree(run / "data", tmp_path / "data")
+    file = data / "test" / "bee" / "broken.png"
+    file.write_bytes(b"no image")
+    evaluation = evaluate(run, f"folder:{data}", latency_rounds=1)
+
+    assert evaluation.broken_names == ("test/bee/broken.png",)
+    assert evaluation.scores.images == COUNT
+    assert evaluation.scores.top1 == pytest.approx(2 / 3)
+    assert "test/bee/broken.png" not in evaluation.names
+
+
+def test_data_of_broken_images_alone_is_a_sentence(run, tmp_path):
+    data = shutil.copytree(run / "data", tmp_path / "data")
+    for file in (data / "test").rglob("*.png"):
+        file.write_bytes(b"no image")
+
+    with pytest.raises(ValueError, match="None of the 36 images can be read"):
+        evaluate(run, f"folder:{data}")
+
+
+def test_crop_of_a_file_without_a_run_is_the_authors_and_it_is_said(run, tmp_path):
+    shutil.copy(run / "model.tflite", tmp_path)
+    data = data_set(noise(4), np.arange(4))
+    evaluation = evaluate(tmp_path / "model.tflite", data, latency_rounds=1)
+
+    assert evaluation.crop == 0.875
+    assert "No run.json beside" in evaluation.notes[0]
+    assert evaluate(tmp_path / "model.tflite", data, crop=1.0, latency_rounds=1).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"split": "exam"}, "`split` must be one of test, validation, training"),
+        ({"data": None}, "Say which data to evaluate on"),
+        ({"image_size": (32, 32)}, "`image_size` must be 16x12.*Received: 32x32"),
+    ],
+)
+def test_wrong_arguments_are_a_sentence(run, tmp_path, options, sentence):
+    shutil.copy(run / "model.keras", tmp_path)
+    arguments = {"data": data_set(noise(4), np.arange(4))} | options
+
+    with pytest.raises(ValueError, match=sentence):
+        evaluate(tmp_path / "model.keras", **arguments)
+
+
+def test_report_of_a_run_has_its_curves(run, tmp_path):
+    evaluate(run, out=tmp_path / "of_run", latency_rounds=1)
+    shutil.copy(run / "model.keras", tmp_path)
+    data = f"folder:{run / 'data'}"
+    evaluate(tmp_path / "model.keras", data, out=tmp_path / "of_file", latency_rounds=1)
+
+    assert (tmp_path / "of_run" / "curves.png").is_file()
+    assert (tmp_path / "of_file" / "report.md").is_file()
+    assert not (tmp_path / "of_file" / "curves.png").exists()
+
+
+def test_comparison_has_a_row_for_every_model(run, tmp_path):
+    other = small_classifier(seed=5)
+    other.save(tmp_path / "other.keras")
+    paths = [run, run / "servable", run / "model.tflite", tmp_path / "other.keras"]
+    comparison = compare(paths, latency_rounds=2)
+
+    first, saved, lite, last = comparison.rows
+    assert [row.form for row in comparison.rows] == ["Keras", "SavedModel", "TFLite", "Keras"]
+    assert [row.top1 for row in (first, saved, lite)] == [pytest.approx(2 / 3)] * 3
+    assert [row.agreement for row in (first, saved, lite)] == [1, 1, 1]
+    assert first.cross_entropy == pytest.approx(lite.cross_entropy, rel=1e-4)
+    assert first.size == (run / "model.keras").stat().st_size
+    # The last model is given the images as the run has them: nothing else is known of it.
+    assert comparison.notes == ()
+    names = evaluate(run, latency_rounds=1).names
+    images = np.stack([np.asarray(Image.open(run / "data" / name)) for name in names])
+    same = small_classifier().predict(images, verbose=0).argmax(1) == other.predict(
+        images, verbose=0
+    ).argmax(1)
+    assert last.agreement == pytest.approx(same.mean())
+    assert last.agreement < 1
+    alone = evaluate(run / "servable", latency_rounds=1).as_row()
+    assert (alone.top1, alone.agreement) == (saved.top1, None)
+    assert comparison.note == "The 36 test images of data were scored."
+    assert len(comparison.table.splitlines()) == 6
+
+
+def test_models_of_the_same_name_are_called_by_their_paths(run, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path)
+    paths = [run / "model.keras", tmp_path / "model.keras"]
+
+    rows = compare(paths, latency_rounds=1).rows
+    assert [row.model for row in rows] == [str(path) for path in paths]
+
+
+def test_progress_counts_the_images_of_all_models(run):
+    told = []
+    compare(
+        [run, run / "model.tflite"],
+        batch_size=16,
+        latency_rounds=1,
+        progress=lambda done, images: told.append((done, images)),
+    )
+
+    assert told == [(done, 72) for done in (16, 32, 36, 52, 68, 72)]
+
+
+def test_forms_are_scored_on_images_in_memory(tmp_path):
+    (tmp_path / "a").write_bytes(b"123")
+    images = np.arange(250, dtype=np.uint8).reshape(250, 1, 1, 1)
+    labels = images[:, 0, 0, 0] % 4
+
+    def right_for(share):
+        def predict(images):
+            values = images[:, 0, 0, 0].astype(int)
+            return np.eye(5)[np.where(values < share * 250, values % 4, 4)]
+
+        return predict
+
+    forms = {"good": (tmp_path / "a", right_for(0.8)), "bad": (tmp_path, right_for(0.2))}
+    good, bad = score_forms(forms, images, labels, latency_rounds=2)
+
+    assert (good.form, good.model, good.top1, good.size) == ("good", "a", 0.8, 3)
+    assert (bad.form, bad.top1, bad.agreement) == ("bad", 0.2, pytest.approx(0.4))

@@ -1,0 +1,118 @@
+"""A run that is killed, however often, ends as if nothing had happened."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from backend_process import REPOSITORY
+from tiny_runs import OPTIONS, image_folder
+
+from training.checkpoints import CheckpointFolder
+
+# A checkpoint after every batch, so that kills meet many of them.
+SURVIVING = [*OPTIONS, "--checkpoint-minutes", "0", "--deterministic"]
+
+
+def command(folder, out):
+    return [
+        *(sys.executable, "-u", "-m", "training", "train", "--recipe", "fashion_mnist"),
+        *("--data", f"folder:{folder}", "--out", str(out)),
+        *SURVIVING,
+    ]
+
+
+def start(folder, out):
+    return subprocess.Popen(
+        command(folder, out),
+        cwd=REPOSITORY,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    output, errors = process.communicate(timeout=900)
+    assert process.returncode == 0, output + errors
+    return output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return image_folder(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    finish(start(folder, out))
+    return out
+
+
+def assert_same_run(out, expected):
+    """The weights, the optimizer and the metrics are the same, bit for bit."""
+    actual, wanted = (
+        CheckpointFolder(run / "checkpoints").read_latest() for run in (out, expected)
+    )
+    assert actual.arrays.keys() == wanted.arrays.keys()
+    for name, array in wanted.arrays.items():
+        np.testing.assert_array_equal(actual.arrays[name], array, err_msg=name)
+    scores = [
+        [{k: v for k, v in row.items() if "second" not in k} for row in run.progress["history"]]
+        for run in (actual, wanted)
+    ]
+    assert scores[0] == scores[1]
+
+
+def killed_while(process, reached):
+    """Kills the process, without a chance to do anything, when `reached()` says so."""
+    deadline = time.monotonic() + 600
+    while process.poll() is None and not reached() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+
+
+def test_killed_five_times_it_ends_with_the_same_bits(folder, uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    checkpoints = out / "checkpoints"
+    moments = random.Random(0)
+
+    def names():
+        return {path.name for path in checkpoints.glob("*.npz")} if checkpoints.is_dir() else set()
+
+    for kill in range(5):
+        process = start(folder, out)
+        before = names()
+        if kill % 2:
+            # In the middle of a checkpoint: its hidden file is there.
+            killed_while(process, lambda: list(checkpoints.glob(".*.partial")))
+        else:
+            killed_while(process, lambda before=before: names() - before)
+            time.sleep(moments.random() / 10)
+        assert process.returncode == -signal.SIGKILL, "it was done before it was killed"
+    output = finish(start(folder, out))
+
+    assert "Going on after step" in output
+    assert_same_run(out, uninterrupted)
+
+
+def test_asked_to_stop_it_saves_where_it_is(folder, tmp_path):
+    process = start(folder, tmp_path / "run")
+    while not list(tmp_path.glob("run/checkpoints/*.npz")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=600)
+
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in errors
+    step = int(re.search(r"Stopped by SIGTERM after step (\d+)", errors)[1])
+    latest = CheckpointFolder(tmp_path / "run" / "checkpoints").read_latest()
+    assert latest.progress["step"] == step

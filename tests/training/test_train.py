@@ -1,0 +1,168 @@
+import csv
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from tiny_runs import RECIPE, image_folder
+
+from training.callbacks import Diverged
+from training.checkpoints import CheckpointFolder
+from training.data.broken import TooManyBrokenImages
+from training.train import TrainOptions, train
+
+
+def changed(recipe=RECIPE, **groups):
+    """Returns the recipe with other values in its groups of options."""
+    changes = {
+        name: dataclasses.replace(getattr(recipe, name), **values)
+        for name, values in groups.items()
+    }
+    return dataclasses.replace(recipe, **changes)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return image_folder(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def run(folder, tmp_path_factory):
+    """A finished run."""
+    out = tmp_path_factory.mktemp("runs") / "run"
+    return train(RECIPE, TrainOptions(f"folder:{folder}", out), command="the command")
+
+
+def test_run_leaves_model_labels_record_and_report(run):
+    model = keras.saving.load_model(run / "model.keras", compile=False)
+    record = json.loads((run / "run.json").read_text())
+
+    assert model.output_shape == (None, 2)
+    assert (run / "labels.txt").read_text() == "bright\ndark\n"
+    assert record["command"] == "the command"
+    assert record["recipe"]["epochs"] == 2
+    assert record["versions"]["keras"] == keras.__version__
+    report = (run / "report.md").read_text()
+    assert "validation images" in report
+    assert "the command" in report
+    assert {"curves.png", "confusion.png"} <= {path.name for path in run.iterdir()}
+    assert list((run / "tensorboard").rglob("events*"))
+    assert not [path.name for path in run.iterdir() if "partial" in path.name]
+
+
+def test_metrics_have_a_row_for_every_epoch(run):
+    with open(run / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["step"] for row in rows] == ["3", "6"]  # 30 training images
+    for row in rows:
+        assert 0 <= float(row["val_top1"]) <= 1
+        assert float(row["loss"]) > 0
+        assert float(row["images_per_second"]) > 0
+    assert float(rows[-1]["learning_rate"]) < float(rows[0]["learning_rate"])
+
+
+def test_model_has_the_averaged_weights(run):
+    """The score of the last epoch is that of the averages, and so must be the model's."""
+    from training.evaluate import evaluate
+
+    with open(run / "metrics.csv", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    scores = evaluate(run, latency_rounds=1).scores
+
+    assert scores.cross_entropy == pytest.approx(float(last["val_cross_entropy"]), rel=1e-4)
+    latest = CheckpointFolder(run / "checkpoints").read_latest().arrays
+    weights = keras.saving.load_model(run / "model.keras", compile=False).get_weights()
+    trained = [latest[name] for name in sorted(latest) if name.startswith("model/")]
+    assert any(not np.array_equal(a, b) for a, b in zip(weights, trained, strict=False))
+
+
+def test_finished_run_is_not_trained_again(run, folder, capsys):
+    before = (run / "model.keras").stat().st_mtime_ns
+    train(RECIPE, TrainOptions(f"folder:{folder}", run))
+
+    assert "is finished" in capsys.readouterr().out
+    assert (run / "model.keras").stat().st_mtime_ns == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(run, folder):
+    other = changed(optimization={"learning_rate": 0.5})
+
+    with pytest.raises(ValueError, match=r"learning_rate was 0.002 and is 0.5.*another folder"):
+        train(other, TrainOptions(f"folder:{folder}", run))
+    with pytest.raises(ValueError, match=r"seed was 0 and is 1"):
+        train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=1))
+
+
+def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
+    wider = changed(model={"embed_dims": (8, 8, 16, 32)})
+    shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
+
+    with pytest.raises(ValueError, match="belongs to another architecture"):
+        train(wider, TrainOptions(f"folder:{folder}", tmp_path / "run"))
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
+    assert after == before
+
+
+def test_diverging_run_stops_with_the_last_good_checkpoint_kept(folder, tmp_path):
+    # Epochs of one batch; that of the first has a learning rate of 0 and so is a good one.
+    recipe = changed(optimization={"learning_rate": 1e9})
+    recipe = dataclasses.replace(recipe, epochs=6, batch_size=30)
+
+    with pytest.raises(Diverged, match="Training has diverged"):
+        train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run"))
+    latest = CheckpointFolder(tmp_path / "run" / "checkpoints").read_latest()
+    assert latest.progress["step"] == 1
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_best_epoch_becomes_the_model(folder, tmp_path):
+    # From the second epoch on, the learning rate spoils what the first has learned.
+    recipe = dataclasses.replace(
+        changed(optimization={"average_momentum": None}), select="best", epochs=3
+    )
+    run = train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+    with open(run / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    best = max(rows, key=lambda row: (float(row["val_top1"]), -int(row["epoch"])))
+    record = json.loads((run / "run.json").read_text())
+    latest = CheckpointFolder(run / "checkpoints").read_latest().arrays
+    weights = keras.saving.load_model(run / "model.keras", compile=False).get_weights()
+
+    assert record["epoch"] == int(best["epoch"])
+    kept = [latest[name] for name in sorted(latest) if name.startswith("best/")]
+    for actual, expected in zip(weights, kept, strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+def test_broken_images_are_named_in_the_report(tmp_path):
+    folder = image_folder(tmp_path / "images", images=150)
+    broken = sorted((folder / "dark").iterdir())[:2]
+    for path in broken:
+        path.write_bytes(b"no image")
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=64)
+    run = train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+
+    report = (run / "report.md").read_text()
+    assert all(path.name in report for path in broken)
+
+
+def test_too_many_broken_images_stop_the_run(tmp_path):
+    folder = image_folder(tmp_path / "images", images=40)
+    for path in sorted((folder / "dark").iterdir())[:4]:
+        path.write_bytes(b"no image")
+
+    with pytest.raises(TooManyBrokenImages, match=r"of 60 images .* at most 1% may be broken"):
+        train(RECIPE, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+
+
+def test_fewer_images_than_a_batch_is_a_sentence_and_nothing_is_written(folder, tmp_path):
+    recipe = dataclasses.replace(RECIPE, batch_size=64)
+
+    with pytest.raises(ValueError, match="batch_size=64 for 30 images"):
+        train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()

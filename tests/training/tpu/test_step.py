@@ -1,0 +1,23 @@
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def first_step(run_python):
+    return run_python([Path(__file__).with_name("first_step.py")], "jax", JAX_PLATFORMS="cpu")
+
+
+def test_the_compiled_step_computes_what_the_first_step_of_fit_does(first_step):
+    """From the same weights and batch, bit for bit: weights, averages, moments, metrics."""
+    assert set(first_step["as_before"].values()) == {False}
+    assert set(first_step["as_fit"].values()) == {True}
+
+
+def test_each_device_has_its_share_of_the_images_and_the_whole_state(first_step):
+    assert first_step["images_a_device"] == [2, 2, 2, 2]
+    assert first_step["whole_state_on_each"]
+
+
+def test_the_state_is_given_away_so_that_it_is_there_once(first_step):
+    assert first_step["given_away"]

@@ -1,0 +1,131 @@
+"""RandAugment, as timm's "rand-m9-mstd0.5-inc1": which operations, and how strong they are."""
+
+import functools
+
+import tensorflow as tf
+
+from training.augmentation import geometric_operations as geometric
+from training.augmentation import pixel_operations as pixel
+from training.augmentation.random_numbers import Purpose, seed_for, uniform
+
+# The mean of the ImageNet pixels: the colour of what a moved image leaves free.
+FILL = (124, 116, 104)
+
+
+def rand_augment(image, augmentation, seed):
+    """Draws operations and applies one after the other.
+
+    Args:
+        image: uint8 tensor (h, w, 3) of known shape.
+        augmentation: `Augmentation`, of which the fields that begin with rand_augment_ are used.
+        seed: int32 or int64 tensor (2,).
+
+    Returns:
+        A uint8 tensor (h, w, 3).
+    """
+    if augmentation.rand_augment_operations == 0:
+        return image
+    operations, magnitudes, signs = draw_operations(augmentation, seed)
+    for position in range(augmentation.rand_augment_operations):
+        # Of a switch only the chosen branch runs.
+        image = tf.switch_case(
+            operations[position],
+            [
+                functools.partial(
+                    operation,
+                    image,
+                    magnitudes[position] / 10,
+                    signs[position],
+                    augmentation.rand_augment_interpolation,
+                )
+                for operation in OPERATIONS.values()
+            ],
+            default=functools.partial(tf.identity, image),
+        )
+    return image
+
+
+def draw_operations(augmentation, seed):
+    """Draws what `rand_augment` applies: evenly, the same one more than once if it comes so.
+
+    Args:
+        augmentation: `Augmentation`.
+        seed: int32 or int64 tensor (2,).
+
+    Returns:
+        operations: int32 tensor (operations,), positions in `OPERATIONS`; -1 where none is applied.
+        magnitudes: float64 tensor (operations,) in 0..10.
+        signs: float64 tensor (operations,) of -1 and 1: the direction, where an operation has two.
+    """
+    count = augmentation.rand_augment_operations
+    operation, applied, sign = tf.unstack(uniform(Purpose.RAND_AUGMENT_OPERATION, seed, (3, count)))
+    operation = tf.cast(operation * len(OPERATIONS), tf.int32)
+    magnitudes = tf.random.stateless_normal(
+        (count,),
+        seed_for(Purpose.RAND_AUGMENT_MAGNITUDE, seed),
+        mean=augmentation.rand_augment_magnitude,
+        stddev=augmentation.rand_augment_magnitude_std,
+        dtype=tf.float64,
+        alg="philox",
+    )
+    return (
+        tf.where(applied < augmentation.rand_augment_probability, operation, -1),
+        tf.clip_by_value(magnitudes, 0.0, 10.0),
+        tf.where(sign < 0.5, tf.constant(-1.0, tf.float64), 1.0),
+    )
+
+
+def _plain(operation):
+    """An operation that has no strength."""
+    return lambda image, strength, sign, interpolation: operation(image)
+
+
+def _bits(image, strength, sign, interpolation):
+    return pixel.posterize(image, 4 - tf.cast(strength * 4, tf.int32))
+
+
+def _threshold(image, strength, sign, interpolation):
+    return pixel.solarize(image, 256 - tf.cast(strength * 256, tf.int32))
+
+
+def _addition(image, strength, sign, interpolation):
+    return pixel.solarize_add(image, tf.cast(strength * 110, tf.int32))
+
+
+def _enhanced(operation):
+    """An operation with a factor, of which 1 changes nothing."""
+
+    def apply(image, strength, sign, interpolation):
+        return operation(image, tf.cast(tf.maximum(1 + sign * strength * 0.9, 0.1), tf.float32))
+
+    return apply
+
+
+def _moved(operation, largest, axis=None):
+    """An operation that moves pixels: by `largest` at most, in sides where `axis` names one."""
+
+    def apply(image, strength, sign, interpolation):
+        side = 1 if axis is None else image.shape[axis]
+        return operation(image, sign * strength * largest * side, interpolation, FILL)
+
+    return apply
+
+
+# By timm's names. Each function takes (image, strength in 0..1, sign, interpolation).
+OPERATIONS = {
+    "AutoContrast": _plain(pixel.autocontrast),
+    "Equalize": _plain(pixel.equalize),
+    "Invert": _plain(pixel.invert),
+    "Rotate": _moved(geometric.rotate, 30.0),
+    "PosterizeIncreasing": _bits,
+    "SolarizeIncreasing": _threshold,
+    "SolarizeAdd": _addition,
+    "ColorIncreasing": _enhanced(pixel.color),
+    "ContrastIncreasing": _enhanced(pixel.contrast),
+    "BrightnessIncreasing": _enhanced(pixel.brightness),
+    "SharpnessIncreasing": _enhanced(pixel.sharpness),
+    "ShearX": _moved(geometric.shear_x, 0.3),
+    "ShearY": _moved(geometric.shear_y, 0.3),
+    "TranslateXRel": _moved(geometric.translate_x, 0.45, axis=1),
+    "TranslateYRel": _moved(geometric.translate_y, 0.45, axis=0),
+}

@@ -1,0 +1,59 @@
+"""Random erasing: a rectangle of noise, as timm's mode "pixel" does it."""
+
+import math
+
+import tensorflow as tf
+
+from training.augmentation.paste import paste
+from training.augmentation.random_numbers import Purpose, seed_for, uniform
+
+# Of the ImageNet pixels, which the models normalise with.
+_MEAN = (0.485, 0.456, 0.406)
+_DEVIATION = (0.229, 0.224, 0.225)
+
+_AREA = (0.02, 1 / 3)
+_RATIO = (0.3, 1 / 0.3)
+_TRIES = 10
+
+
+def random_erasing(image, probability, seed):
+    """Fills a random rectangle with noise.
+
+    The rectangle covers 2 % to a third of the image and is 0.3 to 3.3 times as high as wide, evenly
+    on a logarithmic scale. It is drawn up to ten times, until it is smaller than the image in both
+    directions; otherwise the image stays. The noise has the mean and the deviation of the ImageNet
+    pixels, independently for each pixel and channel, and is not cut at 0 and 255: normalised, it is
+    a standard normal distribution.
+
+    Args:
+        image: float32 tensor (h, w, 3) in 0..255, of known shape.
+        probability: float, with which an image has a rectangle.
+        seed: int32 or int64 tensor (2,).
+
+    Returns:
+        A float32 tensor (h, w, 3).
+    """
+    height, width, channels = image.shape
+    # One number decides, the others draw ten rectangles.
+    numbers = uniform(Purpose.ERASED_RECTANGLE, seed, (1 + 4 * _TRIES,))
+
+    def erased():
+        area, ratio, top, left = tf.unstack(tf.reshape(numbers[1:], (4, _TRIES)))
+        area = (_AREA[0] + area * (_AREA[1] - _AREA[0])) * (height * width)
+        ratio = tf.exp(math.log(_RATIO[0]) + ratio * (math.log(_RATIO[1]) - math.log(_RATIO[0])))
+        heights = tf.cast(tf.round(tf.sqrt(area * ratio)), tf.int32)
+        widths = tf.cast(tf.round(tf.sqrt(area / ratio)), tf.int32)
+        fits = (heights < height) & (widths < width)
+        chosen = tf.argmax(fits)  # the first of equals
+        # Where none fits, the rectangle is empty.
+        box_height = tf.where(fits[chosen], heights[chosen], 0)
+        box_width = tf.where(fits[chosen], widths[chosen], 0)
+        box_top = tf.cast(top[chosen] * tf.cast(height - box_height + 1, tf.float32), tf.int32)
+        box_left = tf.cast(left[chosen] * tf.cast(width - box_width + 1, tf.float32), tf.int32)
+        noise = tf.random.stateless_normal(
+            (box_height, box_width, channels), seed_for(Purpose.ERASING_NOISE, seed), alg="philox"
+        )
+        noise = noise * [255 * value for value in _DEVIATION] + [255 * value for value in _MEAN]
+        return paste(image, noise, box_top, box_left)
+
+    return tf.cond(numbers[0] < probability, erased, lambda: image)

@@ -1,0 +1,48 @@
+"""Random numbers that are a pure function of a seed."""
+
+import enum
+
+import tensorflow as tf
+
+
+class Purpose(enum.IntEnum):
+    """What numbers are drawn for.
+
+    An image has one seed, a batch has one: what is drawn for different purposes must not be the
+    same numbers.
+    """
+
+    CROP = 0
+    FLIP = 1
+    RAND_AUGMENT_OPERATION = 2
+    RAND_AUGMENT_MAGNITUDE = 3
+    ERASED_RECTANGLE = 4
+    ERASING_NOISE = 5
+    MIXING = 6
+    MIXING_SHARE = 7
+
+
+def seed_for(purpose, seed):
+    """Returns the seed (2,) of what is drawn for one purpose.
+
+    Args:
+        purpose: a `Purpose`.
+        seed: int32 or int64 tensor (2,), of the image or the batch.
+    """
+    seed = tf.convert_to_tensor(seed)
+    # In upper bits of the second word: seeds that count images or steps do not meet.
+    return tf.bitwise.bitwise_xor(seed, tf.constant([0, purpose << 24], seed.dtype))
+
+
+def uniform(purpose, seed, shape):
+    """Returns float32 numbers in [0, 1).
+
+    One call draws all that an image needs for a purpose: the call costs more than the numbers.
+
+    Args:
+        purpose: a `Purpose`.
+        seed: int32 or int64 tensor (2,), of the image or the batch.
+        shape: tuple of integers.
+    """
+    # The algorithm is named because the default depends on the device.
+    return tf.random.stateless_uniform(shape, seed_for(purpose, seed), alg="philox")

@@ -1,0 +1,119 @@
+"""A random part of an image, in the size of the model."""
+
+import math
+
+import tensorflow as tf
+
+from keras_cabvit.data.decode import decode_rgb
+from training.augmentation.random_numbers import Purpose, uniform
+
+_TRIES = 10
+
+
+def random_resized_crop(image, size, augmentation, seed):
+    """Decodes a random part of an image and resizes it.
+
+    The part is drawn as torchvision and timm do: a share of the area in `crop_scale` and, evenly on
+    a logarithmic scale, a width in heights in `crop_ratio`; up to ten times, until the part lies
+    inside the image. After that it is the largest central part whose ratio is allowed. Where both
+    ranges are (1, 1) the whole image is resized.
+
+    Of a JPEG, only that part is decoded. Grey becomes red, green and blue; transparency is dropped.
+
+    Args:
+        image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file (of several
+            frames the first counts); or uint8 tensor (h, w), (h, w, 1) or (h, w, 3).
+        size: (height, width) of the result in pixels.
+        augmentation: `Augmentation`, of which the fields that begin with crop_ are used.
+        seed: int32 or int64 tensor (2,).
+
+    Returns:
+        A uint8 tensor (size[0], size[1], 3).
+
+    Raises:
+        ValueError: `image` is neither of the two.
+        tf.errors.InvalidArgumentError: when it runs, the bytes are no image.
+    """
+    if image.dtype == tf.string:
+        crop = _crop_of_file(image, augmentation, seed)
+    elif image.dtype == tf.uint8 and (image.shape.rank == 2 or image.shape[2:] in ([1], [3])):
+        pixels = image if image.shape.rank == 3 else image[..., None]
+        top, left, height, width = _random_box(tf.shape(pixels), augmentation, seed)
+        crop = pixels[top : top + height, left : left + width]
+    else:
+        raise ValueError(
+            "`image` must be a scalar string of encoded bytes, or uint8 pixels of shape (h, w), "
+            f"(h, w, 1) or (h, w, 3). Received: {image.dtype.name} of shape {image.shape}"
+        )
+    return _resize(crop, size, augmentation)
+
+
+def _crop_of_file(file, augmentation, seed):
+    """Returns uint8 (h, w, 3)."""
+
+    def of_jpeg():
+        box = _random_box(tf.image.extract_jpeg_shape(file), augmentation, seed)
+        # INTEGER_ACCURATE is what Pillow and torchvision decode with. TensorFlow's default is as
+        # fast and differs by one level in the mean.
+        return tf.image.decode_and_crop_jpeg(
+            file, tf.stack(box), channels=3, dct_method="INTEGER_ACCURATE"
+        )
+
+    def of_other():
+        pixels = decode_rgb(file)
+        top, left, height, width = _random_box(tf.shape(pixels), augmentation, seed)
+        return pixels[top : top + height, left : left + width]
+
+    return tf.cond(tf.io.is_jpeg(file), of_jpeg, of_other)
+
+
+def _random_box(shape, augmentation, seed):
+    """Returns top, left, height and width of the part, as int32 scalars."""
+    height, width = shape[0], shape[1]
+    if augmentation.crop_scale == (1.0, 1.0) and augmentation.crop_ratio == (1.0, 1.0):
+        return 0, 0, height, width
+    numbers = uniform(Purpose.CROP, seed, (4, _TRIES))
+    smallest, largest = augmentation.crop_scale
+    narrowest, widest = (math.log(ratio) for ratio in augmentation.crop_ratio)
+    area = (smallest + numbers[0] * (largest - smallest)) * tf.cast(height * width, tf.float32)
+    ratio = tf.exp(narrowest + numbers[1] * (widest - narrowest))
+    widths = tf.cast(tf.round(tf.sqrt(area * ratio)), tf.int32)
+    heights = tf.cast(tf.round(tf.sqrt(area / ratio)), tf.int32)
+    fits = (heights <= height) & (widths <= width) & (heights > 0) & (widths > 0)
+
+    def first_that_fits():
+        chosen = tf.argmax(fits, output_type=tf.int32)  # the first of equals
+        box = heights[chosen], widths[chosen]
+        free = tf.stack([height - box[0] + 1, width - box[1] + 1])
+        top, left = tf.unstack(
+            tf.cast(numbers[2:, chosen] * tf.cast(free, tf.float32), tf.int32), num=2
+        )
+        return top, left, *box
+
+    def central():
+        ratio = tf.cast(width, tf.float32) / tf.cast(height, tf.float32)
+        low, high = augmentation.crop_ratio
+        box_width = tf.where(ratio > high, _rounded(height, high), width)
+        box_height = tf.where(ratio < low, _rounded(width, 1 / low), height)
+        return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width
+
+    return tf.cond(tf.reduce_any(fits), first_that_fits, central)
+
+
+def _rounded(length, factor):
+    """Returns an integer length multiplied by a factor, as an integer."""
+    return tf.cast(tf.round(tf.cast(length, tf.float32) * factor), tf.int32)
+
+
+def _resize(crop, size, augmentation):
+    resized = tf.image.resize(
+        crop,
+        size,
+        method=augmentation.crop_interpolation,
+        antialias=augmentation.crop_antialias,
+    )
+    # Bicubic interpolation overshoots at edges. A cast cuts decimals off, hence the half.
+    pixels = tf.cast(tf.clip_by_value(resized + 0.5, 0.0, 255.0), tf.uint8)
+    if crop.shape[-1] == 1:
+        pixels = tf.repeat(pixels, 3, axis=-1)
+    return tf.ensure_shape(pixels, (*size, 3))

@@ -1,0 +1,18 @@
+"""Label smoothing."""
+
+import tensorflow as tf
+
+
+def smooth_labels(labels, classes, smoothing):
+    """Spreads a share of each target evenly over all classes.
+
+    Args:
+        labels: integer tensor (b,), each in 0..classes-1.
+        classes: integer, how many classes there are.
+        smoothing: float in 0..1, the share.
+
+    Returns:
+        A float32 tensor (b, classes); each row adds up to 1.
+    """
+    off = smoothing / classes
+    return tf.one_hot(labels, classes, on_value=1 - smoothing + off, off_value=off)

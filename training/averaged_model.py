@@ -1,0 +1,135 @@
+"""An exponential moving average of a model's weights, kept inside the training step."""
+
+import contextlib
+
+import keras
+from keras import ops
+
+
+class AveragedModel(keras.Model):
+    """A functional model that also keeps a moving average of all its weights.
+
+    After every change of the weights, average = momentum * average + (1 - momentum) * weight: of
+    the trainable weights and of BatchNorm's moving statistics, as the authors averaged (Keras' own
+    averages leave the statistics out, so that averaged kernels would meet statistics of others).
+    It begins with the initial weights. The averages are variables of this model, so they are
+    computed in the compiled step, on every backend and device.
+
+    Args:
+        model: the functional model whose layers are trained. Its weights are shared.
+        momentum: float between 0 and 1; None keeps no average.
+        accumulation_steps: integer, batches to one change of the weights. Defaults to 1.
+    """
+
+    def __init__(self, model, momentum=None, accumulation_steps=1):
+        super().__init__(model.input, model.output, name=model.name)
+        self.momentum = momentum
+        self.accumulation_steps = accumulation_steps
+        self.averaged_weights = list(model.weights)
+        self.averages = []
+        if momentum is not None:
+            self.averages = [
+                self.add_weight(
+                    name=f"average_{index}",
+                    shape=weight.shape,
+                    # The float32 of the weight, also where computations are in half precision.
+                    dtype=weight.dtype,
+                    initializer="zeros",
+                    trainable=False,
+                )
+                for index, weight in enumerate(self.averaged_weights)
+            ]
+            self.reset_averages()
+
+    def reset_averages(self):
+        """Makes the averages equal to the weights."""
+        for average, weight in zip(self.averages, self.averaged_weights, strict=True):
+            average.assign(_copy(weight))
+
+    @contextlib.contextmanager
+    def averages_as_weights(self):
+        """Puts the averages, if there are any, in the weights' place until the block ends.
+
+        Under TensorFlow's strategies all devices have the same weights then, the first one's.
+        Without it, each device would score images with BatchNorm statistics of its own.
+        """
+        if not self.averages:
+            for weight in self.averaged_weights:
+                if not weight.trainable:
+                    weight.assign(_copy(weight))
+            yield
+            return
+        weights = [_copy(weight) for weight in self.averaged_weights]
+        for average, weight in zip(self.averages, self.averaged_weights, strict=True):
+            weight.assign(_copy(average))
+        try:
+            yield
+        finally:
+            for weight, value in zip(self.averaged_weights, weights, strict=True):
+                weight.assign(value)
+
+    def train_step(self, *args):
+        """Trains on one batch, then moves the averages. Arguments are the backend's own."""
+        outputs = super().train_step(*args)
+        if not self.averages:
+            return outputs
+        update = {
+            "jax": self._updated_state,
+            "tensorflow": self._assign_on_tensorflow,
+            "torch": self._assign_on_torch,
+        }[keras.backend.backend()]
+        return update(outputs)
+
+    def _momentum_after(self, batches):
+        """Returns the momentum of this batch: 1 if the weights have not changed."""
+        if self.accumulation_steps == 1:
+            return self.momentum
+        changed = ops.equal(batches % self.accumulation_steps, 0)
+        return ops.where(changed, self.momentum, 1.0)
+
+    def _assign_on_tensorflow(self, logs):
+        import tensorflow as tf
+
+        momentum = self._momentum_after(self.optimizer._iterations)
+
+        def move(average, weight):
+            average.assign(momentum * average + (1.0 - momentum) * weight)
+
+        def move_all(strategy, averages, weights):
+            for average, weight in zip(averages, weights, strict=True):
+                # Every device moves its own copy, and nothing is sent between them.
+                strategy.extended.update(average, move, args=(weight,), group=False)
+
+        tf.__internal__.distribute.interim.maybe_merge_call(
+            move_all,
+            tf.distribute.get_strategy(),
+            [average.value for average in self.averages],
+            [weight.value for weight in self.averaged_weights],
+        )
+        return logs
+
+    def _assign_on_torch(self, logs):
+        momentum = self._momentum_after(self.optimizer._iterations)
+        for average, weight in zip(self.averages, self.averaged_weights, strict=True):
+            average.assign(momentum * average + (1.0 - momentum) * weight)
+        return logs
+
+    def _updated_state(self, outputs):
+        logs, (trainable, non_trainable, optimizer, metrics) = outputs
+        values = dict(zip(map(id, self.trainable_variables), trainable, strict=True))
+        values |= zip(map(id, self.non_trainable_variables), non_trainable, strict=True)
+        iterations = dict(zip(map(id, self.optimizer.variables), optimizer, strict=True))[
+            id(self.optimizer._iterations)
+        ]
+        momentum = self._momentum_after(iterations)
+        for average, weight in zip(self.averages, self.averaged_weights, strict=True):
+            moved = momentum * values[id(average)] + (1.0 - momentum) * values[id(weight)]
+            values[id(average)] = moved
+        non_trainable = [values[id(variable)] for variable in self.non_trainable_variables]
+        return logs, (trainable, non_trainable, optimizer, metrics)
+
+
+def _copy(variable):
+    """Returns the value in memory of its own: JAX gives a step's memory away only once."""
+    value = variable.value
+    return value.detach().clone() if keras.backend.backend() == "torch" else ops.copy(value)

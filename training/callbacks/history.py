@@ -1,0 +1,92 @@
+"""The scores of every epoch, in memory and as metrics.csv."""
+
+import csv
+import io
+import time
+
+import keras
+
+from training.run_folder import write_whole
+
+COLUMNS = (
+    "epoch",
+    "step",
+    "loss",
+    "top1",
+    "learning_rate",
+    "images_per_second",
+    "seconds",
+    "val_top1",
+    "val_top5",
+    "val_cross_entropy",
+)
+
+
+class History(keras.callbacks.Callback):
+    """Keeps a row of scores an epoch, writes them to metrics.csv and adds them to Keras' logs.
+
+    Args:
+        path: of metrics.csv, or None to write nothing.
+        batch_size: integer, images a step on all devices.
+        steps_per_epoch: integer.
+        rows: list of dicts, of epochs trained before.
+        seconds: float, time trained before.
+        epoch_seconds: float, time trained before in the epoch that goes on.
+    """
+
+    def __init__(self, path, batch_size, steps_per_epoch, rows=(), seconds=0.0):
+        super().__init__()
+        self.path = path
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.rows = list(rows)
+        self._seconds_before = seconds
+        self._begun = time.monotonic()
+        self._epoch_begun = None
+        self._images = 0
+        self._training_seconds = 0.0
+        self._write()
+
+    def seconds(self):
+        """Returns the time trained, in all processes that took part one after the other."""
+        return self._seconds_before + time.monotonic() - self._begun
+
+    def best_epoch(self):
+        """Returns the number of the epoch with the best top-1 on the validation images.
+
+        Of equal ones it is the first.
+        """
+        return max(self.rows, key=lambda row: (row["val_top1"], -row["epoch"]))["epoch"]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Starts the clock of the epoch."""
+        self._epoch_begun = time.monotonic()
+        self._images = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts the images."""
+        self._images += self.batch_size
+
+    def on_test_begin(self, logs=None):
+        """Stops the clock: images a second are those of training alone."""
+        self._training_seconds = time.monotonic() - self._epoch_begun
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the row of the epoch."""
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        logs["images_per_second"] = self._images / self._training_seconds
+        row = {name: float(logs[name]) for name in COLUMNS if name in logs}
+        row |= {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch}
+        row["seconds"] = self.seconds()
+        self.rows.append(row)
+        self._write()
+
+    def _write(self):
+        if self.path is None:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        for row in self.rows:
+            writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
+        write_whole(self.path, text.getvalue())

@@ -1,0 +1,95 @@
+"""What a person sees while a model trains."""
+
+import sys
+import time
+
+import keras
+from tqdm import tqdm
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar with images/s, learning rate and the time that is left; in a log file, lines.
+
+    Args:
+        epochs: integer, of the whole run.
+        steps_per_epoch: integer.
+        first_step: integer, steps trained before.
+        batch_size: integer, images a step.
+        every: float, seconds between two looks at the scores, each of which waits for the device.
+    """
+
+    def __init__(self, epochs, steps_per_epoch, first_step, batch_size, every=10.0):
+        super().__init__()
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.step = first_step
+        self.batch_size = batch_size
+        # A bar redraws its line, which a log file cannot.
+        self.bar_wanted = sys.stderr.isatty()
+        self.every = every if self.bar_wanted else 6 * every
+        self._begun = self._begun_step = self._shown = None
+        self._bar = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Draws an empty bar."""
+        if self._shown is None:
+            self._shown = time.monotonic()
+        self._bar = tqdm(
+            desc=f"Epoch {epoch + 1}/{self.epochs}",
+            total=self.steps_per_epoch,
+            initial=self.step % self.steps_per_epoch,
+            unit="batch",
+            disable=not self.bar_wanted,
+            leave=False,
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Moves the bar, and now and then shows the scores."""
+        self.step += 1
+        if self._begun is None:
+            # The first batch, which may compile the step, says nothing about the others.
+            self._begun, self._begun_step = time.monotonic(), self.step
+        self._bar.update()
+        if time.monotonic() - self._shown > self.every:
+            self._shown = time.monotonic()
+            line = self._scores(logs)
+            if self.bar_wanted:
+                self._bar.set_postfix_str(line)
+            else:
+                epoch, step = divmod(self.step, self.steps_per_epoch)
+                print(
+                    f"epoch {epoch + 1}/{self.epochs}, batch {step}/{self.steps_per_epoch}: {line}",
+                    flush=True,
+                )
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Prints the epoch's scores on a line that stays."""
+        self._bar.close()
+        validation = ""
+        if "val_top1" in logs:
+            validation = (
+                f", validation top-1 {100 * float(logs['val_top1']):.2f} %, "
+                f"cross-entropy {float(logs['val_cross_entropy']):.4f}"
+            )
+        print(
+            f"epoch {epoch + 1}/{self.epochs}: {self._scores(logs)}{validation}",
+            flush=True,
+        )
+
+    def _scores(self, logs):
+        scores = (
+            f"loss {float(logs['loss']):.4f}, top-1 {100 * float(logs['top1']):.2f} %, "
+            f"learning rate {self.model.optimizer.learning_rate_of(self.step):.2e}"
+        )
+        trained = self.step - self._begun_step
+        if not trained:
+            return scores
+        seconds = (time.monotonic() - self._begun) / trained
+        left = seconds * (self.epochs * self.steps_per_epoch - self.step)
+        return f"{scores}, {self.batch_size / seconds:.0f} images/s, {_duration(left)} left"
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"

@@ -1,0 +1,104 @@
+"""Checkpoints: everything that a killed run needs to go on as if nothing had happened."""
+
+import json
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+_NAME = re.compile(r"step_(\d{9})\.npz")
+_PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Attributes:
+        arrays: dict from a name to a numpy array: weights, averages, optimizer, random state.
+        progress: dict that JSON can hold: the step, the history and the like.
+    """
+
+    arrays: dict[str, np.ndarray]
+    progress: dict
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, of which the latest two are kept.
+
+    A file is written under a hidden name, brought to the disk and renamed, so that a checkpoint is
+    there whole or not at all, whenever the process is killed.
+
+    Args:
+        path: of the folder; it is made with the first checkpoint.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def write(self, step, checkpoint):
+        """Writes the checkpoint of a step, and removes all but the latest two.
+
+        Args:
+            step: integer, batches trained so far.
+            checkpoint: `Checkpoint`.
+
+        Raises:
+            OSError: it cannot be written. Earlier checkpoints are as they were.
+        """
+        progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), np.uint8)
+        partial = self.path / f".step.{os.getpid()}.partial"
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._remove_partials()
+            with open(partial, "wb") as file:
+                np.savez(file, **checkpoint.arrays, **{_PROGRESS: progress})
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, self.path / f"step_{step:09d}.npz")
+        except OSError as error:
+            raise OSError(
+                f"The checkpoint of step {step} could not be written to {self.path}: "
+                f"{error.strerror or error}. Earlier checkpoints are as they were; make room or "
+                "give the right to write, and the same command goes on from them."
+            ) from error
+        finally:
+            # A folder that cannot be written to has no partial file, or one that stays.
+            if os.access(self.path, os.W_OK):
+                partial.unlink(missing_ok=True)
+        for _, old in self._files()[:-2]:
+            old.unlink(missing_ok=True)
+
+    def read_latest(self):
+        """Returns the latest `Checkpoint` that can be read, or None where there is none.
+
+        Raises:
+            ValueError: there are checkpoints, and none can be read.
+        """
+        files = self._files()
+        errors = []
+        for _, path in reversed(files):
+            try:
+                with np.load(path) as stored:
+                    arrays = {name: stored[name] for name in stored.files}
+                progress = json.loads(arrays.pop(_PROGRESS).tobytes())
+                return Checkpoint(arrays, progress)
+            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                errors.append(f"{path}: {error}")
+        if errors:
+            raise ValueError("No checkpoint can be read. " + " ".join(errors))
+        return None
+
+    def _files(self):
+        if not self.path.is_dir():
+            return []
+        found = ((_NAME.fullmatch(path.name), path) for path in self.path.iterdir())
+        return sorted((int(match[1]), path) for match, path in found if match)
+
+    def _remove_partials(self):
+        """Removes what a process that was killed while writing has left."""
+        for leftover in self.path.glob(".step.*.partial"):
+            leftover.unlink(missing_ok=True)

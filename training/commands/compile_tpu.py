@@ -1,0 +1,155 @@
+"""`python -m training compile-tpu`: what a training step costs on a TPU slice."""
+
+import dataclasses
+import json
+import sys
+from typing import Annotated, Literal
+
+import tyro
+
+from training.recipes import RECIPES
+from training.recipes.imagenet import imagenet_recipe
+from training.tpu.process import can_compile, run_again
+from training.tpu.slices import find_slice
+
+
+@dataclasses.dataclass(frozen=True)
+class CompileTpu:
+    """Compiles the step that `train` runs for a TPU slice, with no TPU present.
+
+    Prints the memory, operations and memory traffic of a device, and the step time that the chip's
+    published rates allow. A batch that does not fit ends with status 1 and the largest that does.
+
+    Attributes:
+        variant: the model, trained by its ImageNet recipe; or CabViTH or CabViTP with own sizes.
+        topology: the slice, such as v5e:4x4.
+        batch: images a step, on all devices together; the recipe's by default.
+        image_size: height and width in pixels; the recipe's by default.
+        classes: how many the model tells apart.
+        precision: of the computations; the recipe's by default.
+        embed_dims: channels, of CabViTH or CabViTP.
+        depths: blocks, of CabViTH or CabViTP.
+        num_heads: attention heads, of CabViTH or CabViTP.
+        patch_size: side of a patch in pixels, of CabViTP.
+        json: print JSON instead of sentences.
+    """
+
+    variant: str
+    topology: str
+    batch: int | None = None
+    image_size: tuple[int, int] | None = None
+    classes: int = 1000
+    precision: Literal["float32", "mixed_bfloat16"] | None = None
+    embed_dims: tuple[int, ...] | None = None
+    depths: tuple[int, ...] | None = None
+    num_heads: tuple[int, ...] | None = None
+    patch_size: int | None = None
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+
+_MODEL_OPTIONS = ("image_size", "embed_dims", "depths", "num_heads", "patch_size")
+
+
+def run(arguments):
+    """Compiles the step and prints what it costs.
+
+    Keras takes its backend at the first import, so this happens in a process of its own.
+
+    Args:
+        arguments: list of strings, what stands after `compile-tpu`.
+
+    Raises:
+        DoesNotFit: the step needs more memory than a device has.
+        ValueError: there is no such slice or model, or its devices cannot share the batch evenly.
+        ImportError: the compiler is not installed.
+    """
+    options = tyro.cli(CompileTpu, args=arguments, prog="python -m training compile-tpu")
+    recipe = _recipe(options)
+    tpu_slice = find_slice(options.topology)
+    tpu_slice.check_batch(recipe.batch_size)
+    if not can_compile():
+        status = run_again(["compile-tpu", *arguments])
+        if status:
+            sys.exit(status)
+        return
+    _compile(recipe, options, tpu_slice)
+
+
+def _recipe(options):
+    """Returns the variant's ImageNet recipe with the options in place."""
+    recipe = RECIPES.get(f"imagenet_{options.variant.lower()}") or imagenet_recipe(
+        options.variant, drop_path_rate=None
+    )
+    chosen = {
+        name: getattr(options, name)
+        for name in _MODEL_OPTIONS
+        if getattr(options, name) is not None
+    }
+    return dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, **chosen),
+        batch_size=recipe.batch_size if options.batch is None else options.batch,
+        precision=options.precision or recipe.precision,
+    )
+
+
+def _compile(recipe, options, tpu_slice):
+    # Here, because they bring Keras and its backend.
+    from training.tpu.compiled_step import DoesNotFit, compile_step
+    from training.tpu.largest_batch import find_largest_batch
+
+    def compile_batch(batch):
+        _say(f"Compiling for {batch:,} images on {tpu_slice.devices} devices. It takes minutes.")
+        smaller = dataclasses.replace(recipe, batch_size=batch)
+        return compile_step(smaller, options.classes, tpu_slice)
+
+    try:
+        step = compile_batch(recipe.batch_size)
+    except DoesNotFit as refusal:
+        _say(f"{refusal} Looking for the largest batch that fits.")
+        largest = find_largest_batch(compile_batch, recipe.batch_size, tpu_slice.devices, refusal)
+        memory = {
+            "needed_memory": refusal.needed_memory,
+            "usable_memory": refusal.usable_memory,
+        }
+        if options.json:
+            _print_json({"fits": False} | memory | dataclasses.asdict(largest))
+        raise DoesNotFit(f"{refusal} {largest}", **memory) from None
+    if options.json:
+        _print_json({"fits": True} | dataclasses.asdict(step))
+    else:
+        print(_sentences(step, tpu_slice.chip))
+
+
+def _sentences(step, chip):
+    height, width = step.image_size
+    versions = ", ".join(f"{name} {version}" for name, version in step.versions.items())
+    return "\n".join(
+        [
+            f"{step.variant}, {height}x{width}, {step.precision}: {step.batch:,} images a step on "
+            f"the {step.devices} devices of {step.topology}",
+            "",
+            "One device, one step:",
+            f"  peak memory     {step.peak_memory / 2**30:,.2f} GiB "
+            f"of {step.usable_memory / 2**30:,.2f} GiB",
+            f"  arithmetic      {step.flops / 1e9:,.1f} GFLOP: "
+            f"{step.arithmetic_seconds * 1e3:,.2f} ms at {chip.peak_flops / 1e12:,.1f} TFLOP/s",
+            f"  memory traffic  {step.memory_traffic / 1e9:,.2f} GB: "
+            f"{step.memory_seconds * 1e3:,.2f} ms at {chip.memory_bandwidth / 1e9:,.0f} GB/s",
+            "",
+            f"The step is bound by {step.bound_by} and takes at least "
+            f"{step.step_seconds * 1e3:,.2f} ms, so the slice trains at most "
+            f"{step.images_per_second:,.0f} images/s.",
+            f"These are the compiler's figures ({versions}) and the chip's published rates; what "
+            "devices send each other is not in them.",
+        ]
+    )
+
+
+def _print_json(record):
+    print(json.dumps(record, indent=2))
+
+
+def _say(sentence):
+    # Standard output has the result alone.
+    print(sentence, file=sys.stderr, flush=True)

@@ -1,0 +1,70 @@
+"""`python -m training train`: trains a recipe on data."""
+
+import argparse
+import dataclasses
+import sys
+from typing import Annotated
+
+import tyro
+
+from training.recipes import RECIPES
+from training.recipes.recipe import Recipe
+from training.strategies import Hosts
+from training.train import TrainOptions, train
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """All options of the command.
+
+    Attributes:
+        options: what a run needs besides its recipe.
+        recipe: of which every field can be changed.
+        hosts: how several processes find each other, on the JAX backend.
+    """
+
+    options: Annotated[TrainOptions, tyro.conf.arg(name="")]
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    hosts: Hosts = dataclasses.field(default_factory=Hosts)
+
+
+def run(arguments):
+    """Trains a model.
+
+    Args:
+        arguments: list of strings, what stands after `train`.
+    """
+    name, others = recipe_name("train", arguments)
+    command = tyro.cli(
+        Train,
+        args=others,
+        prog=f"python -m training train --recipe {name}",
+        description=sys.modules[f"training.recipes.{name}"].__doc__,
+        default=Train(TrainOptions(tyro.MISSING, tyro.MISSING), RECIPES[name]),
+    )
+    train(command.recipe, command.options, command.hosts)
+
+
+def recipe_name(command, arguments):
+    """Takes --recipe out of the arguments: it sets the defaults of all others.
+
+    Args:
+        command: string, the subcommand's name.
+        arguments: list of strings, what stands after it.
+
+    Returns:
+        The name, and a list of the other arguments.
+    """
+    named = any(argument.startswith("--recipe") for argument in arguments)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m training {command}",
+        description=sys.modules[f"training.commands.{command.replace('-', '_')}"].__doc__,
+        epilog=f"`python -m training {command} --recipe NAME --help` lists all other options.",
+        add_help=not named,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--recipe", choices=sorted(RECIPES), required=True, help="what is trained, and how"
+    )
+    known, others = parser.parse_known_args(arguments)
+    return known.recipe, others

@@ -1,0 +1,234 @@
+"""Data sets of TensorFlow Datasets."""
+
+import difflib
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from training.data.data_set import DataSet
+from training.data.stratified import held_out
+from training.data.stream_split import StreamSplit
+
+# Encoded images that wait to be drawn from, in bytes.
+_BUFFER_BYTES = 1 << 30
+_READ_AHEAD_BYTES = 1 << 20
+
+
+def tfds_data_set(name, validation_share, seed, data_folder=None):
+    """Opens a data set by its name, and prepares it first if it is not.
+
+    "train" is trained on. "validation" is the validation split; without it the validation images
+    are drawn from "train", evenly by class. "test" is the test split, if its images have labels.
+
+    Args:
+        name: "name", "name/config", "name:version" or "name/config:version".
+        validation_share: share of every class of "train" that is held out, if need be.
+        seed: integer, of this draw.
+        data_folder: where data sets are kept; None is TensorFlow Datasets' default.
+
+    Returns:
+        A `DataSet`.
+
+    Raises:
+        ImportError: TensorFlow Datasets is not installed.
+        ValueError: there is no such data set, or it has no labelled images to train on.
+        FileNotFoundError: it is not prepared, and cannot be.
+    """
+    builder = _prepared(_builder(name, data_folder))
+    source = _source(builder)
+    splits = builder.info.splits
+    if "train" not in splits:
+        raise ValueError(
+            f'The data set {name} must have a split "train". It has: {", ".join(splits)}.'
+        )
+    labels = kept = None
+    own = next((split for split in ("validation", "val") if split in splits), None)
+    if own is None:
+        labels = _labels(source, "train")
+        held = np.zeros(len(labels), bool)
+        held[labels >= 0] = held_out(labels[labels >= 0], validation_share, seed)
+        validation = _split(source, "train", held)
+        kept = ~held & (labels >= 0)
+        note = (
+            f"The {held.sum():,} validation images were drawn from the {(labels >= 0).sum():,} "
+            f'labelled images of the split "train", evenly by class, with seed {seed}; the model '
+            "is not trained on them."
+        )
+    else:
+        validation = _split(source, own)
+        note = f'The {validation.size:,} validation images are the data set\'s split "{own}".'
+    notes = []
+    test = _split(source, "test") if "test" in splits else None
+    if test and next(test.in_order().as_numpy_iterator())["label"] < 0:
+        test = None
+        notes.append('The split "test" has no labels and is left aside.')
+    return DataSet(
+        builder.info.full_name,
+        source.class_names,
+        _split(source, "train", kept),
+        validation,
+        test,
+        note,
+        tuple(notes),
+    )
+
+
+class _Source(NamedTuple):
+    builder: object
+    image: str
+    label: str
+    file_name: str | None
+    class_names: tuple[str, ...]
+
+
+def _builder(name, data_folder):
+    try:
+        # TensorFlow Datasets needs the second one too, but does not ask for it.
+        import importlib_resources  # noqa: F401
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError(
+            "Data sets by tfds:NAME need TensorFlow Datasets: "
+            f"pip install tensorflow-datasets importlib_resources ({error})"
+        ) from error
+    try:
+        return tfds.builder(name, data_dir=data_folder)
+    except tfds.core.DatasetNotFoundError as error:
+        known = tfds.list_builders(with_community_datasets=False)
+        close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
+        hint = f" Did you mean {' or '.join(close)}?" if close else ""
+        raise ValueError(f"TensorFlow Datasets has no data set {name}.{hint}") from error
+    except Exception as error:  # as many kinds as there are things wrong with a name
+        raise ValueError(f"TensorFlow Datasets cannot open {name}: {_line(error)}") from error
+
+
+def _prepared(builder):
+    """Downloads and prepares a data set, if it is not there."""
+    # A builder that reads files of its own has splits without being prepared.
+    if builder.is_prepared() or builder.info.splits:
+        return builder
+    name = builder.info.full_name
+    manual = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
+    folder = builder.data_path.parents[len(builder.info.full_name.split("/")) - 1]
+    manual_folder = folder / "downloads" / "manual"
+    if manual and not (manual_folder.exists() and any(manual_folder.iterdir())):
+        raise FileNotFoundError(
+            f"The data set {name} is not in {folder} and has to be downloaded by hand first. Put "
+            f"its files into {manual_folder}. {' '.join(manual.split())}"
+        )
+    print(
+        f"The data set {name} is not in {folder}. Downloading and preparing it; without a network "
+        "it takes some minutes until that fails.",
+        flush=True,
+    )
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # of the network, the disk, or the data set's own code
+        raise FileNotFoundError(
+            f"The data set {name} is not in {folder}, and could not be downloaded and prepared: "
+            f"{_line(error)}"
+        ) from error
+    return builder
+
+
+def _line(error):
+    """Returns the first line of an error's message, or what kind it is if there is none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def _source(builder):
+    """Finds an image and its label among a data set's features."""
+    import tensorflow_datasets as tfds
+
+    features = dict(builder.info.features.items())
+
+    def first(kind):
+        # Not a subclass: a mask is a kind of image too.
+        return [key for key, feature in features.items() if type(feature) is kind]
+
+    keys = builder.info.supervised_keys or ()
+    images = [key for key in first(tfds.features.Image) if key in keys] or first(
+        tfds.features.Image
+    )
+    labels = [key for key in first(tfds.features.ClassLabel) if key in keys] or first(
+        tfds.features.ClassLabel
+    )
+    if not images or not labels:
+        raise ValueError(
+            f"The data set {builder.info.full_name} must have an image and a class label. Its "
+            f"features are: {', '.join(features)}."
+        )
+    image = images[0]
+    if features[image].dtype not in (np.uint8, np.uint16):
+        raise ValueError(
+            f'The images "{image}" of the data set {builder.info.full_name} must be of 8 or 16 '
+            f"bits. They are {np.dtype(features[image].dtype).name}."
+        )
+    names = [key for key in first(tfds.features.Text) if "name" in key]
+    return _Source(
+        builder, image, labels[0], names[0] if names else None, tuple(features[labels[0]].names)
+    )
+
+
+def _split(source, name, kept=None):
+    import tensorflow_datasets as tfds
+
+    info = source.builder.info.splits[name]
+    wanted = {source.image, source.label} | ({source.file_name} - {None})
+    decoders = {source.image: tfds.decode.SkipDecoding()}
+
+    def example(features, number):
+        called = tf.strings.join([f"{name} image ", tf.strings.as_string(number)])
+        if source.file_name:
+            called = tf.strings.join([called, " (", features[source.file_name], ")"])
+        return {
+            "name": called,
+            "image": features[source.image],
+            "label": tf.cast(features[source.label], tf.int64),
+        }
+
+    if source.builder.is_prepared():
+        _check_format(source.builder)
+        # Paths and sizes in the same order, and no more than is wanted of a record is parsed.
+        paths = tf.constant([str(path) for path in info.filepaths])
+        features = tfds.decode.PartialDecoding(dict.fromkeys(wanted, True)).extract_features(
+            source.builder.info.features
+        )
+
+        def open_file(number):
+            return tf.data.TFRecordDataset(paths[number], buffer_size=_READ_AHEAD_BYTES)
+
+        def parse(record, number):
+            return example(features.deserialize_example(record, decoders=decoders), number)
+
+        sizes = info.shard_lengths
+    else:
+        # It reads its own files, in an order of its own.
+        stored = source.builder.as_dataset(name, shuffle_files=False, decoders=decoders)
+
+        def open_file(_):
+            return stored
+
+        parse, sizes = example, [info.num_examples]
+    image_bytes = info.num_bytes / max(1, info.num_examples) or 1 << 16
+    buffer_size = max(1, min(16384, int(_BUFFER_BYTES / image_bytes)))
+    return StreamSplit(sizes, open_file, parse, source.class_names, kept, buffer_size)
+
+
+def _check_format(builder):
+    if builder.info.file_format.value != "tfrecord":
+        raise ValueError(
+            f"The data set {builder.info.full_name} must be prepared as tfrecord, which is read as "
+            f"a stream. It is prepared as {builder.info.file_format.value}: prepare it again with "
+            "`tfds build --file_format=tfrecord`."
+        )
+
+
+def _labels(source, name):
+    """Reads the labels of a split, in its stored order."""
+    split = _split(source, name)
+    if split.size > 20_000:
+        print(f"Reading the labels of {split.size:,} images, to hold out some of each.", flush=True)
+    labels = split.in_order().map(lambda example: example["label"])
+    return np.concatenate(list(labels.batch(4096).as_numpy_iterator()))

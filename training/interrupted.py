@@ -1,0 +1,19 @@
+"""What a run raises when it was asked to stop and its state is saved."""
+
+import signal
+
+
+class Interrupted(Exception):
+    """The process was asked to stop, and its state is in a checkpoint.
+
+    Attributes:
+        signal: number of the signal.
+    """
+
+    def __init__(self, signal_number, step):
+        name = signal.Signals(signal_number).name
+        super().__init__(
+            f"Stopped by {name} after step {step:,}, which is saved. The same command goes on from "
+            "there."
+        )
+        self.signal = signal_number

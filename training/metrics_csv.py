@@ -1,0 +1,37 @@
+"""Reads the metrics.csv of a run."""
+
+import csv
+import math
+from pathlib import Path
+
+
+def read_metrics_csv(path):
+    """Returns the rows of a run's metrics.csv.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        A list of dicts, one an epoch, from column to number: `epoch` and `step` are integers, the
+        others floats, NaN where the file has nothing.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as file:
+            return [
+                {name: _number(name, text) for name, text in row.items()}
+                for row in csv.DictReader(file, strict=True)
+                if row["epoch"]
+            ]
+    except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} is damaged: it must have a column `epoch`, and nothing but numbers."
+        ) from error
+
+
+def _number(name, text):
+    if name in ("epoch", "step"):
+        return int(text)
+    return float(text) if text else math.nan

@@ -1,0 +1,137 @@
+"""The model of a recipe, with the weights it starts from."""
+
+import warnings
+from pathlib import Path
+
+import keras
+
+from keras_cabvit import CabViTH, CabViTP, list_models
+from keras_cabvit.models import build_variant
+from keras_cabvit.models.variants import VARIANTS
+from keras_cabvit.weights import load_weights
+
+_BUILDERS = {"hybrid": CabViTH, "plain": CabViTP}
+_FAMILIES = {"CabViTH": "hybrid", "CabViTP": "plain"}
+# Fields of the recipe that are not arguments of a builder.
+_OTHER_FIELDS = ("variant", "image_size", "initial_weights")
+_CLASSIFIER = "predictions"
+
+
+def build_model(options, classes):
+    """Builds the model that a recipe names.
+
+    Args:
+        options: `ModelOptions`.
+        classes: integer, how many classes it tells apart.
+
+    Returns:
+        A `keras.Model` from pixels in [0, 255] to probabilities.
+
+    Raises:
+        ValueError: an option does not belong to that variant, or the initial weights do not fit.
+    """
+    model = _build(options, classes=classes)
+    if options.initial_weights is not None:
+        _take_over(model, options, classes)
+    return model
+
+
+def _build(options, **arguments):
+    variant = VARIANTS.get(options.variant)
+    if variant is None and options.variant not in _FAMILIES:
+        raise ValueError(
+            f"`variant` must be one of {', '.join([*list_models(), *_FAMILIES])}. "
+            f"Received: variant={options.variant!r}"
+        )
+    family = variant.family if variant else _FAMILIES[options.variant]
+    sizes = dict(variant.arguments) if variant else {}
+    chosen = {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and name not in _OTHER_FIELDS
+    }
+    if family == "plain":
+        chosen = _plain_sizes(chosen)
+    elif "patch_size" in chosen:
+        raise ValueError("`patch_size` belongs to plain models; a hybrid model has no patches.")
+    sizes |= chosen
+    needed = ("embed_dims", "depths", "num_heads")
+    if variant is None and any(getattr(options, name) is None for name in needed):
+        raise ValueError(
+            f"`variant={options.variant}` has no sizes of its own: give {', '.join(needed)}, or "
+            f"name one of {', '.join(list_models())}."
+        )
+    return _BUILDERS[family](
+        **sizes,
+        **arguments,
+        input_shape=(*options.image_size, 3),
+        name=options.variant.lower(),
+    )
+
+
+def _plain_sizes(chosen):
+    """Turns the lists of one number into the numbers that the plain builder takes."""
+    singular = {"embed_dims": "embed_dim", "depths": "depth", "num_heads": "num_heads"}
+    for plural, name in singular.items():
+        if plural in chosen:
+            values = chosen.pop(plural)
+            if len(values) != 1:
+                raise ValueError(
+                    f"`{plural}` must be one number for a plain model. Received: {values}"
+                )
+            (chosen[name],) = values
+    return chosen
+
+
+def _take_over(model, options, classes):
+    """Gives the model the weights of another; the classifier too, if it fits."""
+    path = options.initial_weights
+    if path == "imagenet":
+        if options.variant not in VARIANTS:
+            raise ValueError(
+                '`initial_weights="imagenet"` needs one of the variants '
+                f"{', '.join(list_models())}. Received: variant={options.variant!r}"
+            )
+        source = build_variant(options.variant, weights="imagenet")
+    elif not Path(path).is_file():
+        raise ValueError(
+            '`initial_weights` must be "imagenet", or a .weights.h5 or .keras file, and there is '
+            f"no such file. Received: initial_weights={path!r}"
+        )
+    elif path.endswith(".weights.h5"):
+        source = _with_weights(options, classes, path)
+    else:
+        try:
+            source = keras.saving.load_model(path, compile=False)
+        except Exception as error:  # what a damaged file raises has no common class
+            raise ValueError(f"`initial_weights`: {path} is no Keras model. {error}") from error
+    sources = {layer.name: layer for layer in source.layers}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        shapes = [tuple(weight.shape) for weight in layer.weights]
+        found = sources.get(layer.name)
+        found_shapes = [tuple(weight.shape) for weight in found.weights] if found else None
+        if shapes == found_shapes:
+            layer.set_weights(found.get_weights())
+        elif layer.name != _CLASSIFIER:
+            raise ValueError(
+                f"`initial_weights`: the weights in {path} belong to another model. They must come "
+                "from the same variant at the same image size. The first layer that does not fit "
+                f"is '{layer.name}'."
+            )
+
+
+def _with_weights(options, classes, path):
+    """Returns a model with the weights of a file, without the classifier if that does not fit."""
+    model = _build(options, classes=classes)
+    try:
+        with warnings.catch_warnings():
+            # Keras warns of every layer that does not fit, and then raises.
+            warnings.simplefilter("ignore", UserWarning)
+            load_weights(model, path)
+    except ValueError:
+        pooling = "token" if len(model.layers[-2].output.shape) == 3 else "avg"
+        model = _build(options, include_top=False, pooling=pooling)
+        load_weights(model, path)
+    return model

@@ -1,0 +1,190 @@
+"""Opens whatever a person may call a trained model: a run, or one of the files it became."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.model_forms import (
+    NotAClassifier,
+    keras_classifier,
+    saved_model_classifier,
+    tflite_classifier,
+)
+from training.probabilities import Probabilities
+
+_ACCEPTED = (
+    "Give a run's folder, a .keras file, a SavedModel directory (or the folder of its numbered "
+    "versions), or a .tflite file."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A classifier that is ready to predict.
+
+    Attributes:
+        path: of the file or directory that was opened.
+        name: of that file, or of the run's folder.
+        form: "Keras", "SavedModel" or "TFLite".
+        predict: function from uint8 or float32 images (count, height, width, 3) with values in
+            0..255 to probabilities, float32 (count, classes).
+        image_size: (height, width) in pixels; None where the model takes any.
+        classes: integer; None where the file does not say.
+        class_names: tuple of strings from `labels.txt`, or None without one.
+        size: bytes on disk.
+        run: dict, the `run.json` of the run it comes from, or None.
+    """
+
+    path: Path
+    name: str
+    form: str
+    predict: Callable
+    image_size: tuple[int, int] | None
+    classes: int | None
+    class_names: tuple[str, ...] | None
+    size: int
+    run: dict | None
+
+    @property
+    def evaluation_crop(self):
+        """Share of the image's shorter side that the run evaluates; None where nobody says."""
+        return ((self.run or {}).get("recipe") or {}).get("evaluation_crop")
+
+
+def open_model(path):
+    """Opens a trained classifier.
+
+    A softmax is applied to logits. A Keras model says by its classifier's activation what it
+    gives, this project's exports by the name of their output; of other files, what is not negative
+    and sums to 1 in every row of the first batch counts as probabilities.
+
+    `labels.txt` and `run.json` are looked for in the folder that holds the file; for a SavedModel
+    also in its own directory.
+
+    Args:
+        path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
+            versions of one (the highest is taken), or a `.tflite` file.
+
+    Returns:
+        `OpenedModel`.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is something else, damaged, or no classifier of RGB images
+            (`NotAClassifier`).
+        ImportError: the runtime of this form is not installed.
+    """
+    form, path, name = _what_is_at(Path(path))
+    try:
+        classifier = _READERS[form](path)
+    except (NotAClassifier, ImportError, MemoryError):
+        raise
+    except Exception as error:
+        # The readers have no one class of errors for damaged files, which fail anywhere in them.
+        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
+        raise ValueError(
+            f"{path} is damaged, or holds no {form} model. Reading it failed with: {reason}"
+        ) from error
+    *size, channels = classifier.image_shape
+    if len(size) != 2 or channels != 3:
+        raise NotAClassifier(
+            f"{path} must take images of shape (height, width, 3). It takes "
+            f"{tuple(classifier.image_shape)}."
+        )
+    folders = _folders_of_company(path)
+    opened = OpenedModel(
+        path=path,
+        name=name,
+        form=form,
+        predict=Probabilities(path, classifier),
+        image_size=None if None in size else tuple(size),
+        classes=classifier.classes,
+        class_names=_class_names(folders),
+        size=size_on_disk(path),
+        run=_run(folders),
+    )
+    if opened.class_names and opened.classes not in (None, len(opened.class_names)):
+        raise ValueError(
+            f"The labels.txt that comes with {path} must name the model's {opened.classes} "
+            f"classes, one a line. It names {len(opened.class_names)}."
+        )
+    return opened
+
+
+_READERS = {
+    "Keras": keras_classifier,
+    "SavedModel": saved_model_classifier,
+    "TFLite": tflite_classifier,
+}
+
+
+def _what_is_at(path):
+    """Returns the form, the file or directory to read, and what to call it."""
+    name = path.resolve().name
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}. {_ACCEPTED}")
+    if path.is_file():
+        form = {".keras": "Keras", ".tflite": "TFLite"}.get(path.suffix.lower())
+        if form:
+            return form, path, name
+        if path.suffix == ".h5":
+            raise ValueError(f"{path} holds weights alone, and no model. {_ACCEPTED}")
+        raise ValueError(f"{path} is none of the files that can be opened. {_ACCEPTED}")
+    if (path / "model.keras").is_file():
+        return "Keras", path / "model.keras", name
+    if (path / "saved_model.pb").is_file():
+        return (
+            "SavedModel",
+            path,
+            f"{path.resolve().parent.name}/{name}" if name.isdigit() else name,
+        )
+    versions = [
+        entry
+        for entry in path.iterdir()
+        if entry.name.isdigit() and (entry / "saved_model.pb").is_file()
+    ]
+    if versions:
+        return "SavedModel", max(versions, key=lambda version: int(version.name)), name
+    if (path / "checkpoints").is_dir() or (path / "run.json").is_file():
+        raise ValueError(
+            f"The run in {path} has not finished: there is no model.keras in it yet. The command "
+            "that started it goes on with it."
+        )
+    raise ValueError(f"{path} is a folder of something else. {_ACCEPTED}")
+
+
+def _folders_of_company(path):
+    """Returns where `labels.txt` and `run.json` may be that go with a model."""
+    if path.is_file():
+        return [path.parent]
+    servable = path.parent if path.resolve().name.isdigit() else path
+    return [path, servable, servable.parent]
+
+
+def _class_names(folders):
+    for file in (folder / "labels.txt" for folder in folders):
+        if file.is_file():
+            return tuple(file.read_text(encoding="utf-8").splitlines())
+    return None
+
+
+def _run(folders):
+    for file in (folder / "run.json" for folder in folders):
+        if file.is_file():
+            try:
+                run = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise ValueError(f"{file} is damaged: it is no JSON ({error}).") from error
+            if not isinstance(run, dict):
+                raise ValueError(f"{file} is damaged: it must hold a JSON object.")
+            return run
+    return None
+
+
+def size_on_disk(path):
+    """Returns the bytes of a file, or of all files in a directory."""
+    path = Path(path)
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

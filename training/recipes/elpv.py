@@ -1,0 +1,28 @@
+"""Defects of solar cells in electroluminescence photographs (ELPV), at 224x224.
+
+Command: python -m training train --recipe elpv --data elpv --out DIR
+Hardware: 2 CPU cores are enough, with TensorFlow.
+Cost and result: see saved_models/README.md, which says what was measured.
+
+A cell looks alike from all sides, so it is flipped both ways; nothing is cut off, because a defect
+may be at the edge.
+"""
+
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
+
+ELPV = Recipe(
+    model=ModelOptions("CabViTH_T", layer_scale_init=0.1, drop_path_rate=0.1),
+    optimization=Optimization(learning_rate=5e-4, warmup_epochs=3, average_momentum=0.99),
+    augmentation=Augmentation(
+        crop_scale=(0.8, 1.0),
+        crop_ratio=(0.9, 1.1),
+        horizontal_flip=0.5,
+        vertical_flip=0.5,
+        label_smoothing=0.1,
+    ),
+    epochs=30,
+    batch_size=32,
+    validation_share=0.15,
+    evaluation_crop=1.0,
+    select="best",
+)

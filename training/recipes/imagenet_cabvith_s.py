@@ -1,0 +1,16 @@
+r"""CabViTH_S (FcaFormer-L2, CabViT-H of 2022) on ImageNet-1K, as its authors trained it.
+
+Command:
+    python -m training train --recipe imagenet_cabvith_s --data tfds:imagenet2012 \
+        --strategy tpu --out DIR
+Hardware: a TPU slice, such as v5e:4x4; --strategy data_parallel with KERAS_BACKEND=jax, or tpu
+    with TensorFlow for TPU.
+Cost: 300 epochs of 1,251 batches of 1,024 images. Not run here: no such hardware was at hand.
+Result: published: 83.1 % top-1. Nobody has reproduced it with this project yet.
+
+Source: FcaFormer (ICCV 2023), section on ImageNet classification, and DeiT, table 9.
+"""
+
+from training.recipes.imagenet import imagenet_recipe
+
+IMAGENET_CABVITH_S = imagenet_recipe("CabViTH_S", drop_path_rate=0.1)

@@ -1,0 +1,16 @@
+r"""CabViTP_T (FcaFormer-L0) on ImageNet-1K, as its authors trained it.
+
+Command:
+    python -m training train --recipe imagenet_cabvitp_t --data tfds:imagenet2012 \
+        --strategy tpu --out DIR
+Hardware: a TPU slice, such as v5e:4x4; --strategy data_parallel with KERAS_BACKEND=jax, or tpu
+    with TensorFlow for TPU.
+Cost: 300 epochs of 1,251 batches of 1,024 images. Not run here: no such hardware was at hand.
+Result: published: 74.3 % top-1 (DeiT-T: 72.2 %). Nobody has reproduced it with this project yet.
+
+The authors' recipe for the plain model is not published; this is the one of their hybrids.
+"""
+
+from training.recipes.imagenet import imagenet_recipe
+
+IMAGENET_CABVITP_T = imagenet_recipe("CabViTP_T", drop_path_rate=0.0)

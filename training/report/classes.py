@@ -1,0 +1,73 @@
+"""The sections about single classes."""
+
+import numpy as np
+
+from training.figures.confusion import MOST_CLASSES, most_confused_pairs
+from training.markdown import escaped, percent, table
+
+# What is listed one by one before the rest is left out or folded away.
+_MOST_PAIRS = 12
+_MOST_CLASS_ROWS = 30
+
+
+def confusion(scores, class_names):
+    """Returns the section about what is taken for what."""
+    shown = (
+        "all classes"
+        if scores.classes <= MOST_CLASSES
+        else f"the {MOST_CLASSES} of {scores.classes:,} classes that are confused most"
+    )
+    lines = [
+        "## What is taken for what",
+        "![Confusion matrix](confusion.png)",
+        f"Rows are what an image shows, columns what it is taken for, for {shown}. The shade is "
+        "the share of the row: blue what is right, orange what is wrong.",
+    ]
+    pairs = most_confused_pairs(scores.confusion, _MOST_PAIRS)
+    if pairs:
+        rows = [
+            [
+                escaped(class_names[true]),
+                escaped(class_names[predicted]),
+                f"{count:,}",
+                percent(count / scores.support[true], scores.support[true]),
+            ]
+            for count, true, predicted in pairs
+        ]
+        header = ["class", "taken for", "images", "of the class"]
+        lines.append(table(header, rows, text_columns=2))
+    return "\n\n".join(lines)
+
+
+def classes(scores, class_names):
+    """Returns the section with a row for every class."""
+    numbers = list(zip(scores.precision, scores.recall, scores.f1, scores.support, strict=True))
+
+    def row(index):
+        *shares, support = numbers[index]
+        return [
+            escaped(class_names[index]),
+            *(percent(share, max(1, support)) for share in shares),
+            f"{support:,}",
+        ]
+
+    header = ["class", "precision", "recall", "F1", "images"]
+    everything = range(scores.classes)
+    lines = [
+        "## Class by class",
+        "Precision: of what is taken for the class, the share that is. Recall: of the class's "
+        "images, the share that is found. F1: their harmonic mean.",
+    ]
+    if scores.classes <= _MOST_CLASS_ROWS:
+        lines.append(table(header, [row(index) for index in everything]))
+        return "\n\n".join(lines)
+    # NaN, of a class that is nowhere, is sorted to the end.
+    hardest = np.argsort(scores.f1, kind="stable")[:20]
+    lines += [
+        f"The {len(hardest)} classes with the lowest F1:",
+        table(header, [row(index) for index in hardest]),
+        f"<details><summary>All {scores.classes:,} classes</summary>",
+        table(header, [row(index) for index in everything]),
+        "</details>",
+    ]
+    return "\n\n".join(lines)

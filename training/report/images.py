@@ -1,0 +1,53 @@
+"""The sections about single images."""
+
+from training.markdown import escaped, table
+
+# Broken images that are named before the rest is only counted.
+_MOST_BROKEN = 50
+
+
+def mistakes(evaluation):
+    """Returns the section with the most confident mistakes."""
+    title = "## Worst mistakes"
+    if not evaluation.mistakes:
+        return f"{title}\n\nNo image was taken for something else."
+    names = evaluation.class_names
+    rows = [
+        [
+            escaped(mistake.name),
+            escaped(names[mistake.label]),
+            escaped(names[mistake.predicted]),
+            f"{100 * mistake.confidence:.1f} %",
+        ]
+        for mistake in evaluation.mistakes
+    ]
+    wrong = int((evaluation.predicted != evaluation.labels).sum())
+    return "\n\n".join(
+        [
+            title,
+            "![Images that were taken for something else](mistakes.png)",
+            f"Of {wrong:,} mistakes the {len(rows)} that the model was surest about, as the model "
+            "saw them: ✗ what it took them for, with its probability, ✓ what they are labelled as. "
+            "Some of them may be mistakes in the labels.",
+            "<details><summary>Their names</summary>",
+            table(["image", "class", "taken for", "probability"], rows, text_columns=3),
+            "</details>",
+        ]
+    )
+
+
+def broken_images(evaluation, broken_names):
+    """Returns the section that names images which cannot be read."""
+    lines = ["## Broken images"]
+    for names, what in (
+        (broken_names, "Training images"),
+        (evaluation.broken_names, "Images to score"),
+    ):
+        if names:
+            lines.append(f"{what} that cannot be read and were left out, {len(names):,} in all:")
+            lines.append("\n".join(f"- {escaped(name)}" for name in names[:_MOST_BROKEN]))
+            if len(names) > _MOST_BROKEN:
+                lines.append(f"and {len(names) - _MOST_BROKEN:,} more.")
+    if len(lines) == 1:
+        lines.append("None was found.")
+    return "\n\n".join(lines)

@@ -1,0 +1,63 @@
+"""The sections about the scores as a whole."""
+
+import numpy as np
+
+from training.markdown import escaped, percent, table
+
+
+def summary(evaluation, run):
+    """Returns the title, which images were scored, and the scores."""
+    scores = evaluation.scores
+    n = scores.images
+    rows = [
+        ["top-1", f"{percent(scores.top1, n)} ± {percent(scores.top1_standard_error, n)}"],
+        ["top-5", percent(scores.top5, n)],
+        ["cross-entropy", f"{scores.cross_entropy:.4f}"],
+        ["calibration error", percent(scores.calibration_error, n)],
+        ["images", f"{n:,}"],
+        ["size on disk", f"{evaluation.size / 1e6:.2f} MB"],
+        ["latency, one image", f"{1000 * evaluation.latency:.2f} ms"],
+    ]
+    if scores.classes <= 5:
+        del rows[1]
+    height, width = evaluation.image_size
+    notes = [evaluation.note, run.get("test_note", "")]
+    lines = [
+        f"# {escaped(evaluation.name)}: {percent(scores.top1, n)} top-1",
+        escaped(" ".join(filter(None, notes))),
+        table(["score", evaluation.form], rows),
+        f"± is the standard error that comes from scoring {n:,} images and no more. Images are "
+        f"{width}x{height}"
+        + (
+            ", resized as a whole"
+            if evaluation.crop == 1
+            else f", the central {100 * evaluation.crop:g} % of each side"
+        )
+        + ". The latency is the median on this computer, which may have been busy: compare it "
+        "within a table only.",
+    ]
+    lines += [f"- {escaped(note)}" for note in evaluation.notes]
+    return "\n\n".join(lines)
+
+
+def calibration(scores):
+    """Returns the section about confidence."""
+    bins = scores.calibration
+    claimed = float(np.average(np.nan_to_num(bins.confidence), weights=bins.images))
+    difference = claimed - scores.top1
+    if abs(difference) < 0.01:
+        verdict = "that is about right"
+    else:
+        verdict = (
+            "it is too sure of itself" if difference > 0 else "it is right more often than it says"
+        )
+    return "\n\n".join(
+        [
+            "## Calibration",
+            "![Accuracy by confidence](calibration.png)",
+            "On average the model gives its prediction a probability of "
+            f"{100 * claimed:.1f} %, and it is right in {100 * scores.top1:.1f} % of the images: "
+            f"{verdict}. The expected calibration error over {len(bins.images)} bins of equal "
+            f"width is {100 * bins.error:.2f} % (Guo et al. 2017).",
+        ]
+    )

@@ -1,0 +1,76 @@
+"""The sections about how the model was trained."""
+
+from training.markdown import escaped, table
+
+
+def curves(history, run):
+    """Returns the section about training."""
+    lines = ["## Training", "![Loss, top-1 and learning rate by epoch](curves.png)"]
+    known = [row for row in history if row.get("val_top1") is not None]
+    said = [f"{len(history)} epochs were trained."]
+    if known:
+        best = max(known, key=lambda row: (row["val_top1"], -row["epoch"]))
+        said.append(
+            f"The best top-1 on the validation images was {100 * best['val_top1']:.2f} %, after "
+            f"epoch {best['epoch']}."
+        )
+    if run.get("epoch"):
+        said.append(f"The weights are those after epoch {run['epoch']}.")
+    said.append(
+        "Training images are augmented and their labels may be mixed and smoothed, so their loss "
+        "can be higher, and their top-1 lower, than that of the validation images."
+    )
+    return "\n\n".join([*lines, " ".join(said)])
+
+
+def origin(evaluation, run):
+    """Returns the section that says how the model was made."""
+    lines = ["## How it was made"]
+    if run.get("command"):
+        lines += ["Trained with", f"```sh\n{run['command']}\n```"]
+    versions = ", ".join(f"{name} {version}" for name, version in run.get("versions", {}).items())
+    facts = [
+        ("model", str(evaluation.path)),
+        ("scored on", evaluation.data),
+        ("trained on", run.get("data")),
+        ("validation images", run.get("validation_note")),
+        ("seed", run.get("seed")),
+        ("strategy", run.get("strategy")),
+        ("backend", run.get("backend")),
+        ("hardware", run.get("hardware")),
+        ("training time", _duration(run.get("seconds"))),
+        ("time of this evaluation", _duration(evaluation.seconds)),
+        ("versions", versions),
+    ]
+    rows = [[name, escaped(str(value))] for name, value in facts if value not in (None, "")]
+    lines.append(table(["what", "value"], rows, text_columns=2))
+    if run.get("recipe"):
+        rows = [[name, escaped(_value(value))] for name, value in _leaves(run["recipe"])]
+        lines += [
+            "### Recipe",
+            table(["option", "value"], rows, text_columns=2),
+            "Options that are not listed are as the variant has them, or unused.",
+        ]
+    return "\n\n".join(lines)
+
+
+def _leaves(options, prefix=""):
+    """Yields (dotted name, value) of everything in nested dicts that is not None."""
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
+
+
+def _value(value):
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _duration(seconds):
+    if seconds is None:
+        return None
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

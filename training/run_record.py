@@ -1,0 +1,136 @@
+"""run.json: what a run was started with, and where."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from pathlib import Path
+
+import keras
+
+_PACKAGES = (
+    "keras-cabvit",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "tensorflow-datasets",
+)
+# Another value of these would be another run, not the same one going on.
+_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names")
+
+
+def run_record(recipe, options, placement, data_set, command):
+    """Returns what run.json says about a run that begins.
+
+    Args:
+        recipe: `Recipe`.
+        options: `TrainOptions`.
+        placement: `Placement`.
+        data_set: `DataSet`.
+        command: string, how the run was started; None means this process's own command line.
+
+    Returns:
+        A dict that JSON can hold.
+    """
+    return {
+        "recipe": _plain(dataclasses.asdict(recipe)),
+        "data": options.data,
+        "seed": options.seed,
+        "split_seed": options.split_seed,
+        "strategy": placement.strategy,
+        "devices": placement.replicas,
+        "backend": keras.backend.backend(),
+        "deterministic": options.deterministic,
+        "command": command or shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        "versions": _versions(),
+        "hardware": hardware(),
+        "class_names": list(data_set.class_names),
+        "images": {
+            "training": data_set.training.size,
+            "validation": data_set.validation.size,
+            "test": data_set.test.size if data_set.test else 0,
+        },
+        "validation_note": data_set.validation_note,
+        "notes": list(data_set.notes),
+    }
+
+
+def read_run(folder):
+    """Returns the content of a folder's run.json, or None where there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = Path(folder) / "run.json"
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def check_same_run(earlier, record, folder):
+    """Raises a ValueError if a folder holds another run than the one that is started.
+
+    Args:
+        earlier: dict, the folder's run.json.
+        record: dict, of the run that is started.
+        folder: path, for the message.
+    """
+    before, now = ({key: run.get(key) for key in _IDENTITY} for run in (earlier, record))
+    differences = [
+        f"{name} was {old} and is {new}"
+        for (name, old), (_, new) in zip(_leaves(before), _leaves(now), strict=False)
+        if old != new
+    ]
+    if differences:
+        raise ValueError(
+            f"{folder} holds a run with other settings: {'; '.join(differences[:5])}. Start it "
+            "with the settings it had, or choose another folder."
+        )
+
+
+def hardware():
+    """Returns in words what this computer computes with."""
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    words = [f"{cores} cores, {platform.machine()}, {platform.system()}"]
+    if keras.backend.backend() != "torch":  # Keras 3.15 lists no devices of PyTorch
+        kinds = [name.split(":")[0] for name in keras.distribution.list_devices()]
+        words += [
+            f"{kinds.count(kind)} {kind.upper()}s" for kind in ("gpu", "tpu") if kind in kinds
+        ]
+    return ", ".join(words)
+
+
+def _versions():
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _plain(value):
+    """Turns tuples into lists, as JSON would, so that a record equals itself when read again."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _leaves(value, name=""):
+    """Yields (dotted name, value) of everything in nested dicts."""
+    if isinstance(value, dict):
+        for key in value:
+            yield from _leaves(value[key], f"{name}.{key}".strip("."))
+    else:
+        yield name, value

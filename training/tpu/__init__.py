@@ -1,0 +1,1 @@
+"""What a training step costs on a TPU slice, found out by compiling it without one."""

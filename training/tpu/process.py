@@ -1,0 +1,54 @@
+"""The process that compiles for a TPU: Keras on JAX, and JAX on the CPU."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+
+ENVIRONMENT = {
+    "KERAS_BACKEND": "jax",
+    # The compiler needs no TPU, and a TPU that is there may be training.
+    "JAX_PLATFORMS": "cpu",
+    "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",
+    # What libtpu would ask Google Cloud's metadata server for, and wait long without one.
+    "TPU_SKIP_MDS_QUERY": "1",
+    "TPU_WORKER_HOSTNAMES": "localhost",
+    "TPU_ACCELERATOR_TYPE": "v5litepod-4",
+    # libtpu writes about the hardware it misses to a file in /tmp otherwise.
+    "TPU_LOG_DIR": "disabled",
+}
+
+
+def can_compile():
+    """Returns whether this process was started as `ENVIRONMENT` has it."""
+    return all(os.environ.get(name) == value for name, value in ENVIRONMENT.items())
+
+
+def run_again(arguments):
+    """Runs `python -m training` in a process that can compile for a TPU.
+
+    Args:
+        arguments: list of strings, of this program.
+
+    Returns:
+        The exit status of that process.
+
+    Raises:
+        ImportError: JAX or its TPU compiler is not installed.
+        ChildProcessError: a signal ended that process.
+    """
+    for package in ("jax", "libtpu"):
+        if importlib.util.find_spec(package) is None:
+            raise ImportError(
+                f"Compiling for a TPU needs {package}, which is not installed. "
+                "pip install keras-cabvit[tpu-compile] brings it."
+            )
+    command = [sys.executable, "-m", "training", *arguments]
+    status = subprocess.run(command, env=os.environ | ENVIRONMENT).returncode
+    if status < 0:
+        raise ChildProcessError(
+            f"The compiler was ended by {signal.Signals(-status).name}. It needs several GiB of "
+            "memory; SIGKILL may mean that this computer had no more."
+        )
+    return status

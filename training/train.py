@@ -1,0 +1,311 @@
+"""One training run: from a recipe and data to a model and a report."""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from training.averaged_model import AveragedModel
+from training.callbacks import (
+    AveragedEvaluation,
+    Checkpointing,
+    History,
+    LossGuard,
+    Progress,
+    TensorBoard,
+)
+from training.checkpoints import CheckpointFolder
+from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from training.data.broken import BrokenImages
+from training.data.data_set import open_data_set
+from training.hosts import gather, stop_agreed
+from training.interrupted import Interrupted
+from training.model import build_model
+from training.optimizer import make_optimizer
+from training.run_folder import write_whole
+from training.run_record import check_same_run, read_run, run_record
+from training.state import write_state
+from training.strategies import place
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """What a run needs besides its recipe.
+
+    Attributes:
+        data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv".
+        out: folder of the run. A run that was stopped goes on when it is started again with it.
+        strategy: which devices: auto, single, mirrored, tpu or data_parallel.
+        seed: of the initial weights, the order of the images and their augmentation.
+        split_seed: of the cut between training and validation images.
+        checkpoint_minutes: time between two checkpoints inside an epoch.
+        deterministic: whether TensorFlow keeps to operations that always give the same bits, which
+            may be slower.
+        tensorboard: whether to write logs for TensorBoard.
+    """
+
+    data: str
+    out: Path
+    strategy: str = "auto"
+    seed: int = 0
+    split_seed: int = 0
+    checkpoint_minutes: float = 10.0
+    deterministic: bool = False
+    tensorboard: bool = True
+
+
+def train(recipe, options, hosts=None, command=None):
+    """Trains a model, or goes on with a run that was stopped, and writes its report.
+
+    Args:
+        recipe: `Recipe`.
+        options: `TrainOptions`.
+        hosts: `Hosts`, when several processes train together; None for one.
+        command: string, how the run was started, for the record.
+
+    Returns:
+        The path of the run's folder, with `model.keras`, `labels.txt`, `metrics.csv`, `report.md`.
+
+    Raises:
+        ValueError: an option, the data or the folder does not fit; the message says what would.
+        OSError: something cannot be read or written.
+        Diverged: the loss is lost. The last good checkpoint is there.
+        Interrupted: the process was asked to stop. Its state is in a checkpoint.
+    """
+    folder = Path(options.out)
+    earlier = read_run(folder)
+    placement = place(options.strategy, recipe, hosts)
+    data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
+    record = run_record(recipe, options, placement, data_set, command)
+    if earlier is not None:
+        check_same_run(earlier, record, folder)
+        if earlier.get("finished"):
+            print(f"This run is finished; its report is {folder / 'report.md'}.")
+            return folder
+    steps = steps_per_epoch(data_set.training, recipe.batch_size)
+    first_process = placement.process_index == 0
+    if first_process:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "run.json", json.dumps(earlier or record, indent=2) + "\n")
+
+    _seed(options)
+    with precision(recipe.precision), placement.scope():
+        model = compiled_model(recipe, len(data_set.class_names), steps, placement.jit_compile)
+        checkpoints = CheckpointFolder(folder / "checkpoints")
+        resumed = checkpoints.read_latest()
+        progress = {"step": 0, "history": [], "seconds": 0.0, "broken": []}
+        if resumed is not None:
+            progress = resumed.progress
+        _check_same_step(progress["step"], folder)
+        if resumed is not None:
+            write_state(model, resumed.arrays)
+            print(f"Going on after step {progress['step']} of {steps * recipe.epochs}.")
+        broken = BrokenImages(data_set.training.size)
+        for name in progress["broken"]:
+            broken.record(name)
+        history = History(
+            folder / "metrics.csv" if first_process else None,
+            recipe.batch_size,
+            steps,
+            progress["history"],
+            progress["seconds"],
+        )
+        checkpointing = Checkpointing(
+            checkpoints if first_process else None,
+            steps,
+            progress["step"],
+            options.checkpoint_minutes,
+            history,
+            broken,
+            keep_best=recipe.select == "best",
+            resumed=resumed,
+            stop_agreed=stop_agreed if placement.process_count > 1 else None,
+        )
+        callbacks = [
+            AveragedEvaluation(),
+            LossGuard(len(data_set.class_names)),
+            history,
+            *_tensorboard(folder, options, first_process),
+            *(
+                [Progress(recipe.epochs, steps, progress["step"], recipe.batch_size)]
+                * first_process
+            ),
+            checkpointing,
+        ]
+        try:
+            _fit(model, recipe, options, placement, data_set, steps, progress["step"], callbacks)
+        except Interrupted:
+            gather(None)  # a process that left now would end the one that writes the checkpoint
+            raise
+        finally:
+            checkpointing.close()
+        weights = _final_weights(model, recipe, checkpointing)
+    for name in itertools.chain(*gather(broken.names)):
+        broken.record(name)  # every process has read other images
+    try:
+        if first_process:
+            _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing)
+    finally:
+        gather(None)  # the others wait: without them JAX would end this process
+    return folder
+
+
+def compiled_model(recipe, classes, steps, jit_compile):
+    """Returns the `AveragedModel` of a recipe, compiled, its optimizer built.
+
+    Args:
+        recipe: `Recipe`.
+        classes: integer.
+        steps: integer, batches an epoch.
+        jit_compile: what `model.compile` takes.
+    """
+    options = recipe.optimization
+    model = AveragedModel(
+        build_model(recipe.model, classes), options.average_momentum, options.accumulation_steps
+    )
+    optimizer = make_optimizer(model, recipe, steps)
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(),
+        # Weighted, because the last validation batch is filled up with images of weight 0.
+        weighted_metrics=[
+            keras.metrics.CategoricalAccuracy(name="top1"),
+            keras.metrics.TopKCategoricalAccuracy(min(5, classes), name="top5"),
+            keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
+        ],
+        jit_compile=jit_compile,
+    )
+    optimizer.build(model.trainable_variables)
+    # Keras makes the metrics' variables with the first scores; a checkpoint may bring them sooner.
+    scores = np.full((1, classes), 1 / classes, "float32")
+    model.compute_metrics(None, scores, scores, np.ones(1, "float32"))
+    model.reset_metrics()
+    return model
+
+
+@contextlib.contextmanager
+def precision(policy):
+    """Builds layers with a dtype policy until the block ends.
+
+    Args:
+        policy: "float32" or "mixed_bfloat16".
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _seed(options):
+    keras.utils.set_random_seed(options.seed)
+    if options.deterministic and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def _check_same_step(step, folder):
+    steps = gather(step)
+    if len(set(steps)) > 1:
+        raise ValueError(
+            f"All processes must see the same checkpoints in {folder}. They go on after steps "
+            f"{', '.join(map(str, steps))}: put the folder where all hosts see it."
+        )
+
+
+def _tensorboard(folder, options, first_process):
+    if not (options.tensorboard and first_process):
+        return []
+    return [TensorBoard(folder / "tensorboard", write_graph=False)]
+
+
+def _fit(model, recipe, options, placement, data_set, steps, first_step, callbacks):
+    """Runs `fit` to the end of the epoch that was begun, then over the others.
+
+    Keras begins an epoch only at its first step, so the rest of one is an epoch of its own.
+    """
+    validation = evaluation_batches(
+        data_set.validation,
+        recipe.model.image_size,
+        recipe.batch_size,
+        recipe.evaluation_crop,
+        placement.process_index,
+        placement.process_count,
+    )
+    epoch, done = divmod(first_step, steps)
+    parts = [(epoch, epoch + 1, steps - done)] * (done > 0)
+    parts.append((epoch + (done > 0), recipe.epochs, steps))
+    for initial_epoch, epochs, steps_per_epoch_here in parts:
+        if initial_epoch >= epochs:
+            continue
+        model.fit(
+            training_batches(
+                data_set.training,
+                recipe,
+                options.seed,
+                first_step,
+                placement.process_index,
+                placement.process_count,
+                callbacks[-1].broken,
+            ),
+            initial_epoch=initial_epoch,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch_here,
+            validation_data=validation,
+            callbacks=callbacks,
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+        )
+        first_step = epochs * steps
+
+
+def _final_weights(model, recipe, checkpointing):
+    """Returns the weights that become the model: averaged if averages are kept."""
+    if recipe.select == "best":
+        return [checkpointing.best[name] for name in sorted(checkpointing.best)]
+    with model.averages_as_weights():
+        return [keras.ops.convert_to_numpy(weight).copy() for weight in model.averaged_weights]
+
+
+def _test_note(recipe, data_set):
+    if data_set.test is None:
+        return ""  # the evaluation says that these are the validation images
+    chosen = "the weights were chosen" if recipe.select == "best" else "training was watched"
+    return f"The test images were scored once, at the end; {chosen} by the validation images alone."
+
+
+def _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing):
+    """Writes the model and its labels, scores it and writes the report."""
+    from training.evaluate import evaluate
+    from training.report import write_report
+
+    inference = dataclasses.replace(recipe.model, initial_weights=None)
+    with precision("float32"):
+        model = build_model(inference, len(data_set.class_names))
+    model.set_weights(weights)
+    write_whole(folder / "labels.txt", "\n".join(data_set.class_names) + "\n")
+    partial = folder / ".model.partial.keras"
+    try:
+        model.save(partial)
+        partial.replace(folder / "model.keras")
+    finally:
+        partial.unlink(missing_ok=True)
+    evaluation = evaluate(folder, data_set)
+    run = read_run(folder) | {
+        "test_note": _test_note(recipe, data_set),
+        "broken_images": broken.names,
+        "seconds": history.seconds(),
+        "epoch": checkpointing.best_epoch if recipe.select == "best" else recipe.epochs,
+    }
+    write_report(folder, evaluation, history.rows, run, broken.names)
+    run["finished"] = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    write_whole(folder / "run.json", json.dumps(run, indent=2) + "\n")
+    print(f"\n{folder / 'report.md'} says how well it did.", file=sys.stdout)
