@@ -133,6 +133,16 @@ def measure(split, cores, rounds, seconds):
     return {"images a second": figures, "ratios": ratios}
 
 
+def _restrict_to(cores):
+    """Lets this process use so many cores, if the system can do that, and returns how many."""
+    if not hasattr(os, "sched_setaffinity"):
+        return os.cpu_count()
+    # Before TensorFlow counts them and starts its threads.
+    chosen = sorted(os.sched_getaffinity(0))[:cores]
+    os.sched_setaffinity(0, chosen)
+    return len(chosen)
+
+
 def main():
     """Prints the measurement as a table, and writes it as JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -141,12 +151,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=4.0, help="of a turn")
     parser.add_argument("--json", type=Path, help="file to write")
     arguments = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
-        # Before TensorFlow counts the cores and starts its threads.
-        cores = sorted(os.sched_getaffinity(0))[: arguments.cores]
-        os.sched_setaffinity(0, cores)
-    cores = len(cores) if hasattr(os, "sched_setaffinity") else os.cpu_count()
-
+    cores = _restrict_to(arguments.cores)
     with tempfile.TemporaryDirectory() as folder:
         size = write_photographs(Path(folder), IMAGES)
         split = open_data_set(f"folder:{folder}", validation_share=0.1).training

@@ -91,8 +91,7 @@ def train(recipe, options, hosts=None, command=None):
     steps = steps_per_epoch(data_set.training, recipe.batch_size)
     first_process = placement.process_index == 0
     if first_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "run.json", json.dumps(earlier or record, indent=2) + "\n")
+        _begin(folder, earlier or record)
 
     _seed(options)
     with precision(recipe.precision), placement.scope():
@@ -202,6 +201,17 @@ def precision(policy):
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _begin(folder, record):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
+    except OSError as error:
+        raise OSError(
+            f"The folder of the run, {folder}, cannot be written to: {error.strerror or error}. "
+            "Choose another one with --out, or make room or give the right to write."
+        ) from error
 
 
 def _seed(options):

@@ -68,7 +68,7 @@ def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--epochs", "0"], "must be a positive whole number, not '0'"),
+        (["--epochs", "0"], "must be a positive whole number, not 0"),
         (["--out", "tests"], "was not written by this command"),
     ],
 )

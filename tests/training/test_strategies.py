@@ -1,58 +1,17 @@
-import csv
 import json
-import socket
+import os
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from backend_process import backend_environment
-from tiny_runs import OPTIONS, image_folder
+from alike import assert_trained_alike, command
+from tiny_runs import RECIPE, image_folder
 
-from training.checkpoints import CheckpointFolder
 from training.hosts import Hosts
-from training.recipes.recipe import ModelOptions, Optimization, Recipe
 from training.strategies import place
 
 HERE = Path(__file__).parent
-# One image is trained on like another, wherever it is computed: no dropout, no partner in a batch.
-ALIKE = [
-    *("--recipe", "fashion_mnist", *OPTIONS, "--epochs", "3"),
-    *("--model.drop-path-rate", "0", "--augmentation.mixup-alpha", "0"),
-    # Most gradients are longer.
-    *("--optimization.clip-norm", "0.05"),
-]
-
-
-def command(images, out, strategy, *others):
-    return [
-        *ALIKE,
-        "--data",
-        f"folder:{images}",
-        "--out",
-        str(out),
-        "--strategy",
-        strategy,
-        *others,
-    ]
-
-
-def rows(out):
-    with open(out / "metrics.csv", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def assert_trained_alike(out, expected):
-    """Losses of all epochs, and in the end weights, averages and moments, agree."""
-    assert len(rows(out)) == len(rows(expected)) == 3
-    for row, other in zip(rows(out), rows(expected), strict=True):
-        for name in ("loss", "val_cross_entropy"):
-            np.testing.assert_allclose(float(row[name]), float(other[name]), rtol=1e-4)
-    arrays = CheckpointFolder(out / "checkpoints").read_latest().arrays
-    others = CheckpointFolder(expected / "checkpoints").read_latest().arrays
-    assert arrays.keys() == others.keys()
-    for name, array in arrays.items():
-        np.testing.assert_allclose(array, others[name], rtol=1e-3, atol=1e-4, err_msg=name)
 
 
 def test_mirrored_devices_train_as_one(tmp_path, run_python):
@@ -77,29 +36,6 @@ def test_mirrored_devices_train_as_one(tmp_path, run_python):
     assert_trained_alike(tmp_path / "mirrored", tmp_path / "single")
     assert "`batch_size` must be a multiple of 2" in outcome["errors"][2]
     assert "--strategy data_parallel" in outcome["errors"][3]
-
-
-def test_data_parallel_devices_train_as_one(tmp_path, run_python):
-    """BatchNorm included, whose statistics are those of the whole batch."""
-    images = image_folder(tmp_path / "images")
-    settings = {
-        "commands": [
-            command(images, tmp_path / "single", "single"),
-            command(images, tmp_path / "parallel", "data_parallel"),
-            command(images, tmp_path / "none", "data_parallel", "--batch-size", "6"),
-        ]
-    }
-    flags = backend_environment("jax")["XLA_FLAGS"]
-    outcome = run_python(
-        [HERE / "start_training.py", json.dumps(settings)],
-        "jax",
-        JAX_PLATFORMS="cpu",
-        XLA_FLAGS=f"{flags} --xla_force_host_platform_device_count=4",
-    )
-
-    assert outcome["statuses"] == [0, 0, 1]
-    assert_trained_alike(tmp_path / "parallel", tmp_path / "single")
-    assert "`batch_size` must be a multiple of 4" in outcome["errors"][2]
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +69,46 @@ def test_mirrored_devices_are_evaluated_with_what_is_saved(mirrored):
 
     assert averaged["evaluated"] == [averaged["averages"][0]] * 2
     assert plain["evaluated"] == [plain["weights"][0]] * 2
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("strategy", ["mirrored", "tpu", "data_parallel"])
+def test_strategy_of_another_backend_is_refused(strategy):
+    backend = keras.config.backend()
+    needed = "jax" if strategy == "data_parallel" else "tensorflow"
+    if backend == needed:
+        return
+    with pytest.raises(ValueError, match=f"KERAS_BACKEND={needed}") as refusal:
+        place(strategy)
+    here = {"tensorflow": "--strategy mirrored", "jax": "--strategy data_parallel"}
+    assert here.get(backend, "on the torch backend") in str(refusal.value)
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("strategy", ["auto", "single"])
+def test_several_hosts_are_refused_where_they_cannot_train_together(strategy):
+    if (keras.config.backend(), strategy) == ("jax", "auto"):
+        return
+    with pytest.raises(ValueError, match="JAX backend only.*--strategy data_parallel"):
+        place(strategy, hosts=Hosts("127.0.0.1:1234", 2, 0))
+
+
+@pytest.mark.every_backend
+def test_hosts_without_values_are_none():
+    assert place("single", RECIPE, Hosts()).process_count == 1
+
+
+def test_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="must be one of auto, single, .*'fast'"):
+        place("fast")
+
+
+@pytest.mark.skipif(os.path.exists("/dev/accel0"), reason="there is a TPU")
+@pytest.mark.parametrize("name", [None, "grpc://127.0.0.1:9"])
+def test_tpu_that_is_not_there_is_refused(name, monkeypatch):
+    monkeypatch.delenv("TPU_NAME", raising=False)
+    if name:
+        monkeypatch.setenv("TPU_NAME", name)
+
+    with pytest.raises(ValueError, match="No TPU was found.*tpu-tensorflow"):
+        place("tpu")

@@ -166,3 +166,10 @@ def test_fewer_images_than_a_batch_is_a_sentence_and_nothing_is_written(folder, 
     with pytest.raises(ValueError, match="batch_size=64 for 30 images"):
         train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+def test_folder_that_cannot_be_written_to_is_a_sentence(folder, tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OSError, match=r"run, cannot be written to: .* Choose another one"):
+        train(RECIPE, TrainOptions(f"folder:{folder}", tmp_path / "file" / "run"))

@@ -32,8 +32,8 @@ def open_data_set(spec, validation_share=0.1, seed=0, data_folder=None):
     """Opens a data set.
 
     Args:
-        spec: "fashion_mnist", "elpv", "folder:PATH" or "tfds:NAME", where NAME may go on with
-            "/config" and ":version".
+        spec: "fashion_mnist", "fashion_mnist:COUNT" for so many of its training images, "elpv",
+            "folder:PATH" or "tfds:NAME", where NAME may go on with "/config" and ":version".
         validation_share: share of the training images that becomes the validation split, evenly by
             class, where the data set brings none of its own.
         seed: integer, of this draw.
@@ -48,10 +48,10 @@ def open_data_set(spec, validation_share=0.1, seed=0, data_folder=None):
         ImportError: a package that the data set needs is not installed.
     """
     kind, colon, rest = spec.partition(":")
-    if spec == "fashion_mnist":
+    if kind == "fashion_mnist" and (rest.isdigit() or not colon):
         from training.data.fashion_mnist import fashion_mnist
 
-        return fashion_mnist(validation_share, seed)
+        return fashion_mnist(validation_share, seed, int(rest) if rest else None)
     if spec == "elpv":
         from training.data.elpv import elpv
 

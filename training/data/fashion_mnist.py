@@ -42,7 +42,7 @@ class LabeledImages(NamedTuple):
     labels: np.ndarray
 
 
-def fashion_mnist(validation_share, seed):
+def fashion_mnist(validation_share, seed, count=None):
     """Opens the 60,000 training and 10,000 test images.
 
     They are Debian's files if its package is installed, else Keras' download.
@@ -50,12 +50,15 @@ def fashion_mnist(validation_share, seed):
     Args:
         validation_share: share of every class of the training images that is held out.
         seed: integer, of this draw.
+        count: integer, how many of the other training images are kept, evenly by class: those of a
+            fixed draw, the same in every run. None keeps all.
 
     Returns:
         A `DataSet`.
 
     Raises:
-        ValueError: `validation_share` is not between 0 and 1, or a file is damaged.
+        ValueError: there are not `count` images, `validation_share` is not between 0 and 1, or a
+            file is damaged.
         FileNotFoundError: the files are not there and cannot be downloaded.
     """
     if DEBIAN_FOLDER.is_dir():
@@ -63,15 +66,29 @@ def fashion_mnist(validation_share, seed):
     else:
         training, test = _download()
     validation = held_out(training.labels, validation_share, seed)
+    kept = ~validation if count is None else _drawn(training.labels, ~validation, count)
     return DataSet(
         "Fashion-MNIST",
         CLASS_NAMES,
-        _split(training, ~validation, "training image"),
+        _split(training, kept, "training image"),
         _split(training, validation, "validation image"),
         ArraySplit(test.images, test.labels, CLASS_NAMES, "test image"),
         f"The {validation.sum():,} validation images were drawn from the {len(validation):,} "
         f"training images, evenly by class, with seed {seed}; the model is not trained on them.",
     )
+
+
+def _drawn(labels, mask, count):
+    """Returns a mask with `count` of the images of another one, evenly by class."""
+    places = np.flatnonzero(mask)
+    if not 0 < count < len(places):
+        raise ValueError(
+            f"fashion_mnist:COUNT must be between 1 and {len(places) - 1:,}, the images that are "
+            f"left for training. Received: {count:,}"
+        )
+    drawn = np.zeros(len(labels), bool)
+    drawn[places[held_out(labels[places], count / len(places), seed=0)]] = True
+    return drawn
 
 
 def _split(data, mask, name):

@@ -62,7 +62,8 @@ class Augmentation:
             a batch has one of the two, half of the time each.
         label_smoothing: share of the target that is spread over all classes.
         library: whose operations: "tensorflow" is this project's own, which is the published
-            recipe; "keras_cv" takes RandAugment, MixUp and CutMix of KerasCV on whole batches.
+            recipe; "keras_cv" takes RandAugment, MixUp and CutMix of KerasCV on whole batches,
+            whose random numbers a run that goes on does not draw again.
     """
 
     crop_scale: tuple[float, float] = (1.0, 1.0)

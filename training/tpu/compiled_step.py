@@ -69,7 +69,7 @@ class DoesNotFit(ValueError):
     """A step needs more memory than a device has.
 
     Attributes:
-        needed_memory: bytes a device, or None if the compiler does not say.
+        needed_memory: bytes a device, at least; None if the compiler does not say.
         usable_memory: bytes a device.
     """
 
@@ -92,16 +92,20 @@ def compile_step(recipe, classes, tpu_slice):
 
     Raises:
         DoesNotFit: the step needs more memory than a device has.
-        ValueError: the batch does not divide by the devices, or the recipe's model cannot be.
+        ValueError: the batch does not divide by the devices, the recipe's model cannot be, or the
+            compiler failed.
     """
     tpu_slice.check_batch(recipe.batch_size)
-    lowered = lower_step(recipe, classes, tpu_slice.describe())
     try:
-        compiled = lowered.compile()
+        compiled = lower_step(recipe, classes, tpu_slice.describe()).compile()
     except jax.errors.JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        raise _refusal(recipe, tpu_slice, str(error)) from error
+        message = str(error)
+        if "RESOURCE_EXHAUSTED" in message and "hbm" in message.lower():
+            raise _refusal(recipe, tpu_slice, message) from error
+        raise ValueError(
+            f"The TPU compiler failed: {message.splitlines()[0]} (keras-cabvit[tpu-compile] pins "
+            "versions of jax and libtpu that go together.)"
+        ) from error
     cost = compiled.cost_analysis()
     chip = tpu_slice.chip
     arithmetic = cost["flops"] / chip.peak_flops
@@ -134,7 +138,7 @@ def _refusal(recipe, tpu_slice, message):
         found = refusal.search(message)
         if found:
             needed = int(float(found[1]) * _UNITS[found[2]])
-            amount = f"{needed / 2**30:.2f} GiB of"
+            amount = f"at least {needed / 2**30:.2f} GiB of"
     usable = tpu_slice.chip.usable_memory
     return DoesNotFit(
         f"A batch of {recipe.batch_size:,} images of {recipe.model.variant} does not fit on "

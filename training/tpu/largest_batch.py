@@ -54,7 +54,7 @@ def find_largest_batch(compile_batch, batch, devices, refusal):
     while refused - fits > max(1, fits // 16):
         width = refused - fits
         tried = fits + width // 2
-        if refused_memory is not None and not halve:
+        if not halve and (refused_memory or 0) > fits_memory:
             share = (refusal.usable_memory - fits_memory) / (refused_memory - fits_memory)
             tried = min(max(fits + int(width * share), fits + 1), refused - 1)
         compilations += 1

@@ -100,6 +100,21 @@ def test_validation_images_are_cut_from_the_training_files_alone(debian_folder):
     assert "10 validation images were drawn from the 40 training images" in data_set.validation_note
 
 
+def test_fixed_draw_of_the_training_images_is_even_by_class(debian_folder):
+    whole = open_data_set("fashion_mnist", 0.25, 0)
+    drawn, again = (open_data_set("fashion_mnist:20", 0.25, 0) for _ in range(2))
+
+    assert sorted(label for _, label in all_of(drawn.training)) == sorted([*range(10)] * 2)
+    assert set(all_of(drawn.training)) < set(all_of(whole.training))
+    assert all_of(drawn.training) == all_of(again.training)
+    assert all_of(drawn.validation) == all_of(whole.validation)
+
+
+def test_more_images_than_there_are_is_a_sentence(debian_folder):
+    with pytest.raises(ValueError, match=r"must be between 1 and 29, .* Received: 30"):
+        open_data_set("fashion_mnist:30", 0.25, 0)
+
+
 def test_without_debians_files_keras_downloads(monkeypatch, tmp_path):
     monkeypatch.setattr(fashion_mnist, "DEBIAN_FOLDER", tmp_path / "none")
     images, labels = np.zeros((20, 28, 28), np.uint8), np.arange(20, dtype=np.uint8) % 10

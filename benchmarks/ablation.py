@@ -1,0 +1,150 @@
+"""What digest tokens and enhancement do for the plain model: the paper's claim, small.
+
+usage: python -m benchmarks.ablation --out DIR [--seeds 0 1 2]
+
+Trains CabViT-P of width 96 at 32x32 (patches of 4, so that the grid is 8x8) on a fixed draw of
+10,000 images of Fashion-MNIST: whole, and without one or both of what distinguishes it from DeiT.
+All have the same recipe, data and seeds. Each run is one of `python -m training train`: started
+again, the command goes on where it was stopped. At the end it prints the mean and the spread of the
+top-1 on the 10,000 test images, and writes DIR/ablation.json and DIR/ablation.png.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+from pathlib import Path
+
+from training.evaluate import evaluate
+from training.figures.style import figure_style, new_figure
+from training.markdown import table
+from training.metrics_csv import read_metrics_csv
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
+from training.run_folder import write_whole
+from training.train import TrainOptions, train
+
+DATA = "fashion_mnist:10000"
+RECIPE = Recipe(
+    model=ModelOptions(
+        "CabViTP",
+        image_size=(32, 32),
+        embed_dims=(96,),
+        depths=(12,),
+        num_heads=(3,),
+        patch_size=4,
+        drop_path_rate=0.1,
+    ),
+    optimization=Optimization(learning_rate=1e-3, warmup_epochs=3, average_momentum=0.995),
+    augmentation=Augmentation(
+        crop_scale=(0.7, 1.0),
+        crop_ratio=(0.85, 1.15),
+        crop_interpolation="bilinear",
+        crop_antialias=False,
+        horizontal_flip=0.5,
+        erasing_probability=0.25,
+        label_smoothing=0.1,
+    ),
+    epochs=30,
+    batch_size=128,
+    validation_share=1 / 12,
+    evaluation_crop=1.0,
+)
+# What is left out, and the options of the model that leave it out.
+MODELS = {
+    "CabViT-P": {},
+    "without digest tokens": {"max_digests": 0},
+    "without enhancement": {"enhance": False},
+    "without scale factors": {"scale_digests": False},
+    "without both (DeiT)": {"max_digests": 0, "enhance": False},
+}
+_COLORS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00")
+
+
+def run_all(folder, seeds):
+    """Trains what is not trained yet.
+
+    Args:
+        folder: path, of the runs.
+        seeds: list of integers.
+
+    Returns:
+        Dict from a model's name to a list of (top-1 on the test images, history), one a seed.
+    """
+    results = {name: [] for name in MODELS}
+    # Seed by seed, so that what is there early compares all models.
+    for seed in seeds:
+        for name, changes in MODELS.items():
+            model = dataclasses.replace(RECIPE.model, **changes)
+            run = folder / f"{name.replace(' ', '_')}_{seed}".replace("(", "").replace(")", "")
+            print(f"\n{name}, seed {seed}", flush=True)
+            options = TrainOptions(DATA, run, seed=seed, tensorboard=False)
+            train(dataclasses.replace(RECIPE, model=model), options)
+            top1 = evaluate(run, latency_rounds=1).scores.top1
+            results[name].append((top1, read_metrics_csv(run / "metrics.csv")))
+    return results
+
+
+def summary(results):
+    """Returns mean, spread and the single scores of every model, as a dict that JSON can hold."""
+    return {
+        name: {
+            "mean": statistics.mean(top1 for top1, _ in runs),
+            "standard deviation": (
+                statistics.stdev(top1 for top1, _ in runs) if len(runs) > 1 else None
+            ),
+            "top-1": [top1 for top1, _ in runs],
+        }
+        for name, runs in results.items()
+    }
+
+
+def draw(results, path):
+    """Writes a PNG with the top-1 on the validation images by epoch: the mean, and each seed."""
+    with figure_style():
+        figure = new_figure(8, 4.5)
+        axes = figure.subplots()
+        for (name, runs), color in zip(results.items(), _COLORS, strict=True):
+            curves = [[100 * row["val_top1"] for row in history] for _, history in runs]
+            epochs = range(1, len(curves[0]) + 1)
+            for curve in curves:
+                axes.plot(epochs, curve, color=color, linewidth=0.6, alpha=0.4)
+            mean = [statistics.mean(values) for values in zip(*curves, strict=True)]
+            axes.plot(epochs, mean, color=color, linewidth=2, label=name)
+        # The first epochs, with nothing learned, would press the others together.
+        best = max(
+            max(100 * row["val_top1"] for row in h) for runs in results.values() for _, h in runs
+        )
+        axes.set_ylim(best - 12, best + 1)
+        axes.set_title("Top-1 on the validation images (%)")
+        axes.set_xlabel("epoch")
+        axes.grid(axis="y")
+        axes.legend(loc="lower right")
+        figure.savefig(path, format="png")
+
+
+def main():
+    """Trains, prints a table and writes it as JSON and as a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args()
+    results = run_all(options.out, options.seeds)
+    scores = summary(results)
+    rows = [
+        [
+            name,
+            f"{100 * score['mean']:.2f} %",
+            f"{100 * (score['standard deviation'] or 0):.2f}",
+            ", ".join(f"{100 * value:.2f}" for value in score["top-1"]),
+        ]
+        for name, score in scores.items()
+    ]
+    print("\n" + table(["model", "top-1", "± (standard deviation)", "of each seed"], rows, 1))
+    write_whole(options.out / "ablation.json", json.dumps(scores, indent=2) + "\n")
+    draw(results, options.out / "ablation.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

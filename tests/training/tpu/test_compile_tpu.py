@@ -1,0 +1,183 @@
+import json
+import shlex
+import subprocess
+import sys
+
+import pytest
+from backend_process import REPOSITORY, backend_environment
+
+from keras_cabvit.models import count_complexity
+from training.__main__ import main
+from training.model import build_model
+from training.recipes.recipe import ModelOptions
+from training.tpu import compiled_step, process
+from training.tpu.compiled_step import DoesNotFit
+
+# Small enough to be compiled in half a minute, large enough that its products count most.
+MODEL = ModelOptions(
+    "CabViTP", image_size=(32, 32), embed_dims=(64,), depths=(2,), num_heads=(2,), patch_size=4
+)
+OPTIONS = shlex.split(
+    "--variant CabViTP --image-size 32 32 --embed-dims 64 --depths 2 --num-heads 2 --patch-size 4 "
+    "--classes 10 --topology v5e:2x2"
+)
+BATCH = 64
+
+
+def compile_tpu(*arguments):
+    """Runs the command from a process whose backend is TensorFlow."""
+    return subprocess.run(
+        [sys.executable, "-m", "training", "compile-tpu", *OPTIONS, *arguments],
+        cwd=REPOSITORY,
+        env=backend_environment("tensorflow"),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    return compile_tpu("--batch", str(BATCH), "--json")
+
+
+@pytest.fixture(scope="module")
+def step(compiled):
+    return json.loads(compiled.stdout)
+
+
+def test_a_step_is_compiled_without_a_tpu_from_any_backend(compiled, step):
+    assert compiled.returncode == 0
+    assert "Traceback" not in compiled.stderr
+    assert step["fits"]
+    described = {name: step[name] for name in ("variant", "topology", "devices", "batch")}
+    assert described == {"variant": "CabViTP", "topology": "v5e:2x2", "devices": 4, "batch": BATCH}
+    assert step["image_size"] == [32, 32]
+    assert step["precision"] == "mixed_bfloat16"  # the ImageNet recipe's
+    assert set(step["versions"]) == {"keras", "jax", "jaxlib", "libtpu"}
+
+
+def test_a_step_computes_three_forward_passes(step):
+    """Backward takes twice as much as forward; what one multiplies and adds are two operations."""
+    parts = count_complexity(build_model(MODEL, classes=10))
+    forward = 2 * sum(part.macs for part in parts) * BATCH / step["devices"]
+    assert step["flops"] == pytest.approx(3 * forward, rel=0.3)
+
+
+def test_memory_holds_the_weights_their_averages_and_both_moments(step):
+    parameters = sum(part.parameters for part in count_complexity(build_model(MODEL, classes=10)))
+    assert 4 * 4 * parameters < step["peak_memory"] < step["usable_memory"]
+    # All of them are read and written, each once at least.
+    assert step["memory_traffic"] > 2 * 4 * 4 * parameters
+
+
+def test_times_follow_from_the_chips_published_rates(step):
+    assert step["arithmetic_seconds"] == pytest.approx(step["flops"] / 197e12)
+    assert step["memory_seconds"] == pytest.approx(step["memory_traffic"] / 819e9)
+    assert step["step_seconds"] == max(step["arithmetic_seconds"], step["memory_seconds"])
+    assert step["bound_by"] == "memory"
+    assert step["images_per_second"] == pytest.approx(BATCH / step["step_seconds"])
+
+
+def test_a_batch_that_the_compiler_refuses_says_how_much_it_needs_of_what_there_is():
+    """Of eight million images; the largest batch is another test's."""
+    script = f"""
+import dataclasses
+from training.recipes.imagenet import imagenet_recipe
+from training.recipes.recipe import ModelOptions
+from training.tpu.compiled_step import DoesNotFit, compile_step
+from training.tpu.slices import find_slice
+
+recipe = dataclasses.replace(imagenet_recipe("CabViTP", None), model={MODEL}, batch_size=2**23)
+try:
+    compile_step(recipe, 10, find_slice("v5e:2x2"))
+except DoesNotFit as refusal:
+    print(refusal)
+    print(refusal.needed_memory, refusal.usable_memory)
+"""
+    refused = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        env=backend_environment("jax") | process.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+    )
+
+    assert refused.returncode == 0, refused.stderr
+    sentence, memory = refused.stdout.splitlines()
+    needed, usable = map(int, memory.split())
+    assert usable == 15.75 * 2**30 < needed
+    assert "8,388,608 images of CabViTP does not fit on v5e:2x2" in sentence
+    assert f"a device needs at least {needed / 2**30:.2f} GiB of the 15.75 GiB" in sentence
+
+
+@pytest.fixture
+def pretended_compiler(monkeypatch):
+    """One that needs 1 GiB for the state and 1 GiB for each image a device."""
+
+    def compile_step(recipe, classes, tpu_slice):
+        needed = (1 + recipe.batch_size // tpu_slice.devices) * 2**30
+        if needed > tpu_slice.chip.usable_memory:
+            raise DoesNotFit("It does not fit.", needed, tpu_slice.chip.usable_memory)
+        step = compiled_step.CompiledStep(
+            **dict.fromkeys(compiled_step.CompiledStep.__annotations__, 1.0)
+            | {"batch": recipe.batch_size, "peak_memory": needed, "image_size": (32, 32)}
+            | {"versions": {"libtpu": "1.0"}, "precision": recipe.precision}
+        )
+        return step
+
+    monkeypatch.setattr(compiled_step, "compile_step", compile_step)
+    for name, value in process.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_batch_that_does_not_fit_ends_with_status_1_and_the_largest_that_does(
+    pretended_compiler, capsys
+):
+    assert main(["compile-tpu", *OPTIONS, "--batch", "4096", "--json"]) == 1
+
+    printed = capsys.readouterr()
+    sentence = printed.err.splitlines()[-1]
+    assert "The largest batch that fits is 56, and 60 does not" in sentence
+    record = json.loads(printed.out)
+    assert not record["fits"]
+    assert record["needed_memory"] == 1025 * 2**30
+    assert record["step"]["batch"] == 56
+    assert record["refused"] == 60
+    assert record["compilations"] > 0
+
+
+def test_the_recipes_batch_and_precision_are_the_defaults(pretended_compiler, capsys):
+    slice_of_256 = ["--variant", "CabViTH_T", "--topology", "v5e:16x16"]
+
+    assert main(["compile-tpu", *slice_of_256]) == 0
+    assert "mixed_bfloat16: 1,024 images a step" in capsys.readouterr().out
+    assert main(["compile-tpu", *slice_of_256, "--precision", "float32", "--batch", "512"]) == 0
+    assert "float32: 512 images a step" in capsys.readouterr().out
+
+
+def test_an_unknown_variant_is_a_sentence_and_status_1_from_any_backend():
+    process = compile_tpu("--batch", "4", "--variant", "CabViTH_Q")
+
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert "compile-tpu: `variant` must be one of CabViTH_T" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["--topology", "v9:2x2"], "`topology` must be one of v4:2x2x1"),
+        (["--batch", "62"], "`batch` must be a positive multiple of the 4 devices of v5e:2x2"),
+    ],
+)
+def test_a_wrong_slice_or_batch_is_a_sentence(changes, sentence, capsys):
+    assert main(["compile-tpu", *OPTIONS, "--batch", str(BATCH), *changes]) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_without_the_compiler_a_sentence_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "libtpu", None)
+
+    assert main(["compile-tpu", *OPTIONS, "--batch", str(BATCH)]) == 1
+    assert "pip install keras-cabvit[tpu-compile]" in capsys.readouterr().err
