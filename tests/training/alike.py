@@ -1,35 +1,28 @@
 """Training commands of which each must do what the others do, and the comparison of their runs."""
 
 import csv
+import shlex
 
 import numpy as np
-from tiny_runs import OPTIONS
 
 from training.checkpoints import CheckpointFolder
 
 EPOCHS = 3
-# An image is trained on alike wherever it is computed: no dropout, no partner in its batch.
-ALIKE = [
-    *("--recipe", "fashion_mnist", *OPTIONS, "--epochs", str(EPOCHS)),
-    *("--model.drop-path-rate", "0", "--augmentation.mixup-alpha", "0"),
-    # All blocks matter, and the gradients are clipped.
-    *("--model.layer-scale-init", "1", "--optimization.clip-norm", "0.05"),
-    *("--optimization.learning-rate", "2e-3"),
-]
+# A plain model is compiled in a third of a hybrid's time. An image is trained on alike wherever it
+# is computed: there is no dropout, and it has no partner in its batch. Gradients are clipped.
+ALIKE = shlex.split(
+    "--recipe fashion_mnist --epochs 3 --batch-size 8 --validation-share 0.25 --no-tensorboard "
+    "--model.variant CabViTP --model.image-size 32 32 --model.patch-size 8 --model.embed-dims 16 "
+    "--model.depths 2 --model.num-heads 2 --model.drop-path-rate 0 --model.layer-scale-init 1 "
+    "--optimization.learning-rate 2e-3 --optimization.clip-norm 0.05 "
+    "--optimization.average-momentum 0.5"
+)
 
 
 def command(images, out, strategy, *others):
     """Returns the arguments of `python -m training train`."""
-    return [
-        *ALIKE,
-        "--data",
-        f"folder:{images}",
-        "--out",
-        str(out),
-        "--strategy",
-        strategy,
-        *others,
-    ]
+    places = ["--data", f"folder:{images}", "--out", str(out), "--strategy", strategy]
+    return [*ALIKE, *places, *others]
 
 
 def assert_trained_alike(out, expected):
@@ -43,8 +36,8 @@ def assert_trained_alike(out, expected):
     assert arrays.keys() == others.keys()
     for name, array in arrays.items():
         largest = np.abs(others[name]).max()
-        # A twentieth of a step of AdamW; moments are compared by their size.
-        tolerance = 1e-4 if name.startswith("model/") else 1e-8 + 0.02 * largest
+        # A hundredth of a step of AdamW; moments are compared by their size.
+        tolerance = 2e-5 if name.startswith("model/") else 1e-10 + 1e-3 * largest
         np.testing.assert_allclose(array, others[name], rtol=0, atol=tolerance, err_msg=name)
 
 

@@ -33,9 +33,9 @@ def find_largest_batch(compile_batch, batch, devices, refusal):
     """Compiles smaller batches until it is known which is the largest that fits.
 
     A step's memory grows nearly linearly with its batch, so each try is where the line through the
-    nearest tries meets the memory there is, or in the middle where that line did not help. The
-    search ends when the largest batch that fits and the smallest that does not are neighbours, or
-    nearer than a sixteenth: every try takes minutes.
+    nearest tries meets the memory there is, or in the middle where that line did not help. Every
+    try takes minutes, so the search ends when the largest batch that fits and the smallest that
+    does not are a sixteenth apart, or neighbours.
 
     Args:
         compile_batch: function of a batch that returns its `CompiledStep` or raises `DoesNotFit`.
@@ -51,12 +51,14 @@ def find_largest_batch(compile_batch, batch, devices, refusal):
     refused, refused_memory = batch // devices, refusal.needed_memory
     compilations = 0
     halve = False
-    while refused - fits > max(1, fits // 16):
+    while refused - fits > _grain(fits):
         width = refused - fits
         tried = fits + width // 2
         if not halve and (refused_memory or 0) > fits_memory:
             share = (refusal.usable_memory - fits_memory) / (refused_memory - fits_memory)
-            tried = min(max(fits + int(width * share), fits + 1), refused - 1)
+            tried = fits + int(width * share)
+        tried = min(tried - tried % _grain(tried), refused - _grain(refused))
+        tried = max(tried, fits + _grain(fits))
         compilations += 1
         try:
             step = compile_batch(tried * devices)
@@ -65,3 +67,8 @@ def find_largest_batch(compile_batch, batch, devices, refusal):
             refused, refused_memory = tried, error.needed_memory
         halve = refused - fits > width / 2
     return LargestBatch(step, refused * devices, compilations)
+
+
+def _grain(images):
+    """Returns the power of two that is nearest below a sixteenth of the images, and at least 1."""
+    return 2 ** max(0, (images // 16).bit_length() - 1)

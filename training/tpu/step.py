@@ -14,7 +14,8 @@ def lower_step(recipe, classes, devices):
 
     The model and the optimizer are those of a run. Keras itself makes the step, so that it donates
     and shards the state as `fit` does; the state and the batch are shapes without values, because
-    nothing can be put on devices that are not there.
+    nothing can be put on devices that are not there. Keras 3.15 looks at the platform in one
+    operation of it, the metrics' argmax, which gets a comparison and a choice more on the CPU.
 
     Args:
         recipe: `Recipe`. Its batch must divide by the devices.
@@ -26,35 +27,39 @@ def lower_step(recipe, classes, devices):
         optimizer and metrics variables) and the batch (images and soft labels), which returns logs
         and the new state.
     """
+    distribution = keras.distribution.DataParallel(devices=list(devices), auto_shard_dataset=False)
     with precision(recipe.precision):
         model = compiled_model(recipe, classes, _STEPS_PER_EPOCH, jit_compile="auto")
-    distribution = keras.distribution.DataParallel(devices=list(devices), auto_shard_dataset=False)
-    with distribution.scope():
-        batch = tuple(
-            _abstract(shape, "float32", distribution.get_data_layout(shape))
-            for shape in (
-                (recipe.batch_size, *recipe.model.image_size, 3),
-                (recipe.batch_size, classes),
-            )
+        with distribution.scope():
+            return _lower(model, recipe, classes, distribution)
+
+
+def _lower(model, recipe, classes, distribution):
+    batch = tuple(
+        _abstract(shape, "float32", distribution.get_data_layout(shape))
+        for shape in (
+            (recipe.batch_size, *recipe.model.image_size, 3),
+            (recipe.batch_size, classes),
         )
-        model._symbolic_build(data_batch=batch)  # the variables of the metrics
-        for variable in [
-            *model.variables,
-            *model.optimizer.variables,
-            *model.metrics_variables,
-        ]:
-            layout = distribution.get_variable_layout(variable)
-            variable._value = _abstract(variable.shape, variable.value.dtype, layout)
-        # `fit` calls the step in a function that takes the batch from an iterator.
-        model._make_function = lambda step, *_: step
-        model.make_train_function(force=True)
-        state = model._get_jax_state(
-            trainable_variables=True,
-            non_trainable_variables=True,
-            optimizer_variables=True,
-            metrics_variables=True,
-        )
-        return model.train_function.lower(state, batch)
+    )
+    model._symbolic_build(data_batch=batch)  # the variables of the metrics
+    for variable in [
+        *model.variables,
+        *model.optimizer.variables,
+        *model.metrics_variables,
+    ]:
+        layout = distribution.get_variable_layout(variable)
+        variable._value = _abstract(variable.shape, variable.value.dtype, layout)
+    # `fit` calls the step in a function that takes the batch from an iterator.
+    model._make_function = lambda step, *_: step
+    model.make_train_function(force=True)
+    state = model._get_jax_state(
+        trainable_variables=True,
+        non_trainable_variables=True,
+        optimizer_variables=True,
+        metrics_variables=True,
+    )
+    return model.train_function.lower(state, batch)
 
 
 def _abstract(shape, dtype, layout):

@@ -1,26 +1,18 @@
 import json
-import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from backend_process import REPOSITORY, backend_environment
+from tiny_step import CLASSES, OPTIONS, TINY
 
 from keras_cabvit.models import count_complexity
 from training.__main__ import main
 from training.model import build_model
-from training.recipes.recipe import ModelOptions
 from training.tpu import compiled_step, process
 from training.tpu.compiled_step import DoesNotFit
 
-# Small enough to be compiled in half a minute, large enough that its products count most.
-MODEL = ModelOptions(
-    "CabViTP", image_size=(32, 32), embed_dims=(64,), depths=(2,), num_heads=(2,), patch_size=4
-)
-OPTIONS = shlex.split(
-    "--variant CabViTP --image-size 32 32 --embed-dims 64 --depths 2 --num-heads 2 --patch-size 4 "
-    "--classes 10 --topology v5e:2x2"
-)
 BATCH = 64
 
 
@@ -58,13 +50,13 @@ def test_a_step_is_compiled_without_a_tpu_from_any_backend(compiled, step):
 
 def test_a_step_computes_three_forward_passes(step):
     """Backward takes twice as much as forward; what one multiplies and adds are two operations."""
-    parts = count_complexity(build_model(MODEL, classes=10))
+    parts = count_complexity(build_model(TINY, CLASSES))
     forward = 2 * sum(part.macs for part in parts) * BATCH / step["devices"]
     assert step["flops"] == pytest.approx(3 * forward, rel=0.3)
 
 
 def test_memory_holds_the_weights_their_averages_and_both_moments(step):
-    parameters = sum(part.parameters for part in count_complexity(build_model(MODEL, classes=10)))
+    parameters = sum(part.parameters for part in count_complexity(build_model(TINY, CLASSES)))
     assert 4 * 4 * parameters < step["peak_memory"] < step["usable_memory"]
     # All of them are read and written, each once at least.
     assert step["memory_traffic"] > 2 * 4 * 4 * parameters
@@ -78,36 +70,14 @@ def test_times_follow_from_the_chips_published_rates(step):
     assert step["images_per_second"] == pytest.approx(BATCH / step["step_seconds"])
 
 
-def test_a_batch_that_the_compiler_refuses_says_how_much_it_needs_of_what_there_is():
-    """Of eight million images; the largest batch is another test's."""
-    script = f"""
-import dataclasses
-from training.recipes.imagenet import imagenet_recipe
-from training.recipes.recipe import ModelOptions
-from training.tpu.compiled_step import DoesNotFit, compile_step
-from training.tpu.slices import find_slice
+def test_a_batch_that_the_compiler_refuses_says_how_much_it_needs_of_what_there_is(run_python):
+    script = Path(__file__).with_name("refused_step.py")
+    refusal = run_python([script], "jax", **process.ENVIRONMENT)
 
-recipe = dataclasses.replace(imagenet_recipe("CabViTP", None), model={MODEL}, batch_size=2**23)
-try:
-    compile_step(recipe, 10, find_slice("v5e:2x2"))
-except DoesNotFit as refusal:
-    print(refusal)
-    print(refusal.needed_memory, refusal.usable_memory)
-"""
-    refused = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=REPOSITORY,
-        env=backend_environment("jax") | process.ENVIRONMENT,
-        capture_output=True,
-        text=True,
-    )
-
-    assert refused.returncode == 0, refused.stderr
-    sentence, memory = refused.stdout.splitlines()
-    needed, usable = map(int, memory.split())
-    assert usable == 15.75 * 2**30 < needed
-    assert "8,388,608 images of CabViTP does not fit on v5e:2x2" in sentence
-    assert f"a device needs at least {needed / 2**30:.2f} GiB of the 15.75 GiB" in sentence
+    gibibytes = refusal["needed_memory"] / 2**30
+    assert refusal["usable_memory"] == 15.75 * 2**30 < refusal["needed_memory"]
+    assert "8,388,608 images of CabViTP does not fit on v5e:2x2" in refusal["sentence"]
+    assert f"a device needs at least {gibibytes:.2f} GiB of the 15.75 GiB" in refusal["sentence"]
 
 
 @pytest.fixture
@@ -118,12 +88,25 @@ def pretended_compiler(monkeypatch):
         needed = (1 + recipe.batch_size // tpu_slice.devices) * 2**30
         if needed > tpu_slice.chip.usable_memory:
             raise DoesNotFit("It does not fit.", needed, tpu_slice.chip.usable_memory)
-        step = compiled_step.CompiledStep(
-            **dict.fromkeys(compiled_step.CompiledStep.__annotations__, 1.0)
-            | {"batch": recipe.batch_size, "peak_memory": needed, "image_size": (32, 32)}
-            | {"versions": {"libtpu": "1.0"}, "precision": recipe.precision}
+        return compiled_step.CompiledStep(
+            variant=recipe.model.variant,
+            image_size=recipe.model.image_size,
+            classes=classes,
+            precision=recipe.precision,
+            topology=tpu_slice.topology,
+            devices=tpu_slice.devices,
+            batch=recipe.batch_size,
+            peak_memory=needed,
+            usable_memory=tpu_slice.chip.usable_memory,
+            flops=1e12,
+            memory_traffic=1e9,
+            arithmetic_seconds=0.1,
+            memory_seconds=0.2,
+            step_seconds=0.2,
+            bound_by="memory",
+            images_per_second=recipe.batch_size / 0.2,
+            versions={"libtpu": "1.0"},
         )
-        return step
 
     monkeypatch.setattr(compiled_step, "compile_step", compile_step)
     for name, value in process.ENVIRONMENT.items():
@@ -150,7 +133,10 @@ def test_the_recipes_batch_and_precision_are_the_defaults(pretended_compiler, ca
     slice_of_256 = ["--variant", "CabViTH_T", "--topology", "v5e:16x16"]
 
     assert main(["compile-tpu", *slice_of_256]) == 0
-    assert "mixed_bfloat16: 1,024 images a step" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "mixed_bfloat16: 1,024 images a step on the 256 devices of v5e:16x16" in text
+    assert "5.00 GiB of" in text
+    assert "bound by memory" in text
     assert main(["compile-tpu", *slice_of_256, "--precision", "float32", "--batch", "512"]) == 0
     assert "float32: 512 images a step" in capsys.readouterr().out
 

@@ -1,0 +1,17 @@
+"""A model whose training step is compiled for a TPU in half a minute."""
+
+import shlex
+
+from training.recipes.recipe import ModelOptions
+
+# Large enough that its products count more than everything else.
+TINY = ModelOptions(
+    "CabViTP", image_size=(32, 32), embed_dims=(64,), depths=(2,), num_heads=(2,), patch_size=4
+)
+CLASSES = 10
+TOPOLOGY = "v5e:2x2"
+# The same as options of `python -m training compile-tpu`.
+OPTIONS = shlex.split(
+    "--variant CabViTP --image-size 32 32 --embed-dims 64 --depths 2 --num-heads 2 --patch-size 4 "
+    "--classes 10 --topology v5e:2x2"
+)
