@@ -13,7 +13,8 @@ from training.callbacks import History, LossGuard, Progress
 from training.compare import score_forms
 from training.data.array_split import ArraySplit
 from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
-from training.data.fashion_mnist import CLASS_NAMES, fashion_mnist_subset, stratified_split
+from training.data.fashion_mnist import CLASS_NAMES, LabeledImages, fashion_mnist_subset
+from training.data.stratified import held_out
 from training.figures.curves import draw_curves
 from training.recipes.quickstart import QUICKSTART
 from training.run_folder import written_whole
@@ -45,8 +46,9 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
     with written_whole(folder) as partial:
         print("1/4  Reading 5,000 training and 1,000 test images of Fashion-MNIST")
         training, test = fashion_mnist_subset()
-        held_out = round(recipe.validation_share * len(training.labels))
-        training, validation = stratified_split(training, held_out, seed)
+        held = held_out(training.labels, recipe.validation_share, seed)
+        validation = LabeledImages(training.images[held], training.labels[held])
+        training = LabeledImages(training.images[~held], training.labels[~held])
 
         print(f"2/4  Training a CabViT-H on {len(training.labels):,} of them")
         model, history = _train(recipe, training, validation, seed)

@@ -151,7 +151,7 @@ def _tpu(_):
         raise ValueError(
             "No TPU was found. On a TPU's own machine install keras-cabvit[tpu-tensorflow], and "
             "leave the environment variable TPU_NAME unset or local; elsewhere pass --strategy "
-            f"auto. Received: TPU_NAME={name}. TensorFlow says: {str(error).splitlines()[0]}"
+            f"auto. Received: TPU_NAME={name}. TensorFlow says: {' '.join(str(error).split())}"
         ) from error
     finally:
         socket.setdefaulttimeout(waits)

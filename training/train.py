@@ -94,51 +94,19 @@ def train(recipe, options, hosts=None, command=None):
         _begin(folder, earlier or record)
 
     _seed(options)
+    # Of all the images that are read again and again.
+    broken = BrokenImages(data_set.training.size + data_set.validation.size)
     with precision(recipe.precision), placement.scope():
         model = compiled_model(recipe, len(data_set.class_names), steps, placement.jit_compile)
         checkpoints = CheckpointFolder(folder / "checkpoints")
-        resumed = checkpoints.read_latest()
-        progress = {"step": 0, "history": [], "seconds": 0.0, "broken": []}
+        resumed = _resume(model, checkpoints, broken, folder)
         if resumed is not None:
-            progress = resumed.progress
-        _check_same_step(progress["step"], folder)
-        if resumed is not None:
-            write_state(model, resumed.arrays)
-            print(f"Going on after step {progress['step']} of {steps * recipe.epochs}.")
-        broken = BrokenImages(data_set.training.size)
-        for name in progress["broken"]:
-            broken.record(name)
-        history = History(
-            folder / "metrics.csv" if first_process else None,
-            recipe.batch_size,
-            steps,
-            progress["history"],
-            progress["seconds"],
+            print(f"Going on after step {resumed.progress['step']} of {steps * recipe.epochs}.")
+        history, checkpointing, callbacks = _callbacks(
+            recipe, options, placement, data_set, steps, resumed, checkpoints, broken
         )
-        checkpointing = Checkpointing(
-            checkpoints if first_process else None,
-            steps,
-            progress["step"],
-            options.checkpoint_minutes,
-            history,
-            broken,
-            keep_best=recipe.select == "best",
-            resumed=resumed,
-            stop_agreed=stop_agreed if placement.process_count > 1 else None,
-        )
-        callbacks = [
-            AveragedEvaluation(),
-            LossGuard(len(data_set.class_names)),
-            history,
-            *_tensorboard(folder, options, first_process),
-            *(
-                [Progress(recipe.epochs, steps, progress["step"], recipe.batch_size)]
-                * first_process
-            ),
-            checkpointing,
-        ]
         try:
-            _fit(model, recipe, options, placement, data_set, steps, progress["step"], callbacks)
+            _fit(model, recipe, options, placement, data_set, checkpointing.step, callbacks, broken)
         except Interrupted:
             gather(None)  # a process that left now would end the one that writes the checkpoint
             raise
@@ -222,22 +190,54 @@ def _seed(options):
         tf.config.experimental.enable_op_determinism()
 
 
-def _check_same_step(step, folder):
-    steps = gather(step)
+def _resume(model, checkpoints, broken, folder):
+    """Puts the latest checkpoint into the model, and returns it; None if there is none."""
+    resumed = checkpoints.read_latest()
+    steps = gather(0 if resumed is None else resumed.progress["step"])
     if len(set(steps)) > 1:
         raise ValueError(
             f"All processes must see the same checkpoints in {folder}. They go on after steps "
             f"{', '.join(map(str, steps))}: put the folder where all hosts see it."
         )
+    if resumed is not None:
+        write_state(model, resumed.arrays)
+        for name in resumed.progress["broken"]:
+            broken.record(name)
+    return resumed
 
 
-def _tensorboard(folder, options, first_process):
-    if not (options.tensorboard and first_process):
-        return []
-    return [TensorBoard(folder / "tensorboard", write_graph=False)]
+def _callbacks(recipe, options, placement, data_set, steps, resumed, checkpoints, broken):
+    """Returns the `History`, the `Checkpointing`, and the list of all callbacks with both in it."""
+    writes = placement.process_index == 0
+    folder = Path(options.out)
+    progress = {"step": 0, "history": [], "seconds": 0.0} if resumed is None else resumed.progress
+    history = History(
+        folder / "metrics.csv" if writes else None,
+        recipe.batch_size,
+        steps,
+        progress["history"],
+        progress["seconds"],
+    )
+    checkpointing = Checkpointing(
+        checkpoints if writes else None,
+        steps,
+        progress["step"],
+        options.checkpoint_minutes,
+        history,
+        broken,
+        keep_best=recipe.select == "best",
+        resumed=resumed,
+        stop_agreed=stop_agreed if placement.process_count > 1 else None,
+    )
+    callbacks = [AveragedEvaluation(), LossGuard(len(data_set.class_names)), history]
+    if writes and options.tensorboard:
+        callbacks.append(TensorBoard(folder / "tensorboard", write_graph=False))
+    if writes:
+        callbacks.append(Progress(recipe.epochs, steps, progress["step"], recipe.batch_size))
+    return history, checkpointing, [*callbacks, checkpointing]
 
 
-def _fit(model, recipe, options, placement, data_set, steps, first_step, callbacks):
+def _fit(model, recipe, options, placement, data_set, first_step, callbacks, broken):
     """Runs `fit` to the end of the epoch that was begun, then over the others.
 
     Keras begins an epoch only at its first step, so the rest of one is an epoch of its own.
@@ -249,7 +249,9 @@ def _fit(model, recipe, options, placement, data_set, steps, first_step, callbac
         recipe.evaluation_crop,
         placement.process_index,
         placement.process_count,
+        broken,
     )
+    steps = steps_per_epoch(data_set.training, recipe.batch_size)
     epoch, done = divmod(first_step, steps)
     parts = [(epoch, epoch + 1, steps - done)] * (done > 0)
     parts.append((epoch + (done > 0), recipe.epochs, steps))
@@ -264,7 +266,7 @@ def _fit(model, recipe, options, placement, data_set, steps, first_step, callbac
                 first_step,
                 placement.process_index,
                 placement.process_count,
-                callbacks[-1].broken,
+                broken,
             ),
             initial_epoch=initial_epoch,
             epochs=epochs,

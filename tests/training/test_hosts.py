@@ -41,10 +41,16 @@ def start(settings, cache, *flags):
     )
 
 
-def outcome(process):
-    output, errors = process.communicate(timeout=600)
-    assert process.returncode == 0, output + errors
-    return json.loads(output.splitlines()[-1]) | {"output": output}
+def outcomes(processes):
+    """Returns what the processes print as their last lines, and all that they print."""
+    try:
+        printed = [process.communicate(timeout=600) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, (output, errors) in zip(processes, printed, strict=True):
+        assert process.returncode == 0, output + errors
+    return [json.loads(output.splitlines()[-1]) | {"output": output} for output, _ in printed]
 
 
 def test_jax_trains_alike_on_one_device_on_four_and_in_two_processes(tmp_path):
@@ -67,7 +73,7 @@ def test_jax_trains_alike_on_one_device_on_four_and_in_two_processes(tmp_path):
         ]
     }
     processes.append(start(devices, cache, "--xla_force_host_platform_device_count=4"))
-    first, second, devices = map(outcome, processes)
+    first, second, devices = outcomes(processes)
 
     assert devices["statuses"] == [0, 0, 1]
     assert "`batch_size` must be a multiple of 4" in devices["errors"][2]

@@ -92,7 +92,7 @@ def test_report_says_what_a_person_wants_to_know(tmp_path):
         "12.30 ms",
         "The best top-1 on the validation images was 65.00 %, after epoch 3.",
         "The weights are those after epoch 19.",
-        "Training images that cannot be read and were left out, 2 in all:",
+        "Images for training and validation that cannot be read and were left out, 2 in all:",
         "- train/b.jpg",
         "python -m training train --data folder:/data/animals",
         "3.15.1",
@@ -167,7 +167,10 @@ def test_many_broken_images_are_counted(tmp_path):
     names = tuple(f"train/{number}.jpg" for number in range(70))
     text = write_report(tmp_path, evaluation(), run={"broken_images": names}).read_text()
 
-    assert "Training images that cannot be read and were left out, 70 in all:" in text
+    assert (
+        "Images for training and validation that cannot be read and were left out, 70 in all:"
+        in text
+    )
     assert "- train/49.jpg" in text
     assert "- train/50.jpg" not in text
     assert "and 20 more." in text

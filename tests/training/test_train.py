@@ -139,25 +139,35 @@ def test_best_epoch_becomes_the_model(folder, tmp_path):
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_broken_images_are_named_in_the_report(tmp_path):
-    folder = image_folder(tmp_path / "images", images=150)
-    broken = sorted((folder / "dark").iterdir())[:2]
-    for path in broken:
-        path.write_bytes(b"no image")
-    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=64)
+def test_three_broken_files_in_a_thousand_are_named_in_the_report(tmp_path):
+    folder = tmp_path / "images"
+    for part, images in (("train", 450), ("val", 50), ("test", 5)):
+        image_folder(folder / part, images)
+    broken = [
+        "train/bright/007.png",
+        "train/dark/100.png",
+        "val/dark/049.png",
+    ]
+    for name in broken:
+        (folder / name).write_bytes(b"no image")
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=50)
     run = train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
 
-    report = (run / "report.md").read_text()
-    assert all(path.name in report for path in broken)
+    assert json.loads((run / "run.json").read_text())["broken_images"] == broken
+    assert "".join(f"- {name}\n" for name in broken) in (run / "report.md").read_text()
 
 
-def test_too_many_broken_images_stop_the_run(tmp_path):
-    folder = image_folder(tmp_path / "images", images=40)
-    for path in sorted((folder / "dark").iterdir())[:4]:
+@pytest.mark.parametrize(("part", "count"), [("train", 50), ("val", 40)])
+def test_one_broken_file_in_twenty_stops_the_run(tmp_path, part, count):
+    folder = tmp_path / "images"
+    image_folder(folder / "train", 450)
+    image_folder(folder / "val", 50)
+    for path in sorted((folder / part / "dark").iterdir())[:count]:
         path.write_bytes(b"no image")
+    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=50)
 
-    with pytest.raises(TooManyBrokenImages, match=r"of 60 images .* at most 1% may be broken"):
-        train(RECIPE, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+    with pytest.raises(TooManyBrokenImages, match=r"of 1,000 images .* at most 1% may be broken"):
+        train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
 
 
 def test_fewer_images_than_a_batch_is_a_sentence_and_nothing_is_written(folder, tmp_path):

@@ -108,6 +108,7 @@ class Checkpointing(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes a checkpoint, with the weights of the best epoch if these are it."""
+        self.broken.check()  # validation has read images too
         if self.keep_best and self.history.best_epoch() == epoch + 1:
             self.best_epoch = epoch + 1
             sources = self.model.averages or self.model.averaged_weights

@@ -124,28 +124,3 @@ def _read(part, folder):
         read_idx(folder / f"{part}-images-idx3-ubyte.gz"),
         read_idx(folder / f"{part}-labels-idx1-ubyte.gz"),
     )
-
-
-def stratified_split(data, held_out, seed):
-    """Splits off the same share of every class.
-
-    Args:
-        data: `LabeledImages`.
-        held_out: integer, how many images to hold out, a multiple of the number of classes.
-        seed: integer.
-
-    Returns:
-        Two `LabeledImages`: the rest, and those held out.
-    """
-    generator = np.random.default_rng(seed)
-    classes = np.unique(data.labels)
-    drawn = [
-        generator.choice(np.flatnonzero(data.labels == label), held_out // len(classes), False)
-        for label in classes
-    ]
-    mask = np.zeros(len(data.labels), bool)
-    mask[np.concatenate(drawn)] = True
-    return (
-        LabeledImages(data.images[~mask], data.labels[~mask]),
-        LabeledImages(data.images[mask], data.labels[mask]),
-    )

@@ -40,7 +40,7 @@ def broken_images(evaluation, broken_names):
     """Returns the section that names images which cannot be read."""
     lines = ["## Broken images"]
     for names, what in (
-        (broken_names, "Training images"),
+        (broken_names, "Images for training and validation"),
         (evaluation.broken_names, "Images to score"),
     ):
         if names:

@@ -27,8 +27,8 @@ def write_report(folder, evaluation, history=None, run=None, broken_names=None):
         run: dict, the content of run.json, of which any key may be missing; None leaves out how the
             model was made. `test_note`, a sentence, says how often the test images were scored;
             `seconds` how long training took, and `epoch` which epoch's weights these are.
-        broken_names: names of training images that cannot be read; None takes `broken_images` of
-            `run`.
+        broken_names: names of training and validation images that cannot be read; None takes
+            `broken_images` of `run`.
 
     Returns:
         The path of `report.md`.

@@ -7,9 +7,7 @@ from training.data.data_set import open_data_set
 from training.data.fashion_mnist import (
     CLASS_NAMES,
     SUBSET_FOLDER,
-    LabeledImages,
     fashion_mnist_subset,
-    stratified_split,
 )
 from training.data.idx import read_idx, write_idx
 
@@ -28,27 +26,6 @@ def test_subset_is_even_by_class_and_has_no_image_twice():
 def test_subset_is_at_most_5_megabytes_with_its_licence():
     assert sum(file.stat().st_size for file in SUBSET_FOLDER.iterdir()) < 5e6
     assert "MIT" in (SUBSET_FOLDER / "LICENSE").read_text()
-
-
-def test_split_holds_out_the_same_share_of_every_class():
-    training, _ = fashion_mnist_subset()
-    rest, held_out = stratified_split(training, 500, seed=0)
-
-    assert np.bincount(rest.labels).tolist() == [450] * 10
-    assert np.bincount(held_out.labels).tolist() == [50] * 10
-    together = np.concatenate([rest.images, held_out.images]).reshape(5000, -1)
-    assert np.array_equal(
-        together[np.lexsort(together.T)],
-        training.images.reshape(5000, -1)[np.lexsort(training.images.reshape(5000, -1).T)],
-    )
-
-
-def test_split_follows_its_seed():
-    data = LabeledImages(np.arange(40), np.tile(np.arange(4), 10))
-
-    first, again, other = (stratified_split(data, 8, seed)[1].images for seed in (1, 1, 2))
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, other)
 
 
 def test_idx_file_comes_back_as_it_was_written(tmp_path):
