@@ -124,7 +124,7 @@ def evaluation_batches(
     filling = split.in_order().take(1).repeat(steps * part - own).map(_unlabelled).enumerate()
     batches = (
         readable_batches(places.concatenate(filling), split, part, size, load, as_floats, broken)
-        .map(with_weights, num_parallel_calls=tf.data.AUTOTUNE)
+        .map(with_weights, num_parallel_calls=2)
         .apply(tf.data.experimental.assert_cardinality(steps))
     )
     return _finished(batches)
@@ -166,4 +166,7 @@ def _finished(batches):
     options.deterministic = True
     # Batches are as large as they are to be: a strategy must not divide the files among hosts.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)
+    # Everything says how parallel it is. TensorFlow's search for better numbers finds none, and
+    # would hold up the end of a process that was asked to stop for ten seconds and more.
+    options.autotune.enabled = False
+    return batches.prefetch(2).with_options(options)

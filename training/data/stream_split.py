@@ -1,5 +1,7 @@
 """Labelled images in files that can only be read from their beginning."""
 
+import os
+
 import tensorflow as tf
 
 from training.data.split import ORDER, Split, stream_seed
@@ -7,6 +9,7 @@ from training.data.split import ORDER, Split, stream_seed
 # Files that are read at the same time, and records that are taken from one before the next.
 _OPEN_FILES = 16
 _BLOCK = 16
+_CORES = os.cpu_count() or 1
 
 
 class StreamSplit(Split):
@@ -51,7 +54,7 @@ class StreamSplit(Split):
                 self._records,
                 cycle_length=_OPEN_FILES,
                 block_length=_BLOCK,
-                num_parallel_calls=tf.data.AUTOTUNE,
+                num_parallel_calls=_CORES,
                 deterministic=True,
             )
             return records.shuffle(
@@ -62,13 +65,13 @@ class StreamSplit(Split):
 
         start_of_epoch = tf.cast(epoch, tf.int64), tf.cast(start, tf.int64)
         records = tf.data.Dataset.from_tensors(start_of_epoch).flat_map(of_epoch)
-        return records.map(self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return records.map(self._example, num_parallel_calls=_CORES, deterministic=True)
 
     def in_order(self):
         """Returns the examples file after file."""
         files = tf.data.Dataset.range(self._first.shape[0])
         return files.flat_map(self._records).map(
-            self._example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+            self._example, num_parallel_calls=_CORES, deterministic=True
         )
 
     def _records(self, file):
