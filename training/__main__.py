@@ -12,6 +12,7 @@ COMMANDS = {
     "quickstart": "train a small CabViT on 5,000 shipped images, export it and score every form",
     "train": "train a recipe on ImageNet, a folder of photographs or another data set",
     "evaluate": "score trained models in any form, alone or side by side",
+    "publish": "write a finished run's model in half the size, with a model card",
     "show-batch": "draw a batch of augmented images, as the model sees them",
     "compile-tpu": "compile the training step for a TPU topology, without a TPU",
 }

@@ -1,0 +1,41 @@
+"""`python -m training publish`: a small file of a finished run, with a model card."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from training.publish import publish
+from training.score_table import score_table
+
+
+@dataclasses.dataclass(frozen=True)
+class Publish:
+    """Writes a finished run's model in half the size, with its labels, scores and a model card.
+
+    Attributes:
+        run: folder of the run.
+        out: folder to write.
+        description: file of Markdown that goes into the card: what a person should know of the data
+            and of the model's use.
+    """
+
+    run: Annotated[Path, tyro.conf.Positional]
+    out: Path
+    description: Path | None = None
+
+
+def run(arguments):
+    """Publishes a run and prints the scores of what was written.
+
+    Args:
+        arguments: list of strings, what stands after `publish`.
+    """
+    options = tyro.cli(Publish, args=arguments, prog="python -m training publish")
+    text = ""
+    if options.description is not None:
+        text = options.description.read_text(encoding="utf-8").strip()
+    evaluation = publish(options.run, options.out, text)
+    print(score_table([evaluation.as_row()]))
+    print(f"\n{evaluation.note}\n{options.out / 'README.md'} describes the model.")

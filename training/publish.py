@@ -1,0 +1,58 @@
+"""Makes of a finished run what can be given to others: a small file with a model card."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import keras
+
+from training.evaluate import evaluate
+from training.half_size_file import save_half_size
+from training.metrics_csv import read_metrics_csv
+from training.report import model_card, write_report
+from training.run_folder import written_whole
+from training.run_record import read_run
+
+
+def publish(run, out, description=""):
+    """Writes a run's model in half the size, its labels, its scores and a model card.
+
+    The scores are those of the file that is written, on the images that the run was scored on.
+
+    Args:
+        run: folder of a finished run.
+        out: folder to write: `model.keras`, `labels.txt`, `run.json`, `metrics.csv`, `report.md`
+            with its pictures, and `README.md`, the model card. It appears when all of it is there.
+        description: Markdown, what a person should know of the data and of the model's use.
+
+    Returns:
+        The `training.evaluate.Evaluation` of the written file.
+
+    Raises:
+        ValueError: the run is not finished, or `out` was written by something else.
+        FileNotFoundError: there is no run.
+    """
+    run, out = Path(run), Path(out)
+    record = read_run(run)
+    if record is None:
+        raise FileNotFoundError(f"There is no run in {run}: it has no run.json.")
+    if not record.get("finished"):
+        raise ValueError(
+            f"The run in {run} has not finished. The command that started it goes on with it: "
+            f"{record.get('command')}"
+        )
+    with written_whole(out) as partial:
+        save_half_size(
+            keras.saving.load_model(run / "model.keras", compile=False), partial / "model.keras"
+        )
+        for name in ("labels.txt", "run.json", "metrics.csv"):
+            shutil.copyfile(run / name, partial / name)
+        evaluation = dataclasses.replace(evaluate(partial), name=out.name, path=Path("model.keras"))
+        write_report(partial, evaluation, read_metrics_csv(run / "metrics.csv"), record)
+        (partial / "README.md").write_text(
+            model_card(evaluation, record, description), encoding="utf-8"
+        )
+        scores = dataclasses.asdict(evaluation.as_row())
+        (partial / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
+    return evaluation
