@@ -35,7 +35,9 @@ RECIPE = Recipe(
         patch_size=4,
         drop_path_rate=0.1,
     ),
-    optimization=Optimization(learning_rate=1e-3, warmup_epochs=3, average_momentum=0.995),
+    optimization=Optimization(
+        learning_rate=1e-3, warmup_epochs=3, average_momentum=0.995, average_warmup=True
+    ),
     augmentation=Augmentation(
         crop_scale=(0.7, 1.0),
         crop_ratio=(0.85, 1.15),
@@ -45,7 +47,7 @@ RECIPE = Recipe(
         erasing_probability=0.25,
         label_smoothing=0.1,
     ),
-    epochs=30,
+    epochs=20,
     batch_size=128,
     validation_share=1 / 12,
     evaluation_crop=1.0,

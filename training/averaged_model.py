@@ -19,12 +19,16 @@ class AveragedModel(keras.Model):
         model: the functional model whose layers are trained. Its weights are shared.
         momentum: float between 0 and 1; None keeps no average.
         accumulation_steps: integer, batches to one change of the weights. Defaults to 1.
+        warm_up: whether the momentum is at most (1 + n) / (10 + n) at the n-th change of the
+            weights, so that a short run forgets its initial weights; it is the rule of
+            `tf.train.ExponentialMovingAverage`. Defaults to False.
     """
 
-    def __init__(self, model, momentum=None, accumulation_steps=1):
+    def __init__(self, model, momentum=None, accumulation_steps=1, warm_up=False):
         super().__init__(model.input, model.output, name=model.name)
         self.momentum = momentum
         self.accumulation_steps = accumulation_steps
+        self.warm_up = warm_up
         self.averaged_weights = list(model.weights)
         self.averages = []
         if momentum is not None:
@@ -82,10 +86,14 @@ class AveragedModel(keras.Model):
 
     def _momentum_after(self, batches):
         """Returns the momentum of this batch: 1 if the weights have not changed."""
+        momentum = self.momentum
+        if self.warm_up:
+            changes = ops.cast(batches // self.accumulation_steps, "float32")
+            momentum = ops.minimum(momentum, (1 + changes) / (10 + changes))
         if self.accumulation_steps == 1:
-            return self.momentum
+            return momentum
         changed = ops.equal(batches % self.accumulation_steps, 0)
-        return ops.where(changed, self.momentum, 1.0)
+        return ops.where(changed, momentum, 1.0)
 
     def _assign_on_tensorflow(self, logs):
         import tensorflow as tf

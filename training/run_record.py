@@ -83,11 +83,13 @@ def check_same_run(earlier, record, folder):
         record: dict, of the run that is started.
         folder: path, for the message.
     """
-    before, now = ({key: run.get(key) for key in _IDENTITY} for run in (earlier, record))
+    before, now = (
+        dict(_leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
+    )
     differences = [
-        f"{name} was {old} and is {new}"
-        for (name, old), (_, new) in zip(_leaves(before), _leaves(now), strict=False)
-        if old != new
+        f"{name} was {old} and is {now.get(name)}"
+        for name, old in before.items()
+        if old != now.get(name)
     ]
     if differences:
         raise ValueError(

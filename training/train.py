@@ -134,7 +134,10 @@ def compiled_model(recipe, classes, steps, jit_compile):
     """
     options = recipe.optimization
     model = AveragedModel(
-        build_model(recipe.model, classes), options.average_momentum, options.accumulation_steps
+        build_model(recipe.model, classes),
+        options.average_momentum,
+        options.accumulation_steps,
+        options.average_warmup,
     )
     optimizer = make_optimizer(model, recipe, steps)
     model.compile(

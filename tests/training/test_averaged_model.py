@@ -13,9 +13,9 @@ def values(variables):
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def compiled(accumulation_steps=1):
+def compiled(accumulation_steps=1, warm_up=False):
     inner = tiny_models.hybrid(depths=(1, 1, 1, 1), input_shape=(32, 32, 3))
-    model = AveragedModel(inner, MOMENTUM, accumulation_steps)
+    model = AveragedModel(inner, MOMENTUM, accumulation_steps, warm_up)
     model.compile(
         LayerwiseAdamW(
             1e-2,
@@ -83,6 +83,16 @@ def test_averages_move_only_when_accumulated_gradients_change_the_weights():
     assert not np.array_equal(second, first)
     np.testing.assert_array_equal(third, second)
     assert not np.array_equal(fourth, third)
+
+
+@pytest.mark.every_backend
+def test_momentum_warms_up_with_the_changes_of_the_weights():
+    record = recorded(compiled(accumulation_steps=2, warm_up=True), batches=4)
+    weights, averages = ([step[0] for step in steps] for steps in (record.weights, record.averages))
+
+    for batch, momentum in ((2, 2 / 11), (4, 3 / 12)):
+        expected = momentum * averages[batch - 1] + (1 - momentum) * weights[batch]
+        np.testing.assert_allclose(averages[batch], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.every_backend

@@ -97,6 +97,20 @@ def test_other_settings_in_the_same_folder_are_refused(run, folder):
         train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=1))
 
 
+def test_run_of_a_version_with_fewer_settings_is_known_again(run, folder, capsys):
+    record = run / "run.json"
+    written = record.read_text()
+    older = json.loads(written)
+    del older["recipe"]["optimization"]["average_warmup"]
+    record.write_text(json.dumps(older))
+    try:
+        train(RECIPE, TrainOptions(f"folder:{folder}", run))
+    finally:
+        record.write_text(written)
+
+    assert "is finished" in capsys.readouterr().out
+
+
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
     wider = changed(model={"embed_dims": (8, 8, 16, 32)})
     shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")

@@ -12,7 +12,9 @@ from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Re
 
 ELPV = Recipe(
     model=ModelOptions("CabViTH_T", layer_scale_init=0.1, drop_path_rate=0.1),
-    optimization=Optimization(learning_rate=5e-4, warmup_epochs=3, average_momentum=0.99),
+    optimization=Optimization(
+        learning_rate=5e-4, warmup_epochs=3, average_momentum=0.99, average_warmup=True
+    ),
     augmentation=Augmentation(
         crop_scale=(0.8, 1.0),
         crop_ratio=(0.9, 1.1),

@@ -12,7 +12,9 @@ from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Re
 FASHION_MNIST = Recipe(
     # LayerScale's published start of 1e-6 suits 300 epochs; these are over before it has grown.
     model=ModelOptions("CabViTH_T", image_size=(64, 64), layer_scale_init=0.1, drop_path_rate=0.1),
-    optimization=Optimization(learning_rate=1.5e-3, warmup_epochs=1, average_momentum=0.999),
+    optimization=Optimization(
+        learning_rate=1.5e-3, warmup_epochs=1, average_momentum=0.999, average_warmup=True
+    ),
     augmentation=Augmentation(
         crop_scale=(0.75, 1.0),
         crop_ratio=(0.85, 1.15),

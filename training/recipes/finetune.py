@@ -21,6 +21,7 @@ FINETUNE = Recipe(
         warmup_epochs=2,
         layer_decay=0.75,
         average_momentum=0.999,
+        average_warmup=True,
         clip_norm=1.0,
     ),
     augmentation=Augmentation(

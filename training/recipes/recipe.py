@@ -102,6 +102,9 @@ class Optimization:
             all alike.
         average_momentum: of the exponential moving average of the weights, which is what is
             evaluated and saved; None keeps no average.
+        average_warmup: whether the momentum rises to this value, at most (1 + n) / (10 + n) after n
+            changes of the weights. The published recipe, which is long, does without; a run of a
+            few thousand steps would not forget its initial weights.
         accumulation_steps: batches whose gradients are averaged into one change of the weights.
     """
 
@@ -116,6 +119,7 @@ class Optimization:
     clip_norm: float | None = None
     layer_decay: float = 1.0
     average_momentum: float | None = None
+    average_warmup: bool = False
     accumulation_steps: int = 1
 
 
