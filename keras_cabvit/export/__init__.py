@@ -1,7 +1,8 @@
 """Exports: SavedModel for TF Serving, TFLite for Android, and the runtimes that run them."""
 
+from keras_cabvit.export.fuse import fuse
 from keras_cabvit.export.runtimes import load_saved_model, load_tflite
 from keras_cabvit.export.saved_model import saved_model
 from keras_cabvit.export.tflite import tflite
 
-__all__ = ["load_saved_model", "load_tflite", "saved_model", "tflite"]
+__all__ = ["fuse", "load_saved_model", "load_tflite", "saved_model", "tflite"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 from keras import ops
 
+from keras_cabvit.export.fuse import can_be_fused, fuse
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 
 
@@ -56,7 +57,7 @@ def saved_model(model, path):
 
 
 def write_signatures(model, directory, signatures, output_name, batch_size=None):
-    """Writes a SavedModel with one signature an input type.
+    """Writes a SavedModel of the fused model, with one signature an input type.
 
     Args:
         model: on the TensorFlow backend.
@@ -66,6 +67,9 @@ def write_signatures(model, directory, signatures, output_name, batch_size=None)
         batch_size: integer, or None for a dynamic one.
     """
     import tensorflow as tf
+
+    if can_be_fused(model):
+        model = fuse(model)
 
     def scores(image):
         return {output_name: model(ops.cast(image, "float32"), training=False)}

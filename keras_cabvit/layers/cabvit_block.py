@@ -30,6 +30,11 @@ class CabViTBlock(keras.layers.Layer):
             channels); None, the default, when it is a feature map.
         kernel_initializer: of the Dense layers. None means normal(0.02), the default.
         depthwise_initializer: of the convolutions. None means normal(0.02), the default.
+        fused: whether this is the form for inference, which `keras_cabvit.export.fuse` makes of a
+            trained model. Defaults to False.
+        store_bias: whether a fused layer stores the bias of its attention maps as it is added,
+            (heads, tokens, tokens + digest tokens), which is faster; else it is gathered from the
+            smaller tables in every call. Defaults to True.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -65,9 +70,12 @@ class CabViTBlock(keras.layers.Layer):
         grid=None,
         kernel_initializer=None,
         depthwise_initializer=None,
+        fused=False,
+        store_bias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.fused = fused
         self.attention = CrossBlockAttention(
             num_heads,
             position_bias=position_bias,
@@ -79,6 +87,8 @@ class CabViTBlock(keras.layers.Layer):
             drop_path_rate=drop_path_rate,
             grid=grid,
             kernel_initializer=kernel_initializer,
+            fused=fused,
+            store_bias=store_bias,
             dtype=self.dtype_policy,
         )
         self.merge_enhancement = TokenMergeEnhancement(
@@ -86,6 +96,7 @@ class CabViTBlock(keras.layers.Layer):
             enhance=enhance,
             grid=grid,
             depthwise_initializer=depthwise_initializer,
+            fused=fused,
             dtype=self.dtype_policy,
         )
         self.channel_mixing = ChannelMixing(
@@ -96,6 +107,7 @@ class CabViTBlock(keras.layers.Layer):
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
             kernel_initializer=kernel_initializer,
+            fused=fused,
             dtype=self.dtype_policy,
         )
 
@@ -120,6 +132,12 @@ class CabViTBlock(keras.layers.Layer):
         x = x + self.channel_mixing(x, training=training)
         outputs = (x, *own_digests, *maps)
         return outputs if len(outputs) > 1 else x
+
+    def fuse_from(self, layer):
+        """Takes over the weights of a block that is not fused."""
+        self.attention.fuse_from(layer.attention)
+        self.merge_enhancement.fuse_from(layer.merge_enhancement)
+        self.channel_mixing.fuse_from(layer.channel_mixing)
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False, training=None):
         """Returns the shapes of what `call` returns."""
@@ -153,4 +171,6 @@ class CabViTBlock(keras.layers.Layer):
             "depthwise_initializer": keras.initializers.serialize(
                 self.merge_enhancement.depthwise_initializer
             ),
+            "fused": attention.fused,
+            "store_bias": attention.store_bias,
         }

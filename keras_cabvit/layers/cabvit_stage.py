@@ -21,7 +21,7 @@ class CabViTStage(keras.layers.Layer):
         drop_path_rate: float for all blocks alike, or one float a block. Defaults to 0.
         mlp_ratio, mlp_norm_count, position_bias, enhance, scale_digests, epsilon,
             layer_scale_init, drop_rate, attention_drop_rate, grid, kernel_initializer,
-            depthwise_initializer: of the blocks, see `CabViTBlock`.
+            depthwise_initializer, fused, store_bias: of the blocks, see `CabViTBlock`.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -64,6 +64,8 @@ class CabViTStage(keras.layers.Layer):
         grid=None,
         kernel_initializer=None,
         depthwise_initializer=None,
+        fused=False,
+        store_bias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -82,6 +84,7 @@ class CabViTStage(keras.layers.Layer):
                 f"Received: {len(drop_path_rate)} values for depth={depth}"
             )
         self.depth = depth
+        self.fused = fused
         self.max_digests = max_digests
         self.drop_path_rate = [float(rate) for rate in drop_path_rate]
         self.blocks = [
@@ -101,6 +104,8 @@ class CabViTStage(keras.layers.Layer):
                 grid=grid,
                 kernel_initializer=kernel_initializer,
                 depthwise_initializer=depthwise_initializer,
+                fused=fused,
+                store_bias=store_bias,
                 dtype=self.dtype_policy,
             )
             for index, rate in enumerate(self.drop_path_rate)
@@ -135,6 +140,11 @@ class CabViTStage(keras.layers.Layer):
         if return_attention_maps:
             outputs.append(maps)
         return tuple(outputs) if len(outputs) > 1 else x
+
+    def fuse_from(self, layer):
+        """Takes over the weights of a stage that is not fused."""
+        for block, other in zip(self.blocks, layer.blocks, strict=True):
+            block.fuse_from(other)
 
     def compute_output_spec(
         self, inputs, return_memory=False, return_attention_maps=False, training=None

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_cabvit.layers.drop_path import DropPath
+from keras_cabvit.layers.folding import exact, folded_before, folded_behind, take_over
 from keras_cabvit.layers.layer_scale import LayerScale
 
 
@@ -25,6 +26,8 @@ class ChannelMixing(keras.layers.Layer):
         drop_rate: float, dropout after each Dense. Defaults to 0.
         drop_path_rate: float, stochastic depth of the branch. Defaults to 0.
         kernel_initializer: of both Dense layers. None means normal(0.02), the default.
+        fused: whether this is the form for inference, with the last LayerNorm's scale and shift and
+            the LayerScale factors folded into the dense layers. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input and output: a tensor (..., channels).
@@ -43,6 +46,7 @@ class ChannelMixing(keras.layers.Layer):
         drop_rate=0.0,
         drop_path_rate=0.0,
         kernel_initializer=None,
+        fused=False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -54,6 +58,7 @@ class ChannelMixing(keras.layers.Layer):
         self.layer_scale_init = layer_scale_init
         self.drop_rate = drop_rate
         self.drop_path_rate = drop_path_rate
+        self.fused = fused
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
@@ -61,9 +66,13 @@ class ChannelMixing(keras.layers.Layer):
             keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
             for _ in range(norm_count)
         ]
+        if fused:
+            self.norms[-1] = keras.layers.LayerNormalization(
+                epsilon=epsilon, center=False, scale=False, dtype=self.dtype_policy
+            )
         self.dropout = keras.layers.Dropout(drop_rate, dtype=self.dtype_policy)
         self.layer_scale = None
-        if layer_scale_init is not None:
+        if layer_scale_init is not None and not fused:
             self.layer_scale = LayerScale(layer_scale_init, dtype=self.dtype_policy)
         self.drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy)
 
@@ -99,6 +108,22 @@ class ChannelMixing(keras.layers.Layer):
             x = self.layer_scale(x)
         return self.drop_path(x, training=training)
 
+    def fuse_from(self, layer):
+        """Takes over the weights of a layer that is not fused.
+
+        The scale and shift of the last LayerNorm go into the first dense layer, the LayerScale
+        factors into the second.
+        """
+        *others, last = layer.norms
+        for norm, other in zip(self.norms, others, strict=False):
+            take_over(norm, other)
+        kernel, bias = map(exact, layer.expand.weights)
+        self.expand.set_weights(folded_before(kernel, bias, exact(last.gamma), exact(last.beta)))
+        kernel, bias = map(exact, layer.project.weights)
+        if layer.layer_scale is not None:
+            kernel, bias = folded_behind(kernel, bias, exact(layer.layer_scale.gamma))
+        self.project.set_weights([kernel, bias])
+
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
         return input_shape
@@ -114,4 +139,5 @@ class ChannelMixing(keras.layers.Layer):
             "drop_rate": self.drop_rate,
             "drop_path_rate": self.drop_path_rate,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "fused": self.fused,
         }

@@ -3,6 +3,7 @@
 import keras
 
 from keras_cabvit.layers.channel_mixing import ChannelMixing
+from keras_cabvit.layers.folding import take_over
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -17,6 +18,7 @@ class ConvNeXtBlock(keras.layers.Layer):
         mlp_ratio: float, hidden channels a channel. Defaults to 4.
         drop_rate: float, dropout after each Dense. Defaults to 0.
         drop_path_rate: float, stochastic depth. Defaults to 0.
+        fused: whether its channel mixing is fused, for inference. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input and output: a feature map (batch, height, width, channels).
@@ -27,13 +29,20 @@ class ConvNeXtBlock(keras.layers.Layer):
     """
 
     def __init__(
-        self, layer_scale_init=1e-6, mlp_ratio=4.0, drop_rate=0.0, drop_path_rate=0.0, **kwargs
+        self,
+        layer_scale_init=1e-6,
+        mlp_ratio=4.0,
+        drop_rate=0.0,
+        drop_path_rate=0.0,
+        fused=False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         self.layer_scale_init = layer_scale_init
         self.mlp_ratio = mlp_ratio
         self.drop_rate = drop_rate
         self.drop_path_rate = drop_path_rate
+        self.fused = fused
         self.depthwise = keras.layers.DepthwiseConv2D(
             7,
             padding="same",  # stride 1 and an odd kernel: the same as PyTorch's padding=3
@@ -47,6 +56,7 @@ class ConvNeXtBlock(keras.layers.Layer):
             layer_scale_init=layer_scale_init,
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
+            fused=fused,
             dtype=self.dtype_policy,
         )
 
@@ -58,6 +68,11 @@ class ConvNeXtBlock(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns the inputs plus the branch."""
         return inputs + self.channel_mixing(self.depthwise(inputs), training=training)
+
+    def fuse_from(self, layer):
+        """Takes over the weights of a block that is not fused."""
+        take_over(self.depthwise, layer.depthwise)
+        self.channel_mixing.fuse_from(layer.channel_mixing)
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
@@ -71,4 +86,5 @@ class ConvNeXtBlock(keras.layers.Layer):
             "mlp_ratio": self.mlp_ratio,
             "drop_rate": self.drop_rate,
             "drop_path_rate": self.drop_path_rate,
+            "fused": self.fused,
         }

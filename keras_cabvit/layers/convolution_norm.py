@@ -1,6 +1,9 @@
 """A convolution and the BatchNorm behind it, which most convolutions of the model are."""
 
 import keras
+import numpy as np
+
+from keras_cabvit.layers.folding import exact, folded_behind
 
 # PyTorch's defaults, in Keras' sense of momentum.
 BATCH_NORM_EPSILON = 1e-5
@@ -19,6 +22,8 @@ class ConvolutionNorm(keras.layers.Layer):
         kernel_size: odd integer, height and width of the window.
         strides: integer. Defaults to 1.
         kernel_initializer: None means normal(0.02), the default.
+        fused: whether this is the form for inference, a convolution with a bias into which
+            BatchNorm is folded. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: a feature map (batch, height, width, channels).
@@ -33,7 +38,9 @@ class ConvolutionNorm(keras.layers.Layer):
         (1, 7, 7, 8)
     """
 
-    def __init__(self, filters, kernel_size, strides=1, kernel_initializer=None, **kwargs):
+    def __init__(
+        self, filters, kernel_size, strides=1, kernel_initializer=None, fused=False, **kwargs
+    ):
         super().__init__(**kwargs)
         if kernel_size % 2 == 0:
             raise ValueError(
@@ -43,6 +50,7 @@ class ConvolutionNorm(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.fused = fused
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
@@ -53,7 +61,7 @@ class ConvolutionNorm(keras.layers.Layer):
             "kernel_size": kernel_size,
             "strides": strides,
             "padding": "valid" if self._pads_explicitly() else "same",
-            "use_bias": False,
+            "use_bias": fused,
             "data_format": "channels_last",
             "dtype": self.dtype_policy,
         }
@@ -65,9 +73,10 @@ class ConvolutionNorm(keras.layers.Layer):
             self.convolution = keras.layers.Conv2D(
                 filters, kernel_initializer=self.kernel_initializer, **options
             )
-        self.norm = keras.layers.BatchNormalization(
-            momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, dtype=self.dtype_policy
-        )
+        if not fused:
+            self.norm = keras.layers.BatchNormalization(
+                momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, dtype=self.dtype_policy
+            )
 
     def _pads_explicitly(self):
         return self.strides > 1 and self.kernel_size > 1
@@ -78,12 +87,27 @@ class ConvolutionNorm(keras.layers.Layer):
         if self._pads_explicitly():
             input_shape = self.padding.compute_output_shape(input_shape)
         self.convolution.build(input_shape)
-        self.norm.build(self.convolution.compute_output_shape(input_shape))
+        if not self.fused:
+            self.norm.build(self.convolution.compute_output_shape(input_shape))
 
     def call(self, inputs, training=None):
         """Returns the normalised feature map."""
         x = self.padding(inputs) if self._pads_explicitly() else inputs
-        return self.norm(self.convolution(x), training=training)
+        x = self.convolution(x)
+        return x if self.fused else self.norm(x, training=training)
+
+    def fuse_from(self, layer):
+        """Takes over the weights of a layer that is not fused, BatchNorm in the convolution."""
+        norm = layer.norm
+        scale = exact(norm.gamma) / np.sqrt(exact(norm.moving_variance) + norm.epsilon)
+        shift = exact(norm.beta) - exact(norm.moving_mean) * scale
+        if self.filters is None:
+            # A depthwise kernel is (height, width, channels, 1).
+            kernel = exact(layer.convolution.kernel) * scale[:, None]
+            self.convolution.set_weights([kernel, shift])
+        else:
+            kernel = exact(layer.convolution.kernel)
+            self.convolution.set_weights(folded_behind(kernel, 0, scale, shift))
 
     def compute_output_shape(self, input_shape):
         """Returns (batch, ceil(height / strides), ceil(width / strides), channels out)."""
@@ -99,4 +123,5 @@ class ConvolutionNorm(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "strides": self.strides,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "fused": self.fused,
         }

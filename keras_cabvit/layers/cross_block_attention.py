@@ -5,6 +5,7 @@ import numpy as np
 from keras import ops
 
 from keras_cabvit.layers.drop_path import DropPath
+from keras_cabvit.layers.folding import exact, folded_behind, take_over
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.token_grid import token_grid, validated_grid
 
@@ -39,6 +40,11 @@ class CrossBlockAttention(keras.layers.Layer):
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
         kernel_initializer: of the Dense layers. None means normal(0.02), the default.
+        fused: whether this is the form for inference, which `keras_cabvit.export.fuse` makes of a
+            trained model. Defaults to False.
+        store_bias: whether a fused layer stores the bias of its attention maps as it is added,
+            (heads, tokens, tokens + digest tokens), which is faster; else it is gathered from the
+            smaller tables in every call. Defaults to True.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -77,6 +83,8 @@ class CrossBlockAttention(keras.layers.Layer):
         drop_path_rate=0.0,
         grid=None,
         kernel_initializer=None,
+        fused=False,
+        store_bias=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -89,6 +97,8 @@ class CrossBlockAttention(keras.layers.Layer):
         self.attention_drop_rate = attention_drop_rate
         self.drop_path_rate = drop_path_rate
         self.grid = validated_grid(grid)
+        self.fused = fused
+        self.store_bias = store_bias
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
@@ -96,7 +106,7 @@ class CrossBlockAttention(keras.layers.Layer):
         self.attention_dropout = keras.layers.Dropout(attention_drop_rate, dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(drop_rate, dtype=self.dtype_policy)
         self.layer_scale = None
-        if layer_scale_init is not None:
+        if layer_scale_init is not None and not fused:
             self.layer_scale = LayerScale(layer_scale_init, dtype=self.dtype_policy)
         self.drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy)
         # Half precision is too coarse for the exponentials of a softmax and their sum.
@@ -130,7 +140,14 @@ class CrossBlockAttention(keras.layers.Layer):
         self.drop_path.build(tokens_shape)
         if self.layer_scale is not None:
             self.layer_scale.build(tokens_shape)
-        if self.use_position_bias:
+        stored = self.fused and self.store_bias
+        if stored and (self.use_position_bias or self.digest_blocks):
+            rows = self.layout.tokens if self.use_position_bias else 1
+            sources = self.layout.tokens + (digests_shape[1] if self.digest_blocks else 0)
+            self.bias = self.add_weight(
+                name="bias", shape=(self.num_heads, rows, sources), initializer="zeros"
+            )
+        if self.use_position_bias and not stored:
             self.position_bias = self.add_weight(
                 name="position_bias",
                 shape=(self.num_heads, self.layout.height, self.layout.width),
@@ -146,9 +163,10 @@ class CrossBlockAttention(keras.layers.Layer):
                 self.digest_scale = self.add_weight(
                     name="digest_scale", shape=shape, initializer="ones"
                 )
-            self.digest_bias = self.add_weight(
-                name="digest_bias", shape=(self.num_heads, *shape), initializer="zeros"
-            )
+            if not stored:
+                self.digest_bias = self.add_weight(
+                    name="digest_bias", shape=(self.num_heads, *shape), initializer="zeros"
+                )
 
     def _digest_blocks(self, digests_shape):
         if digests_shape is None:
@@ -178,7 +196,10 @@ class CrossBlockAttention(keras.layers.Layer):
         channels = inputs.shape[-1]
         tokens = ops.reshape(inputs, (-1, self.layout.tokens, channels))
         x = self.norm(tokens)
-        query = self._split_heads(self.query(x) * self.head_dim**-0.5)
+        query = self.query(x)
+        if not self.fused:
+            query = query * self.head_dim**-0.5
+        query = self._split_heads(query)
 
         # The digest tokens need no queries: nobody reads what they would attend to.
         sources = x
@@ -213,6 +234,8 @@ class CrossBlockAttention(keras.layers.Layer):
 
     def _bias(self):
         """Returns what is added to the logits, (heads, tokens or 1, tokens + digest tokens)."""
+        if self.fused and self.store_bias:
+            return getattr(self, "bias", None)
         over_digests = None
         if self.digest_blocks:
             over_digests = ops.reshape(self.digest_bias, (self.num_heads, 1, -1))
@@ -234,6 +257,35 @@ class CrossBlockAttention(keras.layers.Layer):
         table = ops.reshape(table, (self.num_heads, height, height, width, width))
         table = ops.transpose(table, (0, 1, 3, 2, 4))  # (heads, y, x, y', x')
         return ops.reshape(table, (self.num_heads, height * width, height * width))
+
+    def fuse_from(self, layer):
+        """Takes over the weights of a layer that is not fused.
+
+        The factor of the queries goes into their dense layer and the LayerScale factors into the
+        output projection. The LayerNorms keep scale and shift: keys and values of both, own tokens
+        and digest tokens, come from one kernel.
+        """
+        query, projection = (
+            tuple(map(exact, dense.weights)) for dense in (layer.query, layer.projection)
+        )
+        query = folded_behind(*query, self.head_dim**-0.5)
+        if layer.layer_scale is not None:
+            projection = folded_behind(*projection, exact(layer.layer_scale.gamma))
+        take_over(self.norm, layer.norm)
+        if self.digest_blocks:
+            take_over(self.digest_norm, layer.digest_norm)
+            if self.scale_digests:
+                self.digest_scale.assign(layer.digest_scale)
+        take_over(self.key_value, layer.key_value)
+        self.query.set_weights(query)
+        self.projection.set_weights(projection)
+        if not self.store_bias:
+            if self.use_position_bias:
+                self.position_bias.assign(layer.position_bias)
+            if self.digest_blocks:
+                self.digest_bias.assign(layer.digest_bias)
+        elif self.use_position_bias or self.digest_blocks:
+            self.bias.assign(layer._bias())
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False, training=None):
         """Returns the input's shape, and that of the attention maps if they are asked for."""
@@ -261,6 +313,8 @@ class CrossBlockAttention(keras.layers.Layer):
             "drop_path_rate": self.drop_path_rate,
             "grid": self.grid,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "fused": self.fused,
+            "store_bias": self.store_bias,
         }
 
 

@@ -14,6 +14,7 @@ class PatchMerging(keras.layers.Layer):
 
     Args:
         filters: integer, output channels.
+        fused: whether BatchNorm is folded into the convolutions, for inference. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: a feature map (batch, height, width, channels).
@@ -24,12 +25,14 @@ class PatchMerging(keras.layers.Layer):
         (1, 7, 7, 32)
     """
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters, fused=False, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.expand = ConvolutionNorm(filters, 1, dtype=self.dtype_policy)
-        self.depthwise = ConvolutionNorm(None, 3, strides=2, dtype=self.dtype_policy)
-        self.project = ConvolutionNorm(filters, 1, dtype=self.dtype_policy)
+        self.fused = fused
+        options = {"fused": fused, "dtype": self.dtype_policy}
+        self.expand = ConvolutionNorm(filters, 1, **options)
+        self.depthwise = ConvolutionNorm(None, 3, strides=2, **options)
+        self.project = ConvolutionNorm(filters, 1, **options)
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""
@@ -44,6 +47,12 @@ class PatchMerging(keras.layers.Layer):
         x = ops.gelu(self.depthwise(x, training=training), approximate=False)
         return self.project(x, training=training)
 
+    def fuse_from(self, layer):
+        """Takes over the weights of a layer that is not fused."""
+        self.expand.fuse_from(layer.expand)
+        self.depthwise.fuse_from(layer.depthwise)
+        self.project.fuse_from(layer.project)
+
     def compute_output_shape(self, input_shape):
         """Returns (batch, ceil(height / 2), ceil(width / 2), filters)."""
         expanded_shape = self.expand.compute_output_shape(input_shape)
@@ -51,4 +60,4 @@ class PatchMerging(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "filters": self.filters}
+        return {**super().get_config(), "filters": self.filters, "fused": self.fused}

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
+from keras_cabvit.layers.folding import take_over
 from keras_cabvit.layers.token_grid import (
     MERGE_KERNEL,
     MERGE_STRIDE,
@@ -29,6 +30,8 @@ class TokenMergeEnhancement(keras.layers.Layer):
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
         depthwise_initializer: of both convolutions. None means normal(0.02), the default.
+        fused: whether the enhancement's BatchNorm is folded into its convolution, for inference.
+            Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: (batch, height, width, channels), or tokens if `grid` is given.
@@ -45,10 +48,19 @@ class TokenMergeEnhancement(keras.layers.Layer):
         ((2, 14, 14, 32), (2, 16, 32))
     """
 
-    def __init__(self, merge=True, enhance=True, grid=None, depthwise_initializer=None, **kwargs):
+    def __init__(
+        self,
+        merge=True,
+        enhance=True,
+        grid=None,
+        depthwise_initializer=None,
+        fused=False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.merge = merge
         self.enhance = enhance
+        self.fused = fused
         self.grid = validated_grid(grid)
         self.depthwise_initializer = keras.initializers.get(
             depthwise_initializer or keras.initializers.RandomNormal(stddev=0.02)
@@ -70,6 +82,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
                 None,
                 3,
                 kernel_initializer=self.depthwise_initializer.clone(),
+                fused=fused,
                 dtype=self.dtype_policy,
             )
 
@@ -105,6 +118,13 @@ class TokenMergeEnhancement(keras.layers.Layer):
         rows, columns = self.layout.digest_grid
         return enhanced, ops.reshape(digests, (-1, rows * columns, channels))
 
+    def fuse_from(self, layer):
+        """Takes over the weights of a layer that is not fused."""
+        if self.merge:
+            take_over(self.merge_convolution, layer.merge_convolution)
+        if self.enhance:
+            self.enhancement.fuse_from(layer.enhancement)
+
     def compute_output_shape(self, input_shape):
         """Returns the input's shape, and that of the digest tokens if `merge`."""
         if not self.merge:
@@ -120,4 +140,5 @@ class TokenMergeEnhancement(keras.layers.Layer):
             "enhance": self.enhance,
             "grid": self.grid,
             "depthwise_initializer": keras.initializers.serialize(self.depthwise_initializer),
+            "fused": self.fused,
         }

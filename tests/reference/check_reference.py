@@ -1,7 +1,8 @@
 """Prints how far a variant is from the published model: `check_reference.py CabViTH_S`.
 
 Runs on the backend that KERAS_BACKEND names. The last line is JSON: for float32 and float64, the
-largest difference of logits, and of the sampled features of each stage in the model's order.
+largest difference of logits, and of the sampled features of each stage in the model's order; and
+what fusing changes in the float32 logits.
 """
 
 import json
@@ -12,6 +13,7 @@ import keras
 import numpy as np
 import parameter_fill
 
+from keras_cabvit.export import fuse
 from keras_cabvit.models import build_variant
 from keras_cabvit.weights import load_torch_state_dict
 
@@ -48,6 +50,15 @@ def differences(variant, reference, state_dict):
     return {**found, "logits": float(np.max(np.abs(outputs["logits"] - logits)))}
 
 
+def difference_of_fused(variant, reference, state_dict):
+    """Returns the difference that fusing makes in the logits."""
+    model = build_variant(variant, include_preprocessing=False, classifier_activation=None)
+    load_torch_state_dict(model, state_dict)
+    images = parameter_fill.images(**reference["input"])
+    expected, fused = (m.predict(images, verbose=0) for m in (model, fuse(model)))
+    return float(np.max(np.abs(fused - expected)))
+
+
 def main(variant):
     """Prints the differences in float32 and in float64."""
     reference = json.loads(REFERENCE.read_text())[variant]
@@ -56,6 +67,9 @@ def main(variant):
         for name, shape in reference["state_dict"].items()
     }
     found = {"float32": differences(variant, reference, state_dict)}
+    # JAX takes long to compile; tests/export checks that fusing is the same there.
+    if keras.config.backend() != "jax":
+        found["fused"] = difference_of_fused(variant, reference, state_dict)
     keras.backend.clear_session(free_memory=True)
     if keras.config.backend() == "jax":
         import jax

@@ -1,0 +1,143 @@
+import keras
+import numpy as np
+import pytest
+import tiny_models
+from tiny_models import filled, outputs
+
+import keras_cabvit
+from keras_cabvit.export import fuse
+from keras_cabvit.layers import LayerScale
+
+BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
+
+
+def built(kind, **changes):
+    return filled(BUILDERS[kind](**{"classifier_activation": None} | changes))
+
+
+def images_for(model, batch=3):
+    shape = (batch, *model.input_shape[1:])
+    return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("store_bias", [True, False])
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_fused_model_gives_the_same_and_leaves_the_model_as_it_was(kind, store_bias):
+    model = built(kind)
+    images, before = images_for(model), model.get_weights()
+    expected = outputs(model, images)
+    fused = fuse(model, store_bias=store_bias)
+
+    np.testing.assert_allclose(outputs(fused, images), expected, atol=1e-5)
+    for weight in fused.weights:
+        weight.assign(keras.ops.zeros_like(weight))
+    for after, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(after, value)
+    np.testing.assert_array_equal(outputs(model, images), expected)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layer_scale_init": None},
+        {"max_digests": 0},
+        {"enhance": False},
+        {"scale_digests": False},
+        {"max_digests": 1},
+        {"include_top": False},
+        {"include_preprocessing": False},
+        {"input_shape": (64, 96, 3)},
+    ],
+    ids=str,
+)
+def test_every_form_of_a_model_can_be_fused(changes):
+    changes = {"classifier_activation": "softmax"} | changes
+    model = built("hybrid", **changes)
+    images = images_for(model)
+
+    expected = outputs(model, images)
+    np.testing.assert_allclose(
+        outputs(fuse(model), images), expected, atol=1e-5 * max(1, np.abs(expected).max())
+    )
+
+
+def test_nothing_that_can_be_folded_is_left():
+    layers = fuse(built("hybrid"))._flatten_layers()
+
+    kinds = {type(layer) for layer in layers}
+    assert not kinds & {keras.layers.BatchNormalization, LayerScale}
+
+
+def test_fused_model_is_not_trainable():
+    assert not fuse(built("hybrid")).trainable_weights
+
+
+@pytest.mark.parametrize("store_bias", [True, False])
+def test_biases_are_stored_or_gathered(store_bias):
+    fused = fuse(built("hybrid"), store_bias=store_bias)
+    shapes = [(weight.name, tuple(weight.shape)) for weight in fused.get_layer("stage_2").weights]
+
+    # 4x4 tokens; the second of three blocks sees one digest token.
+    assert (("bias", (2, 16, 17)) in shapes) == store_bias
+    assert (("position_bias", (2, 4, 4)) in shapes) != store_bias
+    assert (("digest_bias", (2, 1, 1, 1)) in shapes) != store_bias
+
+
+def test_fused_model_is_saved_and_loaded(tmp_path):
+    fused = fuse(built("hybrid"))
+    fused.save(tmp_path / "fused.keras")
+    loaded = keras.saving.load_model(tmp_path / "fused.keras")
+
+    images = images_for(fused)
+    np.testing.assert_array_equal(outputs(loaded, images), outputs(fused, images))
+
+
+def test_fused_model_fused_again_is_the_same():
+    fused = fuse(built("plain"))
+    again = fuse(fused)
+
+    for twice, once in zip(again.get_weights(), fused.get_weights(), strict=True):
+        np.testing.assert_array_equal(twice, once)
+
+
+def test_model_inside_a_model_is_fused():
+    backbone = built("hybrid", include_top=False, pooling="avg")
+    whole = keras.Sequential([backbone, keras.layers.Dense(3)])
+    whole.build(backbone.input_shape)
+    images = images_for(backbone)
+    fused = fuse(whole)
+
+    np.testing.assert_allclose(outputs(fused, images), outputs(whole, images), atol=1e-5)
+    assert not any(
+        isinstance(layer, keras.layers.BatchNormalization) for layer in fused._flatten_layers()
+    )
+
+
+def test_mixed_precision_is_kept():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = built("hybrid")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    stage = fuse(model).get_layer("stage_2")
+
+    assert (stage.compute_dtype, stage.weights[0].dtype) == ("bfloat16", "float32")
+
+
+def test_model_without_visible_layers_is_refused():
+    class Hidden(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    with pytest.raises(ValueError, match=r"functional or a sequential model.*type Hidden"):
+        fuse(Hidden())
+
+
+def test_complexity_of_a_fused_model_has_fewer_parameters_and_operations():
+    model = tiny_models.hybrid()
+    before, after = [
+        keras_cabvit.models.count_complexity(m) for m in (model, fuse(model, store_bias=False))
+    ]
+
+    assert sum(part.macs for part in after) < sum(part.macs for part in before)
