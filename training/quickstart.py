@@ -59,7 +59,7 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
         # The same layers without the optimizer, which would triple the file.
         model = keras.Model(model.input, model.output, name=model.name)
         model.save(keras_file)
-        servable = saved_model(model, partial / "saved_model")
+        servable = saved_model(model, partial / "saved_model", labels=CLASS_NAMES, crop=1.0)
         tflite_file = tflite(model, partial / "model_int8.tflite", quantization="int8")
 
         print("4/4  Scoring each form on the test images, which nothing has seen so far\n")

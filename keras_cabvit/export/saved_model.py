@@ -2,34 +2,62 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_cabvit.export.fuse import can_be_fused, fuse
+from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS, pixels_and_status
+from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.export.warmup import write_warmup_requests
+
+TOP = 5
 
 
 @exports_with_tensorflow
-def saved_model(model, path):
+def saved_model(
+    model, path, labels=None, crop=None, max_megapixels=MAX_MEGAPIXELS, batch_sizes=(1, 2, 4, 8)
+):
     """Writes the model as the next version of a servable, whole or not at all.
 
-    TF Serving looks for numbered directories and serves the highest. The export has two signatures
-    with a dynamic batch: `serving_default` takes `image`, uint8 (batch, height, width, channels),
-    and `serving_float` the same as float32. Both give `probabilities`, or `logits` where the model
-    ends without an activation.
+    TF Serving looks for numbered directories and serves the highest. The export is the fused model,
+    with signatures of any batch size:
+
+    - `serving_default` takes `image`, uint8 (batch, height, width, channels), and `serving_float`
+      the same as float32 in 0..255. Both give `probabilities`, or `logits` where the model ends
+      without an activation.
+    - `serving_bytes` takes `image_bytes`, the contents of JPEG, PNG, GIF or WebP files (batch,),
+      and resizes and crops as evaluation does. It gives the five most probable `classes`, int32
+      (batch, 5), their `labels` and `scores`, which are probabilities in any case; and `status`,
+      strings (batch,): empty, or a sentence that says why an image could not be read. Such an image
+      has scores of zero and disturbs no other one. It is there for classifiers of RGB images.
+
+    Labels stand in `assets/labels.txt` too.
 
     Args:
         model: with one image input; of this library, or any that ends in a classifier.
         path: directory of the servable; the export goes into `path/1`, or the next number.
+        labels: names of the classes in their order, or the path of a text file with a name a line.
+            None, the default, numbers them.
+        crop: float, side of the centre crop that `serving_bytes` takes, as a share of the image; 1
+            resizes the whole image. None is as the authors evaluate: 0.875 below 384 pixels, else
+            1.
+        max_megapixels: number; larger images are not decoded. Defaults to 64.
+        batch_sizes: integers, for which warm-up requests are written: those that TF Serving fills
+            batches up to (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes none.
 
     Returns:
         The path of the numbered directory.
 
     Raises:
-        ImportError: TensorFlow is not installed.
-        ValueError: `path` is a file, or the model has more than one input or output.
+        ImportError: TensorFlow is not installed, or tensorflow-serving-api, for warm-up requests.
+        ValueError: `path` is a file, the model has more than one input or output, or an argument is
+            wrong.
+        FileNotFoundError: there is no file of labels at `labels`.
 
     Example:
         >>> import tempfile
@@ -38,33 +66,74 @@ def saved_model(model, path):
         >>> version.name
         '1'
     """
+    import tensorflow as tf
+
     path = Path(path)
     if path.is_file():
         raise ValueError(f"`path` must be a directory, and there is a file at {path}.")
     output_name = classifier_output_name(model)
-    signatures = {"serving_default": "uint8", "serving_float": "float32"}
+    _check_options(crop, max_megapixels, batch_sizes)
+    size, channels = model.input_shape[1:3], model.input_shape[-1]
+    functions = pixel_functions(
+        model, {"serving_default": "uint8", "serving_float": "float32"}, output_name
+    )
+    grey = np.full((*size, channels), 127)
+    inputs = {
+        "serving_default": ("image", grey.astype("uint8")),
+        "serving_float": ("image", grey.astype("float32")),
+    }
+    if channels == 3 and len(model.output_shape) == 2:
+        labels = read_labels(labels, model.output_shape[-1])
+        crop = crop or (0.875 if min(size) < 384 else 1.0)
+        functions["serving_bytes"] = _bytes_function(
+            functions["serving_default"], output_name, labels, size, crop, max_megapixels
+        )
+        file = tf.io.encode_jpeg(grey.astype("uint8")).numpy()
+        inputs["serving_bytes"] = ("image_bytes", file)
+    elif labels is not None:
+        raise ValueError(
+            "`labels` are for classifiers of RGB images. Received: a model from "
+            f"{model.input_shape} to {model.output_shape}"
+        )
 
     path.mkdir(parents=True, exist_ok=True)
     versions = [int(entry.name) for entry in path.iterdir() if entry.name.isdigit()]
     version = path / str(1 + max(versions, default=0))
     partial = path / f".{version.name}.{os.getpid()}"  # TF Serving looks at numbers only
     try:
-        write_signatures(model, partial, signatures, output_name)
+        write_functions(functions, partial, labels)
+        if batch_sizes:
+            write_warmup_requests(partial, path.resolve().name, inputs, batch_sizes)
         os.replace(partial, version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return version
 
 
-def write_signatures(model, directory, signatures, output_name, batch_size=None):
-    """Writes a SavedModel of the fused model, with one signature an input type.
+def _check_options(crop, max_megapixels, batch_sizes):
+    if crop is not None and not 0 < crop <= 1:
+        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    if max_megapixels <= 0:
+        raise ValueError(
+            f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
+        )
+    if any(int(size) != size or size < 1 for size in batch_sizes):
+        raise ValueError(
+            f"`batch_sizes` must be positive integers. Received: batch_sizes={batch_sizes}"
+        )
+
+
+def pixel_functions(model, signatures, output_name, batch_size=None):
+    """Makes functions from images to scores, of the fused model.
 
     Args:
         model: on the TensorFlow backend.
-        directory: to write.
         signatures: dict from a signature's name to the type of its input `image`.
         output_name: of the scores.
         batch_size: integer, or None for a dynamic one.
+
+    Returns:
+        Dict from a signature's name to a `tf.function`, which has the model as `model`.
     """
     import tensorflow as tf
 
@@ -74,16 +143,61 @@ def write_signatures(model, directory, signatures, output_name, batch_size=None)
     def scores(image):
         return {output_name: model(ops.cast(image, "float32"), training=False)}
 
+    shape = (batch_size, *model.input_shape[1:])
+    functions = {}
+    for name, dtype in signatures.items():
+        functions[name] = tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")])
+        functions[name].model = model
+    return functions
+
+
+def _bytes_function(from_pixels, output_name, labels, size, crop, max_megapixels):
+    """Makes the function from image files to the most probable classes."""
+    import tensorflow as tf
+
+    def classify(image_bytes):
+        pixels, status = pixels_and_status(image_bytes, size, crop, max_megapixels)
+        # TensorFlow 2.21's convolutions on the CPU fail on a batch of no images.
+        none = tf.cast(tf.equal(tf.size(image_bytes), 0), tf.int32)
+        pixels = tf.pad(pixels, [[0, none], [0, 0], [0, 0], [0, 0]])
+        scores = from_pixels(pixels)[output_name][: tf.size(image_bytes)]
+        if output_name == "logits":
+            scores = tf.nn.softmax(scores)
+        scores, classes = tf.math.top_k(scores, min(TOP, scores.shape[-1]))
+        names = tf.strings.as_string(classes) if labels is None else tf.gather(labels, classes)
+        read = (status == "")[:, None]
+        return {
+            "classes": classes,
+            "labels": tf.where(read, names, ""),
+            "scores": tf.where(read, scores, 0.0),
+            "status": status,
+        }
+
+    return tf.function(classify, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
+
+
+def write_functions(functions, directory, labels=None):
+    """Writes functions of one model as a SavedModel.
+
+    Args:
+        functions: dict from a signature's name to a `tf.function`; those of `pixel_functions` and
+            others that call them.
+        directory: to write.
+        labels: list of strings for `assets/labels.txt`, or None.
+    """
+    import tensorflow as tf
+
     module = tf.Module()
     # Variables alone: to track the model would save its optimizer too, and Keras' own
     # ExportArchive saves every variable twice.
+    model = functions["serving_default"].model
     module.model_variables = [variable.value for variable in model.variables]
-    shape = (batch_size, *model.input_shape[1:])
-    concrete = {
-        name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")])
-        for name, dtype in signatures.items()
-    }
-    tf.saved_model.save(module, str(directory), signatures=concrete)
+    with tempfile.TemporaryDirectory() as folder:
+        if labels is not None:
+            file = Path(folder) / "labels.txt"
+            file.write_text("\n".join(labels) + "\n", encoding="utf-8")
+            module.labels = tf.saved_model.Asset(str(file))
+        tf.saved_model.save(module, str(directory), signatures=functions)
 
 
 def classifier_output_name(model):

@@ -21,8 +21,8 @@ def exports_with_tensorflow(export):
     """Makes an exporter `export(model, path, **options)` run on the TensorFlow backend.
 
     Args:
-        export: a module's function of the module's own name; its options are JSON values, and it
-            returns a path.
+        export: a module's function of the module's own name; its options are JSON values or paths,
+            and it returns a path.
     """
 
     @functools.wraps(export)
@@ -52,7 +52,7 @@ def exports_with_tensorflow(export):
 def _answer_of_second_process(request):
     process = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=json.dumps(request),
+        input=json.dumps(request, default=os.fspath),
         env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,

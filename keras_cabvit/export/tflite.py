@@ -4,7 +4,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from keras_cabvit.export.saved_model import classifier_output_name, write_signatures
+from keras_cabvit.export.saved_model import (
+    classifier_output_name,
+    pixel_functions,
+    write_functions,
+)
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 
 QUANTIZATIONS = ("none", "float16", "int8")
@@ -53,7 +57,8 @@ def tflite(model, path, quantization="int8"):
 
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        write_signatures(model, folder, {"serving_default": "uint8"}, output_name, batch_size=1)
+        functions = pixel_functions(model, {"serving_default": "uint8"}, output_name, batch_size=1)
+        write_functions(functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantization != "none":

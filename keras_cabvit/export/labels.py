@@ -1,0 +1,38 @@
+"""The names of a classifier's classes, as they go into an export."""
+
+import os
+from pathlib import Path
+
+
+def read_labels(labels, classes):
+    """Returns the names of the classes.
+
+    Args:
+        labels: names in the order of the classes; or the path of a text file with a name a line, as
+            training writes `labels.txt`; or None.
+        classes: integer, how many the model tells apart.
+
+    Returns:
+        A list of strings, or None without names.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: there are more or fewer names than classes, or a name is empty or no text.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, (str, os.PathLike)):
+        if not Path(labels).is_file():
+            raise FileNotFoundError(f"There is no file of labels at {labels}.")
+        labels = Path(labels).read_text(encoding="utf-8").splitlines()
+    labels = list(labels)
+    if len(labels) != classes:
+        raise ValueError(
+            f"`labels` must name the {classes} classes of the model. Received: {len(labels)} names"
+        )
+    for number, label in enumerate(labels):
+        if not isinstance(label, str) or not label.strip() or "\n" in label:
+            raise ValueError(
+                f"`labels` must be names of one line each. Received: {label!r} for class {number}"
+            )
+    return labels

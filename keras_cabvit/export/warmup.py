@@ -1,0 +1,57 @@
+"""Requests that TF Serving sends itself when it loads a model, so that no client waits for it."""
+
+from pathlib import Path
+
+
+def write_warmup_requests(directory, name, inputs, batch_sizes):
+    """Writes one request for every signature and batch size.
+
+    (TensorFlow Serving's guide, "SavedModel Warmup".)
+
+    Args:
+        directory: of the SavedModel.
+        name: of the servable.
+        inputs: dict from a signature's name to (the name of its input, one example: a numpy array
+            of one value throughout, or bytes).
+        batch_sizes: integers.
+
+    Raises:
+        ImportError: the requests' format is not installed.
+    """
+    import tensorflow as tf
+
+    try:
+        from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+    except ImportError as error:
+        raise ImportError(
+            'Warm-up requests need tensorflow-serving-api: pip install "keras-cabvit[export]". '
+            "Pass batch_sizes=() to export without them."
+        ) from error
+    folder = Path(directory) / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as file:
+        for signature, (input_name, example) in inputs.items():
+            for batch_size in batch_sizes:
+                request = predict_pb2.PredictRequest(
+                    model_spec=model_pb2.ModelSpec(name=name, signature_name=signature)
+                )
+                request.inputs[input_name].CopyFrom(_repeated(example, batch_size))
+                log = prediction_log_pb2.PredictionLog(
+                    predict_log=prediction_log_pb2.PredictLog(request=request)
+                )
+                file.write(log.SerializeToString())
+
+
+def _repeated(example, batch_size):
+    """Returns the TensorProto of a batch, in which a value stands for all that follow it."""
+    import tensorflow as tf
+
+    if isinstance(example, bytes):
+        return tf.make_tensor_proto([example] * batch_size)
+    first = tf.make_tensor_proto(example.reshape(-1)[:1])
+    # A number in its own field is repeated; bytes of content are not.
+    whole = tf.compat.v1.TensorShape((batch_size, *example.shape)).as_proto()
+    proto = type(first)(dtype=first.dtype, tensor_shape=whole)
+    field = {"float32": proto.float_val, "uint8": proto.int_val}[example.dtype.name]
+    field.append(example.reshape(-1)[0].item())
+    return proto
