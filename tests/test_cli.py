@@ -250,3 +250,29 @@ def test_convert_to_a_place_that_cannot_be_written(checkpoint, tmp_path, capsys)
     output = tmp_path / "file" / "a.weights.h5"
     arguments = ["convert", checkpoint, "--variant", "CabViTP_T", "--output", output]
     assert_refused(capsys, arguments, str(tmp_path / "file"))
+
+
+def test_export_writes_what_a_server_and_an_app_take(tmp_path, tiny_hybrid, capsys):
+    model = tmp_path / "model.keras"
+    tiny_hybrid.save(model)
+    (tmp_path / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
+    servable = ["export", "saved-model", str(model), "--output", str(tmp_path / "served")]
+
+    assert main([*servable, "--batch-sizes", "1", "--crop", "1"]) == 0
+    version = tmp_path / "served" / "1"
+    assert str(version) in capsys.readouterr().out
+    assert (version / "saved_model.pb").is_file()
+    # The labels that training writes beside the model.
+    assert (version / "assets" / "labels.txt").read_text().startswith("ant\n")
+
+    lite = tmp_path / "model.tflite"
+    assert main(["export", "tflite", str(model), "--output", str(lite), "--quantize", "none"]) == 0
+    assert lite.is_file()
+
+
+def test_export_of_no_model_is_a_sentence(tmp_path, capsys):
+    missing = str(tmp_path / "none.keras")
+
+    assert main(["export", "saved-model", missing, "--output", str(tmp_path / "served")]) == 1
+    assert capsys.readouterr().err == f"cabvit export: There is no model at {missing}.\n"
+    assert not (tmp_path / "served").exists()

@@ -1,0 +1,47 @@
+"""`cabvit convert`: weights from a PyTorch checkpoint."""
+
+from pathlib import Path
+
+from keras_cabvit.commands.arguments import image_size
+from keras_cabvit.weights import convert_torch_checkpoint
+
+
+def add(commands):
+    """Adds the command to a parser's subcommands."""
+    convert = commands.add_parser(
+        "convert", help="convert a checkpoint of the published PyTorch model"
+    )
+    convert.add_argument(
+        "checkpoint", type=Path, metavar="CHECKPOINT", help=".pth, .safetensors or .npz file"
+    )
+    convert.add_argument("--variant", required=True, help="such as CabViTH_S")
+    convert.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE.weights.h5",
+        help='file to write; by default where weights="imagenet" looks for the variant',
+    )
+    convert.add_argument(
+        "--key", help="under which the file nests the parameters; by default it is looked for"
+    )
+    convert.add_argument(
+        "--image-size",
+        type=image_size,
+        default=(224, 224),
+        metavar="HEIGHTxWIDTH",
+        help="that the checkpoint was trained for; 224x224 by default",
+    )
+    convert.set_defaults(run=_convert)
+
+
+def _convert(options):
+    path = convert_torch_checkpoint(
+        options.checkpoint,
+        options.variant,
+        output=options.output,
+        key=options.key,
+        input_shape=(*options.image_size, 3),
+    )
+    print(f"{options.variant}: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    if options.output is None:
+        print(f'keras_cabvit.{options.variant}(weights="imagenet") finds it there.')

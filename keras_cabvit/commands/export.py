@@ -1,0 +1,88 @@
+"""`cabvit export`: a trained model for TF Serving or for Android."""
+
+from pathlib import Path
+
+import keras
+
+from keras_cabvit.export import saved_model, tflite
+from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS
+from keras_cabvit.export.tflite import QUANTIZATIONS
+
+
+def add(commands):
+    """Adds the command to a parser's subcommands."""
+    export = commands.add_parser("export", help="export a trained .keras model")
+    forms = export.add_subparsers(dest="form", required=True, metavar="FORM")
+
+    servable = forms.add_parser("saved-model", help="a SavedModel, for TF Serving")
+    _add_model(servable, "DIRECTORY", "of the servable; the export goes into its next number")
+    servable.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="names of the classes, one a line; by default labels.txt beside the model, if any",
+    )
+    servable.add_argument(
+        "--crop",
+        type=float,
+        help="side of the centre crop of image files, as a share of the image; 1 takes all of it; "
+        "by default 0.875 below 384 pixels, else 1",
+    )
+    servable.add_argument(
+        "--max-megapixels",
+        type=float,
+        default=MAX_MEGAPIXELS,
+        help=f"larger image files are not decoded; {MAX_MEGAPIXELS} by default",
+    )
+    servable.add_argument(
+        "--batch-sizes",
+        type=int,
+        nargs="*",
+        default=(1, 2, 4, 8),
+        help="for which warm-up requests are written; 1 2 4 8 by default",
+    )
+    servable.set_defaults(run=_saved_model)
+
+    lite = forms.add_parser("tflite", help="a .tflite file, for Android")
+    _add_model(lite, "FILE.tflite", "file to write")
+    lite.add_argument(
+        "--quantize", choices=QUANTIZATIONS, default="int8", help="number format; int8 by default"
+    )
+    lite.set_defaults(run=_tflite)
+
+
+def _add_model(parser, metavar, meaning):
+    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="of a training run")
+    parser.add_argument("--output", type=Path, required=True, metavar=metavar, help=meaning)
+
+
+def _load(path):
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no model at {path}.")
+    return keras.saving.load_model(path, compile=False)
+
+
+def _saved_model(options):
+    labels = options.labels
+    beside = options.model.with_name("labels.txt")
+    if labels is None and beside.is_file():
+        labels = beside
+    version = saved_model(
+        _load(options.model),
+        options.output,
+        labels=labels,
+        crop=options.crop,
+        max_megapixels=options.max_megapixels,
+        batch_sizes=tuple(options.batch_sizes),
+    )
+    print(f"{version} ({_megabytes(version)} MB)")
+
+
+def _tflite(options):
+    path = tflite(_load(options.model), options.output, quantization=options.quantize)
+    print(f"{path} ({_megabytes(path)} MB)")
+
+
+def _megabytes(path):
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f}"

@@ -1,0 +1,43 @@
+"""`cabvit summary`: sizes and work of a variant."""
+
+from keras_cabvit.commands.arguments import image_size
+from keras_cabvit.commands.text_table import print_table
+from keras_cabvit.models import build_variant, count_complexity
+
+
+def add(commands):
+    """Adds the command to a parser's subcommands."""
+    summary = commands.add_parser(
+        "summary", help="print parameters and multiply-accumulates of each part of a variant"
+    )
+    summary.add_argument("variant", metavar="VARIANT", help="such as CabViTH_S")
+    summary.add_argument(
+        "--image-size",
+        type=image_size,
+        default=(224, 224),
+        metavar="HEIGHTxWIDTH",
+        help="such as 224x224, the default",
+    )
+    summary.set_defaults(run=_summary)
+
+
+def _summary(options):
+    model = build_variant(options.variant, input_shape=(*options.image_size, 3))
+    parts = count_complexity(model)
+    rows = [
+        (
+            part.name,
+            "x".join(map(str, part.output_shape)),
+            f"{part.parameters:,}",
+            f"{part.macs / 1e6:,.1f} M",
+        )
+        for part in parts
+    ]
+    total = (
+        "total",
+        "",
+        f"{sum(part.parameters for part in parts):,}",
+        f"{sum(part.macs for part in parts) / 1e6:,.1f} M",
+    )
+    print(f"{options.variant} at {options.image_size[0]}x{options.image_size[1]}")
+    print_table(("part", "output", "parameters", "MACs"), rows, total)

@@ -1,0 +1,27 @@
+"""What a server says about one image."""
+
+from dataclasses import dataclass
+
+# The signature of `keras_cabvit.export.saved_model` that takes image files.
+SIGNATURE = "serving_bytes"
+
+
+class ServerError(OSError):
+    """A server did not answer, or answered with an error; the message is a sentence."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The most probable classes of one image, the most probable first.
+
+    Attributes:
+        classes: integers.
+        labels: strings.
+        scores: floats, probabilities.
+        status: empty, or a sentence that says why the image could not be read.
+    """
+
+    classes: tuple[int, ...]
+    labels: tuple[str, ...]
+    scores: tuple[float, ...]
+    status: str

@@ -1,0 +1,92 @@
+"""A client of TF Serving's gRPC interface."""
+
+import json
+
+from keras_cabvit.serving.answer import SIGNATURE, Answer, ServerError
+
+_SERVICE = "tensorflow.serving.PredictionService"
+# A request may hold many photographs; gRPC's own limit is 4 MB.
+_LARGEST_MESSAGE = 1 << 30
+
+
+def classify_over_grpc(files, address, model="cabvit", timeout=10.0, retries=3):
+    """Has a server classify image files.
+
+    Args:
+        files: list of bytes, the contents of image files. They are sent in one request.
+        address: "HOST:PORT" of the server.
+        model: name under which the server has the model. Defaults to "cabvit".
+        timeout: float, seconds for the answer, all retries included.
+        retries: integer, at most 4, how often a request is sent again while the server cannot be
+            reached. Each waits up to twice as long as the one before it, beginning with half a
+            second.
+
+    Returns:
+        A list of `Answer`, one a file.
+
+    Raises:
+        ServerError: there is no answer, or it is an error.
+        ImportError: tensorflow-serving-api is not installed.
+    """
+    try:
+        import grpc
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+    except ImportError as error:
+        raise ImportError(
+            'The gRPC client needs tensorflow-serving-api: pip install "keras-cabvit[serving]"'
+        ) from error
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = SIGNATURE
+    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(files, tf.string))
+    with grpc.insecure_channel(address, options=_options(retries)) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        try:
+            response = stub.Predict(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise _error(error, address, timeout) from error
+    try:
+        columns = [
+            tf.make_ndarray(response.outputs[name]).tolist()
+            for name in ("classes", "labels", "scores", "status")
+        ]
+    except TypeError as error:
+        raise ServerError(
+            "The server's model gives something else than classes, labels, scores and status: it "
+            "must be an export of keras_cabvit.export.saved_model."
+        ) from error
+    return [
+        Answer(tuple(classes), tuple(map(bytes.decode, labels)), tuple(scores), status.decode())
+        for classes, labels, scores, status in zip(*columns, strict=True)
+    ]
+
+
+def _options(retries):
+    options = [
+        ("grpc.max_send_message_length", _LARGEST_MESSAGE),
+        ("grpc.max_receive_message_length", _LARGEST_MESSAGE),
+    ]
+    if retries:
+        policy = {
+            "maxAttempts": 1 + retries,
+            "initialBackoff": "0.5s",
+            "maxBackoff": "8s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        }
+        config = {"methodConfig": [{"name": [{"service": _SERVICE}], "retryPolicy": policy}]}
+        options.append(("grpc.service_config", json.dumps(config)))
+    return options
+
+
+def _error(error, address, timeout):
+    """Returns a `ServerError` that says what gRPC's status means."""
+    import grpc
+
+    code, details = error.code(), error.details()
+    if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+        return ServerError(f"{address} did not answer within {timeout:g} seconds.")
+    if code == grpc.StatusCode.UNAVAILABLE:
+        return ServerError(f"No server answers at {address}: {details}.")
+    return ServerError(f"The server answered {code.name}: {details}")

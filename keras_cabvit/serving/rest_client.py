@@ -1,0 +1,93 @@
+"""A client of TF Serving's REST interface."""
+
+import base64
+
+from keras_cabvit.serving.answer import SIGNATURE, Answer, ServerError
+
+
+def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
+    """Has a server classify image files.
+
+    Args:
+        files: list of bytes, the contents of image files. They are sent in one request.
+        url: of the server, such as "http://127.0.0.1:8501".
+        model: name under which the server has the model. Defaults to "cabvit".
+        timeout: float, seconds that the server may take to accept the request, and then to answer.
+        retries: integer, how often a request is sent again that met no server, or one that was
+            overloaded or still loading (status 429, 502, 503 or 504). Each waits twice as long as
+            the one before it, beginning with half a second.
+
+    Returns:
+        A list of `Answer`, one a file.
+
+    Raises:
+        ServerError: there is no answer, or it is an error.
+        ImportError: requests is not installed.
+    """
+    try:
+        import requests
+        from requests.adapters import HTTPAdapter, Retry
+    except ImportError as error:
+        raise ImportError(
+            'The REST client needs requests: pip install "keras-cabvit[serving]"'
+        ) from error
+    retry = Retry(
+        retries,
+        read=False,  # who accepts a request and is silent is not asked again
+        backoff_factor=0.5,
+        status_forcelist=(429, 502, 503, 504),
+        allowed_methods=None,  # classifying twice does no harm
+        raise_on_status=False,
+    )
+    address = f"{url.rstrip('/')}/v1/models/{model}:predict"
+    instances = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files]
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        try:
+            response = session.post(
+                address,
+                json={"signature_name": SIGNATURE, "instances": instances},
+                timeout=timeout,
+            )
+        except requests.Timeout as error:
+            raise ServerError(f"{url} did not answer within {timeout:g} seconds.") from error
+        except (requests.ConnectionError, requests.exceptions.RetryError) as error:
+            raise ServerError(f"No server answers at {url}: {_reason(error)}.") from error
+        except requests.RequestException as error:
+            raise ServerError(f"{url} is no address of a server: {error}.") from error
+    return _answers(response, url, len(files))
+
+
+def _reason(error):
+    """Returns the innermost reason, which requests and urllib3 wrap several times."""
+    while True:
+        inner = getattr(error, "reason", None) or (error.args and error.args[0])
+        if not isinstance(inner, BaseException):
+            return str(error).split(": ", 1)[-1].rstrip(".")
+        error = inner
+
+
+def _answers(response, url, count):
+    try:
+        content = response.json()
+    except ValueError as error:
+        raise ServerError(
+            f"{url} answered with status {response.status_code} and no JSON: it is no TF Serving."
+        ) from error
+    if not isinstance(content, dict) or len(content.get("predictions", ())) != count:
+        message = content.get("error") if isinstance(content, dict) else None
+        raise ServerError(
+            f"The server answered with status {response.status_code}: "
+            f"{message or 'there is no prediction for every image'}"
+        )
+    try:
+        return [
+            Answer(tuple(row["classes"]), tuple(row["labels"]), tuple(row["scores"]), row["status"])
+            for row in content["predictions"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise ServerError(
+            "The server's model gives something else than classes, labels, scores and status: it "
+            "must be an export of keras_cabvit.export.saved_model."
+        ) from error

@@ -1,0 +1,112 @@
+"""Servers on loopback that answer as TF Serving does, with the exported model behind them."""
+
+import base64
+import contextlib
+import json
+import threading
+from concurrent import futures
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+
+class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """TF Serving's gRPC service, of which `Predict` is there.
+
+    Args:
+        signatures: of a loaded SavedModel.
+        failures: list of gRPC statuses that are answered first, one a request.
+    """
+
+    def __init__(self, signatures, failures=()):
+        self.signatures = signatures
+        self.failures = list(failures)
+
+    def Predict(self, request, context):
+        if self.failures:
+            context.abort(self.failures.pop(0), "the model is loading")
+        if request.model_spec.name != "cabvit":
+            context.abort(
+                grpc.StatusCode.NOT_FOUND,
+                f"Servable not found for request: Latest({request.model_spec.name})",
+            )
+        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        signature = self.signatures[request.model_spec.signature_name]
+        outputs = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        response = predict_pb2.PredictResponse(model_spec=request.model_spec)
+        for name, value in outputs.items():
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
+        return response
+
+
+@contextlib.contextmanager
+def grpc_server(service):
+    """Runs a service; gives its "HOST:PORT"."""
+    server = grpc.server(
+        futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 1 << 28)]
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None)
+
+
+@contextlib.contextmanager
+def http_server(answer):
+    """Runs an HTTP server; gives its URL.
+
+    Args:
+        answer: function from a path and a request (what its JSON says) to a status and what the
+            answer's JSON says, or bytes.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            status, content = answer(self.path, json.loads(body))
+            content = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def rest_answers(signatures):
+    """Returns TF Serving's answers to :predict in its row format, for `http_server`."""
+
+    def answer(path, request):
+        if path != "/v1/models/cabvit:predict":
+            name = path.split("/")[-1].split(":")[0]
+            return 404, {"error": f"Servable not found for request: Latest({name})"}
+        files = [base64.b64decode(row["image_bytes"]["b64"]) for row in request["instances"]]
+        outputs = signatures[request["signature_name"]](image_bytes=tf.constant(files))
+        columns = {
+            name: np.char.decode(v.numpy().astype(bytes)) if v.dtype == tf.string else v
+            for name, v in outputs.items()
+        }
+        return 200, {
+            "predictions": [
+                {name: np.asarray(column[row]).tolist() for name, column in columns.items()}
+                for row in range(len(files))
+            ]
+        }
+
+    return answer

@@ -1,0 +1,182 @@
+import io
+import json
+import socket
+import time
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_models
+from PIL import Image
+from stand_ins import Service, grpc_server, http_server, rest_answers
+
+from keras_cabvit.cli import main
+from keras_cabvit.export import load_saved_model, saved_model
+from keras_cabvit.serving import Answer, ServerError, classify_over_grpc, classify_over_rest
+
+LABELS = ["ant", "bee", "cat", "dog", "elk"]
+
+
+def photograph(seed):
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (80, 90, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+FILES = [photograph(0), b"no image", photograph(1)]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    model = tiny_models.filled(tiny_models.hybrid())
+    path = tmp_path_factory.mktemp("served") / "cabvit"
+    return load_saved_model(saved_model(model, path, labels=LABELS, batch_sizes=())).loaded
+
+
+@pytest.fixture(scope="module")
+def signatures(loaded):
+    return loaded.signatures
+
+
+@pytest.fixture(scope="module")
+def rest(signatures):
+    with http_server(rest_answers(signatures)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def grpc_address(signatures):
+    with grpc_server(Service(signatures)) as address:
+        yield address
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def client(request):
+    """A client with the address of its server."""
+    if request.param == "rest":
+        return classify_over_rest, request.getfixturevalue("rest")
+    return classify_over_grpc, request.getfixturevalue("grpc_address")
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def test_answers_are_those_of_the_model(client, signatures):
+    classify, address = client
+    answers = classify(FILES, address)
+    expected = signatures["serving_bytes"](image_bytes=tf.constant(FILES))
+
+    for number, answer in enumerate(answers):
+        assert isinstance(answer, Answer)
+        assert list(answer.classes) == expected["classes"][number].numpy().tolist()
+        np.testing.assert_allclose(answer.scores, expected["scores"][number], atol=1e-6)
+        assert answer.status == expected["status"][number].numpy().decode()
+    assert answers[0].labels == tuple(LABELS[c] for c in answers[0].classes)
+    assert answers[1].status == "The bytes are no JPEG, PNG, GIF or WebP file."
+
+
+def test_unknown_model_is_the_servers_sentence(client):
+    classify, address = client
+
+    with pytest.raises(ServerError, match=r"answered .*Servable not found.*Latest\(other\)"):
+        classify(FILES[:1], address, model="other")
+
+
+@pytest.mark.parametrize("classify", [classify_over_rest, classify_over_grpc])
+def test_no_server_is_a_sentence(classify):
+    address = f"127.0.0.1:{closed_port()}"
+    address = f"http://{address}" if classify is classify_over_rest else address
+
+    with pytest.raises(ServerError, match=rf"No server answers at {address}: .*refused"):
+        classify(FILES[:1], address, retries=0)
+
+
+@pytest.mark.parametrize("classify", [classify_over_rest, classify_over_grpc])
+def test_silent_server_is_a_sentence_after_the_timeout(classify):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = "{}:{}".format(*server.getsockname())
+        url = f"http://{address}" if classify is classify_over_rest else address
+        begun = time.monotonic()
+        with pytest.raises(ServerError, match=r"did not answer within 0.3 seconds"):
+            classify(FILES[:1], url, timeout=0.3, retries=0)
+    assert time.monotonic() - begun < 5
+
+
+def test_overloaded_rest_server_is_asked_again(signatures):
+    answer = rest_answers(signatures)
+    busy = [(503, {"error": "busy"})]
+    with http_server(lambda *request: busy.pop() if busy else answer(*request)) as url:
+        assert len(classify_over_rest(FILES, url, retries=1)) == 3
+
+
+def test_loading_grpc_server_is_asked_again(signatures):
+    with grpc_server(Service(signatures, [grpc.StatusCode.UNAVAILABLE])) as address:
+        assert len(classify_over_grpc(FILES, address, retries=1)) == 3
+
+
+def test_overload_that_stays_is_the_servers_sentence():
+    with (
+        http_server(lambda *_: (503, {"error": "the queue is full"})) as url,
+        pytest.raises(ServerError, match="status 503: the queue is full"),
+    ):
+        classify_over_rest(FILES, url, retries=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        ((200, b"<html>"), "status 200 and no JSON: it is no TF Serving"),
+        ((200, {"predictions": [[0.5, 0.5]]}), "something else than classes"),
+        ((200, {"predictions": []}), "no prediction for every image"),
+    ],
+)
+def test_another_server_is_recognised(answer, sentence):
+    with http_server(lambda *_: answer) as url, pytest.raises(ServerError, match=sentence):
+        classify_over_rest(FILES[:1], url)
+
+
+def test_photographs_beyond_grpcs_own_limit_are_sent(grpc_address):
+    large = b"no image" * (1 << 20)
+
+    (answer,) = classify_over_grpc([large], grpc_address)
+    assert "no JPEG" in answer.status
+
+
+@pytest.fixture
+def images(tmp_path):
+    for number, file in enumerate(FILES):
+        (tmp_path / f"{number}.jpg").write_bytes(file)
+    return [str(tmp_path / f"{number}.jpg") for number in range(3)]
+
+
+def test_command_prints_a_table_and_names_what_was_not_read(rest, images, capsys):
+    status = main(["client", *images, "--rest", rest, "--top", "2"])
+    printed = capsys.readouterr()
+    (first, _, third) = classify_over_rest(FILES, rest)
+
+    assert status == 1
+    assert printed.err == f"{images[1]}: The bytes are no JPEG, PNG, GIF or WebP file.\n"
+    rows = [line.split() for line in printed.out.splitlines()[2:]]
+    assert rows[0] == [images[0], first.labels[0], f"{100 * first.scores[0]:.1f}", "%"]
+    assert rows[1] == [first.labels[1], f"{100 * first.scores[1]:.1f}", "%"]
+    assert rows[2] == [images[1], "(not", "read)"]
+    assert rows[3][:2] == [images[2], third.labels[0]]
+
+
+def test_command_prints_json(grpc_address, images, capsys):
+    status = main(["client", images[0], "--grpc", grpc_address, "--json"])
+    (entry,) = json.loads(capsys.readouterr().out)
+
+    assert status == 0
+    assert entry["image"] == images[0]
+    assert sorted(entry["labels"]) == LABELS
+    assert entry["scores"] == sorted(entry["scores"], reverse=True)
+
+
+def test_missing_image_is_a_sentence(rest, capsys):
+    assert main(["client", "none.jpg", "--rest", rest]) == 1
+    assert capsys.readouterr().err == "cabvit client: There is no image at none.jpg.\n"

@@ -1,0 +1,50 @@
+"""The files of deploy/serving fit each other and the exports."""
+
+import inspect
+import re
+from pathlib import Path
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from keras_cabvit.cli import _parser
+from keras_cabvit.export import saved_model
+from keras_cabvit.serving import classify_over_grpc, classify_over_rest
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "serving"
+
+
+def test_models_config_is_what_tf_serving_reads():
+    text = (FOLDER / "config" / "models.config").read_text()
+    (model,) = text_format.Parse(
+        text, model_server_config_pb2.ModelServerConfig()
+    ).model_config_list.config
+
+    assert model.model_platform == "tensorflow"
+    assert f"./models:{model.base_path}:ro" in (FOLDER / "docker-compose.yml").read_text()
+    for classify in (classify_over_rest, classify_over_grpc):
+        assert inspect.signature(classify).parameters["model"].default == model.name
+
+
+def test_batch_sizes_are_those_that_are_warmed_up():
+    text = (FOLDER / "config" / "batching.config").read_text()
+    allowed = tuple(map(int, re.findall(r"allowed_batch_sizes: (\d+)", text)))
+
+    assert allowed == inspect.signature(saved_model).parameters["batch_sizes"].default
+    assert int(re.search(r"max_batch_size { value: (\d+) }", text)[1]) == allowed[-1]
+
+
+def test_every_file_that_the_compose_file_names_is_there():
+    text = (FOLDER / "docker-compose.yml").read_text()
+    named = re.findall(r"/config/([\w.]+)", text)
+
+    assert sorted(named) == sorted(path.name for path in (FOLDER / "config").iterdir())
+
+
+def test_commands_of_the_readme_are_commands():
+    text = (FOLDER / "README.md").read_text()
+    commands = re.findall(r"^cabvit (.+)$", text, re.MULTILINE)
+
+    assert len(commands) == 2
+    for command in commands:
+        assert _parser().parse_args(command.split()).run
