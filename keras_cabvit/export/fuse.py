@@ -5,7 +5,7 @@ import keras
 from keras_cabvit.layers.folding import take_over
 
 
-def fuse(model, store_bias=True):
+def fuse(model, store_bias=True, kernel_rows=None):
     """Makes a model for inference, with what multiplies and shifts channels folded into kernels.
 
     BatchNorm goes into its convolution; LayerScale, the factor of the queries, and the scale and
@@ -17,6 +17,9 @@ def fuse(model, store_bias=True):
         store_bias: whether the biases of the attention maps are stored as they are added, which is
             faster and takes up to 0.8 bytes a parameter more in float32 at 224x224, or gathered
             from the smaller learned tables in every call. Defaults to True.
+        kernel_rows: integer, at most so many rows of the 7x7 depthwise kernels are computed at a
+            time, which is faster where no kernel has so many taps: in TFLite. Defaults to None: all
+            at once.
 
     Returns:
         A new model of the same inputs and outputs, not trainable. Its weights are copies.
@@ -41,9 +44,8 @@ def fuse(model, store_bias=True):
     def copy(layer):
         config = layer.get_config()
         if _can_be_fused(layer):
-            config["fused"] = True
-            if "store_bias" in config:
-                config["store_bias"] = store_bias
+            form = {"fused": True, "store_bias": store_bias, "kernel_rows": kernel_rows}
+            config |= {name: value for name, value in form.items() if name in config}
         copies.append((layer, type(layer).from_config(config)))
         return copies[-1][1]
 

@@ -123,7 +123,7 @@ def _check_options(crop, max_megapixels, batch_sizes):
         )
 
 
-def pixel_functions(model, signatures, output_name, batch_size=None):
+def pixel_functions(model, signatures, output_name, batch_size=None, kernel_rows=None):
     """Makes functions from images to scores, of the fused model.
 
     Args:
@@ -131,6 +131,7 @@ def pixel_functions(model, signatures, output_name, batch_size=None):
         signatures: dict from a signature's name to the type of its input `image`.
         output_name: of the scores.
         batch_size: integer, or None for a dynamic one.
+        kernel_rows: integer or None, see `fuse`.
 
     Returns:
         Dict from a signature's name to a `tf.function`, which has the model as `model`.
@@ -138,7 +139,7 @@ def pixel_functions(model, signatures, output_name, batch_size=None):
     import tensorflow as tf
 
     if can_be_fused(model):
-        model = fuse(model)
+        model = fuse(model, kernel_rows=kernel_rows)
 
     def scores(image):
         return {output_name: model(ops.cast(image, "float32"), training=False)}

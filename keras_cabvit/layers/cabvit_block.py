@@ -35,6 +35,8 @@ class CabViTBlock(keras.layers.Layer):
         store_bias: whether a fused layer stores the bias of its attention maps as it is added,
             (heads, tokens, tokens + digest tokens), which is faster; else it is gathered from the
             smaller tables in every call. Defaults to True.
+        kernel_rows: integer, at most so many rows of a large depthwise kernel are computed at a
+            time, which is faster in TFLite (`depthwise_by_rows`). Defaults to None: all at once.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -72,6 +74,7 @@ class CabViTBlock(keras.layers.Layer):
         depthwise_initializer=None,
         fused=False,
         store_bias=True,
+        kernel_rows=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -97,6 +100,7 @@ class CabViTBlock(keras.layers.Layer):
             grid=grid,
             depthwise_initializer=depthwise_initializer,
             fused=fused,
+            kernel_rows=kernel_rows,
             dtype=self.dtype_policy,
         )
         self.channel_mixing = ChannelMixing(
@@ -173,4 +177,5 @@ class CabViTBlock(keras.layers.Layer):
             ),
             "fused": attention.fused,
             "store_bias": attention.store_bias,
+            "kernel_rows": self.merge_enhancement.kernel_rows,
         }

@@ -21,7 +21,7 @@ class CabViTStage(keras.layers.Layer):
         drop_path_rate: float for all blocks alike, or one float a block. Defaults to 0.
         mlp_ratio, mlp_norm_count, position_bias, enhance, scale_digests, epsilon,
             layer_scale_init, drop_rate, attention_drop_rate, grid, kernel_initializer,
-            depthwise_initializer, fused, store_bias: of the blocks, see `CabViTBlock`.
+            depthwise_initializer, fused, store_bias, kernel_rows: of the blocks, see `CabViTBlock`.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -66,6 +66,7 @@ class CabViTStage(keras.layers.Layer):
         depthwise_initializer=None,
         fused=False,
         store_bias=True,
+        kernel_rows=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -106,6 +107,7 @@ class CabViTStage(keras.layers.Layer):
                 depthwise_initializer=depthwise_initializer,
                 fused=fused,
                 store_bias=store_bias,
+                kernel_rows=kernel_rows,
                 dtype=self.dtype_policy,
             )
             for index, rate in enumerate(self.drop_path_rate)

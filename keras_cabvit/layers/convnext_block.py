@@ -3,6 +3,7 @@
 import keras
 
 from keras_cabvit.layers.channel_mixing import ChannelMixing
+from keras_cabvit.layers.depthwise_rows import depthwise_by_rows
 from keras_cabvit.layers.folding import take_over
 
 
@@ -19,6 +20,8 @@ class ConvNeXtBlock(keras.layers.Layer):
         drop_rate: float, dropout after each Dense. Defaults to 0.
         drop_path_rate: float, stochastic depth. Defaults to 0.
         fused: whether its channel mixing is fused, for inference. Defaults to False.
+        kernel_rows: integer, at most so many rows of a large depthwise kernel are computed at a
+            time, which is faster in TFLite (`depthwise_by_rows`). Defaults to None: all at once.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input and output: a feature map (batch, height, width, channels).
@@ -35,6 +38,7 @@ class ConvNeXtBlock(keras.layers.Layer):
         drop_rate=0.0,
         drop_path_rate=0.0,
         fused=False,
+        kernel_rows=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -43,6 +47,7 @@ class ConvNeXtBlock(keras.layers.Layer):
         self.drop_rate = drop_rate
         self.drop_path_rate = drop_path_rate
         self.fused = fused
+        self.kernel_rows = kernel_rows
         self.depthwise = keras.layers.DepthwiseConv2D(
             7,
             padding="same",  # stride 1 and an odd kernel: the same as PyTorch's padding=3
@@ -67,7 +72,11 @@ class ConvNeXtBlock(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the inputs plus the branch."""
-        return inputs + self.channel_mixing(self.depthwise(inputs), training=training)
+        if self.kernel_rows is None:
+            x = self.depthwise(inputs)
+        else:
+            x = depthwise_by_rows(self.depthwise, inputs, self.kernel_rows)
+        return inputs + self.channel_mixing(x, training=training)
 
     def fuse_from(self, layer):
         """Takes over the weights of a block that is not fused."""
@@ -87,4 +96,5 @@ class ConvNeXtBlock(keras.layers.Layer):
             "drop_rate": self.drop_rate,
             "drop_path_rate": self.drop_path_rate,
             "fused": self.fused,
+            "kernel_rows": self.kernel_rows,
         }

@@ -74,6 +74,16 @@ def test_fused_model_is_not_trainable():
     assert not fuse(built("hybrid")).trainable_weights
 
 
+@pytest.mark.parametrize("kernel_rows", [1, 3, 4, 7])
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_rows_of_kernels_add_up_to_the_same(kind, kernel_rows):
+    model = built(kind)
+    images = images_for(model)
+    fused = fuse(model, kernel_rows=kernel_rows)
+
+    np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
+
+
 @pytest.mark.parametrize("store_bias", [True, False])
 def test_biases_are_stored_or_gathered(store_bias):
     fused = fuse(built("hybrid"), store_bias=store_bias)

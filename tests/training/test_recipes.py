@@ -38,6 +38,7 @@ def test_imagenet_recipe_is_the_authors(name):
         "clip_norm": None,
         "layer_decay": 1.0,
         "average_momentum": 0.9999,
+        "average_warmup": False,
         "accumulation_steps": 1,
     }
     assert (augmentation.mixup_alpha, augmentation.cutmix_alpha) == (0.8, 1.0)
