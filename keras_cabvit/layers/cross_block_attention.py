@@ -275,17 +275,17 @@ class CrossBlockAttention(keras.layers.Layer):
         if self.digest_blocks:
             take_over(self.digest_norm, layer.digest_norm)
             if self.scale_digests:
-                self.digest_scale.assign(layer.digest_scale)
+                self.digest_scale.assign(exact(layer.digest_scale))
         take_over(self.key_value, layer.key_value)
         self.query.set_weights(query)
         self.projection.set_weights(projection)
         if not self.store_bias:
             if self.use_position_bias:
-                self.position_bias.assign(layer.position_bias)
+                self.position_bias.assign(exact(layer.position_bias))
             if self.digest_blocks:
-                self.digest_bias.assign(layer.digest_bias)
+                self.digest_bias.assign(exact(layer.digest_bias))
         elif self.use_position_bias or self.digest_blocks:
-            self.bias.assign(layer._bias())
+            self.bias.assign(exact(layer._bias()))
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False, training=None):
         """Returns the input's shape, and that of the attention maps if they are asked for."""

@@ -37,5 +37,8 @@ def folded_before(kernel, bias, scale, shift):
 
 
 def take_over(layer, other):
-    """Gives a layer the weights of another of the same structure."""
-    layer.set_weights(other.get_weights())
+    """Gives a layer copies of the weights of another of the same structure.
+
+    Memory of their own, too: JAX frees what a step was given, and with it what shares it.
+    """
+    layer.set_weights([np.array(weight) for weight in other.get_weights()])
