@@ -20,12 +20,15 @@ from training.evaluate import evaluate
 from training.figures.style import figure_style, new_figure
 from training.markdown import table
 from training.metrics_csv import read_metrics_csv
-from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
+from training.recipes.fashion_mnist import FASHION_MNIST
+from training.recipes.recipe import ModelOptions, Optimization
 from training.run_folder import write_whole
 from training.train import TrainOptions, train
 
 DATA = "fashion_mnist:10000"
-RECIPE = Recipe(
+# Fashion-MNIST's recipe but for what a smaller model on fewer images needs.
+RECIPE = dataclasses.replace(
+    FASHION_MNIST,
     model=ModelOptions(
         "CabViTP",
         image_size=(32, 32),
@@ -38,19 +41,8 @@ RECIPE = Recipe(
     optimization=Optimization(
         learning_rate=1e-3, warmup_epochs=3, average_momentum=0.995, average_warmup=True
     ),
-    augmentation=Augmentation(
-        crop_scale=(0.7, 1.0),
-        crop_ratio=(0.85, 1.15),
-        crop_interpolation="bilinear",
-        crop_antialias=False,
-        horizontal_flip=0.5,
-        erasing_probability=0.25,
-        label_smoothing=0.1,
-    ),
+    augmentation=dataclasses.replace(FASHION_MNIST.augmentation, crop_scale=(0.7, 1.0)),
     epochs=20,
-    batch_size=128,
-    validation_share=1 / 12,
-    evaluation_crop=1.0,
 )
 # What is left out, and the options of the model that leave it out.
 MODELS = {
@@ -60,24 +52,25 @@ MODELS = {
     "without scale factors": {"scale_digests": False},
     "without both (DeiT)": {"max_digests": 0, "enhance": False},
 }
-_COLORS = ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00")
+_COLORS = dict(zip(MODELS, ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00"), strict=True))
 
 
-def run_all(folder, seeds):
+def run_all(folder, seeds, names=tuple(MODELS)):
     """Trains what is not trained yet.
 
     Args:
         folder: path, of the runs.
         seeds: list of integers.
+        names: of the models.
 
     Returns:
         Dict from a model's name to a list of (top-1 on the test images, history), one a seed.
     """
-    results = {name: [] for name in MODELS}
+    results = {name: [] for name in names}
     # Seed by seed, so that what is there early compares all models.
     for seed in seeds:
-        for name, changes in MODELS.items():
-            model = dataclasses.replace(RECIPE.model, **changes)
+        for name in names:
+            model = dataclasses.replace(RECIPE.model, **MODELS[name])
             run = folder / f"{name.replace(' ', '_')}_{seed}".replace("(", "").replace(")", "")
             print(f"\n{name}, seed {seed}", flush=True)
             options = TrainOptions(DATA, run, seed=seed, tensorboard=False)
@@ -106,13 +99,13 @@ def draw(results, path):
     with figure_style():
         figure = new_figure(8, 4.5)
         axes = figure.subplots()
-        for (name, runs), color in zip(results.items(), _COLORS, strict=True):
+        for name, runs in results.items():
             curves = [[100 * row["val_top1"] for row in history] for _, history in runs]
             epochs = range(1, len(curves[0]) + 1)
             for curve in curves:
-                axes.plot(epochs, curve, color=color, linewidth=0.6, alpha=0.4)
+                axes.plot(epochs, curve, color=_COLORS[name], linewidth=0.6, alpha=0.4)
             mean = [statistics.mean(values) for values in zip(*curves, strict=True)]
-            axes.plot(epochs, mean, color=color, linewidth=2, label=name)
+            axes.plot(epochs, mean, color=_COLORS[name], linewidth=2, label=name)
         # The first epochs, with nothing learned, would press the others together.
         best = max(
             max(100 * row["val_top1"] for row in h) for runs in results.values() for _, h in runs
@@ -130,8 +123,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=MODELS,
+        default=list(MODELS),
+        metavar="MODEL",
+        help="which, so that several processes share the work: " + ", ".join(map(repr, MODELS)),
+    )
     options = parser.parse_args()
-    results = run_all(options.out, options.seeds)
+    results = run_all(options.out, options.seeds, options.models)
     scores = summary(results)
     rows = [
         [

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from keras_cabvit.data import evaluation_crop
 from training.data.data_set import DataSet, open_data_set
 from training.data.split import Split
 from training.predictions import class_counts_differ
@@ -102,8 +103,7 @@ def size_and_crop(model, image_size=None, crop=None, others=()):
     known = [value for value in known if value is not None]
     if known:
         return size, known[0], []
-    # As the authors evaluate.
-    crop = Recipe.evaluation_crop if min(size) < 384 else 1.0
+    crop = evaluation_crop(size)
     how = (
         "the whole images were resized"
         if crop == 1

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_cabvit.export.size_on_disk import size_on_disk
 from training.model_forms import (
     NotAClassifier,
     keras_classifier,
@@ -180,11 +181,3 @@ def _run(folders):
                 raise ValueError(f"{file} is damaged: it must hold a JSON object.")
             return run
     return None
-
-
-def size_on_disk(path):
-    """Returns the bytes of a file, or of all files in a directory."""
-    path = Path(path)
-    if path.is_file():
-        return path.stat().st_size
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

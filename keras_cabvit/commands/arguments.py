@@ -3,7 +3,23 @@
 import argparse
 
 
-def image_size(text):
+def add_image_size(parser, meaning):
+    """Adds --image-size to a parser.
+
+    Args:
+        parser: of argparse.
+        meaning: string, what the help says.
+    """
+    parser.add_argument(
+        "--image-size",
+        type=_image_size,
+        default=(224, 224),
+        metavar="HEIGHTxWIDTH",
+        help=meaning,
+    )
+
+
+def _image_size(text):
     """Returns (height, width) of a text such as "224x224"."""
     height, separator, width = text.partition("x")
     if not (separator and height.isdigit() and width.isdigit()):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_cabvit.commands.arguments import image_size
+from keras_cabvit.commands.arguments import add_image_size
 from keras_cabvit.weights import convert_torch_checkpoint
 
 
@@ -24,13 +24,7 @@ def add(commands):
     convert.add_argument(
         "--key", help="under which the file nests the parameters; by default it is looked for"
     )
-    convert.add_argument(
-        "--image-size",
-        type=image_size,
-        default=(224, 224),
-        metavar="HEIGHTxWIDTH",
-        help="that the checkpoint was trained for; 224x224 by default",
-    )
+    add_image_size(convert, "that the checkpoint was trained for; 224x224 by default")
     convert.set_defaults(run=_convert)
 
 

@@ -6,6 +6,7 @@ import keras
 
 from keras_cabvit.export import saved_model, tflite
 from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS
+from keras_cabvit.export.size_on_disk import size_on_disk
 from keras_cabvit.export.tflite import QUANTIZATIONS
 
 
@@ -75,14 +76,9 @@ def _saved_model(options):
         max_megapixels=options.max_megapixels,
         batch_sizes=tuple(options.batch_sizes),
     )
-    print(f"{version} ({_megabytes(version)} MB)")
+    print(f"{version} ({size_on_disk(version) / 1e6:.1f} MB)")
 
 
 def _tflite(options):
     path = tflite(_load(options.model), options.output, quantization=options.quantize)
-    print(f"{path} ({_megabytes(path)} MB)")
-
-
-def _megabytes(path):
-    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
-    return f"{sum(file.stat().st_size for file in files) / 1e6:.1f}"
+    print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")

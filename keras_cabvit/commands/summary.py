@@ -1,6 +1,6 @@
 """`cabvit summary`: sizes and work of a variant."""
 
-from keras_cabvit.commands.arguments import image_size
+from keras_cabvit.commands.arguments import add_image_size
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.models import build_variant, count_complexity
 
@@ -11,13 +11,7 @@ def add(commands):
         "summary", help="print parameters and multiply-accumulates of each part of a variant"
     )
     summary.add_argument("variant", metavar="VARIANT", help="such as CabViTH_S")
-    summary.add_argument(
-        "--image-size",
-        type=image_size,
-        default=(224, 224),
-        metavar="HEIGHTxWIDTH",
-        help="such as 224x224, the default",
-    )
+    add_image_size(summary, "such as 224x224, the default")
     summary.set_defaults(run=_summary)
 
 

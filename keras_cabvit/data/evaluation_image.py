@@ -63,6 +63,18 @@ def evaluation_image(image, size, crop=1.0):
     return tf.ensure_shape(pixels, (*size, 3))
 
 
+def evaluation_crop(size):
+    """Returns the side of the centre crop with which the authors evaluate, as a share of the image.
+
+    Args:
+        size: (height, width) of the model in pixels.
+
+    Returns:
+        0.875, which is 224/256, below 384 pixels, else 1.
+    """
+    return 0.875 if min(size) < 384 else 1.0
+
+
 def _covering(shape, size, crop):
     """Returns the height and width at which an image of some shape just covers `size / crop`."""
     import tensorflow as tf

@@ -27,7 +27,7 @@ def pixels_and_status(encoded, size, crop, max_megapixels):
     import tensorflow as tf
 
     count = tf.size(encoded, out_type=tf.int64)
-    known = tf.map_fn(is_image_file, encoded, fn_output_signature=tf.bool)
+    known = is_image_file(encoded)
     sizes = tf.map_fn(image_size, encoded, fn_output_signature=tf.TensorSpec((2,), tf.int64))
     too_large = tf.reduce_prod(tf.cast(sizes, tf.float64), axis=1) > 1e6 * max_megapixels
 

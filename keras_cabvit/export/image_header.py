@@ -2,7 +2,7 @@
 
 
 def is_image_file(encoded):
-    """Returns whether a scalar string tensor begins like a JPEG, PNG, GIF or WebP file."""
+    """Returns whether strings of any shape begin like a JPEG, PNG, GIF or WebP file."""
     import tensorflow as tf
 
     start = tf.strings.join([tf.strings.substr(encoded, 0, 12), b"\0" * 12])

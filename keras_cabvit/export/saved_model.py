@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.fuse import can_be_fused, fuse
 from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS, pixels_and_status
 from keras_cabvit.export.labels import read_labels
@@ -74,6 +75,7 @@ def saved_model(
     output_name = classifier_output_name(model)
     _check_options(crop, max_megapixels, batch_sizes)
     size, channels = model.input_shape[1:3], model.input_shape[-1]
+    model = inference_form(model)
     functions = pixel_functions(
         model, {"serving_default": "uint8", "serving_float": "float32"}, output_name
     )
@@ -84,7 +86,7 @@ def saved_model(
     }
     if channels == 3 and len(model.output_shape) == 2:
         labels = read_labels(labels, model.output_shape[-1])
-        crop = crop or (0.875 if min(size) < 384 else 1.0)
+        crop = crop or evaluation_crop(size)
         functions["serving_bytes"] = _bytes_function(
             functions["serving_default"], output_name, labels, size, crop, max_megapixels
         )
@@ -101,7 +103,7 @@ def saved_model(
     version = path / str(1 + max(versions, default=0))
     partial = path / f".{version.name}.{os.getpid()}"  # TF Serving looks at numbers only
     try:
-        write_functions(functions, partial, labels)
+        write_functions(model, functions, partial, labels)
         if batch_sizes:
             write_warmup_requests(partial, path.resolve().name, inputs, batch_sizes)
         os.replace(partial, version)
@@ -123,33 +125,38 @@ def _check_options(crop, max_megapixels, batch_sizes):
         )
 
 
-def pixel_functions(model, signatures, output_name, batch_size=None, kernel_rows=None):
-    """Makes functions from images to scores, of the fused model.
+def inference_form(model, kernel_rows=None):
+    """Returns the fused form of a model; the model itself if it has no layers to fuse.
+
+    Args:
+        model: on the TensorFlow backend.
+        kernel_rows: integer or None, see `fuse`.
+    """
+    return fuse(model, kernel_rows=kernel_rows) if can_be_fused(model) else model
+
+
+def pixel_functions(model, signatures, output_name, batch_size=None):
+    """Makes functions from images to a model's scores.
 
     Args:
         model: on the TensorFlow backend.
         signatures: dict from a signature's name to the type of its input `image`.
         output_name: of the scores.
         batch_size: integer, or None for a dynamic one.
-        kernel_rows: integer or None, see `fuse`.
 
     Returns:
-        Dict from a signature's name to a `tf.function`, which has the model as `model`.
+        Dict from a signature's name to a `tf.function`.
     """
     import tensorflow as tf
-
-    if can_be_fused(model):
-        model = fuse(model, kernel_rows=kernel_rows)
 
     def scores(image):
         return {output_name: model(ops.cast(image, "float32"), training=False)}
 
     shape = (batch_size, *model.input_shape[1:])
-    functions = {}
-    for name, dtype in signatures.items():
-        functions[name] = tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")])
-        functions[name].model = model
-    return functions
+    return {
+        name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")])
+        for name, dtype in signatures.items()
+    }
 
 
 def _bytes_function(from_pixels, output_name, labels, size, crop, max_megapixels):
@@ -177,12 +184,12 @@ def _bytes_function(from_pixels, output_name, labels, size, crop, max_megapixels
     return tf.function(classify, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
 
 
-def write_functions(functions, directory, labels=None):
+def write_functions(model, functions, directory, labels=None):
     """Writes functions of one model as a SavedModel.
 
     Args:
-        functions: dict from a signature's name to a `tf.function`; those of `pixel_functions` and
-            others that call them.
+        model: whose variables the functions use.
+        functions: dict from a signature's name to a `tf.function`.
         directory: to write.
         labels: list of strings for `assets/labels.txt`, or None.
     """
@@ -191,7 +198,6 @@ def write_functions(functions, directory, labels=None):
     module = tf.Module()
     # Variables alone: to track the model would save its optimizer too, and Keras' own
     # ExportArchive saves every variable twice.
-    model = functions["serving_default"].model
     module.model_variables = [variable.value for variable in model.variables]
     with tempfile.TemporaryDirectory() as folder:
         if labels is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from keras_cabvit.export.compact_constants import compact_added_constants
 from keras_cabvit.export.saved_model import (
     classifier_output_name,
+    inference_form,
     pixel_functions,
     write_functions,
 )
@@ -64,14 +65,9 @@ def tflite(model, path, quantization="int8"):
 
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        functions = pixel_functions(
-            model,
-            {"serving_default": "uint8"},
-            output_name,
-            batch_size=1,
-            kernel_rows=_KERNEL_ROWS,
-        )
-        write_functions(functions, folder)
+        model = inference_form(model, kernel_rows=_KERNEL_ROWS)
+        functions = pixel_functions(model, {"serving_default": "uint8"}, output_name, batch_size=1)
+        write_functions(model, functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantization == "float16":

@@ -48,10 +48,5 @@ def _repeated(example, batch_size):
 
     if isinstance(example, bytes):
         return tf.make_tensor_proto([example] * batch_size)
-    first = tf.make_tensor_proto(example.reshape(-1)[:1])
-    # A number in its own field is repeated; bytes of content are not.
-    whole = tf.compat.v1.TensorShape((batch_size, *example.shape)).as_proto()
-    proto = type(first)(dtype=first.dtype, tensor_shape=whole)
-    field = {"float32": proto.float_val, "uint8": proto.int_val}[example.dtype.name]
-    field.append(example.reshape(-1)[0].item())
-    return proto
+    # One value with the shape of many is stored once.
+    return tf.make_tensor_proto(example.flat[0], shape=(batch_size, *example.shape))

@@ -175,7 +175,7 @@ class CabViTBlock(keras.layers.Layer):
             "depthwise_initializer": keras.initializers.serialize(
                 self.merge_enhancement.depthwise_initializer
             ),
-            "fused": attention.fused,
+            "fused": self.fused,
             "store_bias": attention.store_bias,
             "kernel_rows": self.merge_enhancement.kernel_rows,
         }

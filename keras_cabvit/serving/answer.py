@@ -10,6 +10,12 @@ class ServerError(OSError):
     """A server did not answer, or answered with an error; the message is a sentence."""
 
 
+NOT_AN_EXPORT = (
+    "The server's model gives something else than classes, labels, scores and status: it must be "
+    "an export of keras_cabvit.export.saved_model."
+)
+
+
 @dataclass(frozen=True)
 class Answer:
     """The most probable classes of one image, the most probable first.

@@ -2,7 +2,7 @@
 
 import json
 
-from keras_cabvit.serving.answer import SIGNATURE, Answer, ServerError
+from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError
 
 _SERVICE = "tensorflow.serving.PredictionService"
 # A request may hold many photographs; gRPC's own limit is 4 MB.
@@ -52,10 +52,7 @@ def classify_over_grpc(files, address, model="cabvit", timeout=10.0, retries=3):
             for name in ("classes", "labels", "scores", "status")
         ]
     except TypeError as error:
-        raise ServerError(
-            "The server's model gives something else than classes, labels, scores and status: it "
-            "must be an export of keras_cabvit.export.saved_model."
-        ) from error
+        raise ServerError(NOT_AN_EXPORT) from error
     return [
         Answer(tuple(classes), tuple(map(bytes.decode, labels)), tuple(scores), status.decode())
         for classes, labels, scores, status in zip(*columns, strict=True)

@@ -2,7 +2,7 @@
 
 import base64
 
-from keras_cabvit.serving.answer import SIGNATURE, Answer, ServerError
+from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError
 
 
 def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
@@ -87,7 +87,4 @@ def _answers(response, url, count):
             for row in content["predictions"]
         ]
     except (KeyError, TypeError) as error:
-        raise ServerError(
-            "The server's model gives something else than classes, labels, scores and status: it "
-            "must be an export of keras_cabvit.export.saved_model."
-        ) from error
+        raise ServerError(NOT_AN_EXPORT) from error

@@ -1,0 +1,11 @@
+"""How large an export is."""
+
+from pathlib import Path
+
+
+def size_on_disk(path):
+    """Returns the bytes of a file, or of all files in a directory."""
+    path = Path(path)
+    if path.is_file():
+        return path.stat().st_size
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
