@@ -24,7 +24,7 @@ FASHION_MNIST = Recipe(
         erasing_probability=0.25,
         label_smoothing=0.1,
     ),
-    epochs=16,
+    epochs=32,
     batch_size=128,
     validation_share=1 / 12,
     evaluation_crop=1.0,
