@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from keras_cabvit.commands import client, convert, export, summary
+from keras_cabvit.commands import client, convert, export, summary, verify
 
 
 def main(arguments=None):
@@ -27,10 +27,10 @@ def main(arguments=None):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="cabvit",
-        description="CabViT models: sizes, weights from PyTorch checkpoints, exports, and answers "
-        "of a server.",
+        description="CabViT models: sizes, weights from PyTorch checkpoints, exports and what they "
+        "are worth, and answers of a server.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (summary, convert, export, client):
+    for command in (summary, convert, export, verify, client):
         command.add(commands)
     return parser

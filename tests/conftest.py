@@ -86,3 +86,9 @@ def run_python():
         return json.loads(process.stdout.splitlines()[-1])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained_hybrid():
+    """A model that tells five patterns apart, with a softmax. Tests leave it as it is."""
+    return tiny_models.trained_hybrid()

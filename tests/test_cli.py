@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 import zlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+import tiny_models
 import torch
 
 import keras_cabvit
@@ -265,9 +267,14 @@ def test_export_writes_what_a_server_and_an_app_take(tmp_path, tiny_hybrid, caps
     # The labels that training writes beside the model.
     assert (version / "assets" / "labels.txt").read_text().startswith("ant\n")
 
+    for number, pixels in enumerate(tiny_models.patterned_images((64, 64, 3), 16)):
+        keras.utils.save_img(tmp_path / f"{number}.png", pixels, scale=False)
     lite = tmp_path / "model.tflite"
-    assert main(["export", "tflite", str(model), "--output", str(lite), "--quantize", "none"]) == 0
-    assert lite.is_file()
+    form = ["--quantize", "int8-static", "--calibration", str(tmp_path), "--author", "Ada"]
+    assert main(["export", "tflite", str(model), "--output", str(lite), *form]) == 0
+    assert b"Ada" in lite.read_bytes()
+    with zipfile.ZipFile(lite) as archive:
+        assert archive.read("labels.txt") == b"ant\nbee\ncat\ndog\nelk\n"
 
 
 def test_export_of_no_model_is_a_sentence(tmp_path, capsys):

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_cabvit.export.size_on_disk import size_on_disk
-from training.model_forms import (
+from keras_cabvit.export.classifiers import (
     NotAClassifier,
     keras_classifier,
     saved_model_classifier,
     tflite_classifier,
 )
+from keras_cabvit.export.size_on_disk import size_on_disk
 from training.probabilities import Probabilities
 
 _ACCEPTED = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.model_forms import NotAClassifier
+from keras_cabvit.export.classifiers import NotAClassifier
 
 
 class Probabilities:

@@ -1,13 +1,14 @@
 """`cabvit export`: a trained model for TF Serving or for Android."""
 
+import dataclasses
 from pathlib import Path
 
 import keras
 
-from keras_cabvit.export import saved_model, tflite
+from keras_cabvit.export import Metadata, saved_model, tflite
 from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS
 from keras_cabvit.export.size_on_disk import size_on_disk
-from keras_cabvit.export.tflite import QUANTIZATIONS
+from keras_cabvit.export.tflite import INPUT_TYPES, QUANTIZATIONS
 
 
 def add(commands):
@@ -17,18 +18,6 @@ def add(commands):
 
     servable = forms.add_parser("saved-model", help="a SavedModel, for TF Serving")
     _add_model(servable, "DIRECTORY", "of the servable; the export goes into its next number")
-    servable.add_argument(
-        "--labels",
-        type=Path,
-        metavar="FILE",
-        help="names of the classes, one a line; by default labels.txt beside the model, if any",
-    )
-    servable.add_argument(
-        "--crop",
-        type=float,
-        help="side of the centre crop of image files, as a share of the image; 1 takes all of it; "
-        "by default 0.875 below 384 pixels, else 1",
-    )
     servable.add_argument(
         "--max-megapixels",
         type=float,
@@ -49,12 +38,49 @@ def add(commands):
     lite.add_argument(
         "--quantize", choices=QUANTIZATIONS, default="int8", help="number format; int8 by default"
     )
+    lite.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FOLDER",
+        help="training images, for int8-static and int8-full: some hundred files of all classes",
+    )
+    lite.add_argument(
+        "--input-type",
+        choices=INPUT_TYPES,
+        default="uint8",
+        help="of the pixels, in [0, 255]; uint8 by default",
+    )
+    lite.add_argument(
+        "--expand-biases",
+        action="store_true",
+        help="gather position biases for each image: a smaller and slower file",
+    )
+    for field, meaning in (
+        ("name", "the model's own by default"),
+        ("description", "what it tells apart"),
+        ("version", "of the model"),
+        ("author", "who made it"),
+        ("license", "of the weights"),
+    ):
+        lite.add_argument(f"--{field}", help=f"for the file's metadata: {meaning}")
     lite.set_defaults(run=_tflite)
 
 
 def _add_model(parser, metavar, meaning):
     parser.add_argument("model", type=Path, metavar="MODEL.keras", help="of a training run")
     parser.add_argument("--output", type=Path, required=True, metavar=metavar, help=meaning)
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="names of the classes, one a line; by default labels.txt beside the model, if any",
+    )
+    parser.add_argument(
+        "--crop",
+        type=float,
+        help="side of the centre crop of image files, as a share of the image; 1 takes all of it; "
+        "by default 0.875 below 384 pixels, else 1",
+    )
 
 
 def _load(path):
@@ -63,15 +89,16 @@ def _load(path):
     return keras.saving.load_model(path, compile=False)
 
 
-def _saved_model(options):
-    labels = options.labels
+def _labels(options):
     beside = options.model.with_name("labels.txt")
-    if labels is None and beside.is_file():
-        labels = beside
+    return beside if options.labels is None and beside.is_file() else options.labels
+
+
+def _saved_model(options):
     version = saved_model(
         _load(options.model),
         options.output,
-        labels=labels,
+        labels=_labels(options),
         crop=options.crop,
         max_megapixels=options.max_megapixels,
         batch_sizes=tuple(options.batch_sizes),
@@ -80,5 +107,20 @@ def _saved_model(options):
 
 
 def _tflite(options):
-    path = tflite(_load(options.model), options.output, quantization=options.quantize)
+    given = {
+        field.name: getattr(options, field.name)
+        for field in dataclasses.fields(Metadata)
+        if getattr(options, field.name) is not None
+    }
+    path = tflite(
+        _load(options.model),
+        options.output,
+        quantization=options.quantize,
+        representative_data=options.calibration,
+        labels=_labels(options),
+        input_type=options.input_type,
+        crop=options.crop,
+        store_bias=not options.expand_biases,
+        metadata=Metadata(**given),
+    )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")

@@ -4,5 +4,16 @@ from keras_cabvit.export.fuse import fuse
 from keras_cabvit.export.runtimes import load_saved_model, load_tflite
 from keras_cabvit.export.saved_model import saved_model
 from keras_cabvit.export.tflite import tflite
+from keras_cabvit.export.tflite_metadata import Metadata
+from keras_cabvit.export.verify import Verification, verify
 
-__all__ = ["fuse", "load_saved_model", "load_tflite", "saved_model", "tflite"]
+__all__ = [
+    "Metadata",
+    "Verification",
+    "fuse",
+    "load_saved_model",
+    "load_tflite",
+    "saved_model",
+    "tflite",
+    "verify",
+]

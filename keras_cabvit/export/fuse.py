@@ -3,29 +3,32 @@
 import keras
 
 from keras_cabvit.layers.folding import take_over
+from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 
 
 def fuse(model, store_bias=True, kernel_rows=None):
     """Makes a model for inference, with what multiplies and shifts channels folded into kernels.
 
     BatchNorm goes into its convolution; LayerScale, the factor of the queries, and the scale and
-    shift of the LayerNorm before an MLP go into the dense layers beside them; position biases are
-    gathered once. Layers of other libraries stay as they are.
+    shift of the LayerNorm before an MLP go into the dense layers beside them; the scale factors of
+    digest tokens go into the LayerNorm behind them; position biases are gathered once. Layers of
+    other libraries stay as they are.
 
     Args:
         model: with layers of this library, on any backend. It stays as it is.
         store_bias: whether the biases of the attention maps are stored as they are added, which is
             faster and takes up to 0.8 bytes a parameter more in float32 at 224x224, or gathered
             from the smaller learned tables in every call. Defaults to True.
-        kernel_rows: integer, at most so many rows of the 7x7 depthwise kernels are computed at a
-            time, which is faster where no kernel has so many taps: in TFLite. Defaults to None: all
-            at once.
+        kernel_rows: integer, 2 or more: at most so many rows of the 7x7 depthwise kernels are
+            computed at a time, which is faster where no kernel has so many taps: in TFLite.
+            Defaults to None: all at once.
 
     Returns:
         A new model of the same inputs and outputs, not trainable. Its weights are copies.
 
     Raises:
-        ValueError: `model` is no functional or sequential model, whose layers can be seen.
+        ValueError: `model` is no functional or sequential model, whose layers can be seen, or
+            `kernel_rows` is below 2.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
@@ -39,14 +42,17 @@ def fuse(model, store_bias=True, kernel_rows=None):
             "`model` must be a functional or a sequential model, whose layers can be seen, to be "
             f"fused. Received: '{model.name}' of type {type(model).__name__}"
         )
+    if kernel_rows is not None and kernel_rows < 2:
+        raise ValueError(f"`kernel_rows` must be 2 or more. Received: kernel_rows={kernel_rows}")
     copies = []
 
     def copy(layer):
         config = layer.get_config()
         if _can_be_fused(layer):
-            form = {"fused": True, "store_bias": store_bias, "kernel_rows": kernel_rows}
-            config |= {name: value for name, value in form.items() if name in config}
-        copies.append((layer, type(layer).from_config(config)))
+            options = {"fused": True, "store_bias": store_bias, "kernel_rows": kernel_rows}
+            config |= {name: value for name, value in options.items() if name in config}
+        form = FusedLayerNormalization if _is_over_channels(layer) else type(layer)
+        copies.append((layer, form.from_config(config)))
         return copies[-1][1]
 
     fused = keras.models.clone_model(model, clone_function=copy, recursive=True)
@@ -66,3 +72,11 @@ def can_be_fused(model):
 
 def _can_be_fused(layer):
     return hasattr(layer, "fuse_from") and not layer.fused
+
+
+def _is_over_channels(layer):
+    """Returns whether a layer is Keras' own LayerNormalization of the last axis."""
+    if type(layer) is not keras.layers.LayerNormalization or layer.rms_scaling:
+        return False
+    axis = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
+    return list(axis) in ([-1], [len(layer.input.shape) - 1])

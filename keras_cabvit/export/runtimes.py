@@ -46,6 +46,7 @@ def load_tflite(path, threads=2):
 
     Raises:
         FileNotFoundError: there is no such file.
+        ValueError: it is no model, or one that LiteRT cannot run.
         ImportError: ai-edge-litert is not installed.
     """
     if not Path(path).is_file():
@@ -57,8 +58,11 @@ def load_tflite(path, threads=2):
             'Running a .tflite file needs LiteRT: pip install "keras-cabvit[export]"'
         ) from error
 
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()
+    try:
+        interpreter = Interpreter(model_path=str(path), num_threads=threads)
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(f"LiteRT cannot run {path}: {error}") from error
     (input_details,) = interpreter.get_input_details()
     (output_details,) = interpreter.get_output_details()
 

@@ -125,14 +125,14 @@ def _check_options(crop, max_megapixels, batch_sizes):
         )
 
 
-def inference_form(model, kernel_rows=None):
+def inference_form(model, **options):
     """Returns the fused form of a model; the model itself if it has no layers to fuse.
 
     Args:
         model: on the TensorFlow backend.
-        kernel_rows: integer or None, see `fuse`.
+        **options: of `fuse`.
     """
-    return fuse(model, kernel_rows=kernel_rows) if can_be_fused(model) else model
+    return fuse(model, **options) if can_be_fused(model) else model
 
 
 def pixel_functions(model, signatures, output_name, batch_size=None):

@@ -1,49 +1,80 @@
 """Export to a .tflite file, as LiteRT and MediaPipe run it on Android."""
 
-import contextlib
-import io
+import dataclasses
 import os
 import tempfile
 from pathlib import Path
 
-from keras_cabvit.export.compact_constants import compact_added_constants
-from keras_cabvit.export.saved_model import (
-    classifier_output_name,
-    inference_form,
-    pixel_functions,
-    write_functions,
-)
-from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+import numpy as np
 
-QUANTIZATIONS = ("none", "float16", "int8")
-# XNNPACK's depthwise kernels have 25 taps at most: 3x7 are fast, 7x7 are not.
-_KERNEL_ROWS = 3
+from keras_cabvit.data import evaluation_crop
+from keras_cabvit.export.calibration import calibration_images
+from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.saved_model import classifier_output_name
+from keras_cabvit.export.tflite_conversion import convert
+from keras_cabvit.export.tflite_metadata import Metadata, with_metadata
+
+CALIBRATED = ("int8-static", "int8-full")
+QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)
+INPUT_TYPES = ("uint8", "float32")
 
 
-@exports_with_tensorflow
-def tflite(model, path, quantization="int8"):
+def tflite(
+    model,
+    path,
+    quantization="int8",
+    representative_data=None,
+    labels=None,
+    input_type="uint8",
+    crop=None,
+    store_bias=True,
+    metadata=None,
+):
     """Writes the model as a .tflite file with built-in operations only, whole or not at all.
 
-    It takes one image, uint8 (1, height, width, channels), named `image`, and gives float32
-    `probabilities`, or `logits` where the model ends without an activation.
+    It takes one image (1, height, width, channels) with pixels in [0, 255], named `image`, and
+    gives float32 `probabilities`, or `logits` where the model ends without an activation. It says
+    so in metadata that Android and MediaPipe's `ImageClassifier` read.
 
     Args:
         model: with one image input; of this library, or any that ends in a classifier.
         path: file to write, ending in `.tflite`; one that exists is replaced.
-        quantization: "none" keeps float32. "float16" stores weights in half the bytes and computes
-            in float32. "int8", the default, stores the weights of dense layers and convolutions,
-            and the position biases, as int8, and multiplies in int8, with the range of the
-            activations taken at run time, so that it needs no calibration images. Depthwise
-            convolutions, normalisations and attention maps, which are a small part of the work, are
-            computed in float32.
+        quantization: "int8" is the default.
+
+            - "none" computes in float32.
+            - "float16" stores weights in half the bytes and computes in float32, or in float16 on
+              a GPU.
+            - "int8" stores the weights of dense layers and convolutions as int8, and multiplies in
+              int8, with the range of the activations taken at run time, so that it needs no
+              calibration images. Depthwise convolutions, normalisations and attention maps, which
+              are a small part of the work, are computed in float32.
+            - "int8-static" does the same with ranges from calibration images: faster, and a little
+              less exact.
+            - "int8-full" has integers only, for NPUs and DSPs, and gives uint8 scores. It is the
+              least exact, and slow on CPUs.
+        representative_data: for the last two, calibration images: a folder of image files, a
+            `tf.data.Dataset` of images or (images, labels), or an array (count, height, width,
+            channels), with pixels in [0, 255]. Take some hundred training images, of all classes,
+            never test images. At least 16; 256 of them are used.
+        labels: names of the classes in their order, or the path of a text file with a name a line.
+            None, the default, leaves them without names.
+        input_type: "uint8", the default, or "float32", of the pixels.
+        crop: float, side of the centre crop that calibration files get, as a share of the image.
+            None, the default, is as the authors evaluate: 0.875 below 384 pixels, else 1.
+        store_bias: whether position biases are stored as they are added, which is faster, or
+            gathered from their smaller tables for each image. Defaults to True; "none" stores them
+            in float16, the int8 forms in int8.
+        metadata: `keras_cabvit.export.Metadata`, with name, description, version, author and
+            license. None, the default, has the model's name and no author.
 
     Returns:
         The path of the file.
 
     Raises:
-        ImportError: TensorFlow is not installed, or litert-quantizer, for int8.
-        ValueError: `quantization` or `path` is wrong, or the model has more than one input or
-            output.
+        ImportError: TensorFlow is not installed, or litert-quantizer, for "int8" and "int8-static".
+        ValueError: an argument is wrong, the calibration images do not serve, the model has more
+            than one input or output, or LiteRT cannot load what the converter made of it.
+        FileNotFoundError: there is no file of labels or no folder of calibration images.
 
     Example:
         >>> import tempfile
@@ -51,31 +82,35 @@ def tflite(model, path, quantization="int8"):
         >>> keras_cabvit.export.tflite(model, tempfile.mkdtemp() + "/model.tflite").name
         'model.tflite'
     """
-    import tensorflow as tf
-
     path = Path(path)
-    if quantization not in QUANTIZATIONS:
+    _check_options(quantization, input_type, path)
+    classifier_output_name(model)  # refuses a model that is no classifier before anything else
+    shape = model.input_shape[1:]
+    labels = read_labels(labels, model.output_shape[-1])
+    metadata = metadata or Metadata()
+    if metadata.name is None:
+        metadata = dataclasses.replace(metadata, name=model.name)
+    if quantization in CALIBRATED and representative_data is None:
         raise ValueError(
-            f"`quantization` must be one of {QUANTIZATIONS}. "
-            f"Received: quantization={quantization!r}"
+            f'quantization="{quantization}" takes the ranges of activations from images: give some '
+            "hundred training images as `representative_data`."
         )
-    if path.suffix != ".tflite":
-        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
-    output_name = classifier_output_name(model)
-
-    # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        model = inference_form(model, kernel_rows=_KERNEL_ROWS)
-        functions = pixel_functions(model, {"serving_default": "uint8"}, output_name, batch_size=1)
-        write_functions(model, functions, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if quantization == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        content = converter.convert()
-    if quantization == "int8":
-        content = _with_int8_products(compact_added_constants(content))
+        images = None
+        if quantization in CALIBRATED:
+            images = Path(folder) / "images.npy"
+            crop = crop or evaluation_crop(shape[:2])
+            np.save(images, calibration_images(representative_data, shape, crop))
+        file = convert(
+            model,
+            Path(folder) / path.name,
+            quantization=quantization,
+            input_type=input_type,
+            store_bias=store_bias,
+            images=images,
+        )
+        content = with_metadata(file.read_bytes(), metadata, labels)
+    _check_that_it_loads(content)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
@@ -87,23 +122,33 @@ def tflite(model, path, quantization="int8"):
     return path
 
 
-def _with_int8_products(content):
-    """Returns a model whose dense layers and convolutions multiply in int8.
+def _check_that_it_loads(content):
+    """Loads what was made, because a converter may write what a runtime then refuses."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    The converter's own int8 takes the depthwise convolutions along, which XNNPACK does not compute
-    with ranges taken at run time: they fall back to slow kernels and cut the graph into pieces.
-
-    Args:
-        content: bytes of a float32 .tflite file.
-    """
     try:
-        from litert_quantizer import qtyping, quantizer
-    except ImportError as error:
-        raise ImportError(
-            'int8 needs litert-quantizer: pip install "keras-cabvit[export]"'
+        Interpreter(model_content=content).allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            "The converted model was not written, because LiteRT cannot load it. Another "
+            f"`quantization` may work. LiteRT says: {error}"
         ) from error
-    recipe = quantizer.Quantizer(content)
-    for operation in (qtyping.TFLOperationName.FULLY_CONNECTED, qtyping.TFLOperationName.CONV_2D):
-        recipe.add_dynamic_config(regex=".*", operation_name=operation, num_bits=8)
-    with contextlib.redirect_stdout(io.StringIO()):  # it reports sizes and times
-        return bytes(recipe.quantize().quantized_model)
+
+
+def _check_options(quantization, input_type, path):
+    if quantization not in QUANTIZATIONS:
+        raise ValueError(
+            f"`quantization` must be one of {QUANTIZATIONS}. "
+            f"Received: quantization={quantization!r}"
+        )
+    if input_type not in INPUT_TYPES:
+        raise ValueError(
+            f"`input_type` must be one of {INPUT_TYPES}. Received: input_type={input_type!r}"
+        )
+    if input_type != "uint8" and quantization == "int8-full":
+        raise ValueError(
+            'quantization="int8-full" has integers only: `input_type` must be "uint8". '
+            f"Received: input_type={input_type!r}"
+        )
+    if path.suffix != ".tflite":
+        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")

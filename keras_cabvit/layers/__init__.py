@@ -8,6 +8,7 @@ from keras_cabvit.layers.convolution_norm import ConvolutionNorm
 from keras_cabvit.layers.convolutional_stem import ConvolutionalStem
 from keras_cabvit.layers.cross_block_attention import CrossBlockAttention
 from keras_cabvit.layers.drop_path import DropPath
+from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.initializers import DepthwiseFanInUniform
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.patch_embedding import PatchEmbedding
@@ -24,6 +25,7 @@ __all__ = [
     "CrossBlockAttention",
     "DepthwiseFanInUniform",
     "DropPath",
+    "FusedLayerNormalization",
     "LayerScale",
     "PatchEmbedding",
     "PatchMerging",

@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.folding import exact, folded_before, folded_behind, take_over
+from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
 
 
@@ -62,12 +63,10 @@ class ChannelMixing(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
-        self.norms = [
-            keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
-            for _ in range(norm_count)
-        ]
+        norm = FusedLayerNormalization if fused else keras.layers.LayerNormalization
+        self.norms = [norm(epsilon=epsilon, dtype=self.dtype_policy) for _ in range(norm_count)]
         if fused:
-            self.norms[-1] = keras.layers.LayerNormalization(
+            self.norms[-1] = norm(
                 epsilon=epsilon, center=False, scale=False, dtype=self.dtype_policy
             )
         self.dropout = keras.layers.Dropout(drop_rate, dtype=self.dtype_policy)

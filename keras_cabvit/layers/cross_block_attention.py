@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.folding import exact, folded_behind, take_over
+from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.token_grid import token_grid, validated_grid
 
@@ -102,7 +103,7 @@ class CrossBlockAttention(keras.layers.Layer):
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
-        self.norm = keras.layers.LayerNormalization(epsilon=epsilon, dtype=self.dtype_policy)
+        self.norm = self._normalization()
         self.attention_dropout = keras.layers.Dropout(attention_drop_rate, dtype=self.dtype_policy)
         self.dropout = keras.layers.Dropout(drop_rate, dtype=self.dtype_policy)
         self.layer_scale = None
@@ -133,9 +134,14 @@ class CrossBlockAttention(keras.layers.Layer):
 
         tokens_shape = (batch, self.layout.tokens, channels)
         self.query = self._dense(channels)
-        self.key_value = self._dense(2 * channels)
+        if self.fused:
+            self.key, self.value = self._dense(channels), self._dense(channels)
+            products = (self.query, self.key, self.value)
+        else:
+            self.key_value = self._dense(2 * channels)
+            products = (self.query, self.key_value)
         self.projection = self._dense(channels)
-        for layer in (self.norm, self.query, self.key_value, self.projection, self.dropout):
+        for layer in (self.norm, *products, self.projection, self.dropout):
             layer.build(tokens_shape)
         self.drop_path.build(tokens_shape)
         if self.layer_scale is not None:
@@ -155,9 +161,7 @@ class CrossBlockAttention(keras.layers.Layer):
             )
         if self.digest_blocks:
             shape = (self.digest_blocks, *self.layout.digest_grid)
-            self.digest_norm = keras.layers.LayerNormalization(
-                epsilon=self.epsilon, dtype=self.dtype_policy
-            )
+            self.digest_norm = self._normalization()
             self.digest_norm.build(digests_shape)
             if self.scale_digests:
                 self.digest_scale = self.add_weight(
@@ -180,6 +184,10 @@ class CrossBlockAttention(keras.layers.Layer):
                 f"more blocks. Received: digests of shape {tuple(digests_shape)}"
             )
         return blocks
+
+    def _normalization(self):
+        layer = FusedLayerNormalization if self.fused else keras.layers.LayerNormalization
+        return layer(epsilon=self.epsilon, dtype=self.dtype_policy)
 
     def _dense(self, units):
         return keras.layers.Dense(
@@ -204,10 +212,11 @@ class CrossBlockAttention(keras.layers.Layer):
         # The digest tokens need no queries: nobody reads what they would attend to.
         sources = x
         if digests is not None:
-            if self.scale_digests:
-                digests = digests * ops.reshape(self.digest_scale, (1, -1, 1))
-            sources = ops.concatenate([x, self.digest_norm(digests)], axis=1)
-        key, value = ops.split(self.key_value(sources), 2, axis=-1)
+            sources = ops.concatenate([x, self._normalized_digests(digests)], axis=1)
+        if self.fused:  # apart, nothing has to be copied out of a common result
+            key, value = self.key(sources), self.value(sources)
+        else:
+            key, value = ops.split(self.key_value(sources), 2, axis=-1)
 
         # (batch, heads, tokens, tokens + digest tokens)
         logits = ops.matmul(query, ops.transpose(self._split_heads(key), (0, 1, 3, 2)))
@@ -226,6 +235,14 @@ class CrossBlockAttention(keras.layers.Layer):
         x = tokens + self.drop_path(x, training=training)
         x = ops.reshape(x, (-1, *inputs.shape[1:]))
         return (x, maps) if return_attention_maps else x
+
+    def _normalized_digests(self, digests):
+        if not self.scale_digests:
+            return self.digest_norm(digests)
+        scale = ops.reshape(self.digest_scale, (1, -1, 1))
+        if self.fused:
+            return self.digest_norm(digests, token_scale=scale)
+        return self.digest_norm(digests * scale)
 
     def _split_heads(self, x):
         """(batch, tokens, channels) -> (batch, heads, tokens, head_dim)."""
@@ -246,14 +263,25 @@ class CrossBlockAttention(keras.layers.Layer):
         over_tokens = self._expanded_position_bias()
         if over_digests is None:
             return over_tokens
-        repeated = ops.repeat(over_digests, self.layout.tokens, axis=1)
+        if self.fused:  # a product is one of LiteRT's fast kernels, a repetition is not
+            ones = ops.ones((self.layout.tokens, 1), self.compute_dtype)
+            repeated = ops.matmul(ones, over_digests)
+        else:
+            repeated = ops.repeat(over_digests, self.layout.tokens, axis=1)
         return ops.concatenate([over_tokens, repeated], axis=-1)
 
     def _expanded_position_bias(self):
         """(heads, |dy|, |dx|) -> (heads, tokens, tokens)."""
         height, width, _ = self.layout
-        table = ops.take(self.position_bias, _offsets(height), axis=1)  # (heads, H*H, W)
-        table = ops.take(table, _offsets(width), axis=2)  # (heads, H*H, W*W)
+        table = self.position_bias
+        if self.fused:
+            # The TFLite converter computes a gather from weights once and stores what comes out,
+            # which is what `store_bias=False` is to avoid.
+            table = ops.matmul(_one_hot_offsets(height, self.compute_dtype), table)
+            table = ops.matmul(table, _one_hot_offsets(width, self.compute_dtype).T)
+        else:
+            table = ops.take(table, _offsets(height), axis=1)  # (heads, H*H, W)
+            table = ops.take(table, _offsets(width), axis=2)  # (heads, H*H, W*W)
         table = ops.reshape(table, (self.num_heads, height, height, width, width))
         table = ops.transpose(table, (0, 1, 3, 2, 4))  # (heads, y, x, y', x')
         return ops.reshape(table, (self.num_heads, height * width, height * width))
@@ -276,7 +304,9 @@ class CrossBlockAttention(keras.layers.Layer):
             take_over(self.digest_norm, layer.digest_norm)
             if self.scale_digests:
                 self.digest_scale.assign(exact(layer.digest_scale))
-        take_over(self.key_value, layer.key_value)
+        halves = (np.split(exact(weight), 2, axis=-1) for weight in layer.key_value.weights)
+        for dense, weights in zip((self.key, self.value), zip(*halves, strict=True), strict=True):
+            dense.set_weights(weights)
         self.query.set_weights(query)
         self.projection.set_weights(projection)
         if not self.store_bias:
@@ -322,3 +352,8 @@ def _offsets(side):
     """Returns |i - j| for all pairs of positions of a side, flattened, i first."""
     positions = np.arange(side, dtype="int32")
     return np.abs(positions[:, None] - positions[None, :]).reshape(-1)
+
+
+def _one_hot_offsets(side, dtype):
+    """Returns a row for every pair of positions of a side, with a 1 at |i - j|."""
+    return (_offsets(side)[:, None] == np.arange(side)).astype(dtype)

@@ -119,11 +119,10 @@ class TokenMergeEnhancement(keras.layers.Layer):
         if not self.merge:
             return enhanced
 
-        padded = self.merge_padding(feature_map)
         if self.kernel_rows is None:
-            digests = self.merge_convolution(padded)
+            digests = self.merge_convolution(self.merge_padding(feature_map))
         else:
-            digests = depthwise_by_rows(self.merge_convolution, padded, self.kernel_rows)
+            digests = depthwise_by_rows(self.merge_convolution, feature_map, self.kernel_rows)
         rows, columns = self.layout.digest_grid
         return enhanced, ops.reshape(digests, (-1, rows * columns, channels))
 

@@ -74,7 +74,7 @@ def test_fused_model_is_not_trainable():
     assert not fuse(built("hybrid")).trainable_weights
 
 
-@pytest.mark.parametrize("kernel_rows", [1, 3, 4, 7])
+@pytest.mark.parametrize("kernel_rows", [2, 3, 4, 7])
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_rows_of_kernels_add_up_to_the_same(kind, kernel_rows):
     model = built(kind)
@@ -82,6 +82,22 @@ def test_rows_of_kernels_add_up_to_the_same(kind, kernel_rows):
     fused = fuse(model, kernel_rows=kernel_rows)
 
     np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
+
+
+def test_scale_factors_of_any_size_and_sign_are_folded():
+    model = built("hybrid")
+    for layer in model._flatten_layers():
+        if getattr(layer, "digest_scale", None) is not None:
+            values = np.resize([0.0, -1e-4, 3e-3, -40.0, 1e4], layer.digest_scale.shape)
+            layer.digest_scale.assign(np.roll(values, int(layer.digest_blocks)))
+    images = images_for(model)
+
+    np.testing.assert_allclose(outputs(fuse(model), images), outputs(model, images), atol=1e-5)
+
+
+def test_single_rows_of_kernels_are_refused():
+    with pytest.raises(ValueError, match="`kernel_rows` must be 2 or more"):
+        fuse(built("plain"), kernel_rows=1)
 
 
 @pytest.mark.parametrize("store_bias", [True, False])

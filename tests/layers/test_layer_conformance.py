@@ -40,6 +40,7 @@ CASES = [
         TOKENS,
     ),
     ("DropPath", {"rate": 0.5}, MAP, MAP),
+    ("FusedLayerNormalization", {}, MAP, MAP),
     ("LayerScale", {"initial_value": 0.5}, MAP, MAP),
     ("PatchEmbedding", {"embed_dim": 6, "patch_size": 4}, (2, 8, 12, 3), (2, 7, 6)),
     ("PatchMerging", {"filters": 6}, MAP, (2, 3, 2, 6)),

@@ -1,0 +1,153 @@
+"""`cabvit verify`: holds an export against the model it was made from."""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from keras_cabvit.commands.text_table import print_table
+from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images
+from keras_cabvit.export import verify
+from keras_cabvit.export.classifiers import keras_classifier
+
+
+def add(commands):
+    """Adds the command to a parser's subcommands."""
+    parser = commands.add_parser(
+        "verify", help="run an export and its model on the same images, and compare"
+    )
+    parser.add_argument(
+        "export", type=Path, metavar="EXPORT", help="a .tflite file or a SavedModel directory"
+    )
+    parser.add_argument(
+        "--against", type=Path, required=True, metavar="MODEL.keras", help="that it was made from"
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="image files; in a folder for each class, named so that they sort like the model's "
+        "classes, for the accuracy too. Or an .npz file with uint8 `images` and perhaps `labels`",
+    )
+    parser.add_argument(
+        "--crop",
+        type=float,
+        help="side of the centre crop of image files; by default 0.875 below 384 pixels, else 1",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=50, help="images that are timed; 50 by default"
+    )
+    for name, meaning in (
+        ("--min-agreement", "least percentage of images in the same class"),
+        ("--min-decibels", "least signal-to-noise ratio of the scores"),
+        ("--max-drop", "most percentage points of accuracy that are lost"),
+        ("--max-latency", "most latency, as a multiple of the model's"),
+    ):
+        parser.add_argument(name, type=float, help=meaning + "; else exit status 1")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    parser.set_defaults(run=_verify)
+
+
+def _verify(options):
+    if not options.against.is_file():
+        raise FileNotFoundError(f"There is no model at {options.against}.")
+    images, labels = _images(options)
+    if labels is None and options.max_drop is not None:
+        raise ValueError(
+            "--max-drop needs the classes of the images: a folder for each class, or `labels` in "
+            "the .npz file."
+        )
+    found = verify(options.export, options.against, images, labels, options.rounds)
+    failures = list(_failures(found, options))
+    if options.json:
+        print(json.dumps(dataclasses.asdict(found) | {"failures": failures}, indent=2))
+    else:
+        _print(found)
+    for sentence in failures:
+        print(sentence, file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _images(options):
+    if options.data.suffix == ".npz":
+        if not options.data.is_file():
+            raise FileNotFoundError(f"There is no file at {options.data}.")
+        with np.load(options.data) as arrays:
+            if "images" not in arrays:
+                raise ValueError(
+                    f"{options.data} must hold an array `images`. It holds: "
+                    f"{', '.join(arrays) or 'nothing'}"
+                )
+            return arrays["images"], arrays.get("labels")
+    model = keras_classifier(options.against)
+    size = model.image_shape[:2]
+    files = image_files(options.data)
+    labels, classes = labels_by_folder(files, options.data)
+    if labels is not None and len(classes) != model.classes:
+        raise ValueError(
+            f"{options.data} must have a folder for each of the {model.classes} classes of the "
+            f"model, or image files alone. It has {len(classes)} folders."
+        )
+    return read_images(files, size, options.crop or evaluation_crop(size)), labels
+
+
+def _failures(found, options):
+    if options.min_agreement is not None and 100 * found.agreement < options.min_agreement:
+        yield (
+            f"{100 * found.agreement:.2f} % of the images are in the same class, and at least "
+            f"{options.min_agreement:g} % should be."
+        )
+    if options.min_decibels is not None and found.signal_to_noise < options.min_decibels:
+        yield (
+            f"The signal-to-noise ratio of the {found.scores} is {found.signal_to_noise:.1f} dB, "
+            f"and should be at least {options.min_decibels:g} dB."
+        )
+    if options.max_drop is not None:
+        drop = 100 * (found.model_accuracy - found.accuracy)
+        if drop > options.max_drop:
+            yield (
+                f"The export loses {drop:.2f} percentage points of accuracy, and should lose at "
+                f"most {options.max_drop:g}."
+            )
+    if options.max_latency is not None:
+        ratio = found.latency / found.model_latency
+        if ratio > options.max_latency:
+            yield (
+                f"The export takes {ratio:.2f} times as long as the model, and should take at most "
+                f"{options.max_latency:g}."
+            )
+
+
+def _print(found):
+    rows = [
+        ("latency of one image", _milliseconds(found.latency), _milliseconds(found.model_latency)),
+        ("size", _megabytes(found.size), _megabytes(found.model_size)),
+    ]
+    if found.accuracy is not None:
+        rows.insert(
+            0, ("top-1", f"{100 * found.accuracy:.2f} %", f"{100 * found.model_accuracy:.2f} %")
+        )
+    print_table(("", "export", "model"), rows)
+    print(
+        f"\nOf {found.images:,} images, {100 * found.agreement:.2f} % are in the same class. "
+        f"Signal-to-noise ratio of the {found.scores}: {found.signal_to_noise:.1f} dB."
+    )
+    if found.delegation is not None:
+        left = ", ".join(f"{count} {name}" for name, count in found.delegation.left_out.items())
+        print(
+            f"XNNPACK runs the model in {found.delegation.nodes} piece"
+            f"{'' if found.delegation.nodes == 1 else 's'}; left to slower kernels: "
+            f"{left or 'nothing'}."
+        )
+
+
+def _milliseconds(seconds):
+    return f"{1e3 * seconds:.2f} ms"
+
+
+def _megabytes(size):
+    return f"{size / 1e6:.2f} MB"

@@ -1,0 +1,113 @@
+"""The images that the ranges of a quantised model's activations are taken from."""
+
+import os
+
+import numpy as np
+
+from keras_cabvit.data.image_folder import image_files, read_images
+
+LEAST = 16
+MOST = 256
+
+
+def calibration_images(source, shape, crop):
+    """Reads calibration images, at most 256, spread over the whole of what there is.
+
+    Args:
+        source: folder of image files, at any depth; a `tf.data.Dataset` of images or (images,
+            labels), in batches or single; or an array (count, height, width, channels). Pixels are
+            in [0, 255]. They should be training images: with test images, the score on them would
+            be better than it should.
+        shape: (height, width, channels) of the model's input.
+        crop: float, side of the centre crop that image files get, as evaluation has it.
+
+    Returns:
+        uint8 array (count, height, width, channels).
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: there are fewer than 16 images, they are of another shape or range, or nearly
+            all of them show nothing: each is of one colour, or all are the same.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        images = _of_folder(source, shape, crop)
+    elif isinstance(source, np.ndarray):
+        images = source[_spread(len(source))] if source.ndim else source
+    else:
+        images = _of_dataset(source)
+    images = np.asarray(images)
+    if not images.size:
+        images = np.zeros((0, *shape))
+    if images.shape[1:] != tuple(shape):
+        raise ValueError(
+            f"Calibration images must be of shape (count, {', '.join(map(str, shape))}), as the "
+            f"model takes them. Received: shape {images.shape}"
+        )
+    if len(images) < LEAST:
+        raise ValueError(
+            f"At least {LEAST} calibration images are needed, better 100, so that the ranges taken "
+            f"from them hold for other images. Received: {len(images)}"
+        )
+    _check_values(images)
+    return np.rint(images).astype("uint8")
+
+
+def _check_values(images):
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255):  # also if either is not a number
+        raise ValueError(
+            f"Calibration images must have pixels in [0, 255]. Received: values from {low} to "
+            f"{high}"
+        )
+    if high <= 1 and high > low:
+        raise ValueError(
+            "Calibration images must have pixels in [0, 255]. Received: none above 1; if they are "
+            "scaled to [0, 1], multiply them by 255"
+        )
+    flat = images.reshape(len(images), -1)
+    # Of one colour: every channel the same all over the image.
+    pixels = images.reshape(len(images), -1, images.shape[-1])
+    plain = (pixels == pixels[:, :1]).all(axis=(1, 2))
+    if plain.mean() > 0.5:
+        raise ValueError(
+            f"{plain.sum()} of {len(images)} calibration images are of one colour: ranges taken "
+            "from them would cut off those of real images."
+        )
+    if (flat == flat[0]).all():
+        raise ValueError(
+            f"The {len(images)} calibration images are all the same: ranges taken from them would "
+            "cut off those of other images."
+        )
+
+
+def _spread(count):
+    """Returns at most `MOST` places of `count`, evenly spread, so that every class comes in."""
+    return np.unique(np.linspace(0, max(count - 1, 0), min(count, MOST)).astype(int))
+
+
+def _of_folder(folder, shape, crop):
+    height, width, channels = shape
+    if channels != 3:
+        raise ValueError(
+            f"Image files are read in colour, and the model takes {channels} channels: give the "
+            "calibration images as an array."
+        )
+    files = image_files(folder)
+    return read_images([files[place] for place in _spread(len(files))], (height, width), crop)
+
+
+def _of_dataset(dataset):
+    """Returns the images of all elements, thinned out evenly while there are too many."""
+    kept, step, place = [], 1, 0
+    for element in dataset:
+        images = np.asarray(element[0] if isinstance(element, (tuple, list)) else element)
+        for image in images if images.ndim == 4 else images[None]:
+            if place % step == 0:
+                kept.append(image)
+            place += 1
+            if len(kept) == 2 * MOST:
+                kept, step = kept[::2], 2 * step
+    shapes = {image.shape for image in kept}
+    if len(shapes) > 1:
+        raise ValueError(f"Calibration images must be of one shape. Received: {sorted(shapes)}")
+    return np.stack(kept)[_spread(len(kept))] if kept else np.zeros((0,))

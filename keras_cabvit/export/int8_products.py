@@ -1,0 +1,104 @@
+"""Chooses by operation what a TFLite model computes in int8.
+
+The converter's own int8 takes the depthwise convolutions along, which XNNPACK does not compute with
+ranges taken at run time: they fall back to slow kernels and cut the graph into pieces.
+"""
+
+import contextlib
+import io
+import re
+import warnings
+
+from keras_cabvit.export.flatbuffer import unpack
+
+
+def with_int8_products(content):
+    """Returns a model whose dense layers and convolutions multiply in int8.
+
+    The range of the activations is taken at run time.
+
+    Args:
+        content: bytes of a float32 .tflite file whose buffers lie in its flatbuffer.
+    """
+    quantizer, operations = _quantizer(content)
+    for operation in operations:
+        quantizer.add_dynamic_config(regex=".*", operation_name=operation, num_bits=8)
+    with _quiet():
+        return bytes(quantizer.quantize().quantized_model)
+
+
+def with_calibrated_products(content, images):
+    """Returns a model whose dense layers and convolutions take and give int8.
+
+    Args:
+        content: bytes of a float32 .tflite file whose buffers lie in its flatbuffer.
+        images: array (count, height, width, channels), whose activations' true minimum and maximum
+            are the ranges. (litert-quantizer's default is a moving average of them, which cuts off
+            rare large values.)
+    """
+    quantizer, operations = _quantizer(content)
+    from litert_quantizer import calibrator, qtyping
+    from litert_quantizer.utils import qsv_utils
+
+    for operation in operations:
+        _calibrate(quantizer, ".*", operation)
+    for name in _paddings_of_convolutions(content):
+        _calibrate(quantizer, re.escape(name), qtyping.TFLOperationName.PAD)
+    with _quiet():
+        ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)
+        ranges.calibrate(
+            {"serving_default": [{"image": image[None]} for image in images]},
+            quantizer._recipe_manager,
+        )
+        return bytes(quantizer.quantize(ranges.get_model_qsvs()).quantized_model)
+
+
+def _calibrate(quantizer, regex, operation):
+    quantizer.add_static_config(
+        regex=regex, operation_name=operation, activation_num_bits=8, weight_num_bits=8
+    )
+
+
+def _paddings_of_convolutions(content):
+    """Returns the names of what is padded for a convolution alone: it may be padded as int8."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = unpack(content)
+    names = []
+    for graph in model.subgraphs:
+        users, paddings = {}, []
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            for tensor in operator.inputs:
+                users.setdefault(int(tensor), []).append(code)
+            if code == schema.BuiltinOperator.PAD:
+                paddings.append(int(operator.outputs[0]))
+        names += [
+            graph.tensors[tensor].name.decode()
+            for tensor in paddings
+            if set(users.get(tensor, ())) == {schema.BuiltinOperator.CONV_2D}
+        ]
+    return names
+
+
+def _quantizer(content):
+    """Returns litert-quantizer's `Quantizer` and the operations that are worth int8."""
+    try:
+        from litert_quantizer import qtyping, quantizer
+    except ImportError as error:
+        raise ImportError(
+            'int8 needs litert-quantizer: pip install "keras-cabvit[export]"'
+        ) from error
+    names = qtyping.TFLOperationName
+    return quantizer.Quantizer(content), (names.FULLY_CONNECTED, names.CONV_2D)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """It reports sizes, times and progress, and warns that the position biases are int8 already."""
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        yield

@@ -1,0 +1,79 @@
+"""From a Keras model to the content of a .tflite file."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from keras_cabvit.export.attention_biases import compact_attention_biases
+from keras_cabvit.export.flatbuffer import pack, unpack
+from keras_cabvit.export.int8_products import with_calibrated_products, with_int8_products
+from keras_cabvit.export.pixel_input import dequantize_pixels
+from keras_cabvit.export.saved_model import (
+    classifier_output_name,
+    inference_form,
+    pixel_functions,
+    write_functions,
+)
+from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+
+# XNNPACK's depthwise kernels have 25 taps at most: 3x7 are fast, 7x7 are not.
+_KERNEL_ROWS = 3
+
+
+@exports_with_tensorflow
+def convert(model, path, quantization, input_type, store_bias, images):
+    """Writes a .tflite file without metadata.
+
+    Args:
+        model: as `tflite` takes it.
+        path: file to write.
+        quantization: as `tflite` takes it.
+        input_type: the same.
+        store_bias: the same.
+        images: path of a .npy file with calibration images, or None.
+
+    Returns:
+        `path`.
+    """
+    import tensorflow as tf
+
+    if images is not None:
+        images = np.load(images)
+    full = quantization == "int8-full"
+    # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
+    with tempfile.TemporaryDirectory() as folder:
+        output_name = classifier_output_name(model)
+        model = inference_form(model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias)
+        # The converter makes integers of a float input, and leaves another type as it is.
+        signatures = {"serving_default": "float32" if full else input_type}
+        functions = pixel_functions(model, signatures, output_name, batch_size=1)
+        write_functions(model, functions, folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if quantization == "float16":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [tf.float16]
+        elif full:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: (
+                {"image": image[None].astype("float32")} for image in images
+            )
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.uint8
+        with warnings.catch_warnings(action="ignore"):  # of its own use of old interfaces
+            content = converter.convert()
+    if not full:
+        model = unpack(content)
+        dequantize_pixels(model)
+        if quantization != "float16":
+            compact_attention_biases(model, "float16" if quantization == "none" else "int8")
+        content = pack(model)
+    if quantization == "int8":
+        content = with_int8_products(content)
+    elif quantization == "int8-static":
+        content = with_calibrated_products(content, images)
+    path = Path(path)
+    path.write_bytes(content)
+    return path

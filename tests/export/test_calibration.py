@@ -1,0 +1,85 @@
+"""Calibration images: where they come from, and which of them are refused."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_models
+
+from keras_cabvit.export import load_tflite, tflite
+
+SHAPE = (64, 64, 3)
+IMAGES = tiny_models.patterned_images(SHAPE, 20)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with 20 image files in folders of classes."""
+    root = tmp_path_factory.mktemp("images")
+    for number, pixels in enumerate(tiny_models.patterned_images(SHAPE, 20)):
+        path = root / f"class_{number % 2}" / f"{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        keras.utils.save_img(path, pixels, scale=False)
+    return root
+
+
+def export(model, tmp_path, data):
+    """Returns what a calibrated file gives, which follows from the ranges."""
+    path = tflite(
+        model,
+        tmp_path / "model.tflite",
+        quantization="int8-static",
+        representative_data=data,
+        crop=1.0,
+    )
+    return load_tflite(path)(IMAGES[:4])
+
+
+def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(
+    tiny_hybrid, tmp_path, folder
+):
+    files = sorted(folder.rglob("*.png"))
+    array = np.stack([np.asarray(keras.utils.load_img(file)) for file in files])
+    labelled = tf.data.Dataset.from_tensor_slices((array, np.zeros(20))).batch(8)
+
+    expected = export(tiny_hybrid, tmp_path, array.astype("uint8"))
+    for data in (folder, labelled):
+        np.testing.assert_array_equal(export(tiny_hybrid, tmp_path, data), expected)
+    assert np.any(export(tiny_hybrid, tmp_path, array // 4) != expected)  # the ranges matter
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (IMAGES[:2], "At least 16 calibration images are needed.* Received: 2"),
+        (np.full((20, *SHAPE), 128, "uint8"), "20 of 20 calibration images are of one colour"),
+        (np.stack([IMAGES[0]] * 20), "are all the same"),
+        (IMAGES / 255, "multiply them by 255"),
+        (IMAGES - 200.0, r"pixels in \[0, 255\]"),
+        (np.where(IMAGES > 9, np.nan, IMAGES), r"pixels in \[0, 255\]"),
+        (IMAGES[:, :32], r"shape \(count, 64, 64, 3\)"),
+        (np.zeros((0, *SHAPE)), "At least 16 calibration images"),
+        (tf.data.Dataset.from_tensor_slices(IMAGES[:0]), "calibration images"),
+    ],
+    ids=range(9),
+)
+def test_images_that_do_not_serve_are_refused(tiny_hybrid, tmp_path, data, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        export(tiny_hybrid, tmp_path, data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_folder_is_a_sentence(tiny_hybrid, tmp_path):
+    with pytest.raises(FileNotFoundError, match="There is no folder of images"):
+        export(tiny_hybrid, tmp_path, tmp_path / "missing")
+
+
+def test_file_that_is_no_image_is_named(tiny_hybrid, tmp_path, folder):
+    broken = tmp_path / "calibration"
+    broken.mkdir()
+    for file in folder.rglob("*.png"):
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "7.png").write_text("a text")
+
+    with pytest.raises(ValueError, match=r"1 of 20 images cannot be read.*7\.png"):
+        export(tiny_hybrid, tmp_path, broken)

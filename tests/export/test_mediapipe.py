@@ -1,0 +1,111 @@
+"""The .tflite forms as an Android app has them: through MediaPipe's ImageClassifier."""
+
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+
+from keras_cabvit.export import Metadata, tflite
+
+LABELS = ["ant", "bee", "cat", "dog", "élan"]
+FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
+
+
+@pytest.fixture(scope="module")
+def files(trained_hybrid, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("files")
+    return {
+        form: tflite(
+            trained_hybrid,
+            folder / f"{form}.tflite",
+            quantization=form,
+            representative_data=tiny_models.patterned_images((64, 64, 3), 64, seed=1),
+            labels=LABELS,
+            metadata=Metadata(description="Five animals", version="7", author="A", license="MIT"),
+        )
+        for form in FORMS
+    }
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """100 PNG files of exactly the model's size, and their pixels."""
+    folder = tmp_path_factory.mktemp("photographs")
+    pixels = tiny_models.patterned_images((64, 64, 3), 100)
+    for number, image in enumerate(pixels):
+        keras.utils.save_img(folder / f"{number}.png", image, scale=False)
+    return [folder / f"{number}.png" for number in range(100)], pixels
+
+
+def classify(path, photographs):
+    """Returns the categories of each file: (index, name, score), the best first."""
+    import mediapipe
+    from mediapipe.tasks.python import BaseOptions, vision
+
+    options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=str(path)))
+    with vision.ImageClassifier.create_from_options(options) as classifier:
+        return [
+            [
+                (category.index, category.category_name, category.score)
+                for category in classifier.classify(mediapipe.Image.create_from_file(str(file)))
+                .classifications[0]
+                .categories
+            ]
+            for file in photographs
+        ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_image_classifier_agrees_with_keras(trained_hybrid, files, photographs, form):
+    paths, pixels = photographs
+    expected = tiny_models.outputs(trained_hybrid, pixels.astype("float32"))
+    found = classify(files[form], paths)
+
+    assert len(set(expected.argmax(axis=1))) == 5
+    agreeing = [row[0][0] == scores.argmax() for row, scores in zip(found, expected, strict=True)]
+    assert sum(agreeing) >= 99
+    assert all(name == LABELS[index] for row in found for index, name, _ in row)
+    given = np.array([[score for _, _, score in sorted(row)] for row in found])
+    np.testing.assert_allclose(given, expected, atol=0.02)
+
+
+def test_float_pixels_are_normalised_as_the_metadata_says(trained_hybrid, tmp_path, photographs):
+    paths, pixels = photographs
+    path = tflite(trained_hybrid, tmp_path / "m.tflite", quantization="none", input_type="float32")
+    expected = tiny_models.outputs(trained_hybrid, pixels[:5].astype("float32"))
+    found = classify(path, paths[:5])
+
+    given = np.array([[score for _, _, score in sorted(row)] for row in found])
+    np.testing.assert_allclose(given, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_metadata_says_what_the_model_is(files, form):
+    from ai_edge_litert import schema_py_generated as schema
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
+
+    content = files[form].read_bytes()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    (entry,) = [entry for entry in model.metadata if entry.name == b"TFLITE_METADATA"]
+    buffer = bytes(model.buffers[entry.buffer].data)
+    assert metadata_schema.ModelMetadata.ModelMetadataBufferHasIdentifier(buffer, 0)
+    metadata = metadata_schema.ModelMetadataT.InitFromObj(
+        metadata_schema.ModelMetadata.GetRootAs(buffer, 0)
+    )
+
+    assert (metadata.name, metadata.description) == (b"cabvit_h", b"Five animals")
+    assert (metadata.version, metadata.author, metadata.license) == (b"7", b"A", b"MIT")
+    (graph,) = metadata.subgraphMetadata
+    (image,), (scores,) = graph.inputTensorMetadata, graph.outputTensorMetadata
+    assert (image.name, scores.name) == (b"image", b"probabilities")
+    size = image.content.contentProperties.defaultSize
+    assert (size.width, size.height) == (64, 64)
+    (normalization,) = image.processUnits
+    assert (list(normalization.options.mean), list(normalization.options.std)) == ([0], [1])
+    assert (list(image.stats.min), list(image.stats.max)) == ([0], [255])
+    (labels,) = scores.associatedFiles
+    assert labels.type == metadata_schema.AssociatedFileType.TENSOR_AXIS_LABELS
+    with zipfile.ZipFile(files[form]) as archive:
+        assert archive.read(labels.name.decode()).decode().split() == LABELS
