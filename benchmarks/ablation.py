@@ -18,6 +18,7 @@ from pathlib import Path
 
 from training.evaluate import evaluate
 from training.figures.style import figure_style, new_figure
+from training.interrupted import Interrupted
 from training.markdown import table
 from training.metrics_csv import read_metrics_csv
 from training.recipes.fashion_mnist import FASHION_MNIST
@@ -132,7 +133,11 @@ def main():
         help="which, so that several processes share the work: " + ", ".join(map(repr, MODELS)),
     )
     options = parser.parse_args()
-    results = run_all(options.out, options.seeds, options.models)
+    try:
+        results = run_all(options.out, options.seeds, options.models)
+    except Interrupted as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return 1
     scores = summary(results)
     rows = [
         [
