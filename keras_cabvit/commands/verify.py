@@ -10,8 +10,7 @@ import numpy as np
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images
-from keras_cabvit.export import verify
-from keras_cabvit.export.classifiers import keras_classifier
+from keras_cabvit.export.verify import open_keras_model, verify_opened
 
 
 def add(commands):
@@ -53,15 +52,14 @@ def add(commands):
 
 
 def _verify(options):
-    if not options.against.is_file():
-        raise FileNotFoundError(f"There is no model at {options.against}.")
-    images, labels = _images(options)
+    model = open_keras_model(options.against)
+    images, labels = _images(options, model)
     if labels is None and options.max_drop is not None:
         raise ValueError(
             "--max-drop needs the classes of the images: a folder for each class, or `labels` in "
             "the .npz file."
         )
-    found = verify(options.export, options.against, images, labels, options.rounds)
+    found = verify_opened(options.export, options.against, model, images, labels, options.rounds)
     failures = list(_failures(found, options))
     if options.json:
         print(json.dumps(dataclasses.asdict(found) | {"failures": failures}, indent=2))
@@ -72,7 +70,7 @@ def _verify(options):
     return 1 if failures else 0
 
 
-def _images(options):
+def _images(options, model):
     if options.data.suffix == ".npz":
         if not options.data.is_file():
             raise FileNotFoundError(f"There is no file at {options.data}.")
@@ -83,7 +81,6 @@ def _images(options):
                     f"{', '.join(arrays) or 'nothing'}"
                 )
             return arrays["images"], arrays.get("labels")
-    model = keras_classifier(options.against)
     size = model.image_shape[:2]
     files = image_files(options.data)
     labels, classes = labels_by_folder(files, options.data)

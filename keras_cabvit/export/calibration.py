@@ -64,7 +64,6 @@ def _check_values(images):
             "Calibration images must have pixels in [0, 255]. Received: none above 1; if they are "
             "scaled to [0, 1], multiply them by 255"
         )
-    flat = images.reshape(len(images), -1)
     # Of one colour: every channel the same all over the image.
     pixels = images.reshape(len(images), -1, images.shape[-1])
     plain = (pixels == pixels[:, :1]).all(axis=(1, 2))
@@ -73,7 +72,7 @@ def _check_values(images):
             f"{plain.sum()} of {len(images)} calibration images are of one colour: ranges taken "
             "from them would cut off those of real images."
         )
-    if (flat == flat[0]).all():
+    if (images == images[0]).all():
         raise ValueError(
             f"The {len(images)} calibration images are all the same: ranges taken from them would "
             "cut off those of other images."

@@ -140,9 +140,7 @@ def tflite_classifier(path):
             output.
     """
     run = load_tflite(path)
-    from ai_edge_litert.interpreter import Interpreter
-
-    interpreter = Interpreter(model_path=str(path))  # what the first one knows of its tensors
+    interpreter = run.interpreter
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     if len(inputs) != 1 or len(outputs) != 1:
         raise NotAClassifier(

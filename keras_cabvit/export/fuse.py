@@ -78,5 +78,4 @@ def _is_over_channels(layer):
     """Returns whether a layer is Keras' own LayerNormalization of the last axis."""
     if type(layer) is not keras.layers.LayerNormalization or layer.rms_scaling:
         return False
-    axis = layer.axis if isinstance(layer.axis, (list, tuple)) else [layer.axis]
-    return list(axis) in ([-1], [len(layer.input.shape) - 1])
+    return layer.axis in (-1, [-1])

@@ -18,12 +18,13 @@ def dequantize_pixels(model):
     for graph in model.subgraphs:
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
-            source = graph.tensors[operator.inputs[0]] if len(operator.inputs) else None
-            if (
-                code == schema.BuiltinOperator.CAST
-                and source.type == schema.TensorType.UINT8
-                and graph.tensors[operator.outputs[0]].type == schema.TensorType.FLOAT32
-            ):
+            if code != schema.BuiltinOperator.CAST:
+                continue
+            source, target = (
+                graph.tensors[index] for index in (operator.inputs[0], operator.outputs[0])
+            )
+            types = (schema.TensorType.UINT8, schema.TensorType.FLOAT32)
+            if (source.type, target.type) == types:
                 operator.opcodeIndex = operator_code(model, schema.BuiltinOperator.DEQUANTIZE)
                 operator.builtinOptions = None
                 operator.builtinOptionsType = schema.BuiltinOptions.NONE

@@ -71,4 +71,8 @@ def load_tflite(path, threads=2):
         interpreter.invoke()
         return interpreter.get_tensor(output_details["index"])[0]
 
-    return lambda images: np.stack([classify(image) for image in images])
+    def predict(images):
+        return np.stack([classify(image) for image in images])
+
+    predict.interpreter = interpreter
+    return predict

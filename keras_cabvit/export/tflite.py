@@ -10,6 +10,7 @@ import numpy as np
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.runtimes import load_tflite
 from keras_cabvit.export.saved_model import classifier_output_name
 from keras_cabvit.export.tflite_conversion import convert
 from keras_cabvit.export.tflite_metadata import Metadata, with_metadata
@@ -84,7 +85,7 @@ def tflite(
     """
     path = Path(path)
     _check_options(quantization, input_type, path)
-    classifier_output_name(model)  # refuses a model that is no classifier before anything else
+    output_name = classifier_output_name(model)
     shape = model.input_shape[1:]
     labels = read_labels(labels, model.output_shape[-1])
     metadata = metadata or Metadata()
@@ -104,13 +105,15 @@ def tflite(
         file = convert(
             model,
             Path(folder) / path.name,
+            output_name=output_name,
             quantization=quantization,
             input_type=input_type,
             store_bias=store_bias,
             images=images,
         )
         content = with_metadata(file.read_bytes(), metadata, labels)
-    _check_that_it_loads(content)
+        file.write_bytes(content)
+        _check_that_it_loads(file)
 
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
@@ -122,16 +125,14 @@ def tflite(
     return path
 
 
-def _check_that_it_loads(content):
+def _check_that_it_loads(file):
     """Loads what was made, because a converter may write what a runtime then refuses."""
-    from ai_edge_litert.interpreter import Interpreter
-
     try:
-        Interpreter(model_content=content).allocate_tensors()
-    except (RuntimeError, ValueError) as error:
+        load_tflite(file)
+    except ValueError as error:
         raise ValueError(
             "The converted model was not written, because LiteRT cannot load it. Another "
-            f"`quantization` may work. LiteRT says: {error}"
+            f"`quantization` may work. LiteRT says: {error.__cause__}"
         ) from error
 
 

@@ -11,7 +11,6 @@ from keras_cabvit.export.flatbuffer import pack, unpack
 from keras_cabvit.export.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.pixel_input import dequantize_pixels
 from keras_cabvit.export.saved_model import (
-    classifier_output_name,
     inference_form,
     pixel_functions,
     write_functions,
@@ -23,12 +22,13 @@ _KERNEL_ROWS = 3
 
 
 @exports_with_tensorflow
-def convert(model, path, quantization, input_type, store_bias, images):
+def convert(model, path, output_name, quantization, input_type, store_bias, images):
     """Writes a .tflite file without metadata.
 
     Args:
         model: as `tflite` takes it.
         path: file to write.
+        output_name: string, of the scores.
         quantization: as `tflite` takes it.
         input_type: the same.
         store_bias: the same.
@@ -44,7 +44,6 @@ def convert(model, path, quantization, input_type, store_bias, images):
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        output_name = classifier_output_name(model)
         model = inference_form(model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias)
         # The converter makes integers of a float input, and leaves another type as it is.
         signatures = {"serving_default": "float32" if full else input_type}

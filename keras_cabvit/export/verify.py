@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from keras import ops
 
 from keras_cabvit.export.classifiers import (
     keras_classifier,
@@ -68,10 +69,29 @@ def verify(export, model, images, labels=None, rounds=50):
         ImportError: the runtime of the export is not installed.
         ValueError: export, model, images and labels do not belong together.
     """
+    return verify_opened(export, model, open_keras_model(model), images, labels, rounds)
+
+
+def open_keras_model(path):
+    """Opens the model that an export was made from.
+
+    Args:
+        path: of a `.keras` file.
+
+    Returns:
+        `Classifier`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no model at {path}.")
+    return keras_classifier(path)
+
+
+def verify_opened(export, model, expected, images, labels, rounds):
+    """Does what `verify` does with a model that `open_keras_model` opened: `expected`."""
     export, model = Path(export), Path(model)
-    if not model.is_file():
-        raise FileNotFoundError(f"There is no model at {model}.")
-    expected = keras_classifier(model)
     found = _open(export)
     images = np.asarray(images)
     if not len(images) or images.shape[1:] != tuple(expected.image_shape):
@@ -100,9 +120,9 @@ def verify(export, model, images, labels=None, rounds=50):
     if probabilities is None:
         probabilities = expected.gives_probabilities
     if probabilities and not expected.gives_probabilities:
-        wanted = _softmax(wanted)
+        wanted = ops.convert_to_numpy(ops.softmax(wanted))
     elif expected.gives_probabilities and not probabilities:
-        given, probabilities = _softmax(given), True
+        given, probabilities = ops.convert_to_numpy(ops.softmax(given)), True
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
     latency, model_latency = median_latencies(
         [found.scores, expected.scores], [images, images], rounds
@@ -146,8 +166,3 @@ def _open(export):
 def _in_batches(scores, images):
     batches = [scores(images[start : start + 32]) for start in range(0, len(images), 32)]
     return np.concatenate([np.asarray(batch) for batch in batches])
-
-
-def _softmax(logits):
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_cabvit.data.image_folder import SUFFIXES
 from training.data.data_set import DataSet
 from training.data.split import RandomAccessSplit
 from training.data.stratified import held_out
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
 
 class FolderSplit(RandomAccessSplit):
@@ -163,11 +162,11 @@ def _read_part(root, folder):
         images = [
             entry.name
             for entry in entries
-            if entry.name.lower().endswith(EXTENSIONS) and not entry.is_dir()
+            if entry.name.lower().endswith(SUFFIXES) and not entry.is_dir()
         ]
         if not images:
             raise ValueError(
-                f"{folder / name} must have images in it ({_listed(EXTENSIONS)}). It has none: add "
+                f"{folder / name} must have images in it ({_listed(SUFFIXES)}). It has none: add "
                 "some, or remove the folder."
             )
         relative = os.path.relpath(folder / name, root)
