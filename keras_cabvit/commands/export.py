@@ -5,8 +5,8 @@ from pathlib import Path
 
 import keras
 
+from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, saved_model, tflite
-from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS
 from keras_cabvit.export.size_on_disk import size_on_disk
 from keras_cabvit.export.tflite import INPUT_TYPES, QUANTIZATIONS
 

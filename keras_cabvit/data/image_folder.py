@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.data.evaluation_image import evaluation_image
+from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
@@ -40,14 +41,23 @@ def read_images(files, size, crop):
         uint8 array (count, *size, 3).
 
     Raises:
-        ValueError: files cannot be read; the message says how many and names the first.
+        ValueError: files cannot be read, or have more pixels than are decoded; the message says
+            how many and names the first.
     """
     import tensorflow as tf
 
     images, unreadable = [], []
     for file in files:
         try:
-            images.append(np.asarray(evaluation_image(file.read_bytes(), size, crop)))
+            encoded = file.read_bytes()
+            height, width = image_size(tf.constant(encoded)).numpy().tolist()
+            if height * width > 1e6 * MAX_MEGAPIXELS:
+                unreadable.append(
+                    f"{file} ({width}x{height} pixels; at most {MAX_MEGAPIXELS} million are "
+                    "decoded)"
+                )
+                continue
+            images.append(np.asarray(evaluation_image(encoded, size, crop)))
         except (OSError, tf.errors.InvalidArgumentError) as error:
             unreadable.append(f"{file} ({str(error).splitlines()[0]})")
     if unreadable:

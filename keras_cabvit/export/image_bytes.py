@@ -5,9 +5,7 @@ image would fail the requests of everybody in it.
 """
 
 from keras_cabvit.data import evaluation_image
-from keras_cabvit.export.image_header import image_size, is_image_file
-
-MAX_MEGAPIXELS = 64
+from keras_cabvit.data.image_header import image_size, is_image_file
 
 
 def pixels_and_status(encoded, size, crop, max_megapixels):
@@ -17,8 +15,7 @@ def pixels_and_status(encoded, size, crop, max_megapixels):
         encoded: string tensor (batch,), the contents of JPEG, PNG, GIF or WebP files.
         size: (height, width) of the result in pixels.
         crop: side of the centre crop as a share of the image, as `evaluation_image` takes it.
-        max_megapixels: number; larger images are not decoded. An image of 12,000x12,000 can be a
-            file of 400 kB and takes 432 MB of memory.
+        max_megapixels: number; larger images are not decoded.
 
     Returns:
         uint8 pixels (batch, *size, 3), zeros for what could not be read, and strings (batch,):

@@ -10,8 +10,9 @@ import numpy as np
 from keras import ops
 
 from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export.fuse import can_be_fused, fuse
-from keras_cabvit.export.image_bytes import MAX_MEGAPIXELS, pixels_and_status
+from keras_cabvit.export.image_bytes import pixels_and_status
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.export.warmup import write_warmup_requests
@@ -150,7 +151,13 @@ def pixel_functions(model, signatures, output_name, batch_size=None):
     import tensorflow as tf
 
     def scores(image):
-        return {output_name: model(ops.cast(image, "float32"), training=False)}
+        count = tf.shape(image)[0]
+        if batch_size is None:
+            # TensorFlow's convolutions on the CPU fail on a batch of no images.
+            none = tf.cast(tf.equal(count, 0), tf.int32)
+            image = tf.pad(image, [[0, none], *([0, 0] for _ in model.input_shape[1:])])
+        outputs = model(ops.cast(image, "float32"), training=False)
+        return {output_name: outputs if batch_size else outputs[:count]}
 
     shape = (batch_size, *model.input_shape[1:])
     return {
@@ -165,10 +172,7 @@ def _bytes_function(from_pixels, output_name, labels, size, crop, max_megapixels
 
     def classify(image_bytes):
         pixels, status = pixels_and_status(image_bytes, size, crop, max_megapixels)
-        # TensorFlow 2.21's convolutions on the CPU fail on a batch of no images.
-        none = tf.cast(tf.equal(tf.size(image_bytes), 0), tf.int32)
-        pixels = tf.pad(pixels, [[0, none], [0, 0], [0, 0], [0, 0]])
-        scores = from_pixels(pixels)[output_name][: tf.size(image_bytes)]
+        scores = from_pixels(pixels)[output_name]
         if output_name == "logits":
             scores = tf.nn.softmax(scores)
         scores, classes = tf.math.top_k(scores, min(TOP, scores.shape[-1]))

@@ -85,5 +85,7 @@ def _error(error, address, timeout):
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerError(f"{address} did not answer within {timeout:g} seconds.")
     if code == grpc.StatusCode.UNAVAILABLE:
-        return ServerError(f"No server answers at {address}: {details}.")
+        if details.startswith("failed to connect"):
+            return ServerError(f"No server answers at {address}: {details}.")
+        return ServerError(f"{address} could not answer, or broke the connection off: {details}.")
     return ServerError(f"The server answered {code.name}: {details}")

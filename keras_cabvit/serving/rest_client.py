@@ -27,6 +27,7 @@ def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
     try:
         import requests
         from requests.adapters import HTTPAdapter, Retry
+        from urllib3.exceptions import ProtocolError
     except ImportError as error:
         raise ImportError(
             'The REST client needs requests: pip install "keras-cabvit[serving]"'
@@ -52,7 +53,12 @@ def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
             )
         except requests.Timeout as error:
             raise ServerError(f"{url} did not answer within {timeout:g} seconds.") from error
-        except (requests.ConnectionError, requests.exceptions.RetryError) as error:
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            if isinstance(error.args[0], ProtocolError):  # there was a connection
+                raise ServerError(
+                    f"{url} broke the connection off before it had answered: the server may have "
+                    "stopped."
+                ) from error
             raise ServerError(f"No server answers at {url}: {_reason(error)}.") from error
         except requests.RequestException as error:
             raise ServerError(f"{url} is no address of a server: {error}.") from error

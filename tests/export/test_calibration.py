@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
+from huge_image import huge_png, peak_growth
 
 from keras_cabvit.export import load_tflite, tflite
 
@@ -83,3 +84,15 @@ def test_file_that_is_no_image_is_named(tiny_hybrid, tmp_path, folder):
 
     with pytest.raises(ValueError, match=r"1 of 20 images cannot be read.*7\.png"):
         export(tiny_hybrid, tmp_path, broken)
+
+
+def test_huge_image_is_named_and_not_decoded(tiny_hybrid, tmp_path, folder):
+    (tmp_path / "calibration").mkdir()
+    (tmp_path / "calibration" / "huge.png").write_bytes(huge_png())
+
+    def refused():
+        with pytest.raises(ValueError, match=r"huge\.png \(12000x12000 pixels; at most 64 million"):
+            export(tiny_hybrid, tmp_path, tmp_path / "calibration")
+
+    refused()
+    assert peak_growth(refused) < 50e6

@@ -26,6 +26,14 @@ def test_plain_model_gives_the_same_as_a_saved_model(tiny_plain, tmp_path):
     np.testing.assert_allclose(predict(images), expected, atol=1e-5)
 
 
+def test_batch_of_no_images_has_an_answer(tiny_hybrid, tmp_path):
+    signatures = load_saved_model(saved_model(tiny_hybrid, tmp_path)).loaded.signatures
+
+    for name, dtype in (("serving_default", np.uint8), ("serving_float", np.float32)):
+        images = np.zeros((0, *tiny_hybrid.input_shape[1:]), dtype)
+        assert signatures[name](image=images)["probabilities"].shape == (0, 5)
+
+
 def test_scores_of_a_model_without_activation_are_called_logits(tmp_path):
     model = tiny_models.hybrid(classifier_activation=None)
     predict = load_saved_model(saved_model(model, tmp_path))

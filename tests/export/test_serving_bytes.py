@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
+from huge_image import huge_png, peak_growth
 from PIL import Image
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from keras_cabvit.data import evaluation_image
+from keras_cabvit.data.image_header import image_size
 from keras_cabvit.export import load_saved_model, saved_model
-from keras_cabvit.export.image_header import image_size
 
 LABELS = ["ant", "bee", "cat", "dog", "elk"]
 SIZE = (64, 64)
@@ -33,6 +34,7 @@ GOOD = {
     "JPEG": encoded(80, 100, "JPEG"),
     "progressive JPEG": encoded(90, 70, "JPEG", progressive=True),
     "PNG": encoded(64, 64, "PNG"),
+    "PNG of one pixel": encoded(1, 1, "PNG"),
     "grey PNG": encoded(50, 60, "PNG", mode="L"),
     "GIF": encoded(100, 100, "GIF", mode="P"),
     "WebP": encoded(120, 90, "WEBP"),
@@ -101,6 +103,18 @@ def test_a_bad_file_is_told_why_and_its_neighbours_get_their_answers(loaded, bad
     np.testing.assert_allclose(found["scores"][[0, 2]], expected["scores"], atol=1e-6)
     assert not found["scores"][1].any()
     assert found["labels"][1].tolist() == [b""] * 5
+
+
+def test_a_small_file_of_a_huge_image_takes_no_memory(loaded):
+    file, answers = huge_png(), []
+    assert len(file) < 5e5
+    classify(loaded, [GOOD["PNG"]] * 2)  # what the first call reserves
+
+    growth = peak_growth(lambda: answers.append(classify(loaded, [file, GOOD["PNG"]])))
+    assert growth < 50e6
+    status = answers[0]["status"].tolist()
+    assert status[0].startswith(b"The image has 12000x12000 pixels, and at most")
+    assert status[1] == b""
 
 
 def test_a_batch_of_bad_files_alone_and_an_empty_one_have_answers(loaded):

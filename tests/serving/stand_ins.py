@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import socket
 import threading
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,10 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request, context):
         if self.failures:
             context.abort(self.failures.pop(0), "the model is loading")
+        if request.model_spec.signature_name not in self.signatures:
+            context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, no_signature(request.model_spec.signature_name)
+            )
         if request.model_spec.name != "cabvit":
             context.abort(
                 grpc.StatusCode.NOT_FOUND,
@@ -40,6 +45,11 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         for name, value in outputs.items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(value.numpy()))
         return response
+
+
+def no_signature(name):
+    """Returns TF Serving's words."""
+    return f'Serving signature name: "{name}" not found in signature def'
 
 
 @contextlib.contextmanager
@@ -96,6 +106,8 @@ def rest_answers(signatures):
         if path != "/v1/models/cabvit:predict":
             name = path.split("/")[-1].split(":")[0]
             return 404, {"error": f"Servable not found for request: Latest({name})"}
+        if request["signature_name"] not in signatures:
+            return 400, {"error": no_signature(request["signature_name"])}
         files = [base64.b64decode(row["image_bytes"]["b64"]) for row in request["instances"]]
         outputs = signatures[request["signature_name"]](image_bytes=tf.constant(files))
         columns = {
@@ -110,3 +122,39 @@ def rest_answers(signatures):
         }
 
     return answer
+
+
+@contextlib.contextmanager
+def dying(address, after_received=1 << 40, after_sent=1 << 40):
+    """Stands before a server that is killed in the middle of a request; gives its "HOST:PORT".
+
+    Args:
+        address: (host, port) of the server.
+        after_received: how many bytes the server lives to receive.
+        after_sent: how many bytes it lives to send.
+    """
+    connections = []
+
+    def forward(source, target, count):
+        with contextlib.suppress(OSError):
+            while count > 0 and (content := source.recv(min(count, 1 << 16))):
+                target.sendall(content)
+                count -= len(content)
+            for connection in (source, target):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(address)
+                connections.extend((client, server))
+                for arguments in ((client, server, after_received), (server, client, after_sent)):
+                    threading.Thread(target=forward, args=arguments, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        yield "{}:{}".format(*listener.getsockname())
+        listener.shutdown(socket.SHUT_RDWR)
+    for connection in connections:
+        connection.close()

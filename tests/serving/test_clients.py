@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 import tiny_models
 from PIL import Image
-from stand_ins import Service, grpc_server, http_server, rest_answers
+from stand_ins import Service, dying, grpc_server, http_server, rest_answers
 
 from keras_cabvit.cli import main
 from keras_cabvit.export import load_saved_model, saved_model
@@ -84,6 +84,29 @@ def test_unknown_model_is_the_servers_sentence(client):
 
     with pytest.raises(ServerError, match=r"answered .*Servable not found.*Latest\(other\)"):
         classify(FILES[:1], address, model="other")
+
+
+def test_model_that_takes_no_files_is_the_servers_sentence():
+    with http_server(rest_answers({})) as url, pytest.raises(ServerError, match="400: Serving sig"):
+        classify_over_rest(FILES, url)
+    with (
+        grpc_server(Service({})) as address,
+        pytest.raises(ServerError, match=r'INVALID_ARGUMENT: .*"serving_bytes" not found'),
+    ):
+        classify_over_grpc(FILES, address)
+
+
+@pytest.mark.parametrize("killed", [{"after_received": 300_000}, {"after_sent": 200}])
+def test_server_that_dies_in_the_middle_is_a_sentence(client, killed):
+    classify, address = client
+    prefix, _, address = address.rpartition("/")
+    host, port = address.split(":")
+
+    with (
+        dying((host, int(port)), **killed) as address,
+        pytest.raises(ServerError, match=f"{address} .*broke the connection off"),
+    ):
+        classify([*FILES, b"large" * 100_000], f"{prefix}/{address}".lstrip("/"), retries=0)
 
 
 @pytest.mark.parametrize("classify", [classify_over_rest, classify_over_grpc])

@@ -1,0 +1,34 @@
+"""An image file that is small and would be large in memory, and how much memory something takes."""
+
+import struct
+import zlib
+
+SIDE = 12_000
+
+
+def huge_png():
+    """Returns a PNG file of 12,000x12,000 black pixels: 0.4 MB, and 432 MB when it is decoded."""
+    rows = zlib.compressobj(6)
+    hundred = bytes(100 * (1 + 3 * SIDE))
+    content = b"".join(rows.compress(hundred) for _ in range(SIDE // 100)) + rows.flush()
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", content), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def peak_growth(function):
+    """Returns by how many bytes the memory of this process grew at most while a function ran."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # the peak begins anew
+    before = _status("VmRSS")
+    function()
+    return _status("VmHWM") - before
+
+
+def _status(name):
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(name))
+    return 1024 * int(line.split()[1])
