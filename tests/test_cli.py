@@ -13,11 +13,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_models
 import torch
 
 import keras_cabvit
 from keras_cabvit.cli import main
+from keras_cabvit.data import evaluation_image
+from keras_cabvit.export import load_saved_model
 from keras_cabvit.weights import load_torch_state_dict
 
 REFERENCE = Path(__file__).with_name("reference") / "reference.json"
@@ -258,14 +261,23 @@ def test_export_writes_what_a_server_and_an_app_take(tmp_path, tiny_hybrid, caps
     model = tmp_path / "model.keras"
     tiny_hybrid.save(model)
     (tmp_path / "labels.txt").write_text("ant\nbee\ncat\ndog\nelk\n")
+    (tmp_path / "run.json").write_text('{"recipe": {"evaluation_crop": 0.5}}')
     servable = ["export", "saved-model", str(model), "--output", str(tmp_path / "served")]
 
-    assert main([*servable, "--batch-sizes", "1", "--crop", "1"]) == 0
+    assert main([*servable, "--batch-sizes", "1"]) == 0
     version = tmp_path / "served" / "1"
     assert str(version) in capsys.readouterr().out
     assert (version / "saved_model.pb").is_file()
     # The labels that training writes beside the model.
     assert (version / "assets" / "labels.txt").read_text().startswith("ant\n")
+
+    # The crop that the run was evaluated with.
+    (photograph,) = tiny_models.patterned_images((200, 240, 3), 1)
+    file = tf.io.encode_png(photograph)
+    served = load_saved_model(version).loaded.signatures["serving_bytes"](image_bytes=[file])
+    cropped = evaluation_image(photograph, (64, 64), crop=0.5)[None]
+    expected = np.sort(tiny_models.outputs(tiny_hybrid, np.asarray(cropped, "float32"))[0])[::-1]
+    np.testing.assert_allclose(served["scores"][0], expected, atol=1e-5)
 
     for number, pixels in enumerate(tiny_models.patterned_images((64, 64, 3), 16)):
         keras.utils.save_img(tmp_path / f"{number}.png", pixels, scale=False)

@@ -11,6 +11,7 @@ from keras_cabvit.export.classifiers import (
     saved_model_classifier,
     tflite_classifier,
 )
+from keras_cabvit.export.runtimes import latest_version
 from keras_cabvit.export.size_on_disk import size_on_disk
 from training.probabilities import Probabilities
 
@@ -77,16 +78,7 @@ def open_model(path):
         ImportError: the runtime of this form is not installed.
     """
     form, path, name = _what_is_at(Path(path))
-    try:
-        classifier = _READERS[form](path)
-    except (NotAClassifier, ImportError, MemoryError):
-        raise
-    except Exception as error:
-        # The readers have no one class of errors for damaged files, which fail anywhere in them.
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
-        raise ValueError(
-            f"{path} is damaged, or holds no {form} model. Reading it failed with: {reason}"
-        ) from error
+    classifier = _READERS[form](path)
     *size, channels = classifier.image_shape
     if len(size) != 2 or channels != 3:
         raise NotAClassifier(
@@ -134,19 +126,11 @@ def _what_is_at(path):
         raise ValueError(f"{path} is none of the files that can be opened. {_ACCEPTED}")
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
-    if (path / "saved_model.pb").is_file():
-        return (
-            "SavedModel",
-            path,
-            f"{path.resolve().parent.name}/{name}" if name.isdigit() else name,
-        )
-    versions = [
-        entry
-        for entry in path.iterdir()
-        if entry.name.isdigit() and (entry / "saved_model.pb").is_file()
-    ]
-    if versions:
-        return "SavedModel", max(versions, key=lambda version: int(version.name)), name
+    version = latest_version(path)
+    if version == path and name.isdigit():
+        return "SavedModel", path, f"{path.resolve().parent.name}/{name}"
+    if version:
+        return "SavedModel", version, name
     if (path / "checkpoints").is_dir() or (path / "run.json").is_file():
         raise ValueError(
             f"The run in {path} has not finished: there is no model.keras in it yet. The command "

@@ -23,7 +23,16 @@ def add(commands):
         "--timeout", type=float, default=10.0, help="seconds for an answer; 10 by default"
     )
     client.add_argument(
-        "--retries", type=int, default=3, help="while the server cannot be reached; 3 by default"
+        "--retries",
+        type=int,
+        default=3,
+        help="while the server cannot be reached; 3 by default, over gRPC at most 4",
+    )
+    client.add_argument(
+        "--batch-size",
+        type=int,
+        default=8,
+        help="images a request, at most the server's max_batch_size; 8 by default",
     )
     client.add_argument(
         "--top", type=int, default=3, choices=range(1, 6), help="classes an image; 3 by default"
@@ -40,7 +49,9 @@ def _client(options):
     ask, server = classify_over_grpc, options.grpc
     if options.rest is not None:
         ask, server = classify_over_rest, options.rest
-    answers = ask(files, server, options.model, options.timeout, options.retries)
+    answers = ask(
+        files, server, options.model, options.timeout, options.retries, options.batch_size
+    )
     named = list(zip(map(str, options.images), answers, strict=True))
     if options.json:
         print(json.dumps([{"image": n} | dataclasses.asdict(a) for n, a in named], indent=2))

@@ -3,12 +3,12 @@
 import dataclasses
 from pathlib import Path
 
-import keras
-
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, saved_model, tflite
+from keras_cabvit.export.runtimes import load_keras_model
 from keras_cabvit.export.size_on_disk import size_on_disk
 from keras_cabvit.export.tflite import INPUT_TYPES, QUANTIZATIONS
+from keras_cabvit.export.training_run import crop_beside, labels_beside
 
 
 def add(commands):
@@ -79,27 +79,25 @@ def _add_model(parser, metavar, meaning):
         "--crop",
         type=float,
         help="side of the centre crop of image files, as a share of the image; 1 takes all of it; "
-        "by default 0.875 below 384 pixels, else 1",
+        "by default as the run was evaluated, which run.json beside the model says, else 0.875 "
+        "below 384 pixels and 1 from there on",
     )
 
 
-def _load(path):
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no model at {path}.")
-    return keras.saving.load_model(path, compile=False)
-
-
 def _labels(options):
-    beside = options.model.with_name("labels.txt")
-    return beside if options.labels is None and beside.is_file() else options.labels
+    return labels_beside(options.model) if options.labels is None else options.labels
+
+
+def _crop(options):
+    return crop_beside(options.model) if options.crop is None else options.crop
 
 
 def _saved_model(options):
     version = saved_model(
-        _load(options.model),
+        load_keras_model(options.model),
         options.output,
         labels=_labels(options),
-        crop=options.crop,
+        crop=_crop(options),
         max_megapixels=options.max_megapixels,
         batch_sizes=tuple(options.batch_sizes),
     )
@@ -113,13 +111,13 @@ def _tflite(options):
         if getattr(options, field.name) is not None
     }
     path = tflite(
-        _load(options.model),
+        load_keras_model(options.model),
         options.output,
         quantization=options.quantize,
         representative_data=options.calibration,
         labels=_labels(options),
         input_type=options.input_type,
-        crop=options.crop,
+        crop=_crop(options),
         store_bias=not options.expand_biases,
         metadata=Metadata(**given),
     )

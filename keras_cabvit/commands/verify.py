@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import math
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,10 @@ import numpy as np
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images
-from keras_cabvit.export.verify import open_keras_model, verify_opened
+from keras_cabvit.export.classifiers import keras_classifier
+from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.training_run import crop_beside, labels_beside
+from keras_cabvit.export.verify import verify_opened
 
 
 def add(commands):
@@ -29,13 +34,15 @@ def add(commands):
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="image files; in a folder for each class, named so that they sort like the model's "
-        "classes, for the accuracy too. Or an .npz file with uint8 `images` and perhaps `labels`",
+        help="image files; for the accuracy too, in a folder for each class, with the names that "
+        "labels.txt beside the model gives, or else such that they sort like its classes. Or an "
+        ".npz file with uint8 `images` and perhaps `labels`",
     )
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop of image files; by default 0.875 below 384 pixels, else 1",
+        help="side of the centre crop of image files; by default as the run was evaluated, which "
+        "run.json beside the model says, else 0.875 below 384 pixels and 1 from there on",
     )
     parser.add_argument(
         "--rounds", type=int, default=50, help="images that are timed; 50 by default"
@@ -47,12 +54,16 @@ def add(commands):
         ("--max-latency", "most latency, as a multiple of the model's"),
     ):
         parser.add_argument(name, type=float, help=meaning + "; else exit status 1")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="print JSON in place of a table; signal_to_noise is null where scores are equal",
+    )
     parser.set_defaults(run=_verify)
 
 
 def _verify(options):
-    model = open_keras_model(options.against)
+    model = keras_classifier(options.against)
     images, labels = _images(options, model)
     if labels is None and options.max_drop is not None:
         raise ValueError(
@@ -62,7 +73,10 @@ def _verify(options):
     found = verify_opened(options.export, options.against, model, images, labels, options.rounds)
     failures = list(_failures(found, options))
     if options.json:
-        print(json.dumps(dataclasses.asdict(found) | {"failures": failures}, indent=2))
+        values = dataclasses.asdict(found) | {"failures": failures}
+        if math.isinf(found.signal_to_noise):
+            values["signal_to_noise"] = None  # JSON has no infinity
+        print(json.dumps(values, indent=2))
     else:
         _print(found)
     for sentence in failures:
@@ -74,31 +88,54 @@ def _images(options, model):
     if options.data.suffix == ".npz":
         if not options.data.is_file():
             raise FileNotFoundError(f"There is no file at {options.data}.")
-        with np.load(options.data) as arrays:
-            if "images" not in arrays:
-                raise ValueError(
-                    f"{options.data} must hold an array `images`. It holds: "
-                    f"{', '.join(arrays) or 'nothing'}"
-                )
-            return arrays["images"], arrays.get("labels")
+        try:
+            with np.load(options.data) as file:
+                arrays = dict(file)
+        except (TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{options.data} is damaged, or no .npz file: {error}") from error
+        if "images" not in arrays:
+            raise ValueError(
+                f"{options.data} must hold an array `images`. It holds: "
+                f"{', '.join(arrays) or 'nothing'}"
+            )
+        return arrays["images"], arrays.get("labels")
     size = model.image_shape[:2]
     files = image_files(options.data)
-    labels, classes = labels_by_folder(files, options.data)
-    if labels is not None and len(classes) != model.classes:
+    labels = _classes(files, options, model.classes)
+    crop = crop_beside(options.against) if options.crop is None else options.crop
+    return read_images(files, size, evaluation_crop(size) if crop is None else crop), labels
+
+
+def _classes(files, options, count):
+    """Returns the class of each file, by the names of folders and classes; None without folders."""
+    labels, folders = labels_by_folder(files, options.data)
+    if labels is None:
+        return None
+    names = read_labels(labels_beside(options.against), count)
+    if names is not None:
+        unknown = sorted(set(folders) - set(names))
+        if unknown:
+            raise ValueError(
+                f"The folders in {options.data} must have names that labels.txt beside "
+                f"{options.against} gives: {', '.join(names)}. There is '{unknown[0]}'."
+            )
+        return np.array([names.index(folder) for folder in folders])[labels]
+    if len(folders) != count:
         raise ValueError(
-            f"{options.data} must have a folder for each of the {model.classes} classes of the "
-            f"model, or image files alone. It has {len(classes)} folders."
+            f"{options.data} must have a folder for each of the {count} classes of the model, or "
+            f"image files alone. It has {len(folders)} folders."
         )
-    return read_images(files, size, options.crop or evaluation_crop(size)), labels
+    return labels
 
 
 def _failures(found, options):
+    """Gives a sentence for each threshold that is not met; what is no number meets none."""
     if options.min_agreement is not None and 100 * found.agreement < options.min_agreement:
         yield (
             f"{100 * found.agreement:.2f} % of the images are in the same class, and at least "
             f"{options.min_agreement:g} % should be."
         )
-    if options.min_decibels is not None and found.signal_to_noise < options.min_decibels:
+    if options.min_decibels is not None and not (found.signal_to_noise >= options.min_decibels):
         yield (
             f"The signal-to-noise ratio of the {found.scores} is {found.signal_to_noise:.1f} dB, "
             f"and should be at least {options.min_decibels:g} dB."

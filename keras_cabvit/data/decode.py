@@ -1,5 +1,7 @@
 """From the bytes of an image file to pixels, in a TensorFlow graph."""
 
+from keras_cabvit.data.gif import first_gif_frame
+
 
 def decode_rgb(encoded):
     """Decodes a JPEG, PNG, WebP, GIF or BMP file of any kind to red, green and blue.
@@ -27,6 +29,10 @@ def decode_rgb(encoded):
         # As Pillow decodes; TensorFlow's faster default differs by up to 4.
         return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
+    def gif():
+        frame, _ = first_gif_frame(encoded)
+        return tf.io.decode_image(frame, channels=3, expand_animations=False)
+
     def webp():
         animated = tf.logical_and(tf.strings.substr(start, 12, 4) == b"VP8X", header[20] & 2 > 0)
         # TensorFlow decodes WebP with the channels that it has, no others: three or four.
@@ -49,6 +55,7 @@ def decode_rgb(encoded):
     pixels = tf.case(
         [
             (tf.io.is_jpeg(encoded), jpeg),
+            (tf.strings.substr(start, 0, 4) == b"GIF8", gif),
             (tf.strings.substr(start, 8, 4) == b"WEBP", webp),
             (
                 tf.logical_and(tf.strings.substr(start, 0, 2) == b"BM", header[28] == 8),

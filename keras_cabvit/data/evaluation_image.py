@@ -81,9 +81,10 @@ def _covering(shape, size, crop):
 
     # 224 / 0.875 must not become 255 by a rounding error.
     height, width = (int(side / crop + 1e-6) for side in size)
-    rows, columns = shape[0], shape[1]
-    return tf.where(
+    rows, columns = tf.unstack(tf.cast(shape, tf.int64))  # products may exceed 32 bits
+    covering = tf.where(
         rows * width >= columns * height,
         tf.stack([rows * width // columns, width]),
         tf.stack([height, columns * height // rows]),
     )
+    return tf.cast(covering, tf.int32)

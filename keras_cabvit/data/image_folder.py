@@ -46,20 +46,27 @@ def read_images(files, size, crop):
     """
     import tensorflow as tf
 
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+    def read(encoded):
+        return evaluation_image(encoded, size, crop)
+
+    stated_size = tf.function(image_size, input_signature=[tf.TensorSpec((), tf.string)])
     images, unreadable = [], []
     for file in files:
         try:
             encoded = file.read_bytes()
-            height, width = image_size(tf.constant(encoded)).numpy().tolist()
+            height, width = stated_size(encoded).numpy().tolist()
             if height * width > 1e6 * MAX_MEGAPIXELS:
-                unreadable.append(
-                    f"{file} ({width}x{height} pixels; at most {MAX_MEGAPIXELS} million are "
-                    "decoded)"
+                raise ValueError(
+                    f"{width}x{height} pixels; at most {MAX_MEGAPIXELS} million are decoded"
                 )
-                continue
-            images.append(np.asarray(evaluation_image(encoded, size, crop)))
-        except (OSError, tf.errors.InvalidArgumentError) as error:
-            unreadable.append(f"{file} ({str(error).splitlines()[0]})")
+            if not height * width:
+                raise ValueError("no image, or cut short")
+            images.append(read(encoded).numpy())
+        except tf.errors.InvalidArgumentError:
+            unreadable.append(f"{file} (damaged, or cut short)")
+        except (OSError, ValueError) as error:
+            unreadable.append(f"{file} ({error})")
     if unreadable:
         raise ValueError(
             f"{len(unreadable)} of {len(files)} images cannot be read; take them out. The first: "

@@ -1,5 +1,7 @@
 """What the header of an image file says, read in a TensorFlow graph without decoding the image."""
 
+from keras_cabvit.data.gif import first_gif_frame
+
 # What is decoded unless someone asks for more: 192 MB as pixels. A file of 12,000x12,000 can be of
 # 400 kB, and would take 432 MB.
 MAX_MEGAPIXELS = 64
@@ -14,7 +16,7 @@ def is_image_file(encoded):
 
 
 def image_size(encoded):
-    """Returns the size that an image file's header states.
+    """Returns the size that the header of a JPEG, PNG, GIF, WebP or BMP file states.
 
     Args:
         encoded: scalar string tensor, the file's content.
@@ -31,8 +33,9 @@ def image_size(encoded):
         [
             (_is_jpeg(start), lambda: _jpeg_size(encoded)),
             (_is_png(start), lambda: _big_endian(octets, (20, 16), 4)),
-            (_is_gif(start), lambda: _little_endian(octets, (8, 6), 2)),
+            (_is_gif(start), lambda: first_gif_frame(encoded)[1]),
             (_is_webp(start), lambda: _webp_size(start, octets)),
+            (tf.strings.substr(start, 0, 2) == b"BM", lambda: _bmp_size(octets)),
         ],
         default=lambda: tf.zeros((2,), tf.int64),
     )
@@ -105,6 +108,14 @@ def _webp_size(start, octets):
     )
 
 
+def _bmp_size(octets):
+    """A negative height, in two's complement, stands for rows from top to bottom."""
+    import tensorflow as tf
+
+    size = _little_endian(octets, (22, 18), 4)
+    return tf.where(size < 2**31, size, 2**32 - size)
+
+
 def _jpeg_size(encoded):
     """Goes from segment to segment until the one that begins a frame (ITU T.81, annex B)."""
     import tensorflow as tf
@@ -131,7 +142,13 @@ def _jpeg_size(encoded):
         alone = (kind == 0x01) | ((kind >= 0xD0) & (kind <= 0xD8))
         return [place + tf.where(kind == 0xFF, 1, tf.where(alone, 2, 2 + tf.maximum(length, 2)))]
 
-    (place,) = tf.while_loop(goes_on, next_segment, [tf.constant(2)], parallel_iterations=1)
+    (place,) = tf.while_loop(
+        goes_on,
+        next_segment,
+        [tf.constant(2)],
+        parallel_iterations=1,
+        maximum_iterations=4096,  # segments of 64 kB: more than a file has that is no trap
+    )
     place = tf.minimum(place, end)
     found = is_marker(place) & is_frame(place)
     frame = tf.cast(octets[place : place + 9], tf.int64)

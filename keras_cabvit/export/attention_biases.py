@@ -63,7 +63,9 @@ def _dequantize(model, graph, index, dtype):
         buffer.data = values.astype("float16").view("uint8")
     stored.buffer = len(model.buffers)
     model.buffers.append(buffer)
-    model.buffers[tensor.buffer].data = None
+    users = [other.buffer for each in model.subgraphs for other in each.tensors]
+    if users.count(tensor.buffer) == 1:  # equal constants may share a buffer
+        model.buffers[tensor.buffer].data = None
     tensor.buffer = 0  # the empty one: the values are computed now
     graph.tensors.append(stored)
 

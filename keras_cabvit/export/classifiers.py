@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_cabvit.export.runtimes import load_saved_model, load_tflite
+from keras_cabvit.export.runtimes import load_keras_model, load_saved_model, load_tflite
 
 
 class NotAClassifier(ValueError):
@@ -41,27 +41,16 @@ def keras_classifier(path):
         `Classifier`.
 
     Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or no Keras model.
         NotAClassifier: the model has not one image input and one classifier.
     """
-    model = keras.saving.load_model(path, compile=False)
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise NotAClassifier(
-            f"{path} must have one input and one output. It has {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs."
-        )
-    last = _last_layer(model)
-    if len(model.output_shape) != 2 or not _classifies(model):
-        raise NotAClassifier(
-            f"{path} has no classifier: it ends in the layer '{last.name}', which gives features "
-            f"of shape {model.output_shape}. A model with `include_top=True` has one."
-        )
-    activation = getattr(last, "activation", None)
-    if isinstance(last, keras.layers.Softmax):
-        activation = keras.activations.softmax
-    if activation not in (None, keras.activations.linear, keras.activations.softmax):
+    model = load_keras_model(path)
+    activation = classifier_activation(model, path)
+    if activation not in (keras.activations.linear, keras.activations.softmax):
         raise NotAClassifier(
             f"{path} must give one probability for every class, with a softmax, or logits. Its "
-            f"classifier '{last.name}' ends in {getattr(activation, '__name__', activation)}."
+            f"classifier ends in {getattr(activation, '__name__', activation)}."
         )
     return Classifier(
         model.predict_on_batch,
@@ -69,6 +58,32 @@ def keras_classifier(path):
         model.output_shape[-1],
         activation is keras.activations.softmax,
     )
+
+
+def classifier_activation(model, name):
+    """Returns the activation that a Keras model ends in: linear where it gives logits.
+
+    Args:
+        model: Keras model.
+        name: what a message calls it.
+
+    Raises:
+        NotAClassifier: the model has not one image input and one classifier.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise NotAClassifier(
+            f"{name} must have one input and one output. It has {len(model.inputs)} inputs and "
+            f"{len(model.outputs)} outputs."
+        )
+    last = _last_layer(model)
+    if len(model.output_shape) != 2 or not _classifies(model):
+        raise NotAClassifier(
+            f"{name} has no classifier: it ends in the layer '{last.name}', which gives features "
+            f"of shape {model.output_shape}. A model with `include_top=True` has one."
+        )
+    if isinstance(last, keras.layers.Softmax):
+        return keras.activations.softmax
+    return getattr(last, "activation", None) or keras.activations.linear
 
 
 def _last_layer(model):

@@ -17,22 +17,28 @@ def read_labels(labels, classes):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there are more or fewer names than classes, or a name is empty or no text.
+        ValueError: there are more or fewer names than classes, a name is empty or no text, or the
+            file is not in UTF-8.
     """
     if labels is None:
         return None
+    source = "`labels`"
     if isinstance(labels, (str, os.PathLike)):
+        source = f"The file {labels}"
         if not Path(labels).is_file():
             raise FileNotFoundError(f"There is no file of labels at {labels}.")
-        labels = Path(labels).read_text(encoding="utf-8").splitlines()
+        try:
+            labels = Path(labels).read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{source} must be text in UTF-8. It is not: {error}") from error
     labels = list(labels)
     if len(labels) != classes:
         raise ValueError(
-            f"`labels` must name the {classes} classes of the model. Received: {len(labels)} names"
+            f"{source} must name the {classes} classes of the model. Received: {len(labels)} names"
         )
     for number, label in enumerate(labels):
         if not isinstance(label, str) or not label.strip() or "\n" in label:
             raise ValueError(
-                f"`labels` must be names of one line each. Received: {label!r} for class {number}"
+                f"{source} must give names of one line each. Received: {label!r} for class {number}"
             )
     return labels

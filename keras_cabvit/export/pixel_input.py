@@ -31,3 +31,28 @@ def dequantize_pixels(model):
                 source.quantization = schema.QuantizationParametersT()
                 source.quantization.scale = np.ones(1, "float32")
                 source.quantization.zeroPoint = np.zeros(1, "int64")
+
+
+def take_whole_pixel_range(model):
+    """Makes the input of a model of integers stand for pixels in 0..255, one level each.
+
+    The converter takes its scale from the calibration images: of dark ones, 255 would stand for the
+    brightest pixel among them, and every image would be read as darker than it is.
+
+    Args:
+        model: `ModelT`, which is changed.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    for graph in model.subgraphs:
+        (pixels,) = graph.inputs
+        _set_range(graph.tensors[pixels], 0)
+        for operator in graph.operators:
+            code = model.operatorCodes[operator.opcodeIndex].builtinCode
+            if code == schema.BuiltinOperator.QUANTIZE and operator.inputs[0] == pixels:
+                _set_range(graph.tensors[operator.outputs[0]], -128)  # int8
+
+
+def _set_range(tensor, zero_point):
+    tensor.quantization.scale = [1.0]
+    tensor.quantization.zeroPoint = [zero_point]

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
+from keras_cabvit.export.classifiers import classifier_activation
 from keras_cabvit.export.fuse import can_be_fused, fuse
 from keras_cabvit.export.image_bytes import pixels_and_status
 from keras_cabvit.export.labels import read_labels
@@ -57,8 +58,8 @@ def saved_model(
 
     Raises:
         ImportError: TensorFlow is not installed, or tensorflow-serving-api, for warm-up requests.
-        ValueError: `path` is a file, the model has more than one input or output, or an argument is
-            wrong.
+        ValueError: `path` is a file, the model has not one image input and one classifier, or an
+            argument is wrong.
         FileNotFoundError: there is no file of labels at `labels`.
 
     Example:
@@ -215,13 +216,12 @@ def classifier_output_name(model):
     """Returns what a model's scores are called in an export: "probabilities" or "logits".
 
     Raises:
-        ValueError: the model has more than one input or output.
+        ValueError: the model has not one image input of one size and one classifier.
     """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
+    activation = classifier_activation(model, f"The model '{model.name}'")
+    if None in model.input_shape[1:]:
         raise ValueError(
-            "`model` must have one input and one output to be exported. "
-            f"Received: model '{model.name}' with {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs"
+            f"The model '{model.name}' must take images of one size to be exported. It takes "
+            f"{model.input_shape[1:]}."
         )
-    activation = getattr(model.layers[-1], "activation", None)
-    return "logits" if activation in (None, keras.activations.linear) else "probabilities"
+    return "logits" if activation is keras.activations.linear else "probabilities"

@@ -7,6 +7,7 @@ exported by a second Python process on the TensorFlow backend.
 
 import functools
 import importlib.util
+import inspect
 import json
 import os
 import subprocess
@@ -16,24 +17,29 @@ from pathlib import Path
 
 import keras
 
+# What an exporter raises that is a sentence, the special before the general.
+_REFUSALS = {kind.__name__: kind for kind in (FileNotFoundError, OSError, ImportError, ValueError)}
+
 
 def exports_with_tensorflow(export):
     """Makes an exporter `export(model, path, **options)` run on the TensorFlow backend.
 
     Args:
-        export: a module's function of the module's own name; its options are JSON values or paths,
-            and it returns a path.
+        export: a module's function of the module's own name; its options are JSON values, arrays
+            or paths, and it returns a path.
     """
 
     @functools.wraps(export)
-    def wrapper(model, path, **options):
+    def wrapper(*arguments, **options):
         if importlib.util.find_spec("tensorflow") is None:
             raise ImportError(
                 'Exporting needs TensorFlow: pip install "keras-cabvit[export]". It may stand '
                 "beside the backend that you train with."
             )
         if keras.backend.backend() == "tensorflow":
-            return export(model, path, **options)
+            return export(*arguments, **options)
+        options = inspect.signature(export).bind(*arguments, **options).arguments
+        model, path = options.pop("model"), options.pop("path")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
             model.save(file)
@@ -52,7 +58,7 @@ def exports_with_tensorflow(export):
 def _answer_of_second_process(request):
     process = subprocess.run(
         [sys.executable, "-m", __name__],
-        input=json.dumps(request, default=os.fspath),
+        input=json.dumps(request, default=_as_json),
         env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
         capture_output=True,
         text=True,
@@ -66,8 +72,15 @@ def _answer_of_second_process(request):
         )
     answer = json.loads(answers[-1])
     if "refused" in answer:
-        raise ValueError(answer["refused"])
+        raise _REFUSALS[answer["error"]](answer["refused"])
     return answer["path"]
+
+
+def _as_json(option):
+    """Returns a path as a string, and an array or another sequence as a list."""
+    if isinstance(option, os.PathLike):
+        return os.fspath(option)
+    return option.tolist() if hasattr(option, "tolist") else list(option)
 
 
 def main():
@@ -77,8 +90,9 @@ def main():
     try:
         model = keras.saving.load_model(request["model"], compile=False)
         answer = {"path": str(export(model, request["path"], **request["options"]))}
-    except (ValueError, OSError) as error:
-        answer = {"refused": str(error)}
+    except tuple(_REFUSALS.values()) as error:
+        kind = next(name for name, kind in _REFUSALS.items() if isinstance(error, kind))
+        answer = {"error": kind, "refused": str(error)}
     print(json.dumps(answer))
 
 

@@ -73,8 +73,9 @@ def tflite(
 
     Raises:
         ImportError: TensorFlow is not installed, or litert-quantizer, for "int8" and "int8-static".
-        ValueError: an argument is wrong, the calibration images do not serve, the model has more
-            than one input or output, or LiteRT cannot load what the converter made of it.
+        ValueError: an argument is wrong, the calibration images do not serve, the model has not one
+            image input and one classifier, or the converter cannot convert it, or LiteRT cannot
+            load what the converter made of it.
         FileNotFoundError: there is no file of labels or no folder of calibration images.
 
     Example:
@@ -94,13 +95,13 @@ def tflite(
     if quantization in CALIBRATED and representative_data is None:
         raise ValueError(
             f'quantization="{quantization}" takes the ranges of activations from images: give some '
-            "hundred training images as `representative_data`."
+            "hundred training images as `representative_data` (`--calibration`)."
         )
     with tempfile.TemporaryDirectory() as folder:
         images = None
         if quantization in CALIBRATED:
             images = Path(folder) / "images.npy"
-            crop = crop or evaluation_crop(shape[:2])
+            crop = evaluation_crop(shape[:2]) if crop is None else crop
             np.save(images, calibration_images(representative_data, shape, crop))
         file = convert(
             model,

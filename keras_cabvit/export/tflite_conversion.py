@@ -9,7 +9,7 @@ import numpy as np
 from keras_cabvit.export.attention_biases import compact_attention_biases
 from keras_cabvit.export.flatbuffer import pack, unpack
 from keras_cabvit.export.int8_products import with_calibrated_products, with_int8_products
-from keras_cabvit.export.pixel_input import dequantize_pixels
+from keras_cabvit.export.pixel_input import dequantize_pixels, take_whole_pixel_range
 from keras_cabvit.export.saved_model import (
     inference_form,
     pixel_functions,
@@ -38,6 +38,7 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
         `path`.
     """
     import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
 
     if images is not None:
         images = np.load(images)
@@ -61,18 +62,26 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
             )
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
-        with warnings.catch_warnings(action="ignore"):  # of its own use of old interfaces
-            content = converter.convert()
-    if not full:
-        model = unpack(content)
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of its own use of old interfaces
+                content = converter.convert()
+        except ConverterError as error:
+            raise ValueError(
+                "TensorFlow's converter makes no .tflite file with built-in operations alone of "
+                f"this model. It says: {str(error).strip().splitlines()[0]}"
+            ) from error
+    model = unpack(content)
+    if full:
+        take_whole_pixel_range(model)
+    else:
         dequantize_pixels(model)
         if quantization != "float16":
             compact_attention_biases(model, "float16" if quantization == "none" else "int8")
-        content = pack(model)
+    content = pack(model)
     if quantization == "int8":
         content = with_int8_products(content)
     elif quantization == "int8-static":
-        content = with_calibrated_products(content, images)
+        content = with_calibrated_products(content, images.astype(input_type))
     path = Path(path)
     path.write_bytes(content)
     return path

@@ -67,30 +67,14 @@ def verify(export, model, images, labels=None, rounds=50):
     Raises:
         FileNotFoundError: there is no such export or model.
         ImportError: the runtime of the export is not installed.
-        ValueError: export, model, images and labels do not belong together.
+        ValueError: one of them is damaged, or export, model, images and labels do not belong
+            together.
     """
-    return verify_opened(export, model, open_keras_model(model), images, labels, rounds)
-
-
-def open_keras_model(path):
-    """Opens the model that an export was made from.
-
-    Args:
-        path: of a `.keras` file.
-
-    Returns:
-        `Classifier`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no model at {path}.")
-    return keras_classifier(path)
+    return verify_opened(export, model, keras_classifier(model), images, labels, rounds)
 
 
 def verify_opened(export, model, expected, images, labels, rounds):
-    """Does what `verify` does with a model that `open_keras_model` opened: `expected`."""
+    """Does what `verify` does with a model that `keras_classifier` opened: `expected`."""
     export, model = Path(export), Path(model)
     found = _open(export)
     images = np.asarray(images)
@@ -108,11 +92,15 @@ def verify_opened(export, model, expected, images, labels, rounds):
                 f"{export} was not made from {model}: the one has {what} {of_export}, the other "
                 f"{of_model}."
             )
-    if labels is not None and len(labels) != len(images):
-        raise ValueError(
-            f"`labels` must name a class for each of the {len(images)} images. "
-            f"Received: {len(labels)}"
-        )
+    if labels is not None:
+        labels = np.asarray(labels)
+        if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"`labels` must be {len(images)} integers, the class of each image. "
+                f"Received: {labels.dtype} of shape {labels.shape}"
+            )
+    if rounds < 1:
+        raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
     given, wanted = (_in_batches(each.scores, images) for each in (found, expected))
     # Without a name it is not known what another exporter's scores are: then as the model's.

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_cabvit.layers import CabViTStage, DepthwiseFanInUniform, PatchEmbedding
 from keras_cabvit.models.application import Application
@@ -138,7 +139,8 @@ def CabViTP(
     )(x)
     x = keras.layers.LayerNormalization(epsilon=EPSILON, name="head_norm")(x)
     if include_top or pooling == "token":
-        x = x[:, 0]
+        # In two steps: LiteRT's fast kernels take no slice that drops an axis.
+        x = ops.reshape(x[:, :1], (-1, x.shape[-1]))
     elif pooling == "avg":
         x = keras.layers.GlobalAveragePooling1D(data_format="channels_last", name="avg_pool")(
             x[:, 1:]

@@ -31,3 +31,14 @@ class Answer:
     labels: tuple[str, ...]
     scores: tuple[float, ...]
     status: str
+
+
+def requests_of(files, batch_size):
+    """Returns lists of at most `batch_size` files, in their order.
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
+    return [files[start : start + batch_size] for start in range(0, len(files), batch_size)]

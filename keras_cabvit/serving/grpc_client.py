@@ -2,30 +2,33 @@
 
 import json
 
-from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError
+from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
 
 _SERVICE = "tensorflow.serving.PredictionService"
 # A request may hold many photographs; gRPC's own limit is 4 MB.
 _LARGEST_MESSAGE = 1 << 30
 
 
-def classify_over_grpc(files, address, model="cabvit", timeout=10.0, retries=3):
+def classify_over_grpc(files, address, model="cabvit", timeout=10.0, retries=3, batch_size=8):
     """Has a server classify image files.
 
     Args:
-        files: list of bytes, the contents of image files. They are sent in one request.
+        files: list of bytes, the contents of image files.
         address: "HOST:PORT" of the server.
         model: name under which the server has the model. Defaults to "cabvit".
-        timeout: float, seconds for the answer, all retries included.
+        timeout: float, seconds for the answer to a request, all retries included.
         retries: integer, at most 4, how often a request is sent again while the server cannot be
             reached. Each waits up to twice as long as the one before it, beginning with half a
             second.
+        batch_size: integer, how many files go into one request: at most the server's
+            `max_batch_size`. Defaults to 8, as in deploy/serving.
 
     Returns:
         A list of `Answer`, one a file.
 
     Raises:
         ServerError: there is no answer, or it is an error.
+        ValueError: `batch_size` is below 1.
         ImportError: tensorflow-serving-api is not installed.
     """
     try:
@@ -36,27 +39,33 @@ def classify_over_grpc(files, address, model="cabvit", timeout=10.0, retries=3):
         raise ImportError(
             'The gRPC client needs tensorflow-serving-api: pip install "keras-cabvit[serving]"'
         ) from error
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = SIGNATURE
-    request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(files, tf.string))
-    with grpc.insecure_channel(address, options=_options(retries)) as channel:
-        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+    def classify(stub, files):
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name = model
+        request.model_spec.signature_name = SIGNATURE
+        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(files, tf.string))
         try:
             response = stub.Predict(request, timeout=timeout)
         except grpc.RpcError as error:
             raise _error(error, address, timeout) from error
-    try:
-        columns = [
-            tf.make_ndarray(response.outputs[name]).tolist()
-            for name in ("classes", "labels", "scores", "status")
+        try:
+            columns = [
+                tf.make_ndarray(response.outputs[name]).tolist()
+                for name in ("classes", "labels", "scores", "status")
+            ]
+        except TypeError as error:
+            raise ServerError(NOT_AN_EXPORT) from error
+        return [
+            Answer(tuple(classes), tuple(map(bytes.decode, labels)), tuple(scores), status.decode())
+            for classes, labels, scores, status in zip(*columns, strict=True)
         ]
-    except TypeError as error:
-        raise ServerError(NOT_AN_EXPORT) from error
-    return [
-        Answer(tuple(classes), tuple(map(bytes.decode, labels)), tuple(scores), status.decode())
-        for classes, labels, scores, status in zip(*columns, strict=True)
-    ]
+
+    with grpc.insecure_channel(address, options=_options(retries)) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        return [
+            answer for some in requests_of(files, batch_size) for answer in classify(stub, some)
+        ]
 
 
 def _options(retries):
@@ -85,7 +94,7 @@ def _error(error, address, timeout):
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerError(f"{address} did not answer within {timeout:g} seconds.")
     if code == grpc.StatusCode.UNAVAILABLE:
-        if details.startswith("failed to connect"):
+        if details.startswith(("failed to connect", "DNS resolution failed")):
             return ServerError(f"No server answers at {address}: {details}.")
         return ServerError(f"{address} could not answer, or broke the connection off: {details}.")
     return ServerError(f"The server answered {code.name}: {details}")

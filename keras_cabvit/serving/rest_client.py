@@ -2,26 +2,29 @@
 
 import base64
 
-from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError
+from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
 
 
-def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
+def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3, batch_size=8):
     """Has a server classify image files.
 
     Args:
-        files: list of bytes, the contents of image files. They are sent in one request.
+        files: list of bytes, the contents of image files.
         url: of the server, such as "http://127.0.0.1:8501".
         model: name under which the server has the model. Defaults to "cabvit".
-        timeout: float, seconds that the server may take to accept the request, and then to answer.
+        timeout: float, seconds that the server may take to accept a request, and then to answer.
         retries: integer, how often a request is sent again that met no server, or one that was
             overloaded or still loading (status 429, 502, 503 or 504). Each waits twice as long as
             the one before it, beginning with half a second.
+        batch_size: integer, how many files go into one request: at most the server's
+            `max_batch_size`. Defaults to 8, as in deploy/serving.
 
     Returns:
         A list of `Answer`, one a file.
 
     Raises:
         ServerError: there is no answer, or it is an error.
+        ValueError: `batch_size` is below 1.
         ImportError: requests is not installed.
     """
     try:
@@ -38,13 +41,15 @@ def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
         backoff_factor=0.5,
         status_forcelist=(429, 502, 503, 504),
         allowed_methods=None,  # classifying twice does no harm
+        respect_retry_after_header=False,  # a server may ask for more time than there is
         raise_on_status=False,
     )
+    if not url.startswith(("http://", "https://")):
+        raise ServerError(f"The address must begin with http:// or https://. Received: {url}")
     address = f"{url.rstrip('/')}/v1/models/{model}:predict"
-    instances = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files]
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def classify(session, files):
+        instances = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files]
         try:
             response = session.post(
                 address,
@@ -62,7 +67,14 @@ def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3):
             raise ServerError(f"No server answers at {url}: {_reason(error)}.") from error
         except requests.RequestException as error:
             raise ServerError(f"{url} is no address of a server: {error}.") from error
-    return _answers(response, url, len(files))
+        return _answers(response, url, len(files))
+
+    with requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=retry))
+        return [
+            answer for some in requests_of(files, batch_size) for answer in classify(session, some)
+        ]
 
 
 def _reason(error):

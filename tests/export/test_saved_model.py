@@ -1,9 +1,16 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_models
 
-from keras_cabvit.export import load_saved_model, saved_model
+from keras_cabvit.export import fuse, load_saved_model, saved_model
+
+
+def any_size():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
+    return keras.Model(image, keras.layers.Dense(2)(x))
 
 
 def test_signatures_give_what_the_model_gives(tiny_hybrid, tmp_path):
@@ -39,6 +46,42 @@ def test_scores_of_a_model_without_activation_are_called_logits(tmp_path):
     predict = load_saved_model(saved_model(model, tmp_path))
 
     assert list(predict.loaded.signatures["serving_default"].structured_outputs) == ["logits"]
+
+
+@pytest.mark.parametrize("last", [keras.layers.Softmax(), None], ids=["layer", "nested"])
+def test_probabilities_are_known_wherever_the_softmax_is(tmp_path, last):
+    backbone = tiny_models.hybrid(classifier_activation=None if last else "softmax")
+    model = keras.Sequential([keras.Input((64, 64, 3)), backbone, *([last] if last else [])])
+    predict = load_saved_model(saved_model(model, tmp_path))
+
+    assert list(predict.loaded.signatures["serving_default"].structured_outputs) == [
+        "probabilities"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (lambda: tiny_models.hybrid(include_top=False), "has no classifier: it ends in the layer"),
+        (any_size, r"must take images of one size .* \(None, None, 3\)"),
+    ],
+    ids=["features", "any size"],
+)
+def test_model_that_cannot_be_served_is_refused(tmp_path, model, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        saved_model(model(), tmp_path / "servable")
+    assert not (tmp_path / "servable").exists()
+
+
+def test_export_is_fused(tiny_hybrid, tmp_path):
+    version = saved_model(tiny_hybrid, tmp_path)
+
+    stored = sum(
+        np.prod(shape, dtype=int)
+        for name, shape in tf.train.list_variables(str(version / "variables" / "variables"))
+        if name.startswith("model_variables")
+    )
+    assert stored == fuse(tiny_hybrid).count_params() < tiny_hybrid.count_params()
 
 
 def test_each_export_is_the_next_version_beside_the_earlier_ones(tiny_hybrid, tmp_path):

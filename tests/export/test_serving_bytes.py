@@ -82,6 +82,10 @@ def test_good_files_are_classified_as_evaluation_sees_them(loaded):
         (GOOD["PNG"][:200], "The file is damaged or cut short: it cannot be decoded."),
         (GOOD["JPEG"][:30], "The file is damaged or cut short: it cannot be decoded."),
         (b"\xff\xd8\xff", "The file is damaged or cut short: it cannot be decoded."),
+        (
+            b"\xff\xd8" + b"\xff" * 3_000_000,
+            "The file is damaged or cut short: it cannot be decoded.",
+        ),
         (b"GIF89a", "The file is damaged or cut short: it cannot be decoded."),
         (b"RIFF0000WEBPVP8X", "The file is damaged or cut short: it cannot be decoded."),
         (
@@ -90,7 +94,7 @@ def test_good_files_are_classified_as_evaluation_sees_them(loaded):
             "one.",
         ),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_a_bad_file_is_told_why_and_its_neighbours_get_their_answers(loaded, bad, sentence):
     good = [GOOD["JPEG"], GOOD["WebP"]]
@@ -135,6 +139,27 @@ def test_sizes_are_those_of_the_header(form, height, width):
     for kind in options:
         file = encoded(height, width, form, **kind)
         assert image_size(tf.constant(file)).numpy().tolist() == [height, width]
+
+
+def test_the_first_frame_of_an_animation_decides(loaded):
+    frames = [Image.fromarray(np.full((90, 80, 3), level, np.uint8)) for level in (40, 200)]
+    file = io.BytesIO()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], comment=b"c" * 300)
+    still = encoded(90, 80, "PNG")
+    animation, first = file.getvalue(), io.BytesIO()
+    frames[0].save(first, "PNG")
+
+    found = classify(loaded, [animation, first.getvalue(), still])
+    np.testing.assert_allclose(found["scores"][0], found["scores"][1], atol=1e-6)
+    assert image_size(tf.constant(animation)).numpy().tolist() == [90, 80]
+
+
+def test_a_frame_larger_than_the_screen_is_not_decoded(loaded):
+    file = bytearray(encoded(201, 100, "GIF", mode="P"))
+    file[6:10] = (1, 0, 1, 0)  # the screen is said to be of one pixel
+
+    (status,) = classify(loaded, [bytes(file)])["status"]
+    assert status.startswith(b"The image has 100x201 pixels")
 
 
 def test_damaged_headers_never_stop_a_batch(loaded):

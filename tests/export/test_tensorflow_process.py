@@ -52,6 +52,9 @@ def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
 
 
 @pytest.mark.every_backend
-def test_what_the_exporter_refuses_is_a_value_error(tiny_hybrid, tmp_path):
-    with pytest.raises(ValueError, match=r"`path` must end in \.tflite"):
-        tflite(tiny_hybrid, tmp_path / "model.lite")
+def test_what_the_exporter_refuses_is_the_same_error(tiny_hybrid, tmp_path):
+    with pytest.raises(ValueError, match="must name the 5 classes of the model"):
+        saved_model(tiny_hybrid, tmp_path / "model", np.array(["one", "two"]))
+    with pytest.raises(FileNotFoundError, match="no file of labels at"):
+        saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "labels.txt")
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ def test_signal_to_noise_is_in_decibels():
     assert signal_to_noise([[1.0]], [[1.0]]) == float("inf")
 
 
-@pytest.mark.parametrize(("export", "delegated"), [("int8.tflite", True), ("served/1", False)])
+@pytest.mark.parametrize(("export", "delegated"), [("int8.tflite", True), ("served", False)])
 def test_good_export_agrees(folder, export, delegated):
     found = verify(folder / export, folder / "model.keras", IMAGES, np.arange(20) % 5, rounds=3)
 
@@ -87,6 +87,64 @@ def test_command_fails_below_its_thresholds_and_says_why(folder, tmp_path, capsy
     assert len(failures) == 2
 
 
+def test_command_fails_where_classes_are_lost(folder, tmp_path, capsys):
+    other = tiny_models.with_weights_of(
+        keras.saving.load_model(folder / "model.keras", compile=False), tiny_models.hybrid()
+    )
+    kernel, bias = other.layers[-1].get_weights()
+    other.layers[-1].set_weights([kernel[:, [1, 0, 2, 3, 4]], bias])  # two classes change places
+    tflite(other, tmp_path / "int8.tflite", quantization="none")
+    np.savez(tmp_path / "data.npz", images=IMAGES, labels=np.arange(20) % 5)
+    status = main(
+        [
+            *("verify", str(tmp_path / "int8.tflite"), "--against", str(folder / "model.keras")),
+            *("--data", str(tmp_path / "data.npz"), "--rounds", "1"),
+            *("--min-agreement", "99", "--max-drop", "1"),
+        ]
+    )
+
+    assert status == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "60.00 % of the images are in the same class, and at least 99 % should be.",
+        "The export loses 40.00 percentage points of accuracy, and should lose at most 1.",
+    ]
+
+
+def test_folders_are_classes_by_their_names(folder, tmp_path, capsys):
+    (tmp_path / "model.keras").write_bytes((folder / "model.keras").read_bytes())
+    names = ["e", "d", "c", "b", "a"]
+    (tmp_path / "labels.txt").write_text("\n".join(names))
+    for number, name in enumerate(names):
+        (folder / "images" / f"class_{number}").rename(folder / "images" / name)
+    arguments = command(folder, "--data", folder / "images", "--crop", 1, "--rounds", 1)
+    arguments[3] = str(tmp_path / "model.keras")
+    status = main(arguments)
+    (folder / "images" / "a").rename(folder / "images" / "f")
+    refused = main(arguments)
+    for name, number in zip(["f", "b", "c", "d", "e"], [4, 3, 2, 1, 0], strict=True):
+        (folder / "images" / name).rename(folder / "images" / f"class_{number}")
+    printed = capsys.readouterr()
+
+    assert (status, refused) == (0, 1)
+    assert "top-1                 100.00 %  100.00 %" in printed.out
+    assert "must have names that labels.txt" in printed.err
+    assert "There is 'f'." in printed.err
+
+
+@pytest.mark.parametrize(
+    ("labels", "rounds", "sentence"),
+    [
+        (np.arange(20)[:, None] % 5, 1, r"must be 20 integers.* of shape \(20, 1\)"),
+        (np.zeros(20), 1, "Received: float64"),
+        (None, 0, "`rounds` must be at least 1"),
+    ],
+    ids=range(3),
+)
+def test_arguments_that_do_not_fit_are_refused(folder, labels, rounds, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        verify(folder / "int8.tflite", folder / "model.keras", IMAGES, labels, rounds)
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -94,12 +152,19 @@ def test_command_fails_below_its_thresholds_and_says_why(folder, tmp_path, capsy
         (["--data", "missing"], "no folder of images"),
         (["--data", "served"], "There are no images in"),
         (["--data", "fewer"], "a folder for each of the 5 classes"),
+        (["--data", "empty.npz"], "empty.npz is damaged, or no .npz file"),
+        (["--data", "cut.npz"], "cut.npz is damaged, or no .npz file"),
+        (["--data", "none.npz"], "There is no file at none.npz"),
+        (["--data", "images", "--against", "empty.npz"], "empty.npz is damaged, or holds no Keras"),
     ],
-    ids=range(4),
+    ids=range(8),
 )
 def test_command_refuses_with_a_sentence(folder, capsys, monkeypatch, options, sentence):
     monkeypatch.chdir(folder)
     (folder / "fewer" / "one").mkdir(parents=True, exist_ok=True)
+    (folder / "empty.npz").write_bytes(b"")
+    np.savez(folder / "cut.npz", images=IMAGES)
+    (folder / "cut.npz").write_bytes((folder / "cut.npz").read_bytes()[:1000])
     image = next((folder / "images").rglob("*.png"))
     (folder / "fewer" / "one" / "image.png").write_bytes(image.read_bytes())
 

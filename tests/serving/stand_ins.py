@@ -13,6 +13,13 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+LARGEST_BATCH = 8  # max_batch_size of deploy/serving
+
+
+def too_many(count):
+    """Returns TF Serving's words."""
+    return f"Task size {count} is larger than maximum input batch size {LARGEST_BATCH}"
+
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
     """TF Serving's gRPC service, of which `Predict` is there.
@@ -39,6 +46,8 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
                 f"Servable not found for request: Latest({request.model_spec.name})",
             )
         inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        if len(inputs["image_bytes"]) > LARGEST_BATCH:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, too_many(len(inputs["image_bytes"])))
         signature = self.signatures[request.model_spec.signature_name]
         outputs = signature(**{name: tf.constant(value) for name, value in inputs.items()})
         response = predict_pb2.PredictResponse(model_spec=request.model_spec)
@@ -109,6 +118,8 @@ def rest_answers(signatures):
         if request["signature_name"] not in signatures:
             return 400, {"error": no_signature(request["signature_name"])}
         files = [base64.b64decode(row["image_bytes"]["b64"]) for row in request["instances"]]
+        if len(files) > LARGEST_BATCH:
+            return 400, {"error": too_many(len(files))}
         outputs = signatures[request["signature_name"]](image_bytes=tf.constant(files))
         columns = {
             name: np.char.decode(v.numpy().astype(bytes)) if v.dtype == tf.string else v

@@ -79,6 +79,25 @@ def test_answers_are_those_of_the_model(client, signatures):
     assert answers[1].status == "The bytes are no JPEG, PNG, GIF or WebP file."
 
 
+def test_more_files_than_a_request_may_have_go_in_several(client):
+    classify, address = client
+    answers = classify([FILES[0], FILES[2]] * 10, address)
+
+    expected = classify([FILES[0], FILES[2]], address) * 10
+    assert [answer.classes for answer in answers] == [answer.classes for answer in expected]
+    for answer, other in zip(answers, expected, strict=True):
+        np.testing.assert_allclose(answer.scores, other.scores, atol=1e-6)
+    with pytest.raises(ServerError, match="Task size 9 is larger than maximum"):
+        classify(FILES * 3, address, batch_size=9)
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
+        classify(FILES, address, batch_size=0)
+
+
+def test_address_without_its_scheme_is_told_so():
+    with pytest.raises(ServerError, match=r"must begin with http:// or https://\. Received: 127"):
+        classify_over_rest(FILES, "127.0.0.1:8501")
+
+
 def test_unknown_model_is_the_servers_sentence(client):
     classify, address = client
 
