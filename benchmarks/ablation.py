@@ -16,7 +16,6 @@ import statistics
 import sys
 from pathlib import Path
 
-from training.evaluate import evaluate
 from training.figures.style import figure_style, new_figure
 from training.interrupted import Interrupted
 from training.markdown import table
@@ -24,6 +23,7 @@ from training.metrics_csv import read_metrics_csv
 from training.recipes.fashion_mnist import FASHION_MNIST
 from training.recipes.recipe import ModelOptions, Optimization
 from training.run_folder import write_whole
+from training.run_record import read_run
 from training.train import TrainOptions, train
 
 DATA = "fashion_mnist:10000"
@@ -56,6 +56,11 @@ MODELS = {
 _COLORS = dict(zip(MODELS, ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00"), strict=True))
 
 
+def run_folder(folder, name, seed):
+    """Returns the path of the run of a model and a seed."""
+    return folder / f"{name.replace(' ', '_')}_{seed}".replace("(", "").replace(")", "")
+
+
 def run_all(folder, seeds, names=tuple(MODELS)):
     """Trains what is not trained yet.
 
@@ -63,21 +68,31 @@ def run_all(folder, seeds, names=tuple(MODELS)):
         folder: path, of the runs.
         seeds: list of integers.
         names: of the models.
-
-    Returns:
-        Dict from a model's name to a list of (top-1 on the test images, history), one a seed.
     """
-    results = {name: [] for name in names}
     # Seed by seed, so that what is there early compares all models.
     for seed in seeds:
         for name in names:
             model = dataclasses.replace(RECIPE.model, **MODELS[name])
-            run = folder / f"{name.replace(' ', '_')}_{seed}".replace("(", "").replace(")", "")
+            run = run_folder(folder, name, seed)
             print(f"\n{name}, seed {seed}", flush=True)
             options = TrainOptions(DATA, run, seed=seed, tensorboard=False)
             train(dataclasses.replace(RECIPE, model=model), options)
-            top1 = evaluate(run, latency_rounds=1).scores.top1
-            results[name].append((top1, read_metrics_csv(run / "metrics.csv")))
+
+
+def finished_runs(folder, seeds):
+    """Returns what is trained, also by other processes.
+
+    Returns:
+        Dict from a model's name to a list of (top-1 on the test images, history), one a seed.
+    """
+    results = {}
+    for name in MODELS:
+        for seed in seeds:
+            run = run_folder(folder, name, seed)
+            record = read_run(run)
+            if record is not None and record.get("finished"):
+                history = read_metrics_csv(run / "metrics.csv")
+                results.setdefault(name, []).append((record["scores"]["top1"], history))
     return results
 
 
@@ -134,10 +149,11 @@ def main():
     )
     options = parser.parse_args()
     try:
-        results = run_all(options.out, options.seeds, options.models)
-    except Interrupted as stopped:
+        run_all(options.out, options.seeds, options.models)
+    except (Interrupted, ValueError, OSError) as stopped:
         print(f"\n{stopped}", file=sys.stderr)
         return 1
+    results = finished_runs(options.out, options.seeds)
     scores = summary(results)
     rows = [
         [

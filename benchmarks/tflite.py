@@ -14,6 +14,7 @@ the same run. None of it says anything about a phone, whose processor has other 
 import argparse
 import dataclasses
 import json
+import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -107,8 +108,9 @@ def int8_share(path):
 
 def processor():
     """Returns the processor's name and the best of its int8 instructions that kernels use."""
-    flags, name = "", "unknown"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    flags, name = "", platform.processor() or platform.machine()
+    file = Path("/proc/cpuinfo")  # on Linux
+    for line in file.read_text().splitlines() if file.is_file() else ():
         key, _, value = line.partition(":")
         if key.strip() == "model name":
             name = value.strip()
@@ -209,6 +211,18 @@ def as_table(results):
     return table(header, rows, 2)
 
 
+def _apart(places, distance):
+    """Moves what is closer than a distance apart, in a falling list of places."""
+    places = list(places)
+    for _ in range(100):
+        for index in range(1, len(places)):
+            overlap = distance - (places[index - 1] - places[index])
+            if overlap > 0:
+                places[index - 1] += overlap / 2
+                places[index] -= overlap / 2
+    return places
+
+
 def draw(results, path):
     """Writes a PNG: size against latency, with the top-1 or the decibels as label."""
     forms = sorted(results[1:], key=lambda result: result["bytes"], reverse=True)
@@ -216,15 +230,14 @@ def draw(results, path):
     with figure_style():
         figure = new_figure(9, 4.5)
         axes = figure.subplots()
-        place = top
-        for result in forms:
+        places = _apart([result["bytes"] / 1e6 for result in forms], 0.08 * top)
+        for result, place in zip(forms, places, strict=True):
             x, y = result["latency ratio"], result["bytes"] / 1e6
             color = BLUE if result["form"].startswith("int8") else ORANGE
             axes.plot(x, y, "o", color=color)
             right = result["top-1"]
             label = f"{result['decibels']:.1f} dB" if right is None else f"{100 * right:.2f} %"
             # In a column beside the points, which may lie close to each other.
-            place = min(y, place - 0.07 * top)
             axes.annotate(
                 f"{result['form']}: {label}",
                 (x, y),
@@ -254,6 +267,7 @@ def main():
     options = parser.parse_args()
     if (options.model is None) != (options.data is None):
         parser.error("--model and --data belong together")
+    name, instructions = processor()
     if options.model is None:
         model = filled_model("CabViTH_S", classifier_activation=None)
         calibration = made_photographs((224, 224), 64, seed=1)
@@ -266,7 +280,6 @@ def main():
         test = images_of(data_set.test, size, options.crop)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(model, Path(folder), calibration, test, options.rounds)
-    name, instructions = processor()
     heading = f"{model.name}, {name}, {instructions}, 2 threads, {len(test.pixels):,} images"
     text = f"{heading}\n\n{as_table(results)}\n"
     print(text)

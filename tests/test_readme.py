@@ -1,10 +1,19 @@
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import keras_cabvit
+from keras_cabvit.cli import _parser
 
 REPOSITORY = Path(__file__).parents[1]
+DOCUMENTS = [
+    "README.md",
+    *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "docs").glob("*.md"))),
+    "deploy/serving/README.md",
+]
 README = (REPOSITORY / "README.md").read_text()
 
 
@@ -36,12 +45,24 @@ def test_table_of_variants_is_what_the_models_count():
     assert rows == counted
 
 
-def test_links_lead_to_files():
-    targets = re.findall(r'\]\((?!http)([^)#]+)\)|src="(?!http)([^"]+)"', README)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_to_files(document):
+    path = REPOSITORY / document
+    targets = re.findall(r'\]\((?!http)([^)#]+)\)|src="(?!http)([^"]+)"', path.read_text())
 
     assert targets
     for target in targets:
-        assert (REPOSITORY / "".join(target)).is_file()
+        assert (path.parent / "".join(target)).exists()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_commands_of_the_documents_are_commands(document):
+    text = (REPOSITORY / document).read_text().replace("\\\n", " ")
+    commands = re.findall(r"^cabvit (.+)$", text, re.MULTILINE)
+
+    assert commands or document == "docs/training.md"
+    for command in commands:
+        assert _parser().parse_args(shlex.split(command, comments=True)).run
 
 
 def test_version_is_the_same_everywhere():

@@ -92,6 +92,10 @@ class CheckpointFolder:
             raise ValueError("No checkpoint can be read. " + " ".join(errors))
         return None
 
+    def __bool__(self):
+        """Whether there is a checkpoint, readable or not."""
+        return bool(self._files())
+
     def _files(self):
         if not self.path.is_dir():
             return []

@@ -39,8 +39,16 @@ def learning_rate_schedule(recipe, steps_per_epoch):
     Args:
         recipe: `Recipe`.
         steps_per_epoch: integer, batches an epoch.
+
+    Raises:
+        ValueError: the recipe has no epochs, or fewer than of the warm-up.
     """
     options = recipe.optimization
+    if recipe.epochs < max(1, options.warmup_epochs):
+        raise ValueError(
+            "`epochs` must be at least 1, and not fewer than `warmup_epochs`. Received: "
+            f"epochs={recipe.epochs}, warmup_epochs={options.warmup_epochs:g}"
+        )
     peak = options.learning_rate
     if options.learning_rate_batch:
         images = recipe.batch_size * options.accumulation_steps

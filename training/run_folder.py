@@ -59,7 +59,10 @@ def write_whole(path, text):
     path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        partial.write_text(text, encoding="utf-8")
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave an empty file of the new name
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ _PACKAGES = (
     "tensorflow-datasets",
 )
 # Another value of these would be another run, not the same one going on.
-_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names")
+_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images")
 
 
 def run_record(recipe, options, placement, data_set, command):
@@ -70,9 +70,12 @@ def read_run(folder):
     if not path.is_file():
         return None
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        run = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise ValueError(f"{path} is damaged: it is no JSON ({error}).") from error
+    if not isinstance(run, dict):
+        raise ValueError(f"{path} is damaged: it must hold a JSON object.")
+    return run
 
 
 def check_same_run(earlier, record, folder):
@@ -93,8 +96,8 @@ def check_same_run(earlier, record, folder):
     ]
     if differences:
         raise ValueError(
-            f"{folder} holds a run with other settings: {'; '.join(differences[:5])}. Start it "
-            "with the settings it had, or choose another folder."
+            f"{folder} holds a run with other settings or data: {'; '.join(differences[:5])}. "
+            "Start it with what it had, or choose another folder."
         )
 
 

@@ -83,11 +83,19 @@ def train(recipe, options, hosts=None, command=None):
     placement = place(options.strategy, recipe, hosts)
     data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
     record = run_record(recipe, options, placement, data_set, command)
+    checkpoints = CheckpointFolder(folder / "checkpoints")
+    finished = earlier is not None and earlier.get("finished")
+    if not finished and not checkpoints:
+        earlier = None  # it failed before it had anything to go on with
     if earlier is not None:
         check_same_run(earlier, record, folder)
-        if earlier.get("finished"):
-            print(f"This run is finished; its report is {folder / 'report.md'}.")
-            return folder
+        # A checkpoint has all weights: those that the run began with may be gone.
+        recipe = dataclasses.replace(
+            recipe, model=dataclasses.replace(recipe.model, initial_weights=None)
+        )
+    if finished:
+        print(f"This run is finished; its report is {folder / 'report.md'}.")
+        return folder
     steps = steps_per_epoch(data_set.training, recipe.batch_size)
     first_process = placement.process_index == 0
     if first_process:
@@ -98,7 +106,6 @@ def train(recipe, options, hosts=None, command=None):
     broken = BrokenImages(data_set.training.size + data_set.validation.size)
     with precision(recipe.precision), placement.scope():
         model = compiled_model(recipe, len(data_set.class_names), steps, placement.jit_compile)
-        checkpoints = CheckpointFolder(folder / "checkpoints")
         resumed = _resume(model, checkpoints, broken, folder)
         if resumed is not None:
             print(f"Going on after step {resumed.progress['step']} of {steps * recipe.epochs}.")
@@ -115,6 +122,7 @@ def train(recipe, options, hosts=None, command=None):
         weights = _final_weights(model, recipe, checkpointing)
     for name in itertools.chain(*gather(broken.names)):
         broken.record(name)  # every process has read other images
+    broken.check()
     try:
         if first_process:
             _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing)
@@ -249,7 +257,7 @@ def _fit(model, recipe, options, placement, data_set, first_step, callbacks, bro
         data_set.validation,
         recipe.model.image_size,
         recipe.batch_size,
-        recipe.evaluation_crop,
+        recipe.crop_of_evaluation,
         placement.process_index,
         placement.process_count,
         broken,
@@ -294,7 +302,10 @@ def _test_note(recipe, data_set):
     if data_set.test is None:
         return ""  # the evaluation says that these are the validation images
     chosen = "the weights were chosen" if recipe.select == "best" else "training was watched"
-    return f"The test images were scored once, at the end; {chosen} by the validation images alone."
+    return (
+        f"In this run the test images were scored once, at its end; {chosen} by the validation "
+        "images alone."
+    )
 
 
 def _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing):
@@ -321,6 +332,7 @@ def _finish(folder, recipe, options, data_set, weights, history, broken, checkpo
         "epoch": checkpointing.best_epoch if recipe.select == "best" else recipe.epochs,
     }
     write_report(folder, evaluation, history.rows, run, broken.names)
+    run["scores"] = dataclasses.asdict(evaluation.as_row())
     run["finished"] = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     write_whole(folder / "run.json", json.dumps(run, indent=2) + "\n")
     print(f"\n{folder / 'report.md'} says how well it did.", file=sys.stdout)

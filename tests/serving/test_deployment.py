@@ -7,7 +7,6 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from keras_cabvit.cli import _parser
 from keras_cabvit.export import saved_model
 from keras_cabvit.serving import classify_over_grpc, classify_over_rest
 
@@ -31,7 +30,10 @@ def test_batch_sizes_are_those_that_are_warmed_up():
     allowed = tuple(map(int, re.findall(r"allowed_batch_sizes: (\d+)", text)))
 
     assert allowed == inspect.signature(saved_model).parameters["batch_sizes"].default
-    assert int(re.search(r"max_batch_size { value: (\d+) }", text)[1]) == allowed[-1]
+    (largest,) = map(int, re.findall(r"max_batch_size { value: (\d+) }", text))
+    assert largest == allowed[-1]
+    for classify in (classify_over_rest, classify_over_grpc):
+        assert inspect.signature(classify).parameters["batch_size"].default == largest
 
 
 def test_every_file_that_the_compose_file_names_is_there():
@@ -39,12 +41,3 @@ def test_every_file_that_the_compose_file_names_is_there():
     named = re.findall(r"/config/([\w.]+)", text)
 
     assert sorted(named) == sorted(path.name for path in (FOLDER / "config").iterdir())
-
-
-def test_commands_of_the_readme_are_commands():
-    text = (FOLDER / "README.md").read_text()
-    commands = re.findall(r"^cabvit (.+)$", text, re.MULTILINE)
-
-    assert len(commands) == 2
-    for command in commands:
-        assert _parser().parse_args(command.split()).run

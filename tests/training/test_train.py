@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tiny_runs import RECIPE, image_folder
 
-from training.callbacks import Diverged
+from training.callbacks import Diverged, LossGuard
 from training.checkpoints import CheckpointFolder
 from training.data.broken import TooManyBrokenImages
 from training.train import TrainOptions, train
@@ -95,6 +95,68 @@ def test_other_settings_in_the_same_folder_are_refused(run, folder):
         train(other, TrainOptions(f"folder:{folder}", run))
     with pytest.raises(ValueError, match=r"seed was 0 and is 1"):
         train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=1))
+
+
+def test_start_that_failed_does_not_stand_in_the_way(folder, tmp_path):
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
+
+    with pytest.raises(ValueError, match="there is no such file"):
+        train(changed(model={"initial_weights": "none.keras"}), options)
+    train(dataclasses.replace(RECIPE, epochs=1), options)
+    assert (tmp_path / "run" / "model.keras").is_file()
+
+
+def test_other_images_are_another_run(run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "images")
+    shutil.copytree(run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["data"] = f"folder:{tmp_path / 'images'}"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    next((tmp_path / "images").rglob("*.png")).unlink()
+
+    with pytest.raises(ValueError, match=r"images\.\w+ was \d+ and is \d+"):
+        train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))
+
+
+def test_what_a_run_began_with_is_needed_at_its_begin_alone(run, folder, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path / "model.keras")
+    recipe = changed(model={"initial_weights": str(tmp_path / "model.keras")})
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
+    train(recipe, options)
+    (tmp_path / "model.keras").unlink()
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["finished"]  # as if it had been killed while the report was written
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    (tmp_path / "run" / "model.keras").unlink()
+
+    train(recipe, options)
+    assert (tmp_path / "run" / "model.keras").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"batch_size": 0}, "`batch_size` must be at least 1"),
+        ({"epochs": 0}, "`epochs` must be at least 1"),
+        (
+            {"optimization": dataclasses.replace(RECIPE.optimization, warmup_epochs=3)},
+            "not fewer than `warmup_epochs`. Received: epochs=2, warmup_epochs=3",
+        ),
+    ],
+    ids=["batch size", "epochs", "warm-up"],
+)
+def test_recipe_that_trains_nothing_is_refused(folder, tmp_path, changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        train(dataclasses.replace(RECIPE, **changes), TrainOptions(f"folder:{folder}", tmp_path))
+
+
+def test_model_that_knows_its_training_images_too_well_has_not_diverged():
+    guard = LossGuard(classes=2)
+    guard.on_epoch_end(0, {"loss": 0.1, "val_cross_entropy": 5.0})
+
+    for logs in ({"loss": 5.0}, {"loss": 0.1, "val_cross_entropy": float("nan")}):
+        with pytest.raises(Diverged, match="has diverged"):
+            guard.on_epoch_end(0, logs)
 
 
 def test_run_of_a_version_with_fewer_settings_is_known_again(run, folder, capsys):

@@ -29,18 +29,21 @@ class LossGuard(keras.callbacks.Callback):
             self.check(logs["loss"])
 
     def on_epoch_end(self, epoch, logs=None):
-        """Looks at the mean loss of the epoch, and at that of the validation images."""
-        for name in ("loss", "val_cross_entropy"):
-            if name in logs:
-                self.check(logs[name])
+        """Looks at the mean loss of the epoch, and at that of the validation images.
 
-    def check(self, loss):
-        """Raises `Diverged` if the loss says that training is lost."""
+        The latter may be large in a model that only knows its training images too well.
+        """
+        self.check(logs["loss"])
+        if "val_cross_entropy" in logs:
+            self.check(logs["val_cross_entropy"], limit=math.inf)
+
+    def check(self, loss, limit=None):
+        """Raises `Diverged` if a loss is no number, or above a limit: by default the callback's."""
         loss = float(loss)
-        if math.isfinite(loss) and loss <= self.limit:
+        if math.isfinite(loss) and loss <= (self.limit if limit is None else limit):
             return
         raise Diverged(
             f"Training has diverged: the loss is {loss:.3g}, and that of a model that knows "
-            f"nothing is {self.limit / 2:.3g}. A smaller learning rate, a longer warm-up or "
-            "gradient clipping (--optimization.clip-norm 1) may help."
+            f"nothing is {self.limit / 2:.3g}, log(number of classes). A smaller learning rate, a "
+            "longer warm-up or gradient clipping (--optimization.clip-norm 1) may help."
         )

@@ -56,9 +56,10 @@ class Progress(keras.callbacks.Callback):
             if self.bar_wanted:
                 self._bar.set_postfix_str(line)
             else:
-                epoch, step = divmod(self.step, self.steps_per_epoch)
+                epoch, before = divmod(self.step - 1, self.steps_per_epoch)
                 print(
-                    f"epoch {epoch + 1}/{self.epochs}, batch {step}/{self.steps_per_epoch}: {line}",
+                    f"epoch {epoch + 1}/{self.epochs}, "
+                    f"batch {before + 1}/{self.steps_per_epoch}: {line}",
                     flush=True,
                 )
 

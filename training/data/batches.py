@@ -132,6 +132,8 @@ def evaluation_batches(
 
 def steps_per_epoch(split, batch_size):
     """Returns how many whole batches a split has, at least one, else raises ValueError."""
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
     if split.size < batch_size:
         raise ValueError(
             f"`batch_size` must not be larger than the number of training images. Received: "

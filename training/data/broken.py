@@ -39,6 +39,6 @@ class BrokenImages:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
-                f"cannot be read, and at most {self.limit:.0%} may be broken. Replace or remove "
-                f"them: {shown}"
+                f"cannot be read, and at most {self.limit:.0%} may be broken. Replace them and go "
+                f"on, or remove them and begin in another folder: {shown}"
             )

@@ -72,6 +72,12 @@ def image_folder(path, validation_share, seed):
             f"{parts['train']} must have a folder for each of at least two classes. It has only "
             f"{training.classes[0]}/."
         )
+    for name in training.classes:
+        if len(name.splitlines()) != 1 or not name.isprintable():
+            raise ValueError(
+                "The folders of classes must have names of one line of printable characters. "
+                f"Received: {name!r} in {parts['train']}"
+            )
     notes = list(training.notes)
 
     def further(name):

@@ -3,8 +3,8 @@ r"""CabViTH_B (FcaFormer-L3) on ImageNet-1K, as its authors trained it.
 Command:
     python -m training train --recipe imagenet_cabvith_b --data tfds:imagenet2012 \
         --strategy tpu --out DIR
-Hardware: a TPU slice, such as v5e:4x4; --strategy data_parallel with KERAS_BACKEND=jax, or tpu
-    with TensorFlow for TPU.
+Hardware: the TPU of one host, with TensorFlow. A slice of several, such as v5e:4x4, trains with
+    JAX: KERAS_BACKEND=jax and, on every host, --strategy data_parallel --hosts.coordinator auto.
 Cost: 300 epochs of 1,251 batches of 1,024 images. Not run here: no such hardware was at hand.
 Result: published: 84.2 % top-1. Nobody has reproduced it with this project yet.
 

@@ -3,9 +3,10 @@ r"""CabViTH_S (FcaFormer-L2, CabViT-H of 2022) on ImageNet-1K, as its authors tr
 Command:
     python -m training train --recipe imagenet_cabvith_s --data tfds:imagenet2012 \
         --strategy tpu --out DIR
-Hardware: a TPU slice, such as v5e:4x4; --strategy data_parallel with KERAS_BACKEND=jax, or tpu
-    with TensorFlow for TPU.
-Cost: 300 epochs of 1,251 batches of 1,024 images. Not run here: no such hardware was at hand.
+Hardware: the TPU of one host, with TensorFlow. A slice of several, such as v5e:4x4, trains with
+    JAX: KERAS_BACKEND=jax and, on every host, --strategy data_parallel --hosts.coordinator auto.
+Cost: 300 epochs of 1,251 batches of 1,024 images: 7 hours on v5e:4x4 at the least, by the chip's
+    published rates (compile-tpu). Not run here: no such hardware was at hand.
 Result: published: 83.1 % top-1. Nobody has reproduced it with this project yet.
 
 Source: FcaFormer (ICCV 2023), section on ImageNet classification, and DeiT, table 9.

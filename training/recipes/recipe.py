@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from keras_cabvit.data import evaluation_crop
+
 
 @dataclass(frozen=True)
 class ModelOptions:
@@ -136,8 +138,8 @@ class Recipe:
         validation_share: share of the training images that is held out for validation, evenly by
             class, where the data brings no validation images of its own.
         evaluation_crop: side of the centre crop that is evaluated, as a share of the shorter side;
-            1 resizes the whole image to the model's size. The authors' is 224/256, and 1 from 384
-            pixels on.
+            1 resizes the whole image to the model's size. None is as the authors': 224/256, and 1
+            from 384 pixels on.
         select: which weights become the model: those of the last epoch, or of the epoch with the
             best top-1 on the validation images.
         precision: of the computations; weights are float32 always.
@@ -149,6 +151,13 @@ class Recipe:
     epochs: int = 300
     batch_size: int = 1024
     validation_share: float = 0.1
-    evaluation_crop: float = 0.875
+    evaluation_crop: float | None = None
     select: Literal["last", "best"] = "last"
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+
+    @property
+    def crop_of_evaluation(self):
+        """Side of the centre crop that is evaluated, as a share of the shorter side."""
+        if self.evaluation_crop is None:
+            return evaluation_crop(self.model.image_size)
+        return self.evaluation_crop

@@ -146,6 +146,10 @@ def another_class_in_val(root):
     (root / "val" / "ant").rename(root / "val" / "bear")
 
 
+def a_name_of_two_lines(root):
+    (root / "ant").rename(root / "an\u2028t")  # at which labels.txt would be divided
+
+
 def val_without_train(root):
     write_folder(root / "val", 6)
 
@@ -164,6 +168,7 @@ def two_validations(root):
         (an_empty_class, ValueError, "ROOT/bear must have images in it (.jpg"),
         (one_class, ValueError, "ROOT must have a folder for each of at least two classes. It has"),
         (another_class_in_val, ValueError, "ROOT/val must not have classes that ROOT/train has"),
+        (a_name_of_two_lines, ValueError, "must have names of one line"),
         (val_without_train, ValueError, "ROOT must have train/ beside val"),
         (two_validations, ValueError, "ROOT must have either val/ or validation/."),
     ],
