@@ -2,7 +2,8 @@
 
 Command: python -m training train --recipe fashion_mnist --data fashion_mnist --out DIR
 Hardware: 2 CPU cores are enough, with TensorFlow.
-Cost and result: see saved_models/README.md, which says what was measured.
+Cost and result: 2 to 2.5 hours on two free cores (AMD EPYC with AVX-512); 93.75 % top-1 on the
+    10,000 test images (seed 0, saved_models/fashion_mnist_cabvith_t).
 
 Images are enlarged from 28x28 to 64x64, because the stages of CabViT-H halve them five times.
 """
