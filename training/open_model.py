@@ -1,6 +1,5 @@
 """Opens whatever a person may call a trained model: a run, or one of the files it became."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from keras_cabvit.export.classifiers import (
 from keras_cabvit.export.runtimes import latest_version
 from keras_cabvit.export.size_on_disk import size_on_disk
 from training.probabilities import Probabilities
+from training.run_record import read_run
 
 _ACCEPTED = (
     "Give a run's folder, a .keras file, a SavedModel directory (or the folder of its numbered "
@@ -155,13 +155,5 @@ def _class_names(folders):
 
 
 def _run(folders):
-    for file in (folder / "run.json" for folder in folders):
-        if file.is_file():
-            try:
-                run = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise ValueError(f"{file} is damaged: it is no JSON ({error}).") from error
-            if not isinstance(run, dict):
-                raise ValueError(f"{file} is damaged: it must hold a JSON object.")
-            return run
-    return None
+    runs = (read_run(folder) for folder in folders)
+    return next((run for run in runs if run is not None), None)

@@ -88,7 +88,7 @@ def saved_model(
     }
     if channels == 3 and len(model.output_shape) == 2:
         labels = read_labels(labels, model.output_shape[-1])
-        crop = crop or evaluation_crop(size)
+        crop = evaluation_crop(size) if crop is None else crop
         functions["serving_bytes"] = _bytes_function(
             functions["serving_default"], output_name, labels, size, crop, max_megapixels
         )
