@@ -13,12 +13,15 @@ def main(arguments=None):
         arguments: list of strings; None takes the process's own.
 
     Returns:
-        The exit status: 0, or 1 where the library refused or not all could be done, after a
-        sentence on standard error.
+        The exit status: 0; 1 where the library refused or not all could be done, after a sentence
+        on standard error; 130 after Ctrl-C.
     """
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0
+    except KeyboardInterrupt:
+        print(f"\ncabvit {options.command}: interrupted.", file=sys.stderr)
+        return 130
     except (ValueError, OSError, ImportError) as error:
         print(f"cabvit {options.command}: {error}", file=sys.stderr)
         return 1

@@ -2,10 +2,10 @@
 
 import importlib
 import os
-import signal
 import sys
 
 from training.interrupted import Interrupted
+from training.signals import end_in_order
 
 # Each has a module in training/commands, which is imported when it is called.
 COMMANDS = {
@@ -31,7 +31,7 @@ def main(arguments=None):
     # TensorFlow reports on the processor at every start, which is nobody's question here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # A polite kill ends like Ctrl-C: what is half written is removed.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_in_order()
     arguments = sys.argv[1:] if arguments is None else arguments
     name, *others = arguments or ["--help"]
     if name in ("-h", "--help"):
@@ -40,8 +40,9 @@ def main(arguments=None):
     if name not in COMMANDS:
         print(f"There is no command {name!r}.\n\n{_help()}", file=sys.stderr)
         return 2
-    command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
     try:
+        # Importing TensorFlow takes seconds, in which Ctrl-C may come as well.
+        command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
         command.run(others)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; nothing half written is left.", file=sys.stderr)

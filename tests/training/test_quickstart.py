@@ -65,6 +65,36 @@ def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
     assert list(tmp_path.iterdir()) == []
 
 
+# Ctrl-C while the garbage collector calls back, where Python forgets what is raised.
+INTERRUPTED_COLLECTION = """
+import gc, os, signal, sys
+from training.__main__ import main
+
+def interrupt(phase, info):
+    gc.callbacks.remove(interrupt)
+    os.kill(os.getpid(), signal.SIGINT)
+
+gc.callbacks.append(interrupt)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_interruption_of_the_garbage_collector_is_not_lost(tmp_path):
+    process = subprocess.run(
+        [
+            *(sys.executable, "-c", INTERRUPTED_COLLECTION),
+            *("quickstart", "--epochs", "1", "--out", tmp_path / "run"),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+    )
+
+    assert process.returncode == 130
+    assert "quickstart: interrupted" in process.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
