@@ -95,7 +95,7 @@ def test_each_export_is_the_next_version_beside_the_earlier_ones(tiny_hybrid, tm
 
 def test_optimizer_is_not_exported(tmp_path):
     model = tiny_models.hybrid()
-    model.compile("adam", "sparse_categorical_crossentropy")
+    model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     model.train_on_batch(tiny_models.images(model), np.zeros(2))
     version = saved_model(model, tmp_path)
 

@@ -1,7 +1,6 @@
 import keras
 import numpy as np
 import pytest
-import tiny_models
 
 from training.averaged_model import AveragedModel
 from training.optimizer import LayerwiseAdamW
@@ -13,9 +12,16 @@ def values(variables):
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
+def small_model():
+    """A model with what averages are about: weights that are trained, and statistics."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(images))
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, keras.layers.Dense(5, "softmax")(x))
+
+
 def compiled(accumulation_steps=1, warm_up=False):
-    inner = tiny_models.hybrid(depths=(1, 1, 1, 1), input_shape=(32, 32, 3))
-    model = AveragedModel(inner, MOMENTUM, accumulation_steps, warm_up)
+    model = AveragedModel(small_model(), MOMENTUM, accumulation_steps, warm_up)
     model.compile(
         LayerwiseAdamW(
             1e-2,
@@ -47,7 +53,7 @@ class Record(keras.callbacks.Callback):
 def recorded(model, batches):
     record = Record()
     rng = np.random.default_rng(0)
-    images = rng.uniform(0, 255, (4 * batches, 32, 32, 3)).astype("float32")
+    images = rng.uniform(0, 255, (4 * batches, 8, 8, 3)).astype("float32")
     labels = np.eye(5, dtype="float32")[rng.integers(0, 5, 4 * batches)]
     model.fit(images, labels, batch_size=4, callbacks=[record], verbose=0)
     return record
@@ -110,7 +116,7 @@ def test_averages_stand_in_for_the_weights_and_give_their_place_back():
 
 
 def test_without_momentum_there_are_no_averages():
-    model = AveragedModel(tiny_models.hybrid(), momentum=None)
+    model = AveragedModel(small_model(), momentum=None)
 
     assert model.averages == []
     with model.averages_as_weights():
