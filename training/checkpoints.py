@@ -1,13 +1,14 @@
 """Checkpoints: everything that a killed run needs to go on as if nothing had happened."""
 
 import json
-import os
 import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from keras_cabvit.atomic_files import written_atomically
 
 _NAME = re.compile(r"step_(\d{9})\.npz")
 _PROGRESS = "progress"
@@ -50,25 +51,17 @@ class CheckpointFolder:
             OSError: it cannot be written. Earlier checkpoints are as they were.
         """
         progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), np.uint8)
-        partial = self.path / f".step.{os.getpid()}.partial"
+        path = self.path / f"step_{step:09d}.npz"
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
             self._remove_partials()
-            with open(partial, "wb") as file:
-                np.savez(file, **checkpoint.arrays, **{_PROGRESS: progress})
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, self.path / f"step_{step:09d}.npz")
+            with written_atomically(path) as partial:
+                np.savez(partial, **checkpoint.arrays, **{_PROGRESS: progress})
         except OSError as error:
             raise OSError(
                 f"The checkpoint of step {step} could not be written to {self.path}: "
                 f"{error.strerror or error}. Earlier checkpoints are as they were; make room or "
                 "give the right to write, and the same command goes on from them."
             ) from error
-        finally:
-            # A folder that cannot be written to has no partial file, or one that stays.
-            if os.access(self.path, os.W_OK):
-                partial.unlink(missing_ok=True)
         for _, old in self._files()[:-2]:
             old.unlink(missing_ok=True)
 
@@ -103,6 +96,6 @@ class CheckpointFolder:
         return sorted((int(match[1]), path) for match, path in found if match)
 
     def _remove_partials(self):
-        """Removes what a process that was killed while writing has left."""
-        for leftover in self.path.glob(".step.*.partial"):
+        """Removes at once what a process that was killed left: such files are large."""
+        for leftover in self.path.glob(".partial-*.step_*.npz"):
             leftover.unlink(missing_ok=True)

@@ -1,11 +1,14 @@
 """A `.keras` file of half the size: its large weights in half precision."""
 
 import io
+import tempfile
 import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
+
+from keras_cabvit.atomic_files import written_atomically
 
 _WEIGHTS = "model.weights.h5"
 
@@ -24,9 +27,8 @@ def save_half_size(model, path):
         ValueError: a weight is too large for float16.
     """
     path = Path(path)
-    whole = path.with_name(f".{path.stem}.whole.keras")
-    partial = path.with_name(f".{path.stem}.partial.keras")
-    try:
+    with tempfile.TemporaryDirectory() as folder, written_atomically(path) as partial:
+        whole = Path(folder) / "whole.keras"
         model.save(whole)
         with (
             zipfile.ZipFile(whole) as source,
@@ -36,10 +38,6 @@ def save_half_size(model, path):
             for name in source.namelist():
                 content = source.read(name)
                 target.writestr(name, _halved(content) if name == _WEIGHTS else content)
-        partial.replace(path)
-    finally:
-        whole.unlink(missing_ok=True)
-        partial.unlink(missing_ok=True)
 
 
 def _halved(content):

@@ -3,13 +3,12 @@
 import contextlib
 import os
 import shutil
-import time
 from pathlib import Path
+
+from keras_cabvit.atomic_files import written_atomically
 
 # Marks a folder as written here, so that nobody's own folder is ever replaced.
 _MARK = ".complete"
-# A hidden folder that nothing has written to for so long was left by a process that was killed.
-_ABANDONED_SECONDS = 24 * 3600
 
 
 @contextlib.contextmanager
@@ -31,21 +30,15 @@ def written_whole(path):
             f"{path} is there already and was not written by this command. Choose another folder, "
             "or remove it."
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced.partial")
-    partial.mkdir()
+    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
     try:
-        yield partial
-        (partial / _MARK).touch()
-        if path.exists():
-            os.replace(path, replaced)
-        os.replace(partial, path)
+        with written_atomically(path) as partial:
+            partial.mkdir()
+            yield partial
+            (partial / _MARK).touch()
+            if path.exists():
+                os.replace(path, replaced)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
 
 
@@ -56,13 +49,5 @@ def write_whole(path, text):
         path: of the file.
         text: string, written as UTF-8.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with open(partial, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut may leave an empty file of the new name
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_atomically(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_cabvit.atomic_files import written_atomically
 from training.averaged_model import AveragedModel
 from training.callbacks import (
     AveragedEvaluation,
@@ -318,12 +319,8 @@ def _finish(folder, recipe, options, data_set, weights, history, broken, checkpo
         model = build_model(inference, len(data_set.class_names))
     model.set_weights(weights)
     write_whole(folder / "labels.txt", "\n".join(data_set.class_names) + "\n")
-    partial = folder / ".model.partial.keras"
-    try:
+    with written_atomically(folder / "model.keras") as partial:
         model.save(partial)
-        partial.replace(folder / "model.keras")
-    finally:
-        partial.unlink(missing_ok=True)
     evaluation = evaluate(folder, data_set)
     run = read_run(folder) | {
         "test_note": _test_note(recipe, data_set),

@@ -1,12 +1,12 @@
 """Export to a .tflite file, as LiteRT and MediaPipe run it on Android."""
 
 import dataclasses
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from keras_cabvit.atomic_files import written_atomically
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
@@ -116,13 +116,8 @@ def tflite(
         file.write_bytes(content)
         _check_that_it_loads(file)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with written_atomically(path) as partial:
         partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

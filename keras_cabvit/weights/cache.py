@@ -7,6 +7,8 @@ import re
 import time
 from pathlib import Path
 
+from keras_cabvit.atomic_files import written_atomically
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -83,13 +85,8 @@ def write_checksum(path):
     """
     path = Path(path)
     checksum = checksum_path(path)
-    # Two processes may do this at once, so each writes a file of its own before the replacement.
-    temporary = checksum.with_name(f"{checksum.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        temporary.write_bytes(f"{file_sha256(path)}  {path.name}\n".encode())
-        os.replace(temporary, checksum)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with written_atomically(checksum) as partial:
+        partial.write_bytes(f"{file_sha256(path)}  {path.name}\n".encode())
     return checksum
 
 

@@ -1,10 +1,11 @@
 """Writing and reading the library's own weights files."""
 
-import os
 from pathlib import Path
 
 import h5py
 import numpy as np
+
+from keras_cabvit.atomic_files import written_atomically
 
 # The layers that a model without the classifier lacks, and where Keras stores their weights.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
@@ -26,13 +27,8 @@ def save_weights(model, path):
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with written_atomically(path) as partial:
         model.save_weights(partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -92,7 +92,7 @@ def test_place_that_cannot_be_written_to_is_a_sentence(tmp_path):
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path):
-    (tmp_path / ".step.123.partial").write_bytes(b"half")
+    (tmp_path / ".partial-123-456.step_000000123.npz").write_bytes(b"half")
     CheckpointFolder(tmp_path).write(1, checkpoint(1))
 
     assert [path.name for path in tmp_path.iterdir()] == ["step_000000001.npz"]

@@ -1,6 +1,3 @@
-import os
-import time
-
 import pytest
 
 from training.run_folder import written_whole
@@ -53,15 +50,3 @@ def test_folder_of_somebody_else_is_refused_and_kept(tmp_path):
     with pytest.raises(ValueError, match="was not written by this command"):
         write(tmp_path / "photographs", "new")
     assert (tmp_path / "photographs" / "mine").read_text() == "mine"
-
-
-def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
-    fresh, old = tmp_path / ".run.1.partial", tmp_path / ".run.2.partial"
-    fresh.mkdir()
-    old.mkdir()
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    write(tmp_path / "run", "new")
-
-    assert fresh.exists()
-    assert not old.exists()

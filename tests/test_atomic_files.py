@@ -1,0 +1,89 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from backend_process import REPOSITORY
+
+from keras_cabvit.atomic_files import written_atomically
+
+KILLED = """
+import os, signal, sys
+from keras_cabvit.atomic_files import written_atomically
+path, kind = sys.argv[1:]
+with written_atomically(path) as first, written_atomically(path) as second:
+    for partial in (first, second):
+        if kind == "folder":
+            partial.mkdir()
+            partial = partial / "file"
+        partial.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def names(folder):
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def write_half(path, error):
+    with written_atomically(path) as partial:
+        partial.write_text("half")
+        raise error
+
+
+def test_file_and_folder_appear_when_the_block_ends(tmp_path):
+    with written_atomically(tmp_path / "new" / "model.keras") as partial:
+        partial.write_text("new")
+        assert partial.name.endswith(".keras")
+        assert not (tmp_path / "new" / "model.keras").exists()
+    with written_atomically(tmp_path / "new" / "1") as partial:
+        partial.mkdir()
+        (partial / "file").touch()
+
+    assert (tmp_path / "new" / "model.keras").read_text() == "new"
+    assert names(tmp_path / "new") == ["1", "model.keras"]
+    assert names(tmp_path / "new" / "1") == ["file"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_what_is_there_stays_after_an_error(tmp_path, error):
+    path = tmp_path / "model.keras"
+    path.write_text("old")
+
+    with pytest.raises(error):
+        write_half(path, error)
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["model.keras"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path, kind):
+    path = tmp_path / "model[1]"  # a name that is a pattern, too
+    subprocess.run([sys.executable, "-c", KILLED, path, kind], cwd=REPOSITORY)
+    old, fresh = tmp_path.iterdir()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    with written_atomically(path) as partial:
+        partial.write_text("whole")
+
+    assert path.read_text() == "whole"
+    assert names(tmp_path) == sorted([fresh.name, path.name])
+
+
+def test_writers_of_the_same_file_do_not_meet(tmp_path):
+    path = tmp_path / "labels.txt"
+    together = threading.Barrier(2, timeout=60)
+
+    def write(text):
+        with written_atomically(path) as partial:
+            partial.write_text(text)
+            together.wait()
+            assert partial.read_text() == text
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, ("cat", "a dog")))
+    assert path.read_text() in ("cat", "a dog")
+    assert names(tmp_path) == ["labels.txt"]
