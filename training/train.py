@@ -114,7 +114,7 @@ def train(recipe, options, hosts=None, command=None):
             recipe, options, placement, data_set, steps, resumed, checkpoints, broken
         )
         try:
-            _fit(model, recipe, options, placement, data_set, checkpointing.step, callbacks, broken)
+            _fit(model, recipe, options, placement, data_set, checkpointing, callbacks, broken)
         except Interrupted:
             gather(None)  # a process that left now would end the one that writes the checkpoint
             raise
@@ -222,13 +222,16 @@ def _callbacks(recipe, options, placement, data_set, steps, resumed, checkpoints
     """Returns the `History`, the `Checkpointing`, and the list of all callbacks with both in it."""
     writes = placement.process_index == 0
     folder = Path(options.out)
-    progress = {"step": 0, "history": [], "seconds": 0.0} if resumed is None else resumed.progress
+    progress = {"step": 0, "history": [], "seconds": 0.0, "images_per_second": 0.0}
+    if resumed is not None:
+        progress = resumed.progress
     history = History(
         folder / "metrics.csv" if writes else None,
         recipe.batch_size,
         steps,
         progress["history"],
         progress["seconds"],
+        progress["images_per_second"],
     )
     checkpointing = Checkpointing(
         checkpoints if writes else None,
@@ -249,7 +252,7 @@ def _callbacks(recipe, options, placement, data_set, steps, resumed, checkpoints
     return history, checkpointing, [*callbacks, checkpointing]
 
 
-def _fit(model, recipe, options, placement, data_set, first_step, callbacks, broken):
+def _fit(model, recipe, options, placement, data_set, checkpointing, callbacks, broken):
     """Runs `fit` to the end of the epoch that was begun, then over the others.
 
     Keras begins an epoch only at its first step, so the rest of one is an epoch of its own.
@@ -264,7 +267,10 @@ def _fit(model, recipe, options, placement, data_set, first_step, callbacks, bro
         broken,
     )
     steps = steps_per_epoch(data_set.training, recipe.batch_size)
+    first_step = checkpointing.step
     epoch, done = divmod(first_step, steps)
+    if epoch > len(checkpointing.history.rows):
+        _score_epoch(model, epoch - 1, validation, callbacks)
     parts = [(epoch, epoch + 1, steps - done)] * (done > 0)
     parts.append((epoch + (done > 0), recipe.epochs, steps))
     for initial_epoch, epochs, steps_per_epoch_here in parts:
@@ -289,6 +295,18 @@ def _fit(model, recipe, options, placement, data_set, first_step, callbacks, bro
             verbose=0,
         )
         first_step = epochs * steps
+
+
+def _score_epoch(model, epoch, validation, callbacks):
+    """Ends an epoch whose images are trained on, and whose validation images are not scored."""
+    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    callbacks.on_train_begin()
+    callbacks.on_epoch_begin(epoch)  # brings back the metrics
+    logs = {name: float(value) for name, value in model.get_metrics_result().items()}
+    scores = model.evaluate(validation, verbose=0, callbacks=callbacks, return_dict=True)
+    logs |= {f"val_{name}": value for name, value in scores.items()}
+    callbacks.on_epoch_end(epoch, logs)
+    callbacks.on_train_end()
 
 
 def _final_weights(model, recipe, checkpointing):

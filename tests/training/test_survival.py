@@ -27,9 +27,9 @@ def command(folder, out):
     ]
 
 
-def start(folder, out):
+def start(folder, out, arguments=None):
     return subprocess.Popen(
-        command(folder, out),
+        arguments or command(folder, out),
         cwd=REPOSITORY,
         env=os.environ | {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -101,6 +101,49 @@ def test_killed_five_times_it_ends_with_the_same_bits(folder, uninterrupted, tmp
     output = finish(start(folder, out))
 
     assert "Going on after step" in output
+    assert_same_run(out, uninterrupted)
+
+
+# The command, stopped by a signal when it begins to score the validation images.
+STOPPED_IN_VALIDATION = """
+import os, sys
+from training.__main__ import main
+from training.callbacks import AveragedEvaluation
+
+number, validations = map(int, sys.argv[1:3])
+begin = AveragedEvaluation.on_test_begin
+
+def stop(self, logs=None):
+    global validations
+    begin(self, logs)
+    validations -= 1
+    if not validations:
+        os.kill(os.getpid(), number)
+
+AveragedEvaluation.on_test_begin = stop
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+def test_stopped_while_validation_images_are_scored(folder, uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    arguments = command(folder, out)[4:]
+
+    def stopped(number, validations):
+        before = [sys.executable, "-c", STOPPED_IN_VALIDATION, str(number), str(validations)]
+        process = start(folder, out, [*before, *arguments])
+        return process.communicate(timeout=600), process.returncode
+
+    (output, errors), status = stopped(signal.SIGTERM, validations=1)
+    assert status == 128 + signal.SIGTERM, errors
+    assert "Traceback" not in errors
+    assert "Stopped by SIGTERM after step 3" in errors
+    assert "epoch 1/2:" not in output
+    # The process that goes on scores them first; it is killed when it has trained another epoch.
+    (output, errors), status = stopped(signal.SIGKILL, validations=2)
+    assert status == -signal.SIGKILL, errors
+    assert "epoch 1/2:" in output
+    finish(start(folder, out))
     assert_same_run(out, uninterrupted)
 
 

@@ -16,8 +16,10 @@ from training.state import read_state, write_metrics
 class Checkpointing(keras.callbacks.Callback):
     """Writes a checkpoint after every epoch, every few minutes and on SIGTERM or Ctrl-C.
 
-    It also keeps the averaged weights of the best epoch, and brings back the metrics of the epoch
-    in which the run was stopped. Signals are caught from `on_train_begin` to `close`.
+    After an epoch it writes one before the validation images are scored, which may take long, and
+    another with their scores. It also keeps the averaged weights of the best epoch, and brings back
+    the metrics of the epoch in which the run was stopped. Signals are caught from `on_train_begin`
+    to `close`.
 
     Args:
         folder: `CheckpointFolder`; None writes nothing, for processes other than the first.
@@ -87,7 +89,7 @@ class Checkpointing(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Brings back the metrics of the epoch in which the run was stopped."""
         if self.resumed is not None:
-            if self.step % self.steps_per_epoch:
+            if self.step > epoch * self.steps_per_epoch:
                 write_metrics(self.model, self.resumed.arrays)
             self.resumed = None
 
@@ -97,14 +99,15 @@ class Checkpointing(keras.callbacks.Callback):
         self.broken.check()
         if self.stop_agreed and self.stop_agreed(self.step):
             self._signal = signal.SIGTERM
-        if self.step % self.steps_per_epoch == 0:
-            return  # the end of the epoch writes one, with its scores
         due = time.monotonic() - self._written_at > 60 * self.minutes
-        if self._signal is not None:
-            self._write(logs)
-            raise Interrupted(self._signal, self.step)
-        if due:
-            self._write(logs)
+        epoch_is_trained = self.step % self.steps_per_epoch == 0
+        if self._signal is not None or due or epoch_is_trained:
+            self._write()
+        self._stop_if_asked()
+
+    def on_test_batch_end(self, batch, logs=None):
+        """Stops when the process was asked to, after what was written before the first batch."""
+        self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes a checkpoint, with the weights of the best epoch if these are it."""
@@ -116,11 +119,14 @@ class Checkpointing(keras.callbacks.Callback):
                 f"best/{index:04d}": np.array(keras.ops.convert_to_numpy(weight))
                 for index, weight in enumerate(sources)
             }
-        self._write(logs)
+        self._write()
+        self._stop_if_asked()
+
+    def _stop_if_asked(self):
         if self._signal is not None:
             raise Interrupted(self._signal, self.step)
 
-    def _write(self, logs):
+    def _write(self):
         arrays = read_state(self.model)
         self._written_at = time.monotonic()
         for name, array in arrays.items():
@@ -136,6 +142,7 @@ class Checkpointing(keras.callbacks.Callback):
             "step": self.step,
             "history": self.history.rows,
             "seconds": self.history.seconds(),
+            "images_per_second": self.history.images_per_second(),
             "best_epoch": self.best_epoch,
             "broken": self.broken.names,
         }

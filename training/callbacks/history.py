@@ -31,25 +31,35 @@ class History(keras.callbacks.Callback):
         steps_per_epoch: integer.
         rows: list of dicts, of epochs trained before.
         seconds: float, time trained before.
-        epoch_seconds: float, time trained before in the epoch that goes on.
+        images_per_second: float, of the last epoch trained before.
     """
 
-    def __init__(self, path, batch_size, steps_per_epoch, rows=(), seconds=0.0):
+    def __init__(
+        self, path, batch_size, steps_per_epoch, rows=(), seconds=0.0, images_per_second=0.0
+    ):
         super().__init__()
         self.path = path
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.rows = list(rows)
         self._seconds_before = seconds
+        self._images_per_second_before = images_per_second
         self._begun = time.monotonic()
         self._epoch_begun = None
         self._images = 0
-        self._training_seconds = 0.0
+        self._training_seconds = None
         self._write()
 
     def seconds(self):
         """Returns the time trained, in all processes that took part one after the other."""
         return self._seconds_before + time.monotonic() - self._begun
+
+    def images_per_second(self):
+        """Returns the speed of training in this epoch, validation left out."""
+        if not self._images:  # the epoch was trained by a process that was stopped in validation
+            return self._images_per_second_before
+        seconds = self._training_seconds
+        return self._images / (time.monotonic() - self._epoch_begun if seconds is None else seconds)
 
     def best_epoch(self):
         """Returns the number of the epoch with the best top-1 on the validation images.
@@ -61,6 +71,7 @@ class History(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Starts the clock of the epoch."""
         self._epoch_begun = time.monotonic()
+        self._training_seconds = None
         self._images = 0
 
     def on_train_batch_end(self, batch, logs=None):
@@ -74,7 +85,7 @@ class History(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Adds the row of the epoch."""
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        logs["images_per_second"] = self._images / self._training_seconds
+        logs["images_per_second"] = self.images_per_second()
         row = {name: float(logs[name]) for name in COLUMNS if name in logs}
         row |= {"epoch": epoch + 1, "step": (epoch + 1) * self.steps_per_epoch}
         row["seconds"] = self.seconds()

@@ -82,9 +82,9 @@ class Progress(keras.callbacks.Callback):
             f"loss {float(logs['loss']):.4f}, top-1 {100 * float(logs['top1']):.2f} %, "
             f"learning rate {self.model.optimizer.learning_rate_of(self.step):.2e}"
         )
-        trained = self.step - self._begun_step
-        if not trained:
+        if self._begun is None or self.step == self._begun_step:
             return scores
+        trained = self.step - self._begun_step
         seconds = (time.monotonic() - self._begun) / trained
         left = seconds * (self.epochs * self.steps_per_epoch - self.step)
         return f"{scores}, {self.batch_size / seconds:.0f} images/s, {_duration(left)} left"
