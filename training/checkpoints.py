@@ -51,7 +51,7 @@ class CheckpointFolder:
             OSError: it cannot be written. Earlier checkpoints are as they were.
         """
         progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), np.uint8)
-        path = self.path / f"step_{step:09d}.npz"
+        path = self.path / _name(step)
         try:
             self._remove_partials()
             with written_atomically(path) as partial:
@@ -85,6 +85,10 @@ class CheckpointFolder:
             raise ValueError("No checkpoint can be read. " + " ".join(errors))
         return None
 
+    def remove(self, step):
+        """Removes the checkpoint of a step, if there is one."""
+        (self.path / _name(step)).unlink(missing_ok=True)
+
     def __bool__(self):
         """Whether there is a checkpoint, readable or not."""
         return bool(self._files())
@@ -99,3 +103,7 @@ class CheckpointFolder:
         """Removes at once what a process that was killed left: such files are large."""
         for leftover in self.path.glob(".partial-*.step_*.npz"):
             leftover.unlink(missing_ok=True)
+
+
+def _name(step):
+    return f"step_{step:09d}.npz"

@@ -16,6 +16,7 @@ from training.averaged_model import AveragedModel
 from training.callbacks import (
     AveragedEvaluation,
     Checkpointing,
+    Diverged,
     History,
     LossGuard,
     Progress,
@@ -115,6 +116,9 @@ def train(recipe, options, hosts=None, command=None):
         )
         try:
             _fit(model, recipe, options, placement, data_set, checkpointing, callbacks, broken)
+        except Diverged:
+            checkpointing.discard_unscored()
+            raise
         except Interrupted:
             gather(None)  # a process that left now would end the one that writes the checkpoint
             raise

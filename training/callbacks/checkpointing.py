@@ -81,6 +81,11 @@ class Checkpointing(keras.callbacks.Callback):
             signal.signal(number, handler)
         self._handlers = {}
 
+    def discard_unscored(self):
+        """Removes the checkpoint of an epoch that proved to have diverged when it was scored."""
+        if self.step == (len(self.history.rows) + 1) * self.steps_per_epoch and self.folder:
+            self.folder.remove(self.step)
+
     def _note_signal(self, number, frame):
         if self._signal is not None:  # asked twice: at once, without a checkpoint
             raise KeyboardInterrupt
