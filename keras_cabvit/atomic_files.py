@@ -40,7 +40,7 @@ def written_atomically(path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(path)
+    remove_abandoned(path.parent, glob.escape(path.name))
     # Two processes, or two threads, may write the same file at once.
     partial = path.with_name(f".partial-{os.getpid()}-{time.monotonic_ns()}.{path.name}")
     try:
@@ -54,10 +54,17 @@ def written_atomically(path):
         _remove(partial)
 
 
-def _remove_abandoned(path):
-    for leftover in path.parent.glob(f".partial-*.{glob.escape(path.name)}"):
+def remove_abandoned(folder, pattern, seconds=_ABANDONED_SECONDS):
+    """Removes what killed processes left of `written_atomically`.
+
+    Args:
+        folder: path, in which files or folders were to be.
+        pattern: of their names, as `pathlib.Path.glob` takes it.
+        seconds: float, for which nothing has written to a leftover. Defaults to a day.
+    """
+    for leftover in Path(folder).glob(f".partial-*.{pattern}"):
         with contextlib.suppress(OSError):  # another process may be removing it
-            if time.time() - leftover.stat().st_mtime > _ABANDONED_SECONDS:
+            if time.time() - leftover.stat().st_mtime >= seconds:
                 _remove(leftover)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import remove_abandoned, written_atomically
 
 _NAME = re.compile(r"step_(\d{9})\.npz")
 _PROGRESS = "progress"
@@ -53,7 +53,8 @@ class CheckpointFolder:
         progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), np.uint8)
         path = self.path / _name(step)
         try:
-            self._remove_partials()
+            # At once: they are large, and no other process writes here.
+            remove_abandoned(self.path, "step_*.npz", seconds=0)
             with written_atomically(path) as partial:
                 np.savez(partial, **checkpoint.arrays, **{_PROGRESS: progress})
         except OSError as error:
@@ -98,11 +99,6 @@ class CheckpointFolder:
             return []
         found = ((_NAME.fullmatch(path.name), path) for path in self.path.iterdir())
         return sorted((int(match[1]), path) for match, path in found if match)
-
-    def _remove_partials(self):
-        """Removes at once what a process that was killed left: such files are large."""
-        for leftover in self.path.glob(".partial-*.step_*.npz"):
-            leftover.unlink(missing_ok=True)
 
 
 def _name(step):

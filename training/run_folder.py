@@ -30,7 +30,8 @@ def written_whole(path):
             f"{path} is there already and was not written by this command. Choose another folder, "
             "or remove it."
         )
-    replaced = path.with_name(f".{path.name}.{os.getpid()}.replaced")
+    # Named so that `written_atomically` removes it too, should this process be killed.
+    replaced = path.with_name(f".partial-{os.getpid()}-replaced.{path.name}")
     try:
         with written_atomically(path) as partial:
             partial.mkdir()

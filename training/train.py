@@ -273,7 +273,7 @@ def _fit(model, recipe, options, placement, data_set, checkpointing, callbacks, 
     steps = steps_per_epoch(data_set.training, recipe.batch_size)
     first_step = checkpointing.step
     epoch, done = divmod(first_step, steps)
-    if epoch > len(checkpointing.history.rows):
+    if checkpointing.epoch_is_unscored():
         _score_epoch(model, epoch - 1, validation, callbacks)
     parts = [(epoch, epoch + 1, steps - done)] * (done > 0)
     parts.append((epoch + (done > 0), recipe.epochs, steps))

@@ -1,6 +1,9 @@
 import io
 import json
+import signal
 import socket
+import subprocess
+import sys
 import time
 
 import grpc
@@ -217,6 +220,26 @@ def test_command_prints_json(grpc_address, images, capsys):
     assert entry["image"] == images[0]
     assert sorted(entry["labels"]) == LABELS
     assert entry["scores"] == sorted(entry["scores"], reverse=True)
+
+
+def test_interrupted_command_says_so(images):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/models/cabvit"
+        code = "import sys; from keras_cabvit.cli import main; sys.exit(main(sys.argv[1:]))"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "client", images[0], "--rest", url],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        server.settimeout(300)
+        connection, _ = server.accept()  # and never answers
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=300)
+        connection.close()
+
+    assert process.returncode == 130
+    assert "cabvit client: interrupted." in errors
+    assert "Traceback" not in errors
 
 
 def test_missing_image_is_a_sentence(rest, capsys):

@@ -1,6 +1,26 @@
+import os
+import subprocess
+import sys
+import time
+
 import pytest
+from backend_process import REPOSITORY
 
 from training.run_folder import written_whole
+
+# Ends between the two moments in which the earlier folder goes and the new one comes.
+KILLED = """
+import os, signal, sys
+from training.run_folder import written_whole
+
+def replace_and_die(source, target, replace=os.replace):
+    replace(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace_and_die
+with written_whole(sys.argv[1]) as partial:
+    (partial / "file").write_text("new")
+"""
 
 
 def write(path, text):
@@ -50,3 +70,16 @@ def test_folder_of_somebody_else_is_refused_and_kept(tmp_path):
     with pytest.raises(ValueError, match="was not written by this command"):
         write(tmp_path / "photographs", "new")
     assert (tmp_path / "photographs" / "mine").read_text() == "mine"
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+    write(tmp_path / "run", "old")
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run"], cwd=REPOSITORY)
+    leftovers = list(tmp_path.iterdir())
+    assert len(leftovers) == 2
+    two_days_ago = time.time() - 2 * 24 * 3600
+    for leftover in leftovers:
+        os.utime(leftover, (two_days_ago, two_days_ago))
+    write(tmp_path / "run", "new")
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]

@@ -81,9 +81,13 @@ class Checkpointing(keras.callbacks.Callback):
             signal.signal(number, handler)
         self._handlers = {}
 
+    def epoch_is_unscored(self):
+        """Returns whether the latest epoch is trained, and its scores are not known yet."""
+        return self.step // self.steps_per_epoch > len(self.history.rows)
+
     def discard_unscored(self):
         """Removes the checkpoint of an epoch that proved to have diverged when it was scored."""
-        if self.step == (len(self.history.rows) + 1) * self.steps_per_epoch and self.folder:
+        if self.epoch_is_unscored() and self.folder:
             self.folder.remove(self.step)
 
     def _note_signal(self, number, frame):
