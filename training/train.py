@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import filelock
 import keras
 import numpy as np
 
@@ -98,11 +99,18 @@ def train(recipe, options, hosts=None, command=None):
     if finished:
         print(f"This run is finished; its report is {folder / 'report.md'}.")
         return folder
-    steps = steps_per_epoch(data_set.training, recipe.batch_size)
+    steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     first_process = placement.process_index == 0
-    if first_process:
-        _begin(folder, earlier or record)
+    with _begun(folder, earlier or record) if first_process else contextlib.nullcontext():
+        _run(recipe, options, placement, data_set)
+    return folder
 
+
+def _run(recipe, options, placement, data_set):
+    """Trains to the end of the recipe, and writes the model and the report."""
+    folder = Path(options.out)
+    steps = steps_per_epoch(data_set.training, recipe.batch_size)
+    checkpoints = CheckpointFolder(folder / "checkpoints")
     _seed(options)
     # Of all the images that are read again and again.
     broken = BrokenImages(data_set.training.size + data_set.validation.size)
@@ -129,11 +137,10 @@ def train(recipe, options, hosts=None, command=None):
         broken.record(name)  # every process has read other images
     broken.check()
     try:
-        if first_process:
+        if placement.process_index == 0:
             _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing)
     finally:
         gather(None)  # the others wait: without them JAX would end this process
-    return folder
 
 
 def compiled_model(recipe, classes, steps, jit_compile):
@@ -187,15 +194,26 @@ def precision(policy):
         keras.config.set_dtype_policy(before)
 
 
-def _begin(folder, record):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
-    except OSError as error:
-        raise OSError(
-            f"The folder of the run, {folder}, cannot be written to: {error.strerror or error}. "
-            "Choose another one with --out, or make room or give the right to write."
-        ) from error
+@contextlib.contextmanager
+def _begun(folder, record):
+    """Writes a run's record, and keeps other processes out of its folder until the block ends."""
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(filelock.FileLock(folder / ".lock", blocking=False))
+            write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
+        except filelock.Timeout as error:
+            raise ValueError(
+                f"Another process trains in {folder} already. Wait until it ends, stop it (it "
+                "saves what it has trained), or choose another folder with --out."
+            ) from error
+        except OSError as error:
+            raise OSError(
+                f"The folder of the run, {folder}, cannot be written to: "
+                f"{error.strerror or error}. Choose another one with --out, or make room or give "
+                "the right to write."
+            ) from error
+        yield
 
 
 def _seed(options):

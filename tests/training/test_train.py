@@ -2,11 +2,15 @@ import csv
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
+import time
 
 import keras
 import numpy as np
 import pytest
-from tiny_runs import RECIPE, image_folder
+from backend_process import REPOSITORY
+from tiny_runs import OPTIONS, RECIPE, image_folder
 
 from training.callbacks import Diverged, LossGuard
 from training.checkpoints import CheckpointFolder
@@ -104,6 +108,26 @@ def test_start_that_failed_does_not_stand_in_the_way(folder, tmp_path):
         train(changed(model={"initial_weights": "none.keras"}), options)
     train(dataclasses.replace(RECIPE, epochs=1), options)
     assert (tmp_path / "run" / "model.keras").is_file()
+
+
+def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["--recipe", "fashion_mnist", "--data", f"folder:{folder}", "--out", str(out)]
+    command = [sys.executable, "-m", "training", "train", *arguments, *OPTIONS, "--epochs", "9999"]
+    with open(tmp_path / "log", "w") as log:
+        other = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
+    try:
+        while not (out / "run.json").is_file():
+            assert other.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.1)
+        with pytest.raises(ValueError, match=r"Another process trains in .*run already\. Wait"):
+            train(RECIPE, TrainOptions(f"folder:{folder}", out, tensorboard=False))
+    finally:
+        other.kill()
+        other.wait()
+    # What a killed process held is free.
+    train(RECIPE, TrainOptions(f"folder:{folder}", out, tensorboard=False))
+    assert (out / "model.keras").is_file()
 
 
 def test_other_images_are_another_run(run, folder, tmp_path):
