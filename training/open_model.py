@@ -10,8 +10,10 @@ from keras_cabvit.export.classifiers import (
     saved_model_classifier,
     tflite_classifier,
 )
+from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.runtimes import latest_version
 from keras_cabvit.export.size_on_disk import size_on_disk
+from keras_cabvit.export.tflite_metadata import embedded_labels
 from training.probabilities import Probabilities
 from training.run_record import read_run
 
@@ -33,7 +35,8 @@ class OpenedModel:
             0..255 to probabilities, float32 (count, classes).
         image_size: (height, width) in pixels; None where the model takes any.
         classes: integer; None where the file does not say.
-        class_names: tuple of strings from `labels.txt`, or None without one.
+        class_names: tuple of strings: the labels in the model itself, else those in `labels.txt`
+            beside it, or None without any.
         size: bytes on disk.
         run: dict, the `run.json` of the run it comes from, or None.
     """
@@ -61,8 +64,8 @@ def open_model(path):
     gives, this project's exports by the name of their output; of other files, what is not negative
     and sums to 1 in every row of the first batch counts as probabilities.
 
-    `labels.txt` and `run.json` are looked for in the folder that holds the file; for a SavedModel
-    also in its own directory.
+    Labels that a `.tflite` file or a SavedModel holds are its own. Others, and `run.json`, are
+    looked for in the folder that holds the file; for a SavedModel also in its own directory.
 
     Args:
         path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
@@ -86,23 +89,17 @@ def open_model(path):
             f"{tuple(classifier.image_shape)}."
         )
     folders = _folders_of_company(path)
-    opened = OpenedModel(
+    return OpenedModel(
         path=path,
         name=name,
         form=form,
         predict=Probabilities(path, classifier),
         image_size=None if None in size else tuple(size),
         classes=classifier.classes,
-        class_names=_class_names(folders),
+        class_names=_class_names(path, folders, classifier.classes),
         size=size_on_disk(path),
         run=_run(folders),
     )
-    if opened.class_names and opened.classes not in (None, len(opened.class_names)):
-        raise ValueError(
-            f"The labels.txt that comes with {path} must name the model's {opened.classes} "
-            f"classes, one a line. It names {len(opened.class_names)}."
-        )
-    return opened
 
 
 _READERS = {
@@ -147,11 +144,15 @@ def _folders_of_company(path):
     return [path, servable, servable.parent]
 
 
-def _class_names(folders):
-    for file in (folder / "labels.txt" for folder in folders):
-        if file.is_file():
-            return tuple(file.read_text(encoding="utf-8").splitlines())
-    return None
+def _class_names(path, folders, classes):
+    """Returns the names that the model brings itself, else those beside it; None without any."""
+    names = None
+    if path.suffix.lower() == ".tflite":
+        names = read_labels(embedded_labels(path), classes, f"The labels.txt inside {path}")
+    if names is None:
+        files = (folder / "labels.txt" for folder in [path / "assets", *folders])
+        names = read_labels(next((file for file in files if file.is_file()), None), classes)
+    return None if names is None else tuple(names)
 
 
 def _run(folders):

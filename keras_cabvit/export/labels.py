@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 
-def read_labels(labels, classes):
+def read_labels(labels, classes, source="`labels`"):
     """Returns the names of the classes.
 
     Args:
         labels: names in the order of the classes; or the path of a text file with a name a line, as
             training writes `labels.txt`; or None.
-        classes: integer, how many the model tells apart.
+        classes: integer, how many the model tells apart; None where it does not say.
+        source: string, what messages call the names; not needed for a file.
 
     Returns:
         A list of strings, or None without names.
@@ -22,7 +23,6 @@ def read_labels(labels, classes):
     """
     if labels is None:
         return None
-    source = "`labels`"
     if isinstance(labels, (str, os.PathLike)):
         source = f"The file {labels}"
         if not Path(labels).is_file():
@@ -32,7 +32,7 @@ def read_labels(labels, classes):
         except UnicodeDecodeError as error:
             raise ValueError(f"{source} must be text in UTF-8. It is not: {error}") from error
     labels = list(labels)
-    if len(labels) != classes:
+    if classes is not None and len(labels) != classes:
         raise ValueError(
             f"{source} must name the {classes} classes of the model. Received: {len(labels)} names"
         )

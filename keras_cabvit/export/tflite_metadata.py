@@ -84,6 +84,20 @@ def with_metadata(content, metadata, labels):
     return file.getvalue()
 
 
+def embedded_labels(path):
+    """Returns the list of labels that a .tflite file holds, or None without any.
+
+    Args:
+        path: of the file.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        if LABELS not in archive.namelist():
+            return None
+        return archive.read(LABELS).decode().splitlines()
+
+
 def _metadata_flatbuffer(metadata, image_name, image_shape, scores_name, has_labels):
     """Returns the bytes of the schema's ModelMetadata."""
     write = _Writer()

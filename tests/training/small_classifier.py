@@ -21,11 +21,11 @@ def small_classifier(activation="softmax", seed=0):
     return model
 
 
-def save_forms(model, folder):
+def save_forms(model, folder, labels=None):
     """Writes `model.keras`, `servable/1` and `model.tflite`, and returns their paths."""
     model.save(folder / "model.keras")
-    saved_model(model, folder / "servable")
-    tflite(model, folder / "model.tflite", quantization="none")
+    saved_model(model, folder / "servable", labels=labels)
+    tflite(model, folder / "model.tflite", quantization="none", labels=labels)
     return folder / "model.keras", folder / "servable", folder / "model.tflite"
 
 

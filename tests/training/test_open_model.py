@@ -191,9 +191,17 @@ def test_labels_of_another_model_are_a_sentence(forms, tmp_path):
     (tmp_path / "labels.txt").write_text("ant\nbee\n")
 
     with pytest.raises(
-        ValueError, match=r"must name the model's 4 classes, one a line\. It names 2"
+        ValueError, match=r"labels\.txt must name the 4 classes .* Received: 2 names"
     ):
         open_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["servable", "model.tflite"])
+def test_export_brings_its_own_labels(name, tmp_path):
+    save_forms(small_classifier(), tmp_path, CLASS_NAMES)
+    (tmp_path / "labels.txt").write_text("of\nsome\nother\nmodel\n")
+
+    assert open_model(tmp_path / name).class_names == CLASS_NAMES
 
 
 def test_damaged_run_record_is_a_sentence(forms, tmp_path):
