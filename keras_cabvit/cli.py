@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from keras_cabvit.commands import client, convert, export, summary, verify
+from keras_cabvit.signals import end_in_order
 
 
 def main(arguments=None):
@@ -14,8 +15,10 @@ def main(arguments=None):
 
     Returns:
         The exit status: 0; 1 where the library refused or not all could be done, after a sentence
-        on standard error; 130 after Ctrl-C.
+        on standard error; 130 after Ctrl-C or SIGTERM.
     """
+    # A polite kill ends like Ctrl-C: what is half written is removed.
+    end_in_order()
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0

@@ -4,8 +4,10 @@ import argparse
 import importlib.metadata
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -54,16 +56,24 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def run(*arguments):
-    """Runs the command in a process of its own."""
+def started(*arguments):
+    """Starts the command in a process of its own."""
     code = "import sys; from keras_cabvit.cli import main; sys.exit(main())"
     paths = [str(Path(keras_cabvit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, arguments)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def run(*arguments):
+    """Runs the command in a process of its own."""
+    process = started(*arguments)
+    output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def assert_refused(capsys, arguments, *parts):
@@ -287,6 +297,22 @@ def test_export_writes_what_a_server_and_an_app_take(tmp_path, tiny_hybrid, caps
     assert b"Ada" in lite.read_bytes()
     with zipfile.ZipFile(lite) as archive:
         assert archive.read("labels.txt") == b"ant\nbee\ncat\ndog\nelk\n"
+
+
+def test_export_that_is_ended_leaves_nothing(tmp_path, tiny_hybrid):
+    model, served = tmp_path / "model.keras", tmp_path / "served"
+    tiny_hybrid.save(model)
+    process = started("export", "saved-model", model, "--output", served)
+    while not list(served.glob(".partial-*")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+
+    assert process.returncode == 130
+    assert "cabvit export: interrupted." in errors
+    assert "Traceback" not in errors
+    assert list(served.iterdir()) == []
 
 
 def test_export_of_no_model_is_a_sentence(tmp_path, capsys):

@@ -4,8 +4,8 @@ import importlib
 import os
 import sys
 
+from keras_cabvit.signals import end_in_order
 from training.interrupted import Interrupted
-from training.signals import end_in_order
 
 # Each has a module in training/commands, which is imported when it is called.
 COMMANDS = {
