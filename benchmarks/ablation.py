@@ -12,6 +12,7 @@ top-1 on the 10,000 test images, and writes DIR/ablation.json and DIR/ablation.p
 import argparse
 import dataclasses
 import json
+import shlex
 import statistics
 import sys
 from pathlib import Path
@@ -76,7 +77,8 @@ def run_all(folder, seeds, names=tuple(MODELS)):
             run = run_folder(folder, name, seed)
             print(f"\n{name}, seed {seed}", flush=True)
             options = TrainOptions(DATA, run, seed=seed, tensorboard=False)
-            train(dataclasses.replace(RECIPE, model=model), options)
+            command = shlex.join(["python", "-m", "benchmarks.ablation", *sys.argv[1:]])
+            train(dataclasses.replace(RECIPE, model=model), options, command=command)
 
 
 def finished_runs(folder, seeds):

@@ -26,7 +26,8 @@ def main(arguments=None):
 
     Returns:
         The exit status: 0; 1 after a sentence on standard error; 2 for wrong arguments; 128 plus
-        the signal's number when a signal stopped it (130 for Ctrl-C).
+        the signal's number when a signal stopped training and its state is in a checkpoint; 130
+        when a signal ended anything else.
     """
     # TensorFlow reports on the processor at every start, which is nobody's question here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -46,8 +47,10 @@ def main(arguments=None):
         command.run(others)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; nothing half written is left.", file=sys.stderr)
+        if name == "train":
+            print("The same command goes on from the last checkpoint, if any.", file=sys.stderr)
         return 130
-    except (ValueError, OSError, ImportError, ArithmeticError) as error:
+    except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1
     except Interrupted as stop:

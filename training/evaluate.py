@@ -25,6 +25,7 @@ class Evaluation:
         path: of the file or directory.
         data: name of the data set.
         note: sentences that say which of its images were scored.
+        are_test_of_run: whether these are the test images that the run itself was scored on.
         notes: tuple of sentences about what a person should know.
         class_names: tuple of strings, in the order of the labels.
         scores: `Scores`.
@@ -45,6 +46,7 @@ class Evaluation:
     path: Path
     data: str
     note: str
+    are_test_of_run: bool
     notes: tuple[str, ...]
     class_names: tuple[str, ...]
     scores: Scores
@@ -83,8 +85,8 @@ def evaluate(
             `.tflite` file.
         data: `DataSet`, or "fashion_mnist", "elpv", "folder:PATH" or "tfds:NAME"; None takes what
             the run was trained on.
-        split: "test", "validation" or "training". Without test images of the data's own, "test"
-            falls back to the validation images, and the evaluation's note says so.
+        split: "test", "validation", "training", or "all" for these together. Without test images of
+            the data's own, "test" falls back to the validation images, and the note says so.
         out: folder for `report.md` and its pictures; None writes nothing.
         image_size: (height, width) in pixels, for a model that takes any size.
         crop: side of the centre crop as a share of the image; None is as the run has it, and
@@ -118,6 +120,7 @@ def evaluate(
         path=model.path,
         data=scored.data_set.name,
         note=scored.note,
+        are_test_of_run=scored.are_test_of_run,
         notes=(*notes, *notes_on_classes, *scored.data_set.notes),
         class_names=tuple(scored.data_set.class_names),
         scores=score_predictions(predictions.probabilities, predictions.labels),

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from keras_cabvit.data import evaluation_crop
 from training.data.data_set import DataSet, open_data_set
+from training.data.joined_split import JoinedSplit
 from training.data.split import Split
 from training.predictions import class_counts_differ
 from training.recipes.recipe import Recipe
 
-SPLITS = ("test", "validation", "training")
+SPLITS = ("test", "validation", "training", "all")
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,13 @@ class Scored:
         data_set: `DataSet`.
         split: `Split`, the one that is scored.
         note: sentences that say which images these are.
+        are_test_of_run: whether they are the test images that the run itself was scored on.
     """
 
     data_set: DataSet
     split: Split
     note: str
+    are_test_of_run: bool
 
 
 def scored_images(data, split, run):
@@ -31,8 +34,8 @@ def scored_images(data, split, run):
 
     Args:
         data: `DataSet`, or what `open_data_set` takes; None takes the data of the run.
-        split: "test", "validation" or "training". Without test images of the data's own, "test"
-            falls back to the validation images, and the note says so.
+        split: "test", "validation", "training", or "all" for these together. Without test images of
+            the data's own, "test" falls back to the validation images, and the note says so.
         run: dict, the run.json of the run that the model comes from, or None. Its seed and share
             make its own validation split again.
 
@@ -40,39 +43,82 @@ def scored_images(data, split, run):
         `Scored`.
 
     Raises:
-        ValueError: `split` is none of these, or nothing says which data.
+        ValueError: `split` is none of these; nothing says which data; or the run's data has
+            changed, so that its validation images cannot be told from its training images.
     """
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     run = run or {}
-    data = data or run.get("data")
-    if data is None:
+    spec = data or run.get("data")
+    if spec is None:
         raise ValueError(
             'Say which data to evaluate on, such as data="folder:PATH": only a run knows its own.'
         )
-    if isinstance(data, DataSet):
-        data_set = data
+    if isinstance(spec, DataSet):
+        data_set = spec
     else:
         share = run.get("recipe", {}).get("validation_share", Recipe.validation_share)
-        data_set = open_data_set(data, share, run.get("split_seed", 0))
+        data_set = open_data_set(spec, share, run.get("split_seed", 0))
 
     notes = []
     if split == "test" and data_set.test is None:
         notes.append(f"{data_set.name} has no test images of its own.")
         split = "validation"
-    images = getattr(data_set, split)
-    notes.append(f"The {images.size:,} {split} images of {data_set.name} were scored.")
+    if split == "all":
+        parts = (data_set.training, data_set.validation, data_set.test)
+        images = JoinedSplit([part for part in parts if part is not None])
+        notes.append(f"All {images.size:,} images of {data_set.name} were scored.")
+    else:
+        images = getattr(data_set, split)
+        notes.append(f"The {images.size:,} {split} images of {data_set.name} were scored.")
     if split == "validation":
         notes.append(data_set.validation_note)
-        notes.append(
-            "Choices were made on the validation images, so the scores are better than they would "
-            "be on images that had no part in anything."
-            if run
-            else "Nothing here says whether this model was trained on some of them."
+    changed = _changed(spec, data_set, run)
+    notes += _part_in_training(split, data_set, run, changed)
+    return Scored(data_set, images, " ".join(notes), split == "test" and changed == set())
+
+
+def _changed(data, data_set, run):
+    """Returns which splits are others than the run had: a set of names; None for other data."""
+    named_alike = isinstance(data, DataSet) or data == run.get("data")
+    if not run or not (named_alike or "checksums" in run):
+        return None
+    checksums = data_set.checksums()
+    before = run.get("checksums", checksums)  # a run of an earlier version has none
+    changed = {name for name in {*before, *checksums} if before.get(name) != checksums.get(name)}
+    if not changed or (named_alike and not isinstance(data, DataSet)):
+        return changed
+    return None
+
+
+def _part_in_training(split, data_set, run, changed):
+    """Returns sentences about what part the scored images had in making the model."""
+    if not run:
+        if split == "test":
+            return []
+        return ["Nothing here says whether this model was trained on some of them."]
+    if changed is None:
+        return [f"The model was trained on other data: {run.get('data')}."]
+    if split == "validation" and {"training", "validation"} <= changed:
+        raise ValueError(
+            f"The images of {data_set.name} are not those that the model was trained with: some "
+            "were added, removed or given another class. So nobody can say which of them it was "
+            "not trained on. Bring back what there was, or score images of their own with --data."
         )
-    if split == "training":
-        notes.append("The model was trained on them: these scores say little about other images.")
-    return Scored(data_set, images, " ".join(notes))
+    sentences = {
+        "test": [],
+        "validation": [
+            "The model was not trained on them. Choices were made on them, so the scores are "
+            "better than they would be on images that had no part in anything."
+        ],
+        "training": ["The model was trained on them: these scores say little about other images."],
+        "all": [
+            "The model was trained on most of them: these scores say little about other images."
+        ],
+    }[split]
+    if split in changed:
+        sentences.append("Some were added, removed or given another class since then.")
+    return sentences
 
 
 def size_and_crop(model, image_size=None, crop=None, others=()):

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, cross-entropy, calibration, and what is taken for what."""
+"""How good predictions are: accuracy, cross-entropy, calibration, confusion."""
 
 from dataclasses import dataclass
 
@@ -79,7 +79,7 @@ class Scores:
 
     @property
     def precision(self):
-        """Of what is taken for a class, the share that is; NaN where nothing is. (classes,)."""
+        """Share of the predictions of a class that are right; NaN without any. (classes,)."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property

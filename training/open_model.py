@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.classifiers import (
     NotAClassifier,
     keras_classifier,
@@ -54,7 +55,14 @@ class OpenedModel:
     @property
     def evaluation_crop(self):
         """Share of the image's shorter side that the run evaluates; None where nobody says."""
-        return ((self.run or {}).get("recipe") or {}).get("evaluation_crop")
+        recipe = (self.run or {}).get("recipe") or {}
+        if "evaluation_crop" not in recipe:
+            return None
+        # None in a recipe is as the authors have it.
+        crop = recipe["evaluation_crop"]
+        if crop is not None:
+            return crop
+        return evaluation_crop(self.image_size or recipe["model"]["image_size"])
 
 
 def open_model(path):

@@ -9,13 +9,13 @@ from training.data.batches import evaluation_batches
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """An image that was taken for something else.
+    """A misclassified image.
 
     Attributes:
         name: of the image.
         image: uint8 (height, width, 3), as the model saw it.
         label: integer, its class.
-        predicted: integer, the class it was taken for.
+        predicted: integer, the predicted class.
         confidence: float, the probability of that class.
     """
 

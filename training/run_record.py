@@ -20,8 +20,10 @@ _PACKAGES = (
     "numpy",
     "tensorflow-datasets",
 )
+# How and where it is trained, which may change when it goes on.
+_CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
 # Another value of these would be another run, not the same one going on.
-_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images")
+_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
 
 
 def run_record(recipe, options, placement, data_set, command):
@@ -55,6 +57,7 @@ def run_record(recipe, options, placement, data_set, command):
             "validation": data_set.validation.size,
             "test": data_set.test.size if data_set.test else 0,
         },
+        "checksums": data_set.checksums(),
         "validation_note": data_set.validation_note,
         "notes": list(data_set.notes),
     }
@@ -72,33 +75,66 @@ def read_run(folder):
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: it is no JSON ({error}).") from error
+        raise ValueError(f"{path} is damaged: it is not valid JSON ({error}).") from error
     if not isinstance(run, dict):
         raise ValueError(f"{path} is damaged: it must hold a JSON object.")
     return run
 
 
-def check_same_run(earlier, record, folder):
-    """Raises a ValueError if a folder holds another run than the one that is started.
+def continued_record(earlier, record, folder, change_optimization=False):
+    """Returns the run.json of a run that goes on.
 
     Args:
         earlier: dict, the folder's run.json.
         record: dict, of the run that is started.
         folder: path, for the message.
+        change_optimization: whether the recipe's `optimization` may be another one.
+
+    Returns:
+        `earlier`, in which "continued" lists what changed when the run went on: new values of
+        "hardware" and the like, and under "optimization" pairs of an old and a new value.
+
+    Raises:
+        ValueError: it is another run.
     """
     before, now = (
         dict(_leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
     )
+    prefix = "recipe.optimization."
+    changes = {}
+    if change_optimization:
+        changes = {
+            name.removeprefix(prefix): [before.pop(name), now[name]]
+            for name in list(before)
+            if name.startswith(prefix) and name in now and before[name] != now[name]
+        }
     differences = [
-        f"{name} was {old} and is {now.get(name)}"
+        f"the {name.partition('.')[2]} images or their classes are others"
+        if name.startswith("checksums.")
+        else f"{name} was {old} and is {now.get(name)}"
         for name, old in before.items()
         if old != now.get(name)
     ]
     if differences:
         raise ValueError(
             f"{folder} holds a run with other settings or data: {'; '.join(differences[:5])}. "
-            "Start it with what it had, or choose another folder."
+            "Use its original settings and data, or choose another folder with --out."
+            + (
+                " Options of the optimization alone may change, with --change-optimization."
+                if all(name.startswith(prefix) for name in before if before[name] != now.get(name))
+                else ""
+            )
         )
+    latest = dict(earlier)
+    for continuation in earlier.get("continued", ()):
+        latest |= continuation
+    news = {key: record[key] for key in _CIRCUMSTANCES if record[key] != latest.get(key)}
+    if changes:
+        news["optimization"] = changes
+    if not news:
+        return earlier
+    continued = [*earlier.get("continued", ()), news]
+    return earlier | {"recipe": record["recipe"], "continued": continued}
 
 
 def hardware():

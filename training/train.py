@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -25,14 +26,15 @@ from training.callbacks import (
 )
 from training.checkpoints import CheckpointFolder
 from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
-from training.data.broken import BrokenImages
+from training.data.broken import BrokenImages, TooManyBrokenImages
 from training.data.data_set import open_data_set
 from training.hosts import gather, stop_agreed
 from training.interrupted import Interrupted
 from training.model import build_model
 from training.optimizer import make_optimizer
+from training.out_of_memory import out_of_memory_as_sentence
 from training.run_folder import write_whole
-from training.run_record import check_same_run, read_run, run_record
+from training.run_record import continued_record, read_run, run_record
 from training.state import write_state
 from training.strategies import place
 
@@ -51,6 +53,8 @@ class TrainOptions:
         deterministic: whether TensorFlow keeps to operations that always give the same bits, which
             may be slower.
         tensorboard: whether to write logs for TensorBoard.
+        change_optimization: whether a run may go on with other options of the optimization than it
+            had: with a smaller learning rate after it diverged, for example.
     """
 
     data: str
@@ -61,6 +65,7 @@ class TrainOptions:
     checkpoint_minutes: float = 10.0
     deterministic: bool = False
     tensorboard: bool = True
+    change_optimization: bool = False
 
 
 def train(recipe, options, hosts=None, command=None):
@@ -79,10 +84,12 @@ def train(recipe, options, hosts=None, command=None):
         ValueError: an option, the data or the folder does not fit; the message says what would.
         OSError: something cannot be read or written.
         Diverged: the loss is lost. The last good checkpoint is there.
+        MemoryError: a device has too little memory.
         Interrupted: the process was asked to stop. Its state is in a checkpoint.
     """
     folder = Path(options.out)
-    earlier = read_run(folder)
+    _check_local(options.out)
+    found = earlier = read_run(folder)
     placement = place(options.strategy, recipe, hosts)
     data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
     record = run_record(recipe, options, placement, data_set, command)
@@ -91,7 +98,7 @@ def train(recipe, options, hosts=None, command=None):
     if not finished and not checkpoints:
         earlier = None  # it failed before it had anything to go on with
     if earlier is not None:
-        check_same_run(earlier, record, folder)
+        record = continued_record(earlier, record, folder, options.change_optimization)
         # A checkpoint has all weights: those that the run began with may be gone.
         recipe = dataclasses.replace(
             recipe, model=dataclasses.replace(recipe.model, initial_weights=None)
@@ -101,7 +108,7 @@ def train(recipe, options, hosts=None, command=None):
         return folder
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     first_process = placement.process_index == 0
-    with _begun(folder, earlier or record) if first_process else contextlib.nullcontext():
+    with _begun(folder, record, found) if first_process else contextlib.nullcontext():
         _run(recipe, options, placement, data_set)
     return folder
 
@@ -114,7 +121,12 @@ def _run(recipe, options, placement, data_set):
     _seed(options)
     # Of all the images that are read again and again.
     broken = BrokenImages(data_set.training.size + data_set.validation.size)
-    with precision(recipe.precision), placement.scope():
+    with (
+        precision(recipe.precision),
+        placement.scope(),
+        out_of_memory_as_sentence(recipe),
+        _all_named(broken, folder),
+    ):
         model = compiled_model(recipe, len(data_set.class_names), steps, placement.jit_compile)
         resumed = _resume(model, checkpoints, broken, folder)
         if resumed is not None:
@@ -133,9 +145,10 @@ def _run(recipe, options, placement, data_set):
         finally:
             checkpointing.close()
         weights = _final_weights(model, recipe, checkpointing)
-    for name in itertools.chain(*gather(broken.names)):
+    for name in itertools.chain(*gather(broken.found)):
         broken.record(name)  # every process has read other images
-    broken.check()
+    with _all_named(broken, folder):
+        broken.check()
     try:
         if placement.process_index == 0:
             _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing)
@@ -194,18 +207,49 @@ def precision(policy):
         keras.config.set_dtype_policy(before)
 
 
+def _check_local(out):
+    # What `Path` leaves of "gs://bucket/run".
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(out)):
+        raise ValueError(
+            f"`out` must be a folder that this computer sees. Received: {out}. Mount the storage, "
+            "with Cloud Storage FUSE for example, and give the folder that it is mounted as."
+        )
+
+
 @contextlib.contextmanager
-def _begun(folder, record):
-    """Writes a run's record, and keeps other processes out of its folder until the block ends."""
+def _all_named(broken, folder):
+    """Lists all broken images in a file when they stop the run."""
+    try:
+        yield
+    except TooManyBrokenImages as error:
+        file = folder / "broken_images.txt"
+        write_whole(file, "\n".join(broken.found) + "\n")
+        raise TooManyBrokenImages(f"{error} {file} names all that were found.") from None
+
+
+@contextlib.contextmanager
+def _begun(folder, record, found):
+    """Writes a run's record, and keeps other processes out of its folder until the block ends.
+
+    Args:
+        folder: path.
+        record: dict, for run.json.
+        found: dict, the run.json that was there before, or None.
+    """
     with contextlib.ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(filelock.FileLock(folder / ".lock", blocking=False))
+            if read_run(folder) != found:
+                raise ValueError(
+                    f"Another process has just written to {folder}. Start the command again."
+                )
             write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
         except filelock.Timeout as error:
             raise ValueError(
-                f"Another process trains in {folder} already. Wait until it ends, stop it (it "
-                "saves what it has trained), or choose another folder with --out."
+                f"Another process is already training in {folder}. Wait until it ends, stop it "
+                "(it saves what it has trained), or choose another folder with --out. If you know "
+                f"that there is none, remove {folder / '.lock'}."
             ) from error
         except OSError as error:
             raise OSError(
@@ -235,8 +279,7 @@ def _resume(model, checkpoints, broken, folder):
         )
     if resumed is not None:
         write_state(model, resumed.arrays)
-        for name in resumed.progress["broken"]:
-            broken.record(name)
+        broken.remember(resumed.progress["broken"])
     return resumed
 
 
@@ -342,10 +385,10 @@ def _final_weights(model, recipe, checkpointing):
 def _test_note(recipe, data_set):
     if data_set.test is None:
         return ""  # the evaluation says that these are the validation images
-    chosen = "the weights were chosen" if recipe.select == "best" else "training was watched"
+    chosen = "choose the weights" if recipe.select == "best" else "monitor training"
     return (
-        f"In this run the test images were scored once, at its end; {chosen} by the validation "
-        "images alone."
+        "In this run the test images were scored once, at its end; only the validation images were "
+        f"used to {chosen}."
     )
 
 

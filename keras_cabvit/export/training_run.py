@@ -34,4 +34,4 @@ def crop_beside(model):
     except (KeyError, TypeError):
         return None
     except ValueError as error:
-        raise ValueError(f"{file} is damaged: it is no JSON ({error}).") from error
+        raise ValueError(f"{file} is damaged: it is not valid JSON ({error}).") from error

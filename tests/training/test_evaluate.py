@@ -8,7 +8,7 @@ from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classif
 
 from training.compare import compare, score_forms
 from training.data.array_split import ArraySplit
-from training.data.data_set import DataSet
+from training.data.data_set import DataSet, open_data_set
 from training.evaluate import evaluate
 
 COUNT = 36
@@ -117,7 +117,7 @@ def test_data_without_test_images_falls_back_to_validation_and_says_so(run):
 
     assert evaluation.note.startswith(
         "noise has no test images of its own. The 8 validation images of noise were scored. "
-        "They were drawn by hand. Choices were made on the validation images"
+        "They were drawn by hand. The model was not trained on them. Choices were made on them"
     )
 
 
@@ -128,8 +128,58 @@ def test_validation_split_of_a_run_is_the_one_it_had(run):
     )
 
     assert len(first.names) == 8  # half of 16, as the run's recipe has it
-    assert "with seed 3" in first.note
+    assert "with seed 3. The model was not trained on them." in first.note
     assert first.names == again.names
+
+
+def with_checksums(run, folder, parts):
+    """Copies a run and the parts of its data that are named; run.json tells the images apart."""
+    shutil.copytree(run, folder, ignore=lambda path, names: {"data"} & set(names))
+    for part in parts:
+        shutil.copytree(run / "data" / part, folder / "data" / part)
+    record = json.loads((run / "run.json").read_text()) | {"data": f"folder:{folder / 'data'}"}
+    data = open_data_set(record["data"], record["recipe"]["validation_share"], record["split_seed"])
+    record |= {"checksums": data.checksums(), "test_note": "They were scored once."}
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def test_images_added_to_those_of_a_run_do_not_pass_for_its_validation_images(run, tmp_path):
+    folder = with_checksums(run, tmp_path / "run", ["train"])
+    before = evaluate(folder, latency_rounds=1)
+    assert "The model was not trained on them" in before.note
+    for number, image in enumerate(noise(4, seed=2)):
+        write(folder / "data" / "train", number, 90 + number, image)
+
+    with pytest.raises(ValueError, match="nobody can say which of them it was not trained on"):
+        evaluate(folder)
+    evaluation = evaluate(folder, split="training", latency_rounds=1)
+    assert "Some were added, removed or given another class since then." in evaluation.note
+
+
+def test_test_images_of_a_run_are_told_from_others(run, tmp_path):
+    folder = with_checksums(run, tmp_path / "run", ["train", "test"])
+    evaluate(folder, out=tmp_path / "own", latency_rounds=1)
+    other = data_set(noise(8), np.arange(8) % 4)
+    evaluate(folder, other, out=tmp_path / "other", latency_rounds=1)
+
+    assert "They were scored once." in (tmp_path / "own" / "report.md").read_text()
+    report = (tmp_path / "other" / "report.md").read_text()
+    assert "They were scored once." not in report
+    assert f"The model was trained on other data: folder:{folder / 'data'}." in report
+
+
+def test_all_images_of_a_folder_can_be_scored(run, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path)
+    evaluation = evaluate(
+        tmp_path / "model.keras", f"folder:{run / 'data'}", "all", crop=1.0, latency_rounds=1
+    )
+    images = [np.asarray(Image.open(run / "data" / name)) for name in evaluation.names]
+
+    assert evaluation.scores.images == COUNT + 16
+    assert evaluation.note.startswith("All 52 images of data were scored. Nothing here says")
+    expected = small_classifier().predict_on_batch(np.stack(images)).argmax(axis=1)
+    np.testing.assert_array_equal(evaluation.predicted, expected)
 
 
 def test_classes_in_another_order_are_matched_by_name(run):
@@ -191,6 +241,16 @@ def test_crop_of_a_file_without_a_run_is_the_authors_and_it_is_said(run, tmp_pat
     assert evaluation.crop == 0.875
     assert "No run.json beside" in evaluation.notes[0]
     assert evaluate(tmp_path / "model.tflite", data, crop=1.0, latency_rounds=1).notes == ()
+
+
+def test_crop_that_a_run_leaves_to_the_authors_is_known(run, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": {"evaluation_crop": None}}))
+    evaluation = evaluate(
+        tmp_path / "model.keras", data_set(noise(4), np.arange(4)), latency_rounds=1
+    )
+
+    assert (evaluation.crop, evaluation.notes) == (0.875, ())
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def evaluation(classes=6, images=200, right=False, **changes):
         "path": "runs/animals/model.keras",
         "data": "animals",
         "note": f"The {images} test images of animals were scored.",
+        "are_test_of_run": True,
         "notes": ("One folder was left aside.",),
         "class_names": tuple(f"class {number}" for number in range(classes)),
         "scores": score_predictions(probabilities, labels),
@@ -134,7 +135,7 @@ def test_without_history_and_run_the_report_is_about_the_scores_alone(tmp_path):
 def test_model_without_mistakes_has_none_drawn(tmp_path):
     text = write_report(tmp_path, evaluation(right=True)).read_text(encoding="utf-8")
 
-    assert "No image was taken for something else." in text
+    assert "No image was misclassified." in text
     assert not (tmp_path / "mistakes.png").exists()
 
 

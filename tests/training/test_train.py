@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -120,7 +121,9 @@ def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
         while not (out / "run.json").is_file():
             assert other.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.1)
-        with pytest.raises(ValueError, match=r"Another process trains in .*run already\. Wait"):
+        with pytest.raises(
+            ValueError, match=r"Another process is already training in .*run\. Wait"
+        ):
             train(RECIPE, TrainOptions(f"folder:{folder}", out, tensorboard=False))
     finally:
         other.kill()
@@ -139,6 +142,20 @@ def test_other_images_are_another_run(run, folder, tmp_path):
     next((tmp_path / "images").rglob("*.png")).unlink()
 
     with pytest.raises(ValueError, match=r"images\.\w+ was \d+ and is \d+"):
+        train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))
+
+
+def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "images")
+    shutil.copytree(run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["data"] = f"folder:{tmp_path / 'images'}"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))  # the same, elsewhere
+    for file, now in ((("dark", "000.png"), "bright"), (("bright", "001.png"), "dark")):
+        (tmp_path / "images").joinpath(*file).rename(tmp_path / "images" / now / "moved.png")
+
+    with pytest.raises(ValueError, match="the training images or their classes are others"):
         train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))
 
 
@@ -220,6 +237,40 @@ def test_diverging_run_stops_with_the_last_good_checkpoint_kept(folder, tmp_path
     assert not (tmp_path / "run" / "model.keras").exists()
 
 
+def test_run_that_diverged_goes_on_with_a_smaller_learning_rate(folder, tmp_path):
+    recipe = changed(optimization={"learning_rate": 1e9})
+    recipe = dataclasses.replace(recipe, epochs=6, batch_size=30)
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
+    with pytest.raises(Diverged, match="with such an option and --change-optimization goes on"):
+        train(recipe, options)
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    record["hardware"] = "another computer"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+
+    smaller = dataclasses.replace(
+        recipe, optimization=dataclasses.replace(recipe.optimization, learning_rate=1e-3)
+    )
+    with pytest.raises(ValueError, match="may change, with --change-optimization"):
+        train(smaller, options)
+    with pytest.raises(ValueError, match="epochs was 6 and is 7"):
+        train(
+            dataclasses.replace(smaller, epochs=7),
+            dataclasses.replace(options, change_optimization=True),
+        )
+    run = train(smaller, dataclasses.replace(options, change_optimization=True))
+
+    record = json.loads((run / "run.json").read_text())
+    (news,) = record["continued"]
+    assert news["optimization"] == {"learning_rate": [1e9, 1e-3]}
+    assert news["hardware"] != "another computer"
+    assert record["recipe"]["optimization"]["learning_rate"] == 1e-3
+    assert "learning_rate 0.001 (before: 1000000000.0)" in (run / "report.md").read_text()
+    with open(run / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert float(rows[1]["learning_rate"]) == pytest.approx(1e-3, rel=0.2)
+
+
 def test_best_epoch_becomes_the_model(folder, tmp_path):
     # From the second epoch on, the learning rate spoils what the first has learned.
     recipe = dataclasses.replace(
@@ -267,6 +318,24 @@ def test_one_broken_file_in_twenty_stops_the_run(tmp_path, part, count):
     recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=50)
 
     with pytest.raises(TooManyBrokenImages, match=r"of 1,000 images .* at most 1% may be broken"):
+        train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+    names = (tmp_path / "run" / "broken_images.txt").read_text().splitlines()
+    assert len(names) > 10
+    assert set(names) <= {f"{part}/dark/{number:03}.png" for number in range(count)}
+
+
+def test_folder_in_a_bucket_is_a_sentence(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ValueError, match="Mount the storage"):
+        train(RECIPE, TrainOptions(f"folder:{folder}", Path("gs://bucket/run")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_model_that_does_not_fit_into_memory_is_a_sentence(folder, tmp_path):
+    recipe = changed(model={"embed_dims": (8, 8, 16, 2**22)})
+
+    with pytest.raises(MemoryError, match=r"8 images of 32x32 a step\. --batch-size 4 "):
         train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
 
 

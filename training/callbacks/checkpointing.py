@@ -7,7 +7,7 @@ import time
 import keras
 import numpy as np
 
-from training.callbacks.loss_guard import Diverged
+from training.callbacks.loss_guard import ADVICE, Diverged
 from training.checkpoints import Checkpoint
 from training.interrupted import Interrupted
 from training.state import read_state, write_metrics
@@ -141,9 +141,7 @@ class Checkpointing(keras.callbacks.Callback):
         for name, array in arrays.items():
             if not np.isfinite(array).all():
                 raise Diverged(
-                    f"Training has diverged: a variable ({name}) is no number any more. The last "
-                    "good checkpoint is kept. A smaller learning rate, a longer warm-up or "
-                    "gradient clipping (--optimization.clip-norm 1) may help."
+                    f"Training has diverged: the variable {name} contains NaN or infinity. {ADVICE}"
                 )
         if self.folder is None:
             return

@@ -4,23 +4,32 @@ import math
 
 import keras
 
+# What a person can do about it.
+ADVICE = (
+    "A smaller learning rate, a longer warm-up or gradient clipping (--optimization.clip-norm 1) "
+    "may help. The same command with such an option and --change-optimization goes on from the "
+    "last good checkpoint, if there is one; in another folder it begins anew."
+)
+
 
 class Diverged(ArithmeticError):
-    """The loss is no number, infinite, or far above that of a model that knows nothing."""
+    """The loss is NaN, infinite, or far above that of random guessing."""
 
 
 class LossGuard(keras.callbacks.Callback):
-    """Stops when the loss is no number or when training diverges.
+    """Stops when the loss is NaN or infinite, or when training diverges.
 
     Args:
-        classes: integer. A model that knows nothing has a cross-entropy of log(classes); training
-            diverges when the mean loss of an epoch so far is above twice that.
+        classes: integer. Random guessing has a cross-entropy of ln(classes); training diverges when
+            the mean loss of an epoch so far exceeds twice that, or that and 2 with more than 7
+            classes: Keras' losses on JAX and PyTorch end at 16, wherever training goes.
         every: integer, batches between two looks: each look waits for the device.
     """
 
     def __init__(self, classes, every=20):
         super().__init__()
-        self.limit = 2 * math.log(max(2, classes))
+        self.guessing = math.log(max(2, classes))
+        self.limit = self.guessing + min(self.guessing, 2)
         self.every = every
 
     def on_train_batch_end(self, batch, logs=None):
@@ -38,12 +47,11 @@ class LossGuard(keras.callbacks.Callback):
             self.check(logs["val_cross_entropy"], limit=math.inf)
 
     def check(self, loss, limit=None):
-        """Raises `Diverged` if a loss is no number, or above a limit: by default the callback's."""
+        """Raises `Diverged` if a loss is NaN, or above a limit: by default the callback's."""
         loss = float(loss)
         if math.isfinite(loss) and loss <= (self.limit if limit is None else limit):
             return
         raise Diverged(
-            f"Training has diverged: the loss is {loss:.3g}, and that of a model that knows "
-            f"nothing is {self.limit / 2:.3g}, log(number of classes). A smaller learning rate, a "
-            "longer warm-up or gradient clipping (--optimization.clip-norm 1) may help."
+            f"Training has diverged: the loss is {loss:.3g}, and random guessing would give "
+            f"{self.guessing:.3g}. {ADVICE}"
         )

@@ -34,7 +34,7 @@ class Evaluate:
     model: Annotated[Path | None, tyro.conf.Positional] = None
     compare: tuple[Path, ...] = ()
     data: str | None = None
-    split: Literal["test", "validation", "training"] = "test"
+    split: Literal["test", "validation", "training", "all"] = "test"
     out: Path | None = None
     json: Path | None = None
     image_size: tuple[int, int] | None = None

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from training.data.split import RandomAccessSplit
+from training.data.split import RandomAccessSplit, checksum_of
 
 
 class ArraySplit(RandomAccessSplit):
@@ -47,6 +47,10 @@ class ArraySplit(RandomAccessSplit):
             "label": self._labels[index],
             "index": index,
         }
+
+    def checksum(self):
+        """Returns the checksum of pixels and labels."""
+        return checksum_of(self._images.numpy(), self._labels.numpy())
 
     def image(self, example):
         """Returns an example's pixels."""

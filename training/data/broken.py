@@ -18,27 +18,41 @@ class BrokenImages:
     def __init__(self, size, limit=0.01):
         self.size = size
         self.limit = limit
-        self._names = set()
+        self._found = set()
+        self._earlier = set()
         self._lock = threading.Lock()
 
     def record(self, name):
         """Adds a name. Several threads may do so at once, and as often as they like."""
         with self._lock:
-            self._names.add(name)
+            self._found.add(name)
+
+    def remember(self, names):
+        """Adds names that an earlier process recorded, before the run went on.
+
+        These images may have been replaced since, so they count as broken only when they are
+        recorded again.
+        """
+        self._earlier.update(names)
+
+    @property
+    def found(self):
+        """The sorted names that were recorded, each once."""
+        with self._lock:
+            return sorted(self._found)
 
     @property
     def names(self):
-        """The sorted names, each once."""
-        with self._lock:
-            return sorted(self._names)
+        """The sorted names that were recorded or remembered, each once."""
+        return sorted({*self.found, *self._earlier})
 
     def check(self):
         """Raises TooManyBrokenImages if more images are broken than may be."""
-        names = self.names
+        names = self.found
         if len(names) > self.limit * self.size:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
-                f"cannot be read, and at most {self.limit:.0%} may be broken. Replace them and go "
-                f"on, or remove them and begin in another folder: {shown}"
+                f"cannot be read, and at most {self.limit:.0%} may be broken: {shown}. Replace "
+                "them and go on, or remove them and begin in another folder."
             )

@@ -16,7 +16,7 @@ class DataSet:
         validation: `Split`, for every choice that is made.
         test: `Split`, for the one score at the end; None if there is none of its own.
         validation_note: a sentence that says where the validation images come from.
-        notes: sentences about what a person should know: files that were left aside, for example.
+        notes: sentences about what a person should know: files that were ignored, for example.
     """
 
     name: str
@@ -26,6 +26,11 @@ class DataSet:
     test: Split | None
     validation_note: str
     notes: tuple[str, ...] = ()
+
+    def checksums(self):
+        """Returns a dict from the name of a split to the checksum of its images."""
+        splits = ("training", self.training), ("validation", self.validation), ("test", self.test)
+        return {name: split.checksum() for name, split in splits if split is not None}
 
 
 def open_data_set(spec, validation_share=0.1, seed=0, data_folder=None):

@@ -60,7 +60,7 @@ def elpv(validation_share, seed):
         split(np.flatnonzero(test), "test image"),
         f"The {held.sum()} validation images were drawn from the {len(rest):,} images outside the "
         "test split, evenly by type of cell and probability of a defect, with seed "
-        f"{seed}; the model is not trained on them.",
+        f"{seed}.",
         (
             f"The {test.sum()} test images were drawn the same way, once for all seeds. The data "
             "set's paper published no split, so its scores are of other images.",

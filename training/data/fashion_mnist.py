@@ -74,7 +74,7 @@ def fashion_mnist(validation_share, seed, count=None):
         _split(training, validation, "validation image"),
         ArraySplit(test.images, test.labels, CLASS_NAMES, "test image"),
         f"The {validation.sum():,} validation images were drawn from the {len(validation):,} "
-        f"training images, evenly by class, with seed {seed}; the model is not trained on them.",
+        f"training images, evenly by class, with seed {seed}.",
     )
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_cabvit.data.image_folder import SUFFIXES
 from training.data.data_set import DataSet
-from training.data.split import RandomAccessSplit
+from training.data.split import RandomAccessSplit, checksum_of
 from training.data.stratified import held_out
 
 
@@ -33,6 +33,10 @@ class FolderSplit(RandomAccessSplit):
     def at(self, index):
         """Returns the example with a number."""
         return {"name": self._files[index], "label": self._labels[index]}
+
+    def checksum(self):
+        """Returns the checksum of the files' paths from `root` and of the labels."""
+        return checksum_of(b"\0".join(self._files.numpy()), self._labels.numpy())
 
     def image(self, example):
         """Returns the content of an example's file."""
@@ -113,8 +117,7 @@ def image_folder(path, validation_share, seed):
         validation = share(held)
         note = (
             f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
-            f"{parts['train']}, evenly by class, with seed {seed}; the model is not trained on "
-            "them."
+            f"{parts['train']}, evenly by class, with seed {seed}."
         )
     return DataSet(
         root.resolve().name,
@@ -185,7 +188,8 @@ def _read_part(root, folder):
     if others:
         notes.append(
             f"{len(others):,} {'entry' if len(others) == 1 else 'entries'} of {folder} "
-            f"{'is' if len(others) == 1 else 'are'} no image and left aside: {_listed(others)}."
+            f"{'is not an image and was' if len(others) == 1 else 'are not images and were'} "
+            f"ignored: {_listed(others)}."
         )
     return _Part(tuple(classes), files, labels, notes)
 

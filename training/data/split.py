@@ -1,6 +1,7 @@
 """A part of a data set: labelled images in a stored order and in one shuffled order an epoch."""
 
 import abc
+import hashlib
 
 import tensorflow as tf
 
@@ -38,6 +39,10 @@ class Split(abc.ABC):
     def in_order(self):
         """Returns the examples in their stored order, as a `tf.data.Dataset`."""
 
+    @abc.abstractmethod
+    def checksum(self):
+        """Returns a string that tells these images, with their labels and order, from others."""
+
     def image(self, example):
         """Returns an example's image; many are asked for at a time.
 
@@ -66,6 +71,14 @@ class RandomAccessSplit(Split):
     def in_order(self):
         """Returns the examples by their number."""
         return tf.data.Dataset.range(self.size).map(self.at)
+
+
+def checksum_of(*parts):
+    """Returns 16 hexadecimal digits of the SHA-256 of buffers, such as bytes or arrays."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()[:16]
 
 
 # What random numbers are for: the same seed must not draw the same numbers twice.

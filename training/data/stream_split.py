@@ -2,9 +2,10 @@
 
 import os
 
+import numpy as np
 import tensorflow as tf
 
-from training.data.split import ORDER, Split, stream_seed
+from training.data.split import ORDER, Split, checksum_of, stream_seed
 
 # Files that are read at the same time, and records that are taken from one before the next.
 _OPEN_FILES = 16
@@ -35,6 +36,9 @@ class StreamSplit(Split):
         self._open_file = open_file
         self._parse = parse
         self._buffer_size = buffer_size
+        self._checksum = checksum_of(
+            np.asarray(file_sizes, np.int64), b"" if kept is None else np.packbits(kept)
+        )
         with tf.device("CPU"):
             self._first = tf.cumsum(tf.constant(file_sizes, tf.int64), exclusive=True)
             self._kept = None if kept is None else tf.constant(kept)
@@ -73,6 +77,10 @@ class StreamSplit(Split):
         return files.flat_map(self._records).map(
             self._example, num_parallel_calls=_CORES, deterministic=True
         )
+
+    def checksum(self):
+        """Returns the checksum of how many records the files have, and which are kept."""
+        return self._checksum
 
     def _records(self, file):
         """Returns the (number in the split, record) of a file that belong to the split."""

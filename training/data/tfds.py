@@ -52,8 +52,7 @@ def tfds_data_set(name, validation_share, seed, data_folder=None):
         kept = ~held & (labels >= 0)
         note = (
             f"The {held.sum():,} validation images were drawn from the {(labels >= 0).sum():,} "
-            f'labelled images of the split "train", evenly by class, with seed {seed}; the model '
-            "is not trained on them."
+            f'labelled images of the split "train", evenly by class, with seed {seed}.'
         )
     else:
         validation = _split(source, own)
@@ -62,7 +61,7 @@ def tfds_data_set(name, validation_share, seed, data_folder=None):
     test = _split(source, "test") if "test" in splits else None
     if test and next(test.in_order().as_numpy_iterator())["label"] < 0:
         test = None
-        notes.append('The split "test" has no labels and is left aside.')
+        notes.append('The split "test" has no labels and was ignored.')
     return DataSet(
         builder.info.full_name,
         source.class_names,

@@ -1,4 +1,4 @@
-"""Draws what is taken for what."""
+"""Draws a confusion matrix."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ def draw_confusion(confusion, class_names, path):
     """Writes a PNG of the confusion matrix, with the number of images in every cell.
 
     A cell's shade is its share of the images of its class. Of more than 24 classes, those are drawn
-    that are taken for each other most often, with a column for all others.
+    that are confused most often, with a column for all others.
 
     Args:
         confusion: integers (classes, classes), true class by predicted class.
@@ -64,7 +64,7 @@ def draw_confusion(confusion, class_names, path):
 
 
 def most_confused_pairs(confusion, count):
-    """Returns the pairs of classes of which one is taken for the other most often.
+    """Returns the pairs of classes of which one is predicted for the other most often.
 
     Args:
         confusion: integers (classes, classes), true class by predicted class.

@@ -8,7 +8,7 @@ _WIDTH, _GAP, _TEXT = 1.6, 0.08, 0.42
 
 
 def draw_mistakes(mistakes, class_names, path):
-    """Writes a PNG with a grid of images, each with its class and what it was taken for.
+    """Writes a PNG with a grid of images, each with its class and what was predicted.
 
     Args:
         mistakes: list of `training.predictions.Mistake`, at least one.
@@ -42,10 +42,10 @@ def draw_mistakes(mistakes, class_names, path):
 def _draw_one(axes, mistake, class_names):
     axes.imshow(mistake.image, aspect="auto")
     axes.axis("off")
-    taken_for = shortened(class_names[mistake.predicted], 13)
+    predicted = shortened(class_names[mistake.predicted], 13)
     label = shortened(class_names[mistake.label], 18)
     for text, corner, below, align, color, weight in (
-        (f"✗ {taken_for}", 0, 2, "left", ORANGE, "bold"),
+        (f"✗ {predicted}", 0, 2, "left", ORANGE, "bold"),
         (f"{100 * mistake.confidence:.0f} %", 1, 2, "right", GREY, "normal"),
         (f"✓ {label}", 0, 15, "left", BLUE, "bold"),
     ):

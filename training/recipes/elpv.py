@@ -2,7 +2,7 @@
 
 Command: python -m training train --recipe elpv --data elpv --out DIR
 Hardware: 2 CPU cores are enough, with TensorFlow.
-Cost and result: see saved_models/README.md, which says what was measured.
+Cost and result: not measured yet.
 
 A cell looks alike from all sides, so it is flipped both ways; nothing is cut off, because a defect
 may be at the edge.

@@ -11,16 +11,16 @@ _MOST_CLASS_ROWS = 30
 
 
 def confusion(scores, class_names):
-    """Returns the section about what is taken for what."""
+    """Returns the section about which classes are confused."""
     shown = (
         "all classes"
         if scores.classes <= MOST_CLASSES
         else f"the {MOST_CLASSES} of {scores.classes:,} classes that are confused most"
     )
     lines = [
-        "## What is taken for what",
+        "## Confusion matrix",
         "![Confusion matrix](confusion.png)",
-        f"Rows are what an image shows, columns what it is taken for, for {shown}. The shade is "
+        f"Rows are what an image shows, columns what is predicted, for {shown}. The shade is "
         "the share of the row: blue what is right, orange what is wrong.",
     ]
     pairs = most_confused_pairs(scores.confusion, _MOST_PAIRS)
@@ -34,7 +34,7 @@ def confusion(scores, class_names):
             ]
             for count, true, predicted in pairs
         ]
-        header = ["class", "taken for", "images", "of the class"]
+        header = ["class", "predicted", "images", "of the class"]
         lines.append(table(header, rows, text_columns=2))
     return "\n\n".join(lines)
 
@@ -55,8 +55,8 @@ def classes(scores, class_names):
     everything = range(scores.classes)
     lines = [
         "## Class by class",
-        "Precision: of what is taken for the class, the share that is. Recall: of the class's "
-        "images, the share that is found. F1: their harmonic mean.",
+        "Precision: of the images predicted to be of the class, the share that is. Recall: of the "
+        "class's images, the share that is found. F1: their harmonic mean.",
     ]
     if scores.classes <= _MOST_CLASS_ROWS:
         lines.append(table(header, [row(index) for index in everything]))

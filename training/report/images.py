@@ -10,7 +10,7 @@ def mistakes(evaluation):
     """Returns the section with the most confident mistakes."""
     title = "## Worst mistakes"
     if not evaluation.mistakes:
-        return f"{title}\n\nNo image was taken for something else."
+        return f"{title}\n\nNo image was misclassified."
     names = evaluation.class_names
     rows = [
         [
@@ -25,12 +25,12 @@ def mistakes(evaluation):
     return "\n\n".join(
         [
             title,
-            "![Images that were taken for something else](mistakes.png)",
+            "![Misclassified images](mistakes.png)",
             f"Of {wrong:,} mistakes the {len(rows)} that the model was surest about, as the model "
-            "saw them: ✗ what it took them for, with its probability, ✓ what they are labelled as. "
+            "saw them: ✗ what it predicted, with its probability, ✓ what they are labelled as. "
             "Some of them may be mistakes in the labels.",
             "<details><summary>Their names</summary>",
-            table(["image", "class", "taken for", "probability"], rows, text_columns=3),
+            table(["image", "class", "predicted", "probability"], rows, text_columns=3),
             "</details>",
         ]
     )

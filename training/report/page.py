@@ -25,7 +25,7 @@ def write_report(folder, evaluation, history=None, run=None, broken_names=None):
         history: list of dicts, one an epoch, as `draw_curves` takes it; None or an empty one leaves
             the curves out.
         run: dict, the content of run.json, of which any key may be missing; None leaves out how the
-            model was made. `test_note`, a sentence, says how often the test images were scored;
+            model was made. `test_note`, a sentence, says how often its test images were scored;
             `seconds` how long training took, and `epoch` which epoch's weights these are.
         broken_names: names of training and validation images that cannot be read; None takes
             `broken_images` of `run`.

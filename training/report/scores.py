@@ -21,7 +21,7 @@ def summary(evaluation, run):
     if scores.classes <= 5:
         del rows[1]
     height, width = evaluation.image_size
-    notes = [evaluation.note, run.get("test_note", "")]
+    notes = [evaluation.note, run.get("test_note") if evaluation.are_test_of_run else None]
     lines = [
         f"# {escaped(evaluation.name)}: {percent(scores.top1, n)} top-1",
         escaped(" ".join(filter(None, notes))),

@@ -28,7 +28,7 @@ def origin(evaluation, run):
     lines = ["## How it was made"]
     if run.get("command"):
         lines += ["Trained with", f"```sh\n{run['command']}\n```"]
-    versions = ", ".join(f"{name} {version}" for name, version in run.get("versions", {}).items())
+    versions = _listed(run.get("versions", {}))
     facts = [
         ("model", str(evaluation.path)),
         ("scored on", evaluation.data),
@@ -38,6 +38,7 @@ def origin(evaluation, run):
         ("strategy", run.get("strategy")),
         ("backend", run.get("backend")),
         ("hardware", run.get("hardware")),
+        *(("went on with", _changes(news)) for news in run.get("continued", ())),
         ("training time", _duration(run.get("seconds"))),
         ("time of this evaluation", _duration(evaluation.seconds)),
         ("versions", versions),
@@ -52,6 +53,23 @@ def origin(evaluation, run):
             "Options that are not listed are as the variant has them, or unused.",
         ]
     return "\n\n".join(lines)
+
+
+def _listed(versions):
+    return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _changes(news):
+    """Returns in words what was changed when the run went on."""
+    words = [
+        f"{name} {new} (before: {old})" for name, (old, new) in news.get("optimization", {}).items()
+    ]
+    for name, value in news.items():
+        if name == "versions":
+            words.append(_listed(value))
+        elif name != "optimization":
+            words.append(f"{name} {value}")
+    return "; ".join(words)
 
 
 def _leaves(options, prefix=""):

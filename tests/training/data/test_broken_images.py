@@ -94,6 +94,18 @@ def test_one_in_a_hundred_may_be_broken():
         broken.check()
 
 
+def test_images_that_may_have_been_replaced_are_named_and_do_not_count():
+    broken = BrokenImages(100)
+    broken.remember(["a.jpg", "b.jpg"])
+    broken.record("c.jpg")
+    broken.check()
+    assert broken.names == ["a.jpg", "b.jpg", "c.jpg"]
+
+    broken.record("a.jpg")
+    with pytest.raises(TooManyBrokenImages, match=r"2 of 100 images \(2\.0%\).*: a\.jpg, c\.jpg\."):
+        broken.check()
+
+
 def test_a_batch_of_broken_images_alone_leaves_it_to_the_record_to_say_so(tmp_path):
     write_folder(tmp_path, 4)
     files = [f"{CLASSES[i % 3]}/{i:04}.png" for i in range(4)]

@@ -94,7 +94,7 @@ def test_every_kind_of_image_file_counts_and_others_are_named(tmp_path):
     assert data_set.class_names == ("ant", "bee", "link")
     assert data_set.training.size + data_set.validation.size == 18
     (note,) = data_set.notes
-    assert note.startswith(f"7 entries of {tmp_path} are no image and left aside: ")
+    assert note.startswith(f"7 entries of {tmp_path} are not images and were ignored: ")
     assert "ant/more.png" in note
     assert "and 2 more" in note
 

@@ -44,7 +44,7 @@ def test_validation_images_are_taken_as_they_are_and_a_test_without_labels_is_no
     assert data_set.training.size == 23
     assert sorted(pictures(data_set.validation)[0]) == list(range(5))
     assert data_set.test is None
-    assert data_set.notes == ('The split "test" has no labels and is left aside.',)
+    assert data_set.notes == ('The split "test" has no labels and was ignored.',)
     assert 'split "validation"' in data_set.validation_note
 
 

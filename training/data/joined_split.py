@@ -1,0 +1,48 @@
+"""Several splits of a data set as one."""
+
+import tensorflow as tf
+
+from training.data.split import Split, checksum_of
+
+
+class JoinedSplit(Split):
+    """The images of several splits, one split after the other.
+
+    Args:
+        splits: list of `Split`s of one data set.
+    """
+
+    def __init__(self, splits):
+        first = splits[0]
+        super().__init__(sum(split.size for split in splits), first.class_names, first.has_pixels)
+        self._splits = splits
+
+    def examples(self, seed, epoch, start):
+        """Returns the examples of each split in its shuffled order of one epoch."""
+        return self._joined([split.examples(seed, epoch, 0) for split in self._splits]).skip(start)
+
+    def in_order(self):
+        """Returns the examples of each split in their stored order."""
+        return self._joined([split.in_order() for split in self._splits])
+
+    def checksum(self):
+        """Returns the checksum of all splits."""
+        return checksum_of(*(split.checksum().encode() for split in self._splits))
+
+    def image(self, example):
+        """Returns an example's image, as its split does."""
+        example = dict(example)
+        return tf.switch_case(
+            example.pop("split"),
+            [lambda split=split: split.image(example) for split in self._splits],
+        )
+
+    def _joined(self, parts):
+        marked = [
+            part.map(lambda example, number=number: {**example, "split": number})
+            for number, part in enumerate(parts)
+        ]
+        joined = marked[0]
+        for part in marked[1:]:
+            joined = joined.concatenate(part)
+        return joined
