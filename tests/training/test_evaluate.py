@@ -169,16 +169,15 @@ def test_test_images_of_a_run_are_told_from_others(run, tmp_path):
     assert f"The model was trained on other data: folder:{folder / 'data'}." in report
 
 
-def test_all_images_of_a_folder_can_be_scored(run, tmp_path):
+def test_all_images_can_be_scored(run, tmp_path):
     shutil.copy(run / "model.keras", tmp_path)
-    evaluation = evaluate(
-        tmp_path / "model.keras", f"folder:{run / 'data'}", "all", crop=1.0, latency_rounds=1
-    )
-    images = [np.asarray(Image.open(run / "data" / name)) for name in evaluation.names]
+    images = noise(12)
+    parts = [ArraySplit(part, np.zeros(4, int), CLASS_NAMES) for part in np.split(images, 3)]
+    data = DataSet("noise", CLASS_NAMES, *parts, "They were drawn by hand.")
+    evaluation = evaluate(tmp_path / "model.keras", data, "all", crop=1.0, latency_rounds=1)
 
-    assert evaluation.scores.images == COUNT + 16
-    assert evaluation.note.startswith("All 52 images of data were scored. Nothing here says")
-    expected = small_classifier().predict_on_batch(np.stack(images)).argmax(axis=1)
+    assert evaluation.note.startswith("All 12 images of noise were scored. Nothing here says")
+    expected = small_classifier().predict_on_batch(images).argmax(axis=1)
     np.testing.assert_array_equal(evaluation.predicted, expected)
 
 
