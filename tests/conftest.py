@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -16,6 +17,8 @@ from backend_process import backend_environment
 
 
 def pytest_configure(config):
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers",
         "every_backend: also runs on the two backends that the main process does not use",

@@ -17,6 +17,7 @@ from keras_cabvit.atomic_files import written_atomically
 from training.averaged_model import AveragedModel
 from training.callbacks import (
     AveragedEvaluation,
+    CallbackList,
     Checkpointing,
     Diverged,
     History,
@@ -355,7 +356,7 @@ def _fit(model, recipe, options, placement, data_set, checkpointing, callbacks, 
             epochs=epochs,
             steps_per_epoch=steps_per_epoch_here,
             validation_data=validation,
-            callbacks=callbacks,
+            callbacks=CallbackList(callbacks, add_history=True, model=model, epochs=recipe.epochs),
             shuffle=False,  # the batches come shuffled
             verbose=0,
         )
@@ -364,7 +365,7 @@ def _fit(model, recipe, options, placement, data_set, checkpointing, callbacks, 
 
 def _score_epoch(model, epoch, validation, callbacks):
     """Ends an epoch whose images are trained on, and whose validation images are not scored."""
-    callbacks = keras.callbacks.CallbackList(callbacks, model=model)
+    callbacks = CallbackList(callbacks, model=model)
     callbacks.on_train_begin()
     callbacks.on_epoch_begin(epoch)  # brings back the metrics
     logs = {name: float(value) for name, value in model.get_metrics_result().items()}
