@@ -48,8 +48,13 @@ def training_batches(
     def of_epoch(epoch):
         start = tf.where(epoch == first_epoch, first_step_of_epoch * batch_size, 0)
         start = tf.cast(start, tf.int64)
-        examples = split.examples(seed, epoch, start).take(steps * batch_size - start)
-        return examples.enumerate(epoch * split.size + start)
+        examples = split.examples(seed, epoch, start, process_index, process_count)
+        first = epoch * split.size
+        # They end with the last whole batch.
+        places = tf.data.Dataset.range(
+            first + start + process_index, first + steps * batch_size, process_count
+        )
+        return tf.data.Dataset.zip((places, examples))
 
     def load(place, example):
         image = split.image(example)
@@ -67,9 +72,8 @@ def training_batches(
         )
 
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
-    places = epochs.flat_map(of_epoch).shard(process_count, process_index)
     batches = (
-        readable_batches(places, split, part, size, load, augment, broken)
+        readable_batches(epochs.flat_map(of_epoch), split, part, size, load, augment, broken)
         .enumerate(first_step)
         .map(mix, num_parallel_calls=2)
         .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))

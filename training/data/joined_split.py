@@ -17,9 +17,10 @@ class JoinedSplit(Split):
         super().__init__(sum(split.size for split in splits), first.class_names, first.has_pixels)
         self._splits = splits
 
-    def examples(self, seed, epoch, start):
+    def examples(self, seed, epoch, start, process_index=0, process_count=1):
         """Returns the examples of each split in its shuffled order of one epoch."""
-        return self._joined([split.examples(seed, epoch, 0) for split in self._splits]).skip(start)
+        joined = self._joined([split.examples(seed, epoch, 0) for split in self._splits])
+        return joined.skip(start).shard(process_count, process_index)
 
     def in_order(self):
         """Returns the examples of each split in their stored order."""

@@ -23,13 +23,17 @@ class Split(abc.ABC):
         self.has_pixels = has_pixels
 
     @abc.abstractmethod
-    def examples(self, seed, epoch, start):
+    def examples(self, seed, epoch, start, process_index=0, process_count=1):
         """Returns the examples in the shuffled order of one epoch, from the place `start` on.
 
         Args:
             seed: integer.
             epoch: integer or scalar int64 tensor. The order is a pure function of seed and epoch.
-            start: integer or scalar int64 tensor, how many examples to skip.
+            start: integer or scalar int64 tensor, how many examples to skip; a multiple of
+                `process_count`.
+            process_index: integer, which of the processes this is. It gets every
+                `process_count`-th example, beginning with this one.
+            process_count: integer, how many processes share the examples.
 
         Returns:
             A `tf.data.Dataset` of examples.
@@ -61,12 +65,13 @@ class RandomAccessSplit(Split):
     def at(self, index):
         """Returns the example with a number (scalar int64 tensor)."""
 
-    def examples(self, seed, epoch, start):
+    def examples(self, seed, epoch, start, process_index=0, process_count=1):
         """Returns the examples in the shuffled order of one epoch: every order is as likely."""
         order = tf.random.experimental.stateless_shuffle(
             tf.range(self.size, dtype=tf.int64), seed=stream_seed(seed, ORDER, epoch)
         )
-        return tf.data.Dataset.from_tensor_slices(order[start:]).map(self.at)
+        own = order[start + process_index :: process_count]
+        return tf.data.Dataset.from_tensor_slices(own).map(self.at)
 
     def in_order(self):
         """Returns the examples by their number."""

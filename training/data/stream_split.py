@@ -1,5 +1,6 @@
 """Labelled images in files that can only be read from their beginning."""
 
+import math
 import os
 
 import numpy as np
@@ -7,18 +8,20 @@ import tensorflow as tf
 
 from training.data.split import ORDER, Split, checksum_of, stream_seed
 
-# Files that are read at the same time, and records that are taken from one before the next.
-_OPEN_FILES = 16
-_BLOCK = 16
+# Parts of the epoch's order that are read at the same time.
+_LANES = 16
 _CORES = os.cpu_count() or 1
 
 
 class StreamSplit(Split):
     """A split of several files, each a stream of records.
 
-    An epoch's order comes from shuffling the files, reading several in turn, and drawing from a
-    buffer of records. Beginning at a later place reads the records before it, without decoding
-    them, and so does every one of several processes with those of the others.
+    The records of an epoch are those of its files in a shuffled order of the files. They are cut
+    into 16 lanes of equal length, which are read at the same time and give an image in turn. Every
+    lane is shuffled a window at a time. So a place's lane and window are known without reading:
+    beginning at a later place reads, of each lane, no more than a file and a window before it, and
+    each of several processes reads its own lanes. A split that fits into memory is one lane of one
+    window, shuffled as a whole.
 
     Args:
         file_sizes: list of integers, how many records each file has.
@@ -32,40 +35,53 @@ class StreamSplit(Split):
     """
 
     def __init__(self, file_sizes, open_file, parse, class_names, kept=None, buffer_size=16384):
-        super().__init__(sum(file_sizes) if kept is None else int(kept.sum()), class_names)
+        file_sizes = np.asarray(file_sizes, np.int64)
+        first = np.cumsum(file_sizes) - file_sizes
+        sizes = file_sizes
+        if kept is not None:
+            kept_before = np.concatenate([[0], np.cumsum(kept)])
+            sizes = kept_before[first + file_sizes] - kept_before[first]
+        super().__init__(int(sizes.sum()), class_names)
         self._open_file = open_file
         self._parse = parse
-        self._buffer_size = buffer_size
-        self._checksum = checksum_of(
-            np.asarray(file_sizes, np.int64), b"" if kept is None else np.packbits(kept)
-        )
+        self._lanes, self._window = 1, max(1, self.size)
+        if self.size > buffer_size:
+            self._lanes = min(_LANES, len(file_sizes))
+            # One window is drawn from while the next one is read.
+            self._window = max(1, buffer_size // (2 * self._lanes))
+        self._checksum = checksum_of(file_sizes, b"" if kept is None else np.packbits(kept))
         with tf.device("CPU"):
-            self._first = tf.cumsum(tf.constant(file_sizes, tf.int64), exclusive=True)
+            self._first = tf.constant(first)
+            self._sizes = tf.constant(sizes, tf.int64)
             self._kept = None if kept is None else tf.constant(kept)
 
-    def examples(self, seed, epoch, start):
+    def examples(self, seed, epoch, start, process_index=0, process_count=1):
         """Returns the examples in the shuffled order of one epoch."""
+        lanes = self._lanes
+        lane_size = self.size // lanes
+        # Places and lanes go round together: of so many groups of lanes, a process reads one.
+        groups = math.gcd(lanes, process_count)
+        group = process_index % groups
 
         def of_epoch(epoch, start):
-            # `Dataset.shuffle` adds its graph's seed, which is otherwise the global one, to its
-            # own. This is the graph of this function alone.
-            tf.compat.v1.get_default_graph().seed = 1
             order_seed = stream_seed(seed, ORDER, epoch)
             files = tf.random.experimental.stateless_shuffle(
                 tf.range(tf.size(self._first, tf.int64)), seed=order_seed
             )
-            records = tf.data.Dataset.from_tensor_slices(files).interleave(
-                self._records,
-                cycle_length=_OPEN_FILES,
-                block_length=_BLOCK,
-                num_parallel_calls=_CORES,
+            begin = tf.minimum(start // lanes, lane_size)
+            records = tf.data.Dataset.range(group, lanes, groups).interleave(
+                lambda lane: self._lane(files, lane, begin, order_seed[0]),
+                cycle_length=lanes // groups,
+                block_length=1,
+                num_parallel_calls=min(_CORES, lanes // groups),
                 deterministic=True,
             )
-            return records.shuffle(
-                min(self._buffer_size, self.size),
-                seed=order_seed[0],
-                reshuffle_each_iteration=False,
-            ).skip(start)
+            left_over = self._between(files, tf.constant(lanes * lane_size, tf.int64), self.size)
+            return (
+                records.concatenate(left_over.shard(groups, group))
+                .skip((start - begin * lanes) // groups)
+                .shard(process_count // groups, process_index // groups)
+            )
 
         start_of_epoch = tf.cast(epoch, tf.int64), tf.cast(start, tf.int64)
         records = tf.data.Dataset.from_tensors(start_of_epoch).flat_map(of_epoch)
@@ -81,6 +97,47 @@ class StreamSplit(Split):
     def checksum(self):
         """Returns the checksum of how many records the files have, and which are kept."""
         return self._checksum
+
+    def _lane(self, files, lane, begin, seed):
+        """Returns the shuffled records of a lane, from its record number `begin` on."""
+        lane_size = self.size // self._lanes
+        first_window = begin // self._window
+        windows_a_lane = -(-lane_size // self._window)
+
+        def shuffled(window, records):
+            # `Dataset.shuffle` adds its graph's seed, which is otherwise the global one, to its
+            # own. This is the graph of this function alone.
+            tf.compat.v1.get_default_graph().seed = 1
+            return tf.data.Dataset.zip(records).shuffle(
+                self._window,
+                seed=seed + lane * windows_a_lane + window,
+                reshuffle_each_iteration=False,
+            )
+
+        first = lane * lane_size
+        return (
+            self._between(files, first + first_window * self._window, first + lane_size)
+            .window(self._window)
+            .enumerate(first_window)
+            .flat_map(shuffled)
+            .skip(begin - first_window * self._window)
+            .prefetch(self._window)
+        )
+
+    def _between(self, files, begin, end):
+        """Returns the records from number `begin` to `end` of the files in the given order."""
+        ends = tf.cumsum(tf.gather(self._sizes, files))
+        begins = ends - tf.gather(self._sizes, files)
+        read = (begins < end) & (ends > begin)
+
+        def of_file(file, file_begin, file_end):
+            skipped = tf.maximum(begin - file_begin, 0)
+            left = tf.minimum(file_end, end) - file_begin - skipped
+            return self._records(file).skip(skipped).take(left)
+
+        return tf.data.Dataset.from_tensor_slices(
+            tuple(tf.boolean_mask(values, read) for values in (files, begins, ends))
+        ).flat_map(of_file)
 
     def _records(self, file):
         """Returns the (number in the split, record) of a file that belong to the split."""

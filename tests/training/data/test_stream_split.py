@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from training.data.stream_split import StreamSplit
@@ -6,22 +7,29 @@ from training.data.stream_split import StreamSplit
 FILE_SIZES = [40, 30, 50]
 
 
-def stream(**options):
-    """Three files whose records are their number in the split."""
-    first = tf.constant([0, 40, 70], tf.int64)
-    sizes = tf.constant(FILE_SIZES, tf.int64)
+def stream(file_sizes=FILE_SIZES, read=None, **options):
+    """Returns a split whose records are their number, and lists in `read` those that are read."""
+    sizes = tf.constant(file_sizes, tf.int64)
+    first = tf.cumsum(sizes, exclusive=True)
+
+    def note(record):
+        read.append(record)
+        return record
 
     def open_file(file):
-        return tf.data.Dataset.range(sizes[file]).map(lambda record: first[file] + record)
+        records = tf.data.Dataset.range(first[file], first[file] + sizes[file])
+        if read is None:
+            return records
+        return records.map(lambda record: tf.numpy_function(note, [record], tf.int64))
 
     def parse(record, number):
         return {"name": tf.strings.as_string(record), "label": number, "image": ""}
 
-    return StreamSplit(FILE_SIZES, open_file, parse, ("a", "b"), **options)
+    return StreamSplit(file_sizes, open_file, parse, ("a", "b"), **options)
 
 
-def order(split, seed=0, epoch=0, start=0):
-    return [int(example["name"]) for example in split.examples(seed, epoch, start)]
+def order(split, seed=0, epoch=0, start=0, *process):
+    return [int(example["name"]) for example in split.examples(seed, epoch, start, *process)]
 
 
 def test_a_small_buffer_gives_every_record_once_wherever_it_starts():
@@ -30,6 +38,36 @@ def test_a_small_buffer_gives_every_record_once_wherever_it_starts():
 
     assert sorted(whole) == list(range(120))
     assert order(split, start=77) == whole[77:]
+
+
+@pytest.mark.parametrize("processes", [2, 3, 32])
+def test_processes_share_the_order_of_a_single_one(processes):
+    kept = np.arange(300) % 7 != 2
+    split = stream([15] * 20, kept=kept, buffer_size=100)
+    whole = order(split)
+    assert sorted(whole) == np.flatnonzero(kept).tolist()
+
+    # At the beginning, inside of a window, and among the last ones, that no lane has.
+    for start in (0, 2 * processes, len(whole) // processes * processes - processes):
+        part = order(split, 0, 0, start, processes - 1, processes)
+        assert part == whole[start + processes - 1 :: processes]
+
+
+def test_a_process_reads_its_own_part_of_the_files():
+    read = []
+    split = stream([15] * 64, read, buffer_size=100)
+
+    order(split, 0, 0, 0, 1, 4)
+    assert 240 <= len(read) < 300
+
+
+def test_going_on_late_in_an_epoch_reads_what_is_left_of_it():
+    read = []
+    split = stream([15] * 64, read, buffer_size=100)
+
+    order(split, start=800)
+    # Of 16 lanes, up to a file and a window more than the 160 records.
+    assert 160 <= len(read) < 160 + 16 * 18
 
 
 def test_records_of_a_single_file_are_in_another_order_for_every_seed_and_epoch():
