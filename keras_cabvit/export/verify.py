@@ -23,7 +23,9 @@ class Verification:
     Attributes:
         images: integer, how many were given to both.
         agreement: share of the images that both put into the same class.
-        scores: "logits" or "probabilities", of which the signal-to-noise ratio is.
+        scores: "logits", of which the signal-to-noise ratio is. Those of probabilities are their
+            logarithms, less the mean of each image, which softmax takes away. "probabilities" where
+            some are zero, as integers can be, and have no logarithm.
         signal_to_noise: float, in decibels, see `signal_to_noise`.
         accuracy: share of the images that the export puts into the right class; None without
             labels.
@@ -103,22 +105,21 @@ def verify_opened(export, model, expected, images, labels, rounds):
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
     given, wanted = (_in_batches(each.scores, images) for each in (found, expected))
+    classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
     # Without a name it is not known what another exporter's scores are: then as the model's.
     probabilities = found.gives_probabilities
     if probabilities is None:
         probabilities = expected.gives_probabilities
-    if probabilities and not expected.gives_probabilities:
-        wanted = ops.convert_to_numpy(ops.softmax(wanted))
-    elif expected.gives_probabilities and not probabilities:
-        given, probabilities = ops.convert_to_numpy(ops.softmax(given)), True
-    classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
+    kind, given, wanted = _comparable(
+        given, wanted, bool(probabilities), bool(expected.gives_probabilities)
+    )
     latency, model_latency = median_latencies(
         [found.scores, expected.scores], [images, images], rounds
     )
     return Verification(
         images=len(images),
         agreement=float(np.mean(classes == model_classes)),
-        scores="probabilities" if probabilities else "logits",
+        scores=kind,
         signal_to_noise=signal_to_noise(wanted, given),
         accuracy=None if labels is None else float(np.mean(classes == labels)),
         model_accuracy=None if labels is None else float(np.mean(model_classes == labels)),
@@ -128,6 +129,21 @@ def verify_opened(export, model, expected, images, labels, rounds):
         model_size=size_on_disk(model),
         delegation=delegation(export) if export.suffix == ".tflite" else None,
     )
+
+
+def _comparable(given, wanted, given_probabilities, wanted_probabilities):
+    """Returns "logits" or "probabilities", and both scores as these."""
+    if not given_probabilities and not wanted_probabilities:
+        return "logits", given, wanted
+    if not given_probabilities:
+        given = ops.convert_to_numpy(ops.softmax(given))
+    if not wanted_probabilities:
+        wanted = ops.convert_to_numpy(ops.softmax(wanted))
+    if min(given.min(), wanted.min()) <= 0:
+        return "probabilities", given, wanted
+    logits = [np.log(np.asarray(scores, "float64")) for scores in (given, wanted)]
+    given, wanted = (scores - scores.mean(axis=1, keepdims=True) for scores in logits)
+    return "logits", given, wanted
 
 
 def signal_to_noise(expected, given):

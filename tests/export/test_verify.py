@@ -9,6 +9,7 @@ import tiny_models
 
 from keras_cabvit.cli import main
 from keras_cabvit.export import saved_model, tflite, verify
+from keras_cabvit.export.classifiers import tflite_classifier
 from keras_cabvit.export.verify import signal_to_noise
 
 
@@ -39,12 +40,40 @@ def test_good_export_agrees(folder, export, delegated):
     found = verify(folder / export, folder / "model.keras", IMAGES, np.arange(20) % 5, rounds=3)
 
     assert (found.images, found.agreement, found.accuracy, found.model_accuracy) == (20, 1, 1, 1)
-    assert found.scores == "probabilities"
-    assert found.signal_to_noise > 30
+    assert found.scores == "logits"
+    assert found.signal_to_noise > 25
     assert found.latency > 0
     assert found.model_latency > 0
     assert found.size > 1e5
     assert (found.delegation is not None) == delegated
+
+
+def test_noise_of_probabilities_is_that_of_their_logits(folder, tmp_path):
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    logits = tiny_models.with_weights_of(model, tiny_models.hybrid(classifier_activation=None))
+    logits.save(tmp_path / "logits.keras")
+
+    probabilities = tflite_classifier(folder / "int8.tflite").scores(IMAGES)
+    # Softmax takes away what all logits of an image have in common.
+    given, expected = (
+        scores - scores.mean(axis=1, keepdims=True)
+        for scores in (np.log(probabilities), logits.predict(IMAGES, verbose=0))
+    )
+    for against in (folder / "model.keras", tmp_path / "logits.keras"):
+        found = verify(folder / "int8.tflite", against, IMAGES, rounds=1)
+        assert found.scores == "logits"
+        assert found.signal_to_noise == pytest.approx(signal_to_noise(expected, given), abs=0.01)
+
+
+def test_noise_of_probabilities_that_are_zero_is_their_own(folder, tmp_path):
+    model = keras.saving.load_model(folder / "model.keras", compile=False)
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([1000 * kernel, bias])
+    model.save(tmp_path / "sure.keras")
+
+    found = verify(folder / "int8.tflite", tmp_path / "sure.keras", IMAGES, rounds=1)
+    assert found.scores == "probabilities"
+    assert np.isfinite(found.signal_to_noise)
 
 
 def test_what_another_model_gives_is_noise(folder, tmp_path):
