@@ -8,13 +8,12 @@ import keras
 from keras_cabvit import CabViTH, CabViTP, list_models
 from keras_cabvit.models import build_variant
 from keras_cabvit.models.variants import VARIANTS
-from keras_cabvit.weights import load_weights
+from keras_cabvit.weights import load_weights, transfer_weights
 
 _BUILDERS = {"hybrid": CabViTH, "plain": CabViTP}
 _FAMILIES = {"CabViTH": "hybrid", "CabViTP": "plain"}
 # Fields of the recipe that are not arguments of a builder.
 _OTHER_FIELDS = ("variant", "image_size", "initial_weights")
-_CLASSIFIER = "predictions"
 
 
 def build_model(options, classes):
@@ -105,21 +104,10 @@ def _take_over(model, options, classes):
             source = keras.saving.load_model(path, compile=False)
         except Exception as error:  # what a damaged file raises has no common class
             raise ValueError(f"`initial_weights`: {path} is no Keras model. {error}") from error
-    sources = {layer.name: layer for layer in source.layers}
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        shapes = [tuple(weight.shape) for weight in layer.weights]
-        found = sources.get(layer.name)
-        found_shapes = [tuple(weight.shape) for weight in found.weights] if found else None
-        if shapes == found_shapes:
-            layer.set_weights(found.get_weights())
-        elif layer.name != _CLASSIFIER:
-            raise ValueError(
-                f"`initial_weights`: the weights in {path} belong to another model. They must come "
-                "from the same variant at the same image size. The first layer that does not fit "
-                f"is '{layer.name}'."
-            )
+    try:
+        transfer_weights(model, source)
+    except ValueError as error:
+        raise ValueError(f"`initial_weights`: {path} does not fit this variant. {error}") from error
 
 
 def _with_weights(options, classes, path):

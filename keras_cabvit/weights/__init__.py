@@ -6,6 +6,7 @@ from keras_cabvit.weights.files import load_weights, save_weights
 from keras_cabvit.weights.imagenet import imagenet_weights_path
 from keras_cabvit.weights.torch_checkpoint import read_torch_checkpoint
 from keras_cabvit.weights.torch_state_dict import load_torch_state_dict
+from keras_cabvit.weights.transfer import transfer_weights
 
 __all__ = [
     "WeightsDownloadError",
@@ -15,4 +16,5 @@ __all__ = [
     "load_weights",
     "read_torch_checkpoint",
     "save_weights",
+    "transfer_weights",
 ]

@@ -60,6 +60,27 @@ def test_initial_weights_are_taken_over_and_the_classifier_if_it_fits(files, nam
         assert all(same) == (layer.name != "predictions" or classes == 4), layer.name
 
 
+def test_initial_weights_may_be_those_of_another_image_size(files):
+    folder, source = files
+    options = dataclasses.replace(
+        SMALL, image_size=(64, 48), initial_weights=str(folder / "small.keras")
+    )
+    model = build_model(options, classes=7)
+
+    for name in ("stage", "head_norm"):
+        for weight, expected in zip(
+            model.get_layer(name).get_weights(), source.get_layer(name).get_weights(), strict=True
+        ):
+            if weight.shape == expected.shape:
+                np.testing.assert_array_equal(weight, expected)
+    positions, expected = (
+        np.array(each.get_layer("patch_embedding").patch_positions) for each in (model, source)
+    )
+    assert (positions.shape, expected.shape) == ((8, 6, 12), (4, 6, 12))
+    np.testing.assert_array_equal(positions[0], expected[0])
+    np.testing.assert_allclose(positions[1], 0.75 * expected[0] + 0.25 * expected[1], rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -9,7 +9,7 @@ Cost and result: depend on the data. Not run here from ImageNet's weights, becau
 
 Small augmentation, because the weights know what photographs look like, and a learning rate that
 falls from block to block towards the stem (BEiT's layer-wise decay), because early layers need to
-change least. Start from any run with `--model.initial-weights DIR/model.keras`.
+change least. Start from any run of the same variant with `--model.initial-weights DIR/model.keras`.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe

@@ -23,8 +23,8 @@ class ModelOptions:
         layer_scale_init: start of the LayerScale factors.
         drop_rate: dropout after projections and before the classifier.
         drop_path_rate: stochastic depth of the last block.
-        initial_weights: "imagenet", a `.weights.h5` or a `.keras` file to start from; the
-            classifier is taken over if it has as many classes.
+        initial_weights: "imagenet", a `.keras` file of any image size, or a `.weights.h5` file of
+            this one, to start from; the classifier is taken over if it has as many classes.
     """
 
     variant: str

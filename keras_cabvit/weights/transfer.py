@@ -1,0 +1,79 @@
+"""Gives a model the weights of one for images of another size."""
+
+import numpy as np
+
+_CLASSIFIER = "predictions"
+# Weights with a value for every place of the token grid: the axes of its rows and columns.
+_PLACES = {"patch_positions": (0, 1), "digest_scale": (1, 2), "digest_bias": (2, 3)}
+# And for every distance on it.
+_DISTANCES = {"position_bias": (1, 2)}
+
+
+def transfer_weights(model, source):
+    """Gives a model the weights of another that differs in image size or classes, all or none.
+
+    What is learned for every place of a stage's token grid is resampled to the model's grid:
+    linearly between the centres of places (biases and scale factors of digest tokens, the plain
+    model's positions), and, for the relative position bias, between distances that are the same
+    share of the image. The classifier is left as it is if the source has none, or other classes.
+
+    Args:
+        model: a model of this library.
+        source: one of the same arguments but for `input_shape`, `classes`, `drop_rate` and
+            `drop_path_rate`.
+
+    Raises:
+        ValueError: the source is another model. `model` is as it was.
+
+    Example:
+        >>> small = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
+        >>> large = keras_cabvit.CabViTH_T(input_shape=(96, 128, 3), classes=2)
+        >>> keras_cabvit.weights.transfer_weights(large, small)
+    """
+    sources = {layer.name: layer for layer in source.layers}
+    values = {}
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        found = sources.get(layer.name)
+        transferred = None if found is None else _transferred(layer, found)
+        if transferred is not None:
+            values[layer.name] = transferred
+        elif layer.name != _CLASSIFIER:
+            raise ValueError(
+                "The weights belong to another model: it must have the same arguments but for "
+                f"input_shape and classes. The first layer that does not fit is '{layer.name}'."
+            )
+    for name, transferred in values.items():
+        model.get_layer(name).set_weights(transferred)
+
+
+def _transferred(layer, source):
+    """Returns the values of a layer's weights, or None if the source is another kind of layer."""
+    if [weight.name for weight in layer.weights] != [weight.name for weight in source.weights]:
+        return None
+    values = []
+    for weight, value in zip(layer.weights, source.get_weights(), strict=True):
+        value = _resampled(np.array(value), weight.name, tuple(weight.shape))
+        if value.shape != tuple(weight.shape):
+            return None
+        values.append(value)
+    return values
+
+
+def _resampled(value, name, shape):
+    """Returns a weight's value for the grid of a shape; another kind of weight as it is."""
+    axes = _PLACES.get(name) or _DISTANCES.get(name) or ()
+    if value.ndim != len(shape):
+        return value
+    for axis in axes:
+        old, new = value.shape[axis], shape[axis]
+        if old == new:
+            continue
+        at = np.arange(new) * old / new
+        if name in _PLACES:
+            at += 0.5 * old / new - 0.5  # from centre to centre
+        value = np.apply_along_axis(
+            lambda line, at=at, old=old: np.interp(at, np.arange(old), line), axis, value
+        ).astype(value.dtype)
+    return value

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+import tiny_models
+
+from keras_cabvit.weights import transfer_weights
+
+BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
+
+
+def weights_named(model, name):
+    """Returns all weights of that name, as arrays."""
+    return [np.array(weight) for weight in model.weights if weight.name == name]
+
+
+def set_weights_named(model, name, value):
+    """Sets all weights of that name to what a function gives for their shape."""
+    for weight in model.weights:
+        if weight.name == name:
+            weight.assign(value(tuple(weight.shape)))
+
+
+def distances(shape):
+    """A bias that grows with the distance, as a share of the image."""
+    _, rows, columns = shape
+    return np.broadcast_to(
+        np.arange(rows)[:, None] / rows + 10 * np.arange(columns) / columns, shape
+    )
+
+
+def places(shape):
+    """A value that grows along the image, with the place of a token's centre."""
+    rows, columns = shape[-2:]
+    return np.broadcast_to(
+        (np.arange(rows)[:, None] + 0.5) / rows + 10 * (np.arange(columns) + 0.5) / columns, shape
+    )
+
+
+@pytest.mark.parametrize("family", BUILDERS)
+def test_at_the_same_size_outputs_are_the_same(family):
+    source = tiny_models.filled(BUILDERS[family]())
+    model = BUILDERS[family]()
+    transfer_weights(model, source)
+
+    images = tiny_models.images(model)
+    np.testing.assert_array_equal(
+        model.predict(images, verbose=0), source.predict(images, verbose=0)
+    )
+
+
+def test_a_smaller_grid_has_the_values_of_the_places_and_distances_it_keeps():
+    # Its grids are half as fine, 16x8 for 8x4 tokens and 4x2 for 2x1 digest tokens.
+    source = tiny_models.filled(tiny_models.hybrid(input_shape=(256, 128, 3)))
+    set_weights_named(source, "position_bias", distances)
+    for name in ("digest_bias", "digest_scale"):
+        set_weights_named(source, name, places)
+    model = tiny_models.hybrid(input_shape=(128, 64, 3), classes=3)
+    classifier = [np.array(value) for value in model.layers[-1].get_weights()]
+    transfer_weights(model, source)
+
+    compared = 0
+    for name, expected in (
+        ("position_bias", distances),
+        ("digest_bias", places),
+        ("digest_scale", places),
+    ):
+        for value in weights_named(model, name):
+            np.testing.assert_allclose(value, expected(value.shape), rtol=1e-6)
+            compared += 1
+    assert compared == 11
+    for weight, other in zip(model.layers[-1].get_weights(), classifier, strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_a_larger_grid_and_back_is_the_same_model():
+    source = tiny_models.filled(tiny_models.hybrid())
+    larger = tiny_models.hybrid(input_shape=(128, 192, 3))
+    again = tiny_models.hybrid()
+    transfer_weights(larger, source)
+    transfer_weights(again, larger)
+
+    for weight, expected in zip(again.weights, source.weights, strict=True):
+        np.testing.assert_allclose(np.array(weight), np.array(expected), atol=1e-6)
+
+
+def test_positions_of_the_plain_model_stay_where_they_are_in_the_image():
+    source, model = tiny_models.plain(), tiny_models.plain(input_shape=(16, 16, 3))
+    positions = source.get_layer("patch_embedding").patch_positions
+    rows, columns, channels = positions.shape
+    positions.assign(np.moveaxis(np.stack([places((rows, columns))] * channels), 0, -1))
+    transfer_weights(model, source)
+
+    found = np.array(model.get_layer("patch_embedding").patch_positions)
+    assert found.shape[:2] < (rows, columns)
+    np.testing.assert_allclose(found[..., 0], places(found.shape[:2]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "other", [{"embed_dims": (8, 16, 32, 32)}, {"depths": (1, 1, 2, 2)}, {"max_digests": 1}]
+)
+def test_another_model_is_a_sentence_and_leaves_everything_as_it_was(other):
+    source = tiny_models.filled(tiny_models.hybrid(**other))
+    model = tiny_models.hybrid()
+    before = [np.array(weight) for weight in model.get_weights()]
+
+    with pytest.raises(ValueError, match=r"another model.* is '(stage_2|merging_3)'"):
+        transfer_weights(model, source)
+    for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
