@@ -54,7 +54,14 @@ MODELS = {
     "without scale factors": {"scale_digests": False},
     "without both (DeiT)": {"max_digests": 0, "enhance": False},
 }
-_COLORS = dict(zip(MODELS, ("#0072b2", "#009e73", "#e69f00", "#cc79a7", "#d55e00"), strict=True))
+# Two of the curves lie on one another: one of them is dashed.
+_LINES = dict(
+    zip(
+        MODELS,
+        (("#0072b2", "-"), ("#009e73", "-"), ("#e69f00", "-"), ("#f0b5d6", "--"), ("#d55e00", "-")),
+        strict=True,
+    )
+)
 
 
 def run_folder(folder, name, seed):
@@ -118,17 +125,19 @@ def draw(results, path):
         figure = new_figure(8, 4.5)
         axes = figure.subplots()
         for name, runs in results.items():
+            color, line = _LINES[name]
             curves = [[100 * row["val_top1"] for row in history] for _, history in runs]
             epochs = range(1, len(curves[0]) + 1)
             for curve in curves:
-                axes.plot(epochs, curve, color=_COLORS[name], linewidth=0.6, alpha=0.4)
+                axes.plot(epochs, curve, color=color, linewidth=0.6, alpha=0.4)
             mean = [statistics.mean(values) for values in zip(*curves, strict=True)]
-            axes.plot(epochs, mean, color=_COLORS[name], linewidth=2, label=name)
+            axes.plot(epochs, mean, color=color, linestyle=line, linewidth=2, label=name)
         # The first epochs, with nothing learned, would press the others together.
         best = max(
             max(100 * row["val_top1"] for row in h) for runs in results.values() for _, h in runs
         )
         axes.set_ylim(best - 12, best + 1)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title("Top-1 on the validation images (%)")
         axes.set_xlabel("epoch")
         axes.grid(axis="y")
