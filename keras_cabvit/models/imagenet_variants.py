@@ -111,7 +111,8 @@ def _check_fits_imagenet(model, include_top, classes):
     if shape != DEFAULT_INPUT_SHAPE:
         raise ValueError(
             '`input_shape` must be (224, 224, 3) with weights="imagenet": position biases were '
-            f"trained for that size. Received: input_shape={shape}"
+            "trained for that size. keras_cabvit.weights.transfer_weights gives those of such a "
+            f"model to one of another size. Received: input_shape={shape}"
         )
 
 
