@@ -14,6 +14,8 @@ DOCUMENTS = [
     *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "docs").glob("*.md"))),
     "deploy/serving/README.md",
 ]
+# Of `cabvit`, which users of an export need.
+WITHOUT_COMMANDS = ("docs/ablation.md", "docs/training.md")
 README = (REPOSITORY / "README.md").read_text()
 
 
@@ -60,7 +62,7 @@ def test_commands_of_the_documents_are_commands(document):
     text = (REPOSITORY / document).read_text().replace("\\\n", " ")
     commands = re.findall(r"^cabvit (.+)$", text, re.MULTILINE)
 
-    assert commands or document == "docs/training.md"
+    assert commands or document in WITHOUT_COMMANDS
     for command in commands:
         assert _parser().parse_args(shlex.split(command, comments=True)).run
 
