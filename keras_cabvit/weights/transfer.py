@@ -31,21 +31,21 @@ def transfer_weights(model, source):
         >>> keras_cabvit.weights.transfer_weights(large, small)
     """
     sources = {layer.name: layer for layer in source.layers}
-    values = {}
+    transfers = []
     for layer in model.layers:
         if not layer.weights:
             continue
         found = sources.get(layer.name)
-        transferred = None if found is None else _transferred(layer, found)
-        if transferred is not None:
-            values[layer.name] = transferred
+        values = None if found is None else _transferred(layer, found)
+        if values is not None:
+            transfers.append((layer, values))
         elif layer.name != _CLASSIFIER:
             raise ValueError(
                 "The weights belong to another model: it must have the same arguments but for "
                 f"input_shape and classes. The first layer that does not fit is '{layer.name}'."
             )
-    for name, transferred in values.items():
-        model.get_layer(name).set_weights(transferred)
+    for layer, values in transfers:
+        layer.set_weights(values)
 
 
 def _transferred(layer, source):
@@ -73,7 +73,9 @@ def _resampled(value, name, shape):
         at = np.arange(new) * old / new
         if name in _PLACES:
             at += 0.5 * old / new - 0.5  # from centre to centre
-        value = np.apply_along_axis(
-            lambda line, at=at, old=old: np.interp(at, np.arange(old), line), axis, value
-        ).astype(value.dtype)
+        value = np.apply_along_axis(_interpolated, axis, value, at).astype(value.dtype)
     return value
+
+
+def _interpolated(line, at):
+    return np.interp(at, np.arange(len(line)), line)

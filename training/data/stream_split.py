@@ -49,6 +49,7 @@ class StreamSplit(Split):
             self._lanes = min(_LANES, len(file_sizes))
             # One window is drawn from while the next one is read.
             self._window = max(1, buffer_size // (2 * self._lanes))
+        self._lane_size = self.size // self._lanes
         self._checksum = checksum_of(file_sizes, b"" if kept is None else np.packbits(kept))
         with tf.device("CPU"):
             self._first = tf.constant(first)
@@ -58,7 +59,6 @@ class StreamSplit(Split):
     def examples(self, seed, epoch, start, process_index=0, process_count=1):
         """Returns the examples in the shuffled order of one epoch."""
         lanes = self._lanes
-        lane_size = self.size // lanes
         # Places and lanes go round together: of so many groups of lanes, a process reads one.
         groups = math.gcd(lanes, process_count)
         group = process_index % groups
@@ -68,7 +68,7 @@ class StreamSplit(Split):
             files = tf.random.experimental.stateless_shuffle(
                 tf.range(tf.size(self._first, tf.int64)), seed=order_seed
             )
-            begin = tf.minimum(start // lanes, lane_size)
+            begin = tf.minimum(start // lanes, self._lane_size)
             records = tf.data.Dataset.range(group, lanes, groups).interleave(
                 lambda lane: self._lane(files, lane, begin, order_seed[0]),
                 cycle_length=lanes // groups,
@@ -76,7 +76,7 @@ class StreamSplit(Split):
                 num_parallel_calls=min(_CORES, lanes // groups),
                 deterministic=True,
             )
-            left_over = self._between(files, tf.constant(lanes * lane_size, tf.int64), self.size)
+            left_over = self._between(files, lanes * self._lane_size, self.size)
             return (
                 records.concatenate(left_over.shard(groups, group))
                 .skip((start - begin * lanes) // groups)
@@ -100,9 +100,8 @@ class StreamSplit(Split):
 
     def _lane(self, files, lane, begin, seed):
         """Returns the shuffled records of a lane, from its record number `begin` on."""
-        lane_size = self.size // self._lanes
         first_window = begin // self._window
-        windows_a_lane = -(-lane_size // self._window)
+        windows_a_lane = -(-self._lane_size // self._window)
 
         def shuffled(window, records):
             # `Dataset.shuffle` adds its graph's seed, which is otherwise the global one, to its
@@ -114,9 +113,9 @@ class StreamSplit(Split):
                 reshuffle_each_iteration=False,
             )
 
-        first = lane * lane_size
+        first = lane * self._lane_size
         return (
-            self._between(files, first + first_window * self._window, first + lane_size)
+            self._between(files, first + first_window * self._window, first + self._lane_size)
             .window(self._window)
             .enumerate(first_window)
             .flat_map(shuffled)
@@ -126,8 +125,9 @@ class StreamSplit(Split):
 
     def _between(self, files, begin, end):
         """Returns the records from number `begin` to `end` of the files in the given order."""
-        ends = tf.cumsum(tf.gather(self._sizes, files))
-        begins = ends - tf.gather(self._sizes, files)
+        sizes = tf.gather(self._sizes, files)
+        ends = tf.cumsum(sizes)
+        begins = ends - sizes
         read = (begins < end) & (ends > begin)
 
         def of_file(file, file_begin, file_end):
