@@ -17,7 +17,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from training.figures.style import figure_style, new_figure
+from training.figures.style import epoch_axis, figure_style, new_figure
 from training.interrupted import Interrupted
 from training.markdown import table
 from training.metrics_csv import read_metrics_csv
@@ -137,9 +137,8 @@ def draw(results, path):
             max(100 * row["val_top1"] for row in h) for runs in results.values() for _, h in runs
         )
         axes.set_ylim(best - 12, best + 1)
-        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title("Top-1 on the validation images (%)")
-        axes.set_xlabel("epoch")
+        epoch_axis(axes)
         axes.grid(axis="y")
         axes.legend(loc="lower right")
         figure.savefig(path, format="png")

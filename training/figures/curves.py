@@ -2,9 +2,7 @@
 
 import math
 
-from matplotlib.ticker import MaxNLocator
-
-from training.figures.style import BLUE, GREY, ORANGE, figure_style, new_figure
+from training.figures.style import BLUE, GREY, ORANGE, epoch_axis, figure_style, new_figure
 
 
 def draw_curves(history, path):
@@ -78,8 +76,7 @@ def _name_best(axes, points, color):
 
 def _finish(axes, title):
     axes.set_title(title)
-    axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
+    epoch_axis(axes)
     axes.grid(True)
     axes.margins(y=0.12)
     axes.set_ylim(bottom=max(0, axes.get_ylim()[0]))

@@ -8,6 +8,7 @@ import matplotlib
 from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito).
 BLUE, LIGHT_BLUE, ORANGE, GREY = "#0072b2", "#7fb8d8", "#d55e00", "#6e7781"
@@ -72,6 +73,12 @@ def new_figure(width, height):
         height: in inches.
     """
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def epoch_axis(axes):
+    """Makes the horizontal axis one of whole epochs."""
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def shortened(name, letters):
