@@ -14,7 +14,6 @@ the same run. None of it says anything about a phone, whose processor has other 
 import argparse
 import dataclasses
 import json
-import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -24,12 +23,13 @@ import numpy as np
 
 from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
+from benchmarks.processor import processor_flags, processor_name
 from keras_cabvit.export import tflite
 from keras_cabvit.export.classifiers import tflite_classifier
 from keras_cabvit.export.delegation import delegation
 from keras_cabvit.export.flatbuffer import unpack
 from keras_cabvit.export.latency import median_latencies
-from keras_cabvit.export.verify import signal_to_noise
+from keras_cabvit.export.verify import comparable_scores, signal_to_noise
 from training.data.batches import evaluation_batches
 from training.data.data_set import open_data_set
 from training.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
@@ -106,18 +106,11 @@ def int8_share(path):
     return work[True] / (work[True] + work[False])
 
 
-def processor():
-    """Returns the processor's name and the best of its int8 instructions that kernels use."""
-    flags, name = "", platform.processor() or platform.machine()
-    file = Path("/proc/cpuinfo")  # on Linux
-    for line in file.read_text().splitlines() if file.is_file() else ():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            name = value.strip()
-        elif key.strip() in ("flags", "Features"):
-            flags = value.split()
+def int8_instructions():
+    """Returns the best int8 instructions of the processor that kernels use."""
     known = ("amx_int8", "avx512_vnni", "avx_vnni", "avx2", "i8mm", "asimddp", "asimd")
-    return name, next((flag for flag in known if flag in flags), "none of the known ones")
+    flags = processor_flags()
+    return next((flag for flag in known if flag in flags), "none of the known ones")
 
 
 def measure(model, folder, calibration, test, rounds):
@@ -149,6 +142,8 @@ def measure(model, folder, calibration, test, rounds):
         FORMS, paths, classifiers[1:], seconds[1:], strict=True
     ):
         given = classifier.scores(test.pixels)
+        probabilities = classifier.gives_probabilities  # so does the model that it was made from
+        kind, *scores = comparable_scores(given, expected, probabilities, probabilities)
         divided = delegation(path)
         results.append(
             {
@@ -158,7 +153,8 @@ def measure(model, folder, calibration, test, rounds):
                 "bytes": path.stat().st_size,
                 "bytes a parameter": path.stat().st_size / model.count_params(),
                 "size ratio": path.stat().st_size / paths[0].stat().st_size,
-                "decibels": signal_to_noise(expected, given),
+                "decibels": signal_to_noise(scores[1], scores[0]),
+                "decibels of": kind,
                 "agreement": float(np.mean(given.argmax(axis=1) == expected.argmax(axis=1))),
                 "top-1": _accuracy(given, test.labels),
                 "top-1 of Keras": _accuracy(expected, test.labels),
@@ -188,7 +184,7 @@ def as_table(results):
                 f"{result['bytes'] / 1e6:.2f} MB",
                 f"{result['bytes a parameter']:.2f}",
                 f"{result['size ratio']:.3f}",
-                f"{result['decibels']:.1f} dB",
+                f"{result['decibels']:.1f} dB of {result['decibels of']}",
                 f"{100 * result['agreement']:.1f} %",
                 "-" if right is None else f"{100 * right:.2f} %",
                 f"{100 * result['int8 share']:.0f} %",
@@ -267,7 +263,6 @@ def main():
     options = parser.parse_args()
     if (options.model is None) != (options.data is None):
         parser.error("--model and --data belong together")
-    name, instructions = processor()
     if options.model is None:
         model = filled_model("CabViTH_S", classifier_activation=None)
         calibration = made_photographs((224, 224), 64, seed=1)
@@ -280,7 +275,10 @@ def main():
         test = images_of(data_set.test, size, options.crop)
     with tempfile.TemporaryDirectory() as folder:
         results = measure(model, Path(folder), calibration, test, options.rounds)
-    heading = f"{model.name}, {name}, {instructions}, 2 threads, {len(test.pixels):,} images"
+    heading = (
+        f"{model.name}, {processor_name()}, {int8_instructions()}, 2 threads, "
+        f"{len(test.pixels):,} images"
+    )
     text = f"{heading}\n\n{as_table(results)}\n"
     print(text)
     if options.out is not None:

@@ -110,7 +110,7 @@ def verify_opened(export, model, expected, images, labels, rounds):
     probabilities = found.gives_probabilities
     if probabilities is None:
         probabilities = expected.gives_probabilities
-    kind, given, wanted = _comparable(
+    kind, given, wanted = comparable_scores(
         given, wanted, bool(probabilities), bool(expected.gives_probabilities)
     )
     latency, model_latency = median_latencies(
@@ -131,8 +131,18 @@ def verify_opened(export, model, expected, images, labels, rounds):
     )
 
 
-def _comparable(given, wanted, given_probabilities, wanted_probabilities):
-    """Returns "logits" or "probabilities", and both scores as these."""
+def comparable_scores(given, wanted, given_probabilities, wanted_probabilities):
+    """Makes the scores of an export and of its model the same kind: logits where they can be.
+
+    Args:
+        given: array (images, classes) of the export's scores.
+        wanted: array of the same shape, the model's.
+        given_probabilities: whether the export's scores are probabilities, not logits.
+        wanted_probabilities: the same of the model's.
+
+    Returns:
+        "logits" or "probabilities", as `Verification.scores` says, and both arrays as these.
+    """
     if not given_probabilities and not wanted_probabilities:
         return "logits", given, wanted
     if not given_probabilities:
