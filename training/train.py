@@ -157,7 +157,7 @@ def _run(recipe, options, placement, data_set):
         gather(None)  # the others wait: without them JAX would end this process
 
 
-def compiled_model(recipe, classes, steps, jit_compile):
+def compiled_model(recipe, classes, steps, jit_compile, build=build_model):
     """Returns the `AveragedModel` of a recipe, compiled, its optimizer built.
 
     Args:
@@ -165,10 +165,12 @@ def compiled_model(recipe, classes, steps, jit_compile):
         classes: integer.
         steps: integer, batches an epoch.
         jit_compile: what `model.compile` takes.
+        build: function of the recipe's `ModelOptions` and the classes that returns the model.
+            Defaults to `build_model`.
     """
     options = recipe.optimization
     model = AveragedModel(
-        build_model(recipe.model, classes),
+        build(recipe.model, classes),
         options.average_momentum,
         options.accumulation_steps,
         options.average_warmup,

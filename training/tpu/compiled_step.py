@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import jax
 
+from training.model import build_model
 from training.tpu.step import lower_step
 
 _PACKAGES = ("keras", "jax", "jaxlib", "libtpu")
@@ -79,13 +80,14 @@ class DoesNotFit(ValueError):
         self.usable_memory = usable_memory
 
 
-def compile_step(recipe, classes, tpu_slice):
+def compile_step(recipe, classes, tpu_slice, build=build_model):
     """Compiles the step that `fit` runs for a slice, with no TPU present.
 
     Args:
         recipe: `Recipe`.
         classes: integer.
         tpu_slice: `Slice`.
+        build: function that returns the model, as `compiled_model` takes it.
 
     Returns:
         A `CompiledStep`.
@@ -97,7 +99,7 @@ def compile_step(recipe, classes, tpu_slice):
     """
     tpu_slice.check_batch(recipe.batch_size)
     try:
-        compiled = lower_step(recipe, classes, tpu_slice.describe()).compile()
+        compiled = lower_step(recipe, classes, tpu_slice.describe(), build).compile()
     except jax.errors.JaxRuntimeError as error:
         message = str(error)
         if "RESOURCE_EXHAUSTED" in message and "hbm" in message.lower():

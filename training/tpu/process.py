@@ -25,11 +25,12 @@ def can_compile():
     return all(os.environ.get(name) == value for name, value in ENVIRONMENT.items())
 
 
-def run_again(arguments):
+def run_again(arguments, module="training"):
     """Runs `python -m training` in a process that can compile for a TPU.
 
     Args:
         arguments: list of strings, of this program.
+        module: string, of another program.
 
     Returns:
         The exit status of that process.
@@ -44,7 +45,7 @@ def run_again(arguments):
                 f"Compiling for a TPU needs {package}, which is not installed. "
                 "pip install keras-cabvit[tpu-compile] brings it."
             )
-    command = [sys.executable, "-m", "training", *arguments]
+    command = [sys.executable, "-m", module, *arguments]
     status = subprocess.run(command, env=os.environ | ENVIRONMENT).returncode
     if status < 0:
         raise ChildProcessError(

@@ -3,13 +3,14 @@
 import jax
 import keras
 
+from training.model import build_model
 from training.train import compiled_model, precision
 
 # Only constants of the learning-rate schedule depend on it.
 _STEPS_PER_EPOCH = 1000
 
 
-def lower_step(recipe, classes, devices):
+def lower_step(recipe, classes, devices, build=build_model):
     """Returns the step that `fit` would compile under data parallelism, ready to be compiled.
 
     The model and the optimizer are those of a run. Keras itself makes the step, so that it donates
@@ -21,6 +22,7 @@ def lower_step(recipe, classes, devices):
         recipe: `Recipe`. Its batch must divide by the devices.
         classes: integer.
         devices: list of JAX devices.
+        build: function that returns the model, as `compiled_model` takes it.
 
     Returns:
         A `jax.stages.Lowered` of a function of the state (the values of trainable, other,
@@ -29,7 +31,7 @@ def lower_step(recipe, classes, devices):
     """
     distribution = keras.distribution.DataParallel(devices=list(devices), auto_shard_dataset=False)
     with precision(recipe.precision):
-        model = compiled_model(recipe, classes, _STEPS_PER_EPOCH, jit_compile="auto")
+        model = compiled_model(recipe, classes, _STEPS_PER_EPOCH, "auto", build)
         with distribution.scope():
             return _lower(model, recipe, classes, distribution)
 
