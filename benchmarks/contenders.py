@@ -1,0 +1,295 @@
+"""The models that the benchmarks compare, on the frameworks that run them.
+
+A process runs one framework, because Keras has one backend a process: these functions are called in
+a process of `benchmarks.in_turns`, and import what they need.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A model in one form.
+
+    Attributes:
+        model: a variant such as "CabViTH_S", a model of `keras.applications`, a model of timm, or
+            "matrix product", of two square matrices: what the processor can do at best.
+        framework: "tensorflow", "jax" or "torch", which are Keras' backends, or "timm", which is
+            PyTorch without Keras.
+        precision: "float32" or "mixed_bfloat16".
+        batch: integer, images at a time.
+        fused: whether `keras_cabvit.export.fuse` made it; of the variants alone.
+        image_size: integer, height and width.
+        training: whether a whole training step is taken: forward, backward and AdamW.
+    """
+
+    model: str
+    framework: str
+    precision: str = "float32"
+    batch: int = 1
+    fused: bool = False
+    image_size: int = 224
+    training: bool = False
+
+    def __str__(self):
+        form = ", fused" if self.fused else ""
+        size = "" if self.image_size == 224 else f", {self.image_size}x{self.image_size}"
+        return f"{self.model}{form}{size}, {self.framework}, {self.precision}, batch {self.batch}"
+
+
+MATRIX_PRODUCT = "matrix product"
+_MATRIX_SIDE = 2048
+
+
+class Models:
+    """Builds contenders of one framework, each model once for all its batches."""
+
+    def __init__(self):
+        self._models = {}
+
+    def runner(self, contender):
+        """Returns a function that runs a contender once, and the operations that it takes.
+
+        A multiplication and an addition are two operations. A training step is counted as three
+        times the forward pass, which is usual.
+        """
+        if contender.model == MATRIX_PRODUCT:
+            return _matrix_product(contender), 2 * _MATRIX_SIDE**3
+        key = dataclasses.replace(contender, batch=1)
+        if key not in self._models:
+            build = _timm_model if contender.framework == "timm" else _keras_model
+            self._models[key] = build(contender)
+        model, operations = self._models[key]
+        run = {
+            ("timm", False): _timm_inference,
+            ("timm", True): _timm_step,
+            ("tensorflow", False): _tensorflow_inference,
+            ("jax", False): _jax_inference,
+            ("torch", False): _torch_inference,
+        }.get((contender.framework, contender.training), _keras_step)
+        return run(model, contender), contender.batch * operations * (
+            3 if contender.training else 1
+        )
+
+
+def _images(contender):
+    shape = (contender.batch, contender.image_size, contender.image_size, 3)
+    return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
+
+
+def _labels(contender):
+    return np.random.default_rng(0).integers(0, 1000, contender.batch)
+
+
+def _matrix_product(contender):
+    random = np.random.default_rng(0)
+    factors = [random.normal(size=(_MATRIX_SIDE, _MATRIX_SIDE)).astype("float32") for _ in "ab"]
+    half = contender.precision != "float32"
+    if contender.framework == "tensorflow":
+        import tensorflow as tf
+
+        one, other = (tf.cast(each, tf.bfloat16 if half else tf.float32) for each in factors)
+        product = tf.function(lambda: tf.matmul(one, other))
+        return lambda: product().numpy()
+    if contender.framework == "jax":
+        import jax
+
+        one, other = (jax.numpy.asarray(each, "bfloat16" if half else None) for each in factors)
+        product = jax.jit(jax.numpy.matmul)
+        return lambda: jax.block_until_ready(product(one, other))
+    import torch
+
+    one, other = (torch.from_numpy(each).to(torch.bfloat16 if half else None) for each in factors)
+    return lambda: one @ other
+
+
+def _keras_model(contender):
+    import keras
+
+    if keras.backend.backend() != contender.framework:
+        raise RuntimeError(f"Keras runs on {keras.backend.backend()}, not {contender.framework}.")
+    from keras_cabvit.export import fuse
+    from keras_cabvit.models import count_complexity, list_models
+
+    keras.config.set_dtype_policy(contender.precision)
+    keras.utils.set_random_seed(0)
+    if contender.model in list_models():
+        model = _cabvit(contender)
+    else:
+        shape = (contender.image_size, contender.image_size, 3)
+        model = getattr(keras.applications, contender.model)(weights=None, input_shape=shape)
+        _fill_constants(keras.ops.convert_to_numpy, model.weights)
+    operations = 2 * sum(part.macs for part in count_complexity(model))
+    return (fuse(model) if contender.fused else model), operations
+
+
+def _cabvit(contender):
+    from benchmarks.filled_model import filled_model
+    from keras_cabvit.models import build_variant
+    from keras_cabvit.weights import transfer_weights
+
+    model = filled_model(contender.model)
+    if contender.image_size == 224:
+        return model
+    shape = (contender.image_size, contender.image_size, 3)
+    resized = build_variant(contender.model, input_shape=shape)
+    transfer_weights(model, resized)
+    return resized
+
+
+def _fill_constants(as_array, weights):
+    """Gives biases and the like values, as training would.
+
+    Adding zeros, and multiplying by ones, are left out of a graph, and the operations around them
+    are joined in another way.
+    """
+    random = np.random.default_rng(0)
+    for weight in weights:
+        value = as_array(weight)
+        if value.size > 1 and np.issubdtype(value.dtype, np.floating) and np.ptp(value) == 0:
+            noise = random.normal(0, 0.02, value.shape)
+            weight.assign((value + noise).astype(value.dtype))
+
+
+def _tensorflow_inference(model, contender):
+    import tensorflow as tf
+
+    images = tf.constant(_images(contender))
+    run = tf.function(lambda images: model(images, training=False))
+    return lambda: run(images).numpy()
+
+
+def _jax_inference(model, contender):
+    import jax
+
+    images = jax.numpy.asarray(_images(contender))
+    run = jax.jit(lambda *arguments: model.stateless_call(*arguments, training=False)[0])
+    state = [
+        [variable.value for variable in variables]
+        for variables in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    return lambda: jax.block_until_ready(run(*state, images))
+
+
+def _torch_inference(model, contender):
+    import torch
+
+    images = torch.from_numpy(_images(contender))
+
+    def run():
+        with torch.inference_mode():
+            return model(images, training=False)
+
+    return run
+
+
+def _keras_step(model, contender):
+    from training.optimizer import make_optimizer
+    from training.recipes.imagenet_cabvith_s import IMAGENET_CABVITH_S
+
+    model.compile(
+        make_optimizer(model, IMAGENET_CABVITH_S, 1000),
+        loss="sparse_categorical_crossentropy",
+    )
+    images, labels = _images(contender), _labels(contender)
+    return lambda: model.train_on_batch(images, labels)
+
+
+def _timm_model(contender):
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    timm = _import_timm()
+    torch.manual_seed(0)
+    model = timm.create_model(contender.model).to(memory_format=torch.channels_last)
+    _fill_torch_constants(model)
+    image = torch.zeros(1, 3, contender.image_size, contender.image_size)
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        model.eval()(image)
+    return model, counter.get_total_flops()
+
+
+def _import_timm():
+    """Imports timm, with a torchvision whose own operators may be missing.
+
+    timm imports torchvision, which declares functions of these operators, and has no build for
+    processors without CUDA at some package indexes. The models do not use them.
+    """
+    import importlib
+    import re
+
+    import torch
+
+    declared = []
+    for _ in range(100):
+        try:
+            return importlib.import_module("timm")
+        except RuntimeError as error:
+            missing = re.search(r"operator (torchvision::\w+) does not exist", str(error))
+            if missing is None:
+                raise
+            library = torch.library.Library("torchvision", "FRAGMENT")
+            library.define(f"{missing[1].partition('::')[2]}(Tensor x) -> Tensor")
+            declared.append(library)
+    raise ImportError(f"torchvision lacks more than {len(declared)} operators.")
+
+
+def _fill_torch_constants(model):
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for value in (*model.parameters(), *model.buffers()):
+            if (
+                value.is_floating_point()
+                and value.numel() > 1
+                and bool((value == value.flatten()[0]).all())
+            ):
+                value += 0.02 * torch.randn(value.shape, generator=generator)
+
+
+def _timm_images(contender):
+    import torch
+
+    images = torch.from_numpy(_images(contender) / 127.5 - 1).permute(0, 3, 1, 2)
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _autocast(contender):
+    import torch
+
+    return torch.autocast("cpu", torch.bfloat16, enabled=contender.precision != "float32")
+
+
+def _timm_inference(model, contender):
+    import torch
+
+    model.eval()
+    images = _timm_images(contender)
+
+    def run():
+        with torch.inference_mode(), _autocast(contender):
+            return model(images)
+
+    return run
+
+
+def _timm_step(model, contender):
+    import torch
+
+    model.train()
+    images, labels = _timm_images(contender), torch.from_numpy(_labels(contender))
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.05)
+
+    def run():
+        optimizer.zero_grad()
+        with _autocast(contender):
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return run

@@ -1,0 +1,256 @@
+"""How fast CabViT is, next to other models of its size, on all frameworks.
+
+usage: python -m benchmarks.inference [--variants CabViTH_S] [--rounds 10] [--out DIR]
+
+Every variant on every backend of Keras, in float32 and mixed_bfloat16, at batches of 1 and 8, as it
+is trained ("plain") and as `keras_cabvit.export.fuse` makes it ("fused"); next to ConvNeXtTiny and
+EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
+PyTorch. Then how time and memory of TensorFlow's fused form grow with batch and image.
+
+All of a variant's run take turns on one computer, and figures are ratios of times of one round:
+images a second over those of timm's convnext_tiny, and the share of the fastest matrix product of
+any of the frameworks. CabViT has the parameters that `tests/reference` fills the published model
+with, the others have values in place of zeros: zeros would change the graphs.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import platform
+import statistics
+import sys
+from pathlib import Path
+
+from benchmarks.contenders import MATRIX_PRODUCT, Contender
+from benchmarks.in_turns import measure, peak_memory, ratios
+from benchmarks.processor import processor_name
+from training.figures.style import BLUE, FAINT, GREY, LIGHT_BLUE, ORANGE, figure_style, new_figure
+from training.markdown import table
+from training.run_folder import write_whole
+
+BACKENDS = ("tensorflow", "jax", "torch")
+PRECISIONS = ("float32", "mixed_bfloat16")
+KERAS_RIVALS = ("ConvNeXtTiny", "EfficientNetV2S")
+TIMM_RIVALS = ("convnext_tiny", "efficientformer_l3", "nextvit_small")
+REFERENCE = ("convnext_tiny", "timm")
+GROWING_BATCHES = (1, 2, 4, 8, 16, 32)
+GROWING_SIZES = (128, 192, 224, 256, 320, 384)
+
+
+def contenders_of(variant, backends, precisions, batches, rivals):
+    """Returns the contenders of one variant's run."""
+    found = []
+    for backend, precision, batch in itertools.product(backends, precisions, batches):
+        for fused in (False, True):
+            found.append(Contender(variant, backend, precision, batch, fused))
+        if rivals:
+            found += [Contender(name, backend, precision, batch) for name in KERAS_RIVALS]
+    if rivals:
+        found += [
+            Contender(name, "timm", precision, batch)
+            for name, precision, batch in itertools.product(TIMM_RIVALS, precisions, batches)
+        ]
+    frameworks = dict.fromkeys(contender.framework for contender in found)
+    return found + [
+        Contender(MATRIX_PRODUCT, framework, precision)
+        for framework, precision in itertools.product(frameworks, precisions)
+    ]
+
+
+def figures_of(seconds, operations):
+    """Returns a dict for each model, with its ratios to the reference and to the peak."""
+    peaks = {}
+    for contender, taken in seconds.items():
+        if contender.model == MATRIX_PRODUCT:
+            best = peaks.get(contender.precision)
+            if best is None or statistics.median(taken) < statistics.median(seconds[best]):
+                peaks[contender.precision] = contender
+    found = []
+    for contender, taken in seconds.items():
+        figures = {
+            **dataclasses.asdict(contender),
+            "seconds": taken,
+            "operations": operations[contender],
+        }
+        peak = peaks.get(contender.precision)
+        if peak is not None:
+            # Seconds that the operations would take at the peak, over those they took.
+            share = operations[contender] / operations[peak]
+            at_peak = [share * of_peak for of_peak in seconds[peak]]
+            figures["share of peak"] = ratios(at_peak, taken)
+        reference = dataclasses.replace(
+            contender, model=REFERENCE[0], framework=REFERENCE[1], fused=False
+        )
+        if reference in seconds and contender.model != MATRIX_PRODUCT:
+            figures["speed over timm's convnext_tiny"] = ratios(seconds[reference], taken)
+        found.append(figures)
+    return found
+
+
+def growth(variant, rounds):
+    """Returns how time and memory grow with batch and image, of the fused form on TensorFlow."""
+    sizes = [
+        Contender(variant, "tensorflow", fused=True, image_size=size) for size in GROWING_SIZES
+    ]
+    batches = [
+        Contender(variant, "tensorflow", fused=True, batch=batch) for batch in GROWING_BATCHES
+    ]
+    several = dict.fromkeys([*sizes, *batches])
+    seconds, operations = measure(list(several), rounds)
+    one = batches[0]
+    return [
+        {
+            **dataclasses.asdict(contender),
+            "operations": operations[contender],
+            "time over one image of 224": ratios(taken, seconds[one]),
+            "memory": peak_memory(contender),
+        }
+        for contender, taken in seconds.items()
+    ]
+
+
+def memory_of_forms(variant, batch):
+    """Returns the peak memory of plain and fused form and of Keras' ConvNeXtTiny on TensorFlow."""
+    several = [
+        Contender(variant, "tensorflow", batch=batch),
+        Contender(variant, "tensorflow", batch=batch, fused=True),
+        Contender("ConvNeXtTiny", "tensorflow", batch=batch),
+    ]
+    return [{**dataclasses.asdict(each), "memory": peak_memory(each)} for each in several]
+
+
+def _ratio(figures, name):
+    if name not in figures:
+        return "-"
+    found = figures[name]
+    return f"{found['median']:.2f} ({found['lower quartile']:.2f} to {found['upper quartile']:.2f})"
+
+
+def as_markdown(result):
+    """Returns a run as Markdown tables."""
+    rows = [
+        [
+            figures["model"] + (", fused" if figures["fused"] else ""),
+            figures["framework"],
+            figures["precision"],
+            str(figures["batch"]),
+            _ratio(figures, "speed over timm's convnext_tiny"),
+            _ratio(figures, "share of peak"),
+        ]
+        for figures in result["models"]
+        if figures["model"] != MATRIX_PRODUCT
+    ]
+    header = ["model", "framework", "precision", "batch", "speed / timm convnext_tiny", "of peak"]
+    parts = [table(header, rows, 4)]
+    if result["memory"]:
+        rows = [
+            [
+                each["model"] + (", fused" if each["fused"] else ""),
+                f"{each['memory'] / 2**20:.0f} MiB",
+            ]
+            for each in result["memory"]
+        ]
+        parts.append(
+            table([f"TensorFlow, batch {result['memory'][0]['batch']}", "memory"], rows, 1)
+        )
+    if result["growth"]:
+        rows = [
+            [
+                str(each["batch"]),
+                f"{each['image_size']}x{each['image_size']}",
+                _ratio(each, "time over one image of 224"),
+                f"{each['memory'] / 2**20:.0f} MiB",
+            ]
+            for each in result["growth"]
+        ]
+        parts.append(table(["batch", "image", "time", "memory"], rows, 0))
+    return "\n\n".join(parts) + "\n"
+
+
+def draw(result, path):
+    """Writes a PNG: the speed of all models in float32, at each batch."""
+    models = [
+        figures
+        for figures in result["models"]
+        if figures["model"] != MATRIX_PRODUCT and figures["precision"] == "float32"
+    ]
+    batches = sorted({figures["batch"] for figures in models})
+    names = list(
+        dict.fromkeys(
+            (figures["model"], figures["fused"], figures["framework"]) for figures in models
+        )
+    )
+    colors = {"tensorflow": ORANGE, "jax": BLUE, "torch": LIGHT_BLUE, "timm": GREY}
+    with figure_style():
+        figure = new_figure(4 + 3 * len(batches), 1 + 0.28 * len(names))
+        for axes, batch in zip(
+            figure.subplots(1, len(batches), sharey=True, squeeze=False)[0], batches, strict=True
+        ):
+            for place, (model, fused, framework) in enumerate(names):
+                for each in models:
+                    if (each["model"], each["fused"], each["framework"], each["batch"]) == (
+                        model,
+                        fused,
+                        framework,
+                        batch,
+                    ):
+                        found = each["share of peak"]
+                        axes.barh(place, 100 * found["median"], color=colors[framework])
+                        axes.plot(
+                            [100 * found["lower quartile"], 100 * found["upper quartile"]],
+                            [place, place],
+                            color="black",
+                            linewidth=1,
+                        )
+            axes.set_title(f"batch {batch}")
+            axes.set_xlabel("% of the fastest matrix product")
+            axes.grid(axis="x", color=FAINT, linewidth=0.5)
+            axes.set_yticks(
+                range(len(names)),
+                [
+                    f"{model}{', fused' if fused else ''} ({framework})"
+                    for model, fused, framework in names
+                ],
+            )
+            axes.invert_yaxis()
+        figure.savefig(path, format="png")
+
+
+def main():
+    """Measures, prints tables, and writes them with JSON and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variants", nargs="+", default=["CabViTH_S"])
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--no-rivals", action="store_true", help="leave the other models out")
+    parser.add_argument("--no-growth", action="store_true", help="leave out how cost grows")
+    parser.add_argument("--out", type=Path, help="folder for VARIANT.json, .md and .png")
+    options = parser.parse_args()
+    for variant in options.variants:
+        several = contenders_of(
+            variant, options.backends, options.precisions, options.batches, not options.no_rivals
+        )
+        on_tensorflow = "tensorflow" in options.backends and not options.no_growth
+        result = {
+            "processor": processor_name(),
+            "python": platform.python_version(),
+            "rounds": options.rounds,
+            "models": figures_of(*measure(several, options.rounds)),
+            "memory": memory_of_forms(variant, 8) if on_tensorflow else [],
+            "growth": growth(variant, options.rounds) if on_tensorflow else [],
+        }
+        text = as_markdown(result)
+        print(text)
+        if options.out is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            write_whole(options.out / f"{variant}.json", json.dumps(result, indent=1) + "\n")
+            write_whole(options.out / f"{variant}.md", text)
+            draw(result, options.out / f"{variant}.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""How fast one training step of CabViT is, next to other models of its size.
+
+usage: python -m benchmarks.training [--variants CabViTH_S] [--batch 8] [--rounds 5] [--out DIR]
+
+Forward, backward and AdamW, on TensorFlow, JAX and PyTorch, next to ConvNeXtTiny and
+EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
+PyTorch; in turns, as `python -m benchmarks.inference` does it. A step counts as three forward
+passes.
+"""
+
+import argparse
+import dataclasses
+import json
+import platform
+import sys
+from pathlib import Path
+
+from benchmarks.contenders import MATRIX_PRODUCT
+from benchmarks.in_turns import measure, peak_memory
+from benchmarks.inference import (
+    BACKENDS,
+    PRECISIONS,
+    as_markdown,
+    contenders_of,
+    draw,
+    figures_of,
+)
+from benchmarks.processor import processor_name
+from training.run_folder import write_whole
+
+
+def main():
+    """Measures, prints a table, and writes it with JSON and a picture."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variants", nargs="+", default=["CabViTH_S"])
+    parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS[:1])
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-rivals", action="store_true", help="leave the other models out")
+    parser.add_argument("--out", type=Path, help="folder for VARIANT-training.json, .md and .png")
+    options = parser.parse_args()
+    for variant in options.variants:
+        several = [
+            dataclasses.replace(each, training=each.model != MATRIX_PRODUCT)
+            for each in contenders_of(
+                variant,
+                options.backends,
+                options.precisions,
+                [options.batch],
+                not options.no_rivals,
+            )
+            if not each.fused
+        ]
+        models = figures_of(*measure(several, options.rounds))
+        steps = [each for each in several if each.training and each.framework == "tensorflow"]
+        result = {
+            "processor": processor_name(),
+            "python": platform.python_version(),
+            "rounds": options.rounds,
+            "models": models,
+            "memory": [{**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps],
+            "growth": [],
+        }
+        text = as_markdown(result)
+        print(text)
+        if options.out is not None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            stem = f"{variant}-training"
+            write_whole(options.out / f"{stem}.json", json.dumps(result, indent=1) + "\n")
+            write_whole(options.out / f"{stem}.md", text)
+            draw(result, options.out / f"{stem}.png")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+import dataclasses
+
+import pytest
+from PIL import Image
+
+from benchmarks.contenders import MATRIX_PRODUCT, Contender
+from benchmarks.in_turns import measure, ratios
+from benchmarks.inference import as_markdown, contenders_of, draw, figures_of
+
+CABVIT = Contender("CabViTH_S", "tensorflow", batch=8, fused=True)
+CONVNEXT = Contender("convnext_tiny", "timm", batch=8)
+PRODUCT = Contender(MATRIX_PRODUCT, "tensorflow")
+SLOW_PRODUCT = Contender(MATRIX_PRODUCT, "jax")
+
+
+def test_a_ratio_is_taken_round_by_round():
+    """Work of others in a round, which slows all alike, does not count."""
+    assert ratios([1.0, 10.0, 2.0], [2.0, 20.0, 4.0])["median"] == 0.5
+    of_rounds = ratios([1.0, 2.0, 3.0, 4.0, 5.0], [1.0] * 5)
+    assert of_rounds == {"median": 3.0, "lower quartile": 2.0, "upper quartile": 4.0}
+
+
+def test_figures_are_of_the_fastest_matrix_product_and_of_timms_convnext():
+    seconds = {
+        CABVIT: [1.0, 2.0],
+        CONVNEXT: [1.5, 3.0],
+        PRODUCT: [0.1, 0.2],
+        SLOW_PRODUCT: [0.4, 0.8],
+    }
+    operations = {CABVIT: 50, CONVNEXT: 60, PRODUCT: 10, SLOW_PRODUCT: 10}
+    cabvit = figures_of(seconds, operations)[0]
+    # 50 operations a second, where the product makes 100.
+    assert cabvit["share of peak"]["median"] == pytest.approx(0.5)
+    assert cabvit["speed over timm's convnext_tiny"]["median"] == pytest.approx(1.5)
+
+
+def test_every_form_is_compared_and_shown(tmp_path):
+    contenders = contenders_of("CabViTH_S", ["tensorflow", "jax"], ["float32"], [1, 8], True)
+    assert CABVIT in contenders
+    assert dataclasses.replace(CABVIT, framework="jax", fused=False) in contenders
+    assert CONVNEXT in contenders
+    seconds = {contender: [0.1, 0.2] for contender in contenders}
+    result = {
+        "models": figures_of(seconds, dict.fromkeys(contenders, 100)),
+        "memory": [],
+        "growth": [],
+    }
+    lines = as_markdown(result).splitlines()
+    assert sum("CabViTH_S, fused" in line for line in lines) == 4
+    draw(result, tmp_path / "speed.png")
+    with Image.open(tmp_path / "speed.png") as picture:
+        assert picture.width > 600
+
+
+def test_what_a_framework_cannot_build_is_named_and_left_out(capsys):
+    missing = Contender("NoSuchModel", "torch")
+    product = Contender(MATRIX_PRODUCT, "torch")
+    seconds, operations = measure([missing, product], 2)
+    assert list(seconds) == [product]
+    assert len(seconds[product]) == 2
+    assert all(0 < taken < 60 for taken in seconds[product])
+    assert operations == {product: 2 * 2048**3}
+    assert "left out: NoSuchModel" in capsys.readouterr().out
