@@ -22,4 +22,7 @@ def backend_environment(backend):
         environment.setdefault("JAX_PLATFORMS", "cpu")  # libtpu only compiles
         quick = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
         environment["XLA_FLAGS"] = f"{flags} {quick}".strip()
+        # Into JAX_COMPILATION_CACHE_DIR, also what takes no second.
+        environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        environment["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     return environment

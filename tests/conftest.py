@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 
 # Before the first import of Keras, which reads them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -17,17 +18,30 @@ from backend_process import backend_environment
 
 
 def pytest_configure(config):
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        # What one of the processes on JAX compiles, the others need not. All of them inherit this.
+        config.compiled_by_jax = tempfile.TemporaryDirectory()
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled_by_jax.name
     # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers",
         "every_backend: also runs on the two backends that the main process does not use",
     )
+    config.addinivalue_line(
+        "markers",
+        "torch_too: also runs on PyTorch; what it shows is the same on JAX, which takes long",
+    )
     # Keras' own arrays, with numpy 2: thousands of times, and nothing to do with the library.
     config.addinivalue_line(
         "filterwarnings",
         "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     )
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "compiled_by_jax"):
+        config.compiled_by_jax.cleanup()
 
 
 def pytest_collection_modifyitems(items):

@@ -23,7 +23,7 @@ def examples():
         module = importlib.import_module(info.name)
         for test in finder.find(module, info.name):
             if test.examples:
-                marks = [] if ON_TENSORFLOW.search(test.name) else [pytest.mark.every_backend]
+                marks = [] if ON_TENSORFLOW.search(test.name) else [pytest.mark.torch_too]
                 yield pytest.param(test, id=test.name, marks=marks)
 
 

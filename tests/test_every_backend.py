@@ -1,4 +1,7 @@
-"""Runs the tests marked `every_backend` on the backends that this process does not use."""
+"""Runs the tests marked `every_backend` on the backends that this process does not use.
+
+Those marked `torch_too` run on PyTorch.
+"""
 
 import re
 import subprocess
@@ -8,16 +11,28 @@ import keras
 import pytest
 from backend_process import REPOSITORY, backend_environment
 
+MARKS = {
+    "tensorflow": ["every_backend"],
+    "torch": ["every_backend", "torch_too"],
+    "jax": ["every_backend"],
+}
 # JAX compiles every operation that a test is the first to use: its tests take ten times as long,
 # and run in more parts, so that pytest's workers share them.
 PARTS = {"tensorflow": 1, "torch": 1, "jax": 3}
-FILES = sorted(
-    str(path)
-    for path in (REPOSITORY / "tests").rglob("test_*.py")
-    if "mark.every_backend" in path.read_text() and path.name != "test_every_backend.py"
-)
+
+
+def files_of(backend):
+    """Returns the files with tests that run on a backend."""
+    return sorted(
+        str(path)
+        for path in (REPOSITORY / "tests").rglob("test_*.py")
+        if any(f"mark.{mark}" in path.read_text() for mark in MARKS[backend])
+        and path.name != "test_every_backend.py"
+    )
+
+
 CASES = [
-    pytest.param(backend, FILES[part::parts], id=f"{backend}-{part}")
+    pytest.param(backend, files_of(backend)[part::parts], id=f"{backend}-{part}")
     for backend, parts in PARTS.items()
     if backend != keras.config.backend()
     for part in range(parts)
@@ -28,7 +43,8 @@ CASES = [
 def test_marked_tests_pass(backend, files):
     process = subprocess.run(
         [
-            *(sys.executable, "-m", "pytest", "-m", "every_backend", "-n", "0", "-q"),
+            *(sys.executable, "-m", "pytest", "-m", " or ".join(MARKS[backend])),
+            *("-n", "0", "-q"),
             *("-p", "no:cacheprovider", *files),
         ],
         cwd=REPOSITORY,

@@ -42,7 +42,7 @@ def test_saved_model_gives_the_same_and_holds_nothing_that_a_server_cannot_run(
     assert not {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule"} & operations
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
     path = tflite(tiny_hybrid, tmp_path / "model.tflite", quantization="none")
     images = tiny_models.images(tiny_hybrid).astype("uint8")
@@ -51,7 +51,7 @@ def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
     np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 def test_what_the_exporter_refuses_is_the_same_error(tiny_hybrid, tmp_path):
     with pytest.raises(ValueError, match="must name the 5 classes of the model"):
         saved_model(tiny_hybrid, tmp_path / "model", np.array(["one", "two"]))
