@@ -16,9 +16,9 @@ MARKS = {
     "torch": ["every_backend", "torch_too"],
     "jax": ["every_backend"],
 }
-# JAX compiles every operation that a test is the first to use: its tests take ten times as long,
-# and run in more parts, so that pytest's workers share them.
-PARTS = {"tensorflow": 1, "torch": 1, "jax": 3}
+# In parts, so that pytest's workers share them. JAX compiles every operation that a test is the
+# first to use: its tests take several times as long.
+PARTS = {"tensorflow": 1, "torch": 2, "jax": 3}
 
 
 def files_of(backend):
