@@ -11,12 +11,12 @@ import time
 import numpy as np
 import pytest
 from backend_process import REPOSITORY
-from tiny_runs import OPTIONS, image_folder
+from tiny_runs import PLAIN, TRAINING, image_folder
 
 from training.checkpoints import CheckpointFolder
 
 # A checkpoint after every batch, so that kills meet many of them.
-SURVIVING = [*OPTIONS, "--checkpoint-minutes", "0", "--deterministic"]
+SURVIVING = [*PLAIN, *TRAINING, "--checkpoint-minutes", "0", "--deterministic"]
 
 
 def command(folder, out):
