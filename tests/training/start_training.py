@@ -11,6 +11,7 @@ and the paths in the watched folder that were written to.
 """
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -22,6 +23,7 @@ import keras
 
 import training.train
 from training.__main__ import main
+from training.model import build_model
 
 
 def split_cpu(count):
@@ -34,16 +36,15 @@ def split_cpu(count):
 
 
 def freeze_batch_norm():
-    build = training.train.build_model
-
     def frozen(*arguments):
-        model = build(*arguments)
+        model = build_model(*arguments)
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
         return model
 
-    training.train.build_model = frozen
+    compiled_model = training.train.compiled_model
+    training.train.compiled_model = functools.partial(compiled_model, build=frozen)
 
 
 def stop_this_process_at(step):
