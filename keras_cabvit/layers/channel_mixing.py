@@ -7,6 +7,10 @@ from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.folding import exact, folded_before, folded_behind, take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
+from keras_cabvit.layers.token_rows import as_rows, from_rows
+
+if keras.backend.backend() == "jax":
+    from keras_cabvit.layers.recomputed import dense_of_gelu
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -100,12 +104,24 @@ class ChannelMixing(keras.layers.Layer):
         x = inputs
         for norm in self.norms:
             x = norm(x)
-        x = ops.gelu(self.expand(x), approximate=False)
+        x = self.expand(as_rows(x))
+        if training and self._recomputes:
+            weights = (self.project.kernel, self.project.bias)
+            x = dense_of_gelu(x, *(ops.cast(weight, x.dtype) for weight in weights))
+        else:
+            x = self.dropout(ops.gelu(x, approximate=False), training=training)
+            x = self.project(x)
         x = self.dropout(x, training=training)
-        x = self.dropout(self.project(x), training=training)
+        x = from_rows(x, inputs)
         if self.layer_scale is not None:
             x = self.layer_scale(x)
         return self.drop_path(x, training=training)
+
+    @property
+    def _recomputes(self):
+        """Whether the backward pass may compute the GELU again, which takes less memory."""
+        plain = not self.project.lora_enabled and self.project.quantization_mode is None
+        return keras.backend.backend() == "jax" and plain and not self.drop_rate
 
     def fuse_from(self, layer):
         """Takes over the weights of a layer that is not fused.

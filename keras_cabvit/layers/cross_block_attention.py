@@ -9,6 +9,10 @@ from keras_cabvit.layers.folding import exact, folded_behind, take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.token_grid import token_grid, validated_grid
+from keras_cabvit.layers.token_rows import as_rows, from_rows
+
+if keras.backend.backend() == "jax":
+    from keras_cabvit.layers.recomputed import attend
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -204,7 +208,7 @@ class CrossBlockAttention(keras.layers.Layer):
         channels = inputs.shape[-1]
         tokens = ops.reshape(inputs, (-1, self.layout.tokens, channels))
         x = self.norm(tokens)
-        query = self.query(x)
+        query = _of_rows(self.query, x)
         if not self.fused:
             query = query * self.head_dim**-0.5
         query = self._split_heads(query)
@@ -214,27 +218,39 @@ class CrossBlockAttention(keras.layers.Layer):
         if digests is not None:
             sources = ops.concatenate([x, self._normalized_digests(digests)], axis=1)
         if self.fused:  # apart, nothing has to be copied out of a common result
-            key, value = self.key(sources), self.value(sources)
+            key, value = _of_rows(self.key, sources), _of_rows(self.value, sources)
         else:
-            key, value = ops.split(self.key_value(sources), 2, axis=-1)
+            key, value = ops.split(_of_rows(self.key_value, sources), 2, axis=-1)
 
-        # (batch, heads, tokens, tokens + digest tokens)
-        logits = ops.matmul(query, ops.transpose(self._split_heads(key), (0, 1, 3, 2)))
-        logits = ops.cast(logits, self.softmax_dtype)
-        bias = self._bias()
-        if bias is not None:
-            logits = logits + ops.cast(bias, self.softmax_dtype)
-        maps = ops.cast(ops.softmax(logits, axis=-1), self.compute_dtype)
-
-        x = self.attention_dropout(maps, training=training)
-        x = ops.transpose(ops.matmul(x, self._split_heads(value)), (0, 2, 1, 3))
-        x = self.projection(ops.reshape(x, (-1, self.layout.tokens, channels)))
-        x = self.dropout(x, training=training)
+        key, value = self._split_heads(key), self._split_heads(value)
+        maps = None
+        if training and self._recomputes and not return_attention_maps:
+            x = attend(query, key, value, self._bias())
+        else:
+            maps = self._attention_maps(query, key)
+            x = ops.matmul(self.attention_dropout(maps, training=training), value)
+        x = ops.transpose(x, (0, 2, 1, 3))
+        x = ops.reshape(x, (-1, self.layout.tokens, channels))
+        x = self.dropout(_of_rows(self.projection, x), training=training)
         if self.layer_scale is not None:
             x = self.layer_scale(x)
         x = tokens + self.drop_path(x, training=training)
         x = ops.reshape(x, (-1, *inputs.shape[1:]))
         return (x, maps) if return_attention_maps else x
+
+    def _attention_maps(self, query, key):
+        """(batch, heads, tokens, tokens + digest tokens), from queries and keys in heads."""
+        logits = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2)))
+        logits = ops.cast(logits, self.softmax_dtype)
+        bias = self._bias()
+        if bias is not None:
+            logits = logits + ops.cast(bias, self.softmax_dtype)
+        return ops.cast(ops.softmax(logits, axis=-1), self.compute_dtype)
+
+    @property
+    def _recomputes(self):
+        """Whether the backward pass may compute the maps again, which takes less memory."""
+        return keras.backend.backend() == "jax" and not self.attention_drop_rate
 
     def _normalized_digests(self, digests):
         if not self.scale_digests:
@@ -346,6 +362,10 @@ class CrossBlockAttention(keras.layers.Layer):
             "fused": self.fused,
             "store_bias": self.store_bias,
         }
+
+
+def _of_rows(dense, tokens):
+    return from_rows(dense(as_rows(tokens)), tokens)
 
 
 def _offsets(side):

@@ -1,0 +1,22 @@
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def layers(run_python):
+    return run_python([Path(__file__).with_name("training_gradients.py")], "jax")
+
+
+def test_gradients_computed_again_in_training_are_the_exact_ones(layers):
+    assert {name: layer["difference"] for name, layer in layers.items()} == pytest.approx(
+        dict.fromkeys(layers, 0), abs=1e-6
+    )
+
+
+def test_training_keeps_no_attention_maps_and_hidden_channels_once(layers):
+    kept = {name: layer["kept"] for name, layer in layers.items()}
+    # As a control: what is counted is there when nothing is computed again.
+    assert all(layer["kept_at_inference"] > kept[name] for name, layer in layers.items())
+    assert kept.pop("MLP") == 1
+    assert set(kept.values()) == {0}

@@ -1,0 +1,72 @@
+"""Gradients of layers on JAX in training, next to those of the same computation at inference.
+
+Prints JSON: for each layer the largest difference of two gradients over the largest gradient, and
+how many arrays of a shape the backward pass keeps, in training and at inference.
+"""
+
+import json
+
+import jax
+import numpy as np
+
+import keras_cabvit
+
+RNG = np.random.default_rng(0)
+
+
+def array(*shape):
+    return RNG.normal(size=shape).astype("float32")
+
+
+def measure(large, layer, *inputs):
+    """`large` is the shape of the arrays that are counted."""
+    layer.build(*(each.shape for each in inputs))
+    values = [0.3 * array(*variable.shape) for variable in layer.trainable_variables]
+    others = [variable.value for variable in layer.non_trainable_variables]
+    weights = array(*inputs[0].shape)
+    gradients, kept = {}, {}
+    for training in (True, False):
+
+        def weighted(values, inputs, training=training):
+            output, _ = layer.stateless_call(values, others, *inputs, training=training)
+            return (output * weights).sum()
+
+        _, backward = jax.vjp(weighted, values, inputs)
+        gradients[training] = jax.tree.leaves(backward(np.float32(1)))
+        kept[training] = sum(leaf.shape == large for leaf in jax.tree.leaves(backward))
+    assert len(gradients[True]) == len(values) + len(inputs)
+    differences = jax.tree.map(lambda one, other: abs(one - other).max(), *gradients.values())
+    largest = max(abs(gradient).max() for gradient in gradients[False])
+    return {
+        "difference": float(max(differences) / largest),
+        "kept": kept[True],
+        "kept_at_inference": kept[False],
+    }
+
+
+attention = keras_cabvit.layers.CrossBlockAttention
+results = {
+    "biases and digest tokens": measure(
+        (3, 2, 64, 72),
+        attention(num_heads=2, layer_scale_init=1.0),
+        array(3, 8, 8, 16),
+        array(3, 8, 16),
+    ),
+    "a bias over digest tokens alone": measure(
+        (3, 2, 65, 69),
+        attention(num_heads=2, position_bias=False, layer_scale_init=None, grid=(8, 8)),
+        array(3, 65, 16),
+        array(3, 4, 16),
+    ),
+    "no biases": measure(
+        (3, 2, 64, 64),
+        attention(num_heads=2, position_bias=False, layer_scale_init=1.0),
+        array(3, 8, 8, 16),
+    ),
+    "MLP": measure(
+        (3, 8, 8, 64),
+        keras_cabvit.layers.ChannelMixing(norm_count=2, layer_scale_init=1.0),
+        array(3, 8, 8, 16),
+    ),
+}
+print(json.dumps(results))
