@@ -17,8 +17,9 @@ from training.tpu.slices import find_slice
 class CompileTpu:
     """Compiles the step that `train` runs for a TPU slice, with no TPU present.
 
-    Prints the memory, operations and memory traffic of a device, and the step time that the chip's
-    published rates allow. A batch that does not fit ends with status 1 and the largest that does.
+    Prints the memory, operations and memory traffic of a device, and the time that these take at
+    the chip's published rates. A batch that does not fit ends with status 1 and the largest that
+    does.
 
     Attributes:
         variant: the model, trained by its ImageNet recipe; or CabViTH or CabViTP with own sizes.
@@ -137,11 +138,11 @@ def _sentences(step, chip):
             f"  memory traffic  {step.memory_traffic / 1e9:,.2f} GB: "
             f"{step.memory_seconds * 1e3:,.2f} ms at {chip.memory_bandwidth / 1e9:,.0f} GB/s",
             "",
-            f"The step is bound by {step.bound_by} and takes at least "
-            f"{step.step_seconds * 1e3:,.2f} ms, so the slice trains at most "
-            f"{step.images_per_second:,.0f} images/s.",
-            f"These are the compiler's figures ({versions}) and the chip's published rates; what "
-            "devices send each other is not in them.",
+            f"By these figures the step is bound by {step.bound_by} and takes "
+            f"{step.step_seconds * 1e3:,.2f} ms: {step.images_per_second:,.0f} images/s on the "
+            "slice.",
+            f"They are the compiler's ({versions}) and the chip's published rates. Its traffic has "
+            "also what moves within the chip, and not what devices send each other.",
         ]
     )
 

@@ -23,9 +23,11 @@ _REFUSALS = (
 class CompiledStep:
     """One training step on a slice: forward, backward, optimizer and averages.
 
-    Memory, operations and traffic are the compiler's figures for one device. The times are what the
-    chip's published rates allow: no step can be faster, and how near a real one comes has to be
-    measured on a real TPU. What devices send each other is not in them.
+    Memory, operations and traffic are the compiler's figures for one device. The times are what
+    these take at the chip's published rates. As traffic the compiler also counts what moves within
+    the chip: copies ahead of time into its fast memory and what is read there, a copy in slices
+    several times. So the memory's time is rather too long. What devices send each other is not in
+    it. What a real step takes has to be measured on a real TPU.
 
     Attributes:
         variant: the model.
@@ -38,7 +40,7 @@ class CompiledStep:
         peak_memory: bytes a device, at the step's worst moment.
         usable_memory: bytes a device that a program may use.
         flops: operations a device a step.
-        memory_traffic: bytes a device reads from and writes to its memory in a step.
+        memory_traffic: bytes a device reads and writes in a step, as the compiler counts them.
         arithmetic_seconds: that `flops` take at the chip's peak bfloat16 rate.
         memory_seconds: that `memory_traffic` takes at its peak bandwidth.
         step_seconds: the longer of the two.
