@@ -185,7 +185,9 @@ def draw(result, path):
     with figure_style():
         figure = new_figure(4 + 3 * len(batches), 1 + 0.28 * len(names))
         for axes, batch in zip(
-            figure.subplots(1, len(batches), sharey=True, squeeze=False)[0], batches, strict=True
+            figure.subplots(1, len(batches), sharex=True, sharey=True, squeeze=False)[0],
+            batches,
+            strict=True,
         ):
             for place, (model, fused, framework) in enumerate(names):
                 for each in models:
@@ -213,7 +215,7 @@ def draw(result, path):
                     for model, fused, framework in names
                 ],
             )
-            axes.invert_yaxis()
+        axes.invert_yaxis()  # of all, which share it
         figure.savefig(path, format="png")
 
 
