@@ -59,10 +59,10 @@ def measure(contenders, rounds):
 def peak_memory(contender):
     """Returns the bytes of memory that a run takes at most, besides the model itself.
 
-    In a process of its own, which has run the model on one image before. Linux only.
+    In a process of its own, which has run it once before. Linux only.
 
     Args:
-        contender: `Contender`, for inference.
+        contender: `Contender`.
     """
     with FrameworkProcess(contender.framework) as process:
         return process.ask("memory", contender)
@@ -166,11 +166,10 @@ class _Tasks:
     def memory(self, contender):
         """Returns the bytes that runs need at most, besides what there is before."""
         import ctypes
-        import dataclasses
         import gc
 
-        self._models.runner(dataclasses.replace(contender, batch=1))[0]()
         runner, _ = self._models.runner(contender)
+        runner()
         gc.collect()
         ctypes.CDLL(None).malloc_trim(0)
         with open("/proc/self/clear_refs", "w") as file:

@@ -29,6 +29,17 @@ from benchmarks.processor import processor_name
 from training.run_folder import write_whole
 
 
+def _report(result, variant, folder):
+    text = as_markdown(result)
+    print(text, flush=True)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        stem = f"{variant}-training"
+        write_whole(folder / f"{stem}.json", json.dumps(result, indent=1) + "\n")
+        write_whole(folder / f"{stem}.md", text)
+        draw(result, folder / f"{stem}.png")
+
+
 def main():
     """Measures, prints a table, and writes it with JSON and a picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -52,24 +63,21 @@ def main():
             )
             if not each.fused
         ]
-        models = figures_of(*measure(several, options.rounds))
-        steps = [each for each in several if each.training and each.framework == "tensorflow"]
         result = {
             "processor": processor_name(),
             "python": platform.python_version(),
             "rounds": options.rounds,
-            "models": models,
-            "memory": [{**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps],
+            "models": figures_of(*measure(several, options.rounds)),
+            "memory": [],
             "growth": [],
         }
-        text = as_markdown(result)
-        print(text)
-        if options.out is not None:
-            options.out.mkdir(parents=True, exist_ok=True)
-            stem = f"{variant}-training"
-            write_whole(options.out / f"{stem}.json", json.dumps(result, indent=1) + "\n")
-            write_whole(options.out / f"{stem}.md", text)
-            draw(result, options.out / f"{stem}.png")
+        _report(result, variant, options.out)
+        # Afterwards, because tracing each step once more takes minutes.
+        steps = [each for each in several if each.training and each.framework == "tensorflow"]
+        result["memory"] = [
+            {**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps
+        ]
+        _report(result, variant, options.out)
     return 0
 
 
