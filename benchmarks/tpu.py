@@ -65,6 +65,7 @@ def as_markdown(steps):
         [
             step.variant,
             f"{step.memory_traffic * step.devices / step.batch / 1e9:.3f} GB",
+            f"{step.main_memory_traffic * step.devices / step.batch / 1e9:.3f} GB",
             f"{step.flops * step.devices / step.batch / 1e9:.1f} GFLOP",
             f"{step.peak_memory / 2**30:.2f} GiB",
             f"{step.arithmetic_seconds * 1e3:.1f} ms",
@@ -75,6 +76,7 @@ def as_markdown(steps):
     header = [
         "model",
         "memory traffic an image",
+        "of it in HBM",
         "operations an image",
         "peak memory of a device",
         "arithmetic",

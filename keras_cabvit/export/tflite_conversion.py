@@ -16,6 +16,7 @@ from keras_cabvit.export.saved_model import (
     write_functions,
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.layers.token_rows import maps_kept
 
 # XNNPACK's depthwise kernels have 25 taps at most: 3x7 are fast, 7x7 are not.
 _KERNEL_ROWS = 3
@@ -49,7 +50,8 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
         # The converter makes integers of a float input, and leaves another type as it is.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)
-        write_functions(model, functions, folder)
+        with maps_kept():  # the functions are traced as they are written
+            write_functions(model, functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantization == "float16":

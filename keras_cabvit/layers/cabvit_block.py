@@ -133,7 +133,7 @@ class CabViTBlock(keras.layers.Layer):
         own_digests = ()
         if self.merge_enhancement.merge:
             x, *own_digests = x
-        x = x + self.channel_mixing(x, training=training)
+        x = self.channel_mixing(x, residual=x, training=training)
         outputs = (x, *own_digests, *maps)
         return outputs if len(outputs) > 1 else x
 

@@ -7,18 +7,15 @@ from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.folding import exact, folded_before, folded_behind, take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
-from keras_cabvit.layers.token_rows import as_rows, from_rows
+from keras_cabvit.layers.token_rows import add_to_rows, as_rows, from_rows
 
 if keras.backend.backend() == "jax":
-    from keras_cabvit.layers.recomputed import dense_of_gelu
+    from keras_cabvit.layers.recomputed import mlp
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class ChannelMixing(keras.layers.Layer):
     """LayerNorm, Dense, exact GELU, Dense, LayerScale and stochastic depth: a residual branch.
-
-    The caller adds the residual, because a ConvNeXt block adds an earlier tensor than a CabViT
-    block does.
 
     Args:
         mlp_ratio: float, hidden channels a channel. Defaults to 4.
@@ -35,7 +32,12 @@ class ChannelMixing(keras.layers.Layer):
             the LayerScale factors folded into the dense layers. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
-    Input and output: a tensor (..., channels).
+    Call arguments:
+        inputs: a tensor (..., channels).
+        residual: None, the default, or a tensor of the inputs' shape, to which the branch is added.
+            A ConvNeXt block adds to an earlier tensor than a CabViT block does.
+
+    Output: a tensor of the inputs' shape: the branch, or its sum with `residual`.
 
     Example:
         >>> tuple(keras_cabvit.layers.ChannelMixing()(np.ones((2, 7, 7, 8), "float32")).shape)
@@ -79,48 +81,56 @@ class ChannelMixing(keras.layers.Layer):
             self.layer_scale = LayerScale(layer_scale_init, dtype=self.dtype_policy)
         self.drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy)
 
-    def build(self, input_shape):
+    def build(self, inputs_shape, residual_shape=None):
         """Creates the weights for inputs (..., channels)."""
-        channels = input_shape[-1]
-        hidden_shape = (*input_shape[:-1], int(channels * self.mlp_ratio))
+        channels = inputs_shape[-1]
+        hidden_shape = (*inputs_shape[:-1], int(channels * self.mlp_ratio))
         self.expand = self._dense(hidden_shape[-1])
         self.project = self._dense(channels)
         for norm in self.norms:
-            norm.build(input_shape)
-        self.expand.build(input_shape)
+            norm.build(inputs_shape)
+        self.expand.build(inputs_shape)
         self.dropout.build(hidden_shape)
         self.project.build(hidden_shape)
         if self.layer_scale is not None:
-            self.layer_scale.build(input_shape)
-        self.drop_path.build(input_shape)
+            self.layer_scale.build(inputs_shape)
+        self.drop_path.build(inputs_shape)
 
     def _dense(self, units):
         return keras.layers.Dense(
             units, kernel_initializer=self.kernel_initializer.clone(), dtype=self.dtype_policy
         )
 
-    def call(self, inputs, training=None):
-        """Returns the branch; the caller adds the residual."""
+    def call(self, inputs, residual=None, training=None):
+        """Returns the branch, or its sum with the residual."""
         x = inputs
         for norm in self.norms:
             x = norm(x)
-        x = self.expand(as_rows(x))
         if training and self._recomputes:
-            weights = (self.project.kernel, self.project.bias)
-            x = dense_of_gelu(x, *(ops.cast(weight, x.dtype) for weight in weights))
+            weights = (weight for dense in self._products for weight in (dense.kernel, dense.bias))
+            x = mlp(x, *(ops.cast(weight, x.dtype) for weight in weights))
         else:
+            x = self.expand(as_rows(x))
             x = self.dropout(ops.gelu(x, approximate=False), training=training)
             x = self.project(x)
-        x = self.dropout(x, training=training)
-        x = from_rows(x, inputs)
+            if self.fused and not training and residual is not None:
+                return from_rows(add_to_rows(x, residual), inputs)
+            x = from_rows(self.dropout(x, training=training), inputs)
         if self.layer_scale is not None:
             x = self.layer_scale(x)
-        return self.drop_path(x, training=training)
+        x = self.drop_path(x, training=training)
+        return x if residual is None else residual + x
+
+    @property
+    def _products(self):
+        return self.expand, self.project
 
     @property
     def _recomputes(self):
-        """Whether the backward pass may compute the GELU again, which takes less memory."""
-        plain = not self.project.lora_enabled and self.project.quantization_mode is None
+        """Whether the backward pass may compute the hidden channels again, for less memory."""
+        plain = all(
+            not dense.lora_enabled and dense.quantization_mode is None for dense in self._products
+        )
         return keras.backend.backend() == "jax" and plain and not self.drop_rate
 
     def fuse_from(self, layer):
@@ -139,9 +149,9 @@ class ChannelMixing(keras.layers.Layer):
             kernel, bias = folded_behind(kernel, bias, exact(layer.layer_scale.gamma))
         self.project.set_weights([kernel, bias])
 
-    def compute_output_shape(self, input_shape):
-        """Returns the input's shape."""
-        return input_shape
+    def compute_output_shape(self, inputs_shape, residual_shape=None):
+        """Returns the inputs' shape."""
+        return inputs_shape
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -76,7 +76,7 @@ class ConvNeXtBlock(keras.layers.Layer):
             x = self.depthwise(inputs)
         else:
             x = depthwise_by_rows(self.depthwise, inputs, self.kernel_rows)
-        return inputs + self.channel_mixing(x, training=training)
+        return self.channel_mixing(x, residual=inputs, training=training)
 
     def fuse_from(self, layer):
         """Takes over the weights of a block that is not fused."""

@@ -2,8 +2,10 @@
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_cabvit.layers.folding import exact, folded_behind
+from keras_cabvit.layers.token_rows import as_rows, from_rows, multiplies_rows
 
 # PyTorch's defaults, in Keras' sense of momentum.
 BATCH_NORM_EPSILON = 1e-5
@@ -21,6 +23,7 @@ class ConvolutionNorm(keras.layers.Layer):
         filters: integer, output channels, or None for a depthwise convolution.
         kernel_size: odd integer, height and width of the window.
         strides: integer. Defaults to 1.
+        activation: function of what comes out, or its name in Keras. Defaults to None.
         kernel_initializer: None means normal(0.02), the default.
         fused: whether this is the form for inference, a convolution with a bias into which
             BatchNorm is folded. Defaults to False.
@@ -39,7 +42,14 @@ class ConvolutionNorm(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters, kernel_size, strides=1, kernel_initializer=None, fused=False, **kwargs
+        self,
+        filters,
+        kernel_size,
+        strides=1,
+        activation=None,
+        kernel_initializer=None,
+        fused=False,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         if kernel_size % 2 == 0:
@@ -50,6 +60,7 @@ class ConvolutionNorm(keras.layers.Layer):
         self.filters = filters
         self.kernel_size = kernel_size
         self.strides = strides
+        self.activation = keras.activations.get(activation)
         self.fused = fused
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
@@ -91,10 +102,22 @@ class ConvolutionNorm(keras.layers.Layer):
             self.norm.build(self.convolution.compute_output_shape(input_shape))
 
     def call(self, inputs, training=None):
-        """Returns the normalised feature map."""
+        """Returns the normalised feature map, after the activation."""
+        if self._is_product() and multiplies_rows():
+            return from_rows(self.activation(self._product(as_rows(inputs))), inputs)
         x = self.padding(inputs) if self._pads_explicitly() else inputs
         x = self.convolution(x)
-        return x if self.fused else self.norm(x, training=training)
+        return self.activation(x if self.fused else self.norm(x, training=training))
+
+    def _is_product(self):
+        return self.fused and self.filters is not None and self.kernel_size == self.strides == 1
+
+    def _product(self, rows):
+        """Returns what a 1x1 convolution makes of rows (rows, channels)."""
+        kernel, bias = self.convolution.kernel, self.convolution.bias
+        kernel = ops.reshape(ops.cast(kernel, rows.dtype), kernel.shape[2:])
+        # Which Keras makes a BiasAdd of, as TensorFlow wants it before a GELU; of `+` it does not.
+        return ops.add(ops.matmul(rows, kernel), ops.cast(bias, rows.dtype))
 
     def fuse_from(self, layer):
         """Takes over the weights of a layer that is not fused, BatchNorm in the convolution."""
@@ -122,6 +145,7 @@ class ConvolutionNorm(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "strides": self.strides,
+            "activation": keras.activations.serialize(self.activation),
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "fused": self.fused,
         }

@@ -1,7 +1,6 @@
 """The stem of CabViT-H: from pixels to the first feature map."""
 
 import keras
-from keras import ops
 
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
 
@@ -37,8 +36,15 @@ class ConvolutionalStem(keras.layers.Layer):
         self.filters = filters
         self.fused = fused
         self.convolution_1, self.convolution_2 = (
-            ConvolutionNorm(units, 3, strides=2, fused=fused, dtype=self.dtype_policy)
-            for units in (filters // 2, filters)
+            ConvolutionNorm(
+                units,
+                3,
+                strides=2,
+                activation=activation,
+                fused=fused,
+                dtype=self.dtype_policy,
+            )
+            for units, activation in ((filters // 2, "gelu"), (filters, None))
         )
 
     def build(self, input_shape):
@@ -49,7 +55,7 @@ class ConvolutionalStem(keras.layers.Layer):
     def call(self, inputs, training=None):
         """Returns the first feature map."""
         x = self.convolution_1(inputs, training=training)
-        return self.convolution_2(ops.gelu(x, approximate=False), training=training)
+        return self.convolution_2(x, training=training)
 
     def fuse_from(self, layer):
         """Takes over the weights of a stem that is not fused."""

@@ -9,7 +9,7 @@ from keras_cabvit.layers.folding import exact, folded_behind, take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.token_grid import token_grid, validated_grid
-from keras_cabvit.layers.token_rows import as_rows, from_rows
+from keras_cabvit.layers.token_rows import add_to_rows, as_rows, from_rows
 
 if keras.backend.backend() == "jax":
     from keras_cabvit.layers.recomputed import attend
@@ -231,10 +231,14 @@ class CrossBlockAttention(keras.layers.Layer):
             x = ops.matmul(self.attention_dropout(maps, training=training), value)
         x = ops.transpose(x, (0, 2, 1, 3))
         x = ops.reshape(x, (-1, self.layout.tokens, channels))
-        x = self.dropout(_of_rows(self.projection, x), training=training)
-        if self.layer_scale is not None:
-            x = self.layer_scale(x)
-        x = tokens + self.drop_path(x, training=training)
+        x = self.projection(as_rows(x))
+        if self.fused and not training:
+            x = add_to_rows(x, tokens)
+        else:
+            x = from_rows(self.dropout(x, training=training), tokens)
+            if self.layer_scale is not None:
+                x = self.layer_scale(x)
+            x = tokens + self.drop_path(x, training=training)
         x = ops.reshape(x, (-1, *inputs.shape[1:]))
         return (x, maps) if return_attention_maps else x
 

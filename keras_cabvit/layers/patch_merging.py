@@ -1,7 +1,6 @@
 """The step between two stages: half the height and width, more channels."""
 
 import keras
-from keras import ops
 
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
 
@@ -30,8 +29,9 @@ class PatchMerging(keras.layers.Layer):
         self.filters = filters
         self.fused = fused
         options = {"fused": fused, "dtype": self.dtype_policy}
-        self.expand = ConvolutionNorm(filters, 1, **options)
-        self.depthwise = ConvolutionNorm(None, 3, strides=2, **options)
+        # Exact, as all GELUs of the model are: Keras' activation is, unlike `keras.ops.gelu`.
+        self.expand = ConvolutionNorm(filters, 1, activation="gelu", **options)
+        self.depthwise = ConvolutionNorm(None, 3, strides=2, activation="gelu", **options)
         self.project = ConvolutionNorm(filters, 1, **options)
 
     def build(self, input_shape):
@@ -43,8 +43,8 @@ class PatchMerging(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the smaller feature map."""
-        x = ops.gelu(self.expand(inputs, training=training), approximate=False)
-        x = ops.gelu(self.depthwise(x, training=training), approximate=False)
+        x = self.expand(inputs, training=training)
+        x = self.depthwise(x, training=training)
         return self.project(x, training=training)
 
     def fuse_from(self, layer):

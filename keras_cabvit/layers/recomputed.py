@@ -2,7 +2,7 @@
 
 A training step on a TPU waits for its memory. What these operations keep for the backward pass is
 small, and what they compute twice is cheap there. A step of CabViTH_S with 64 images a device,
-compiled for a TPU v5e, takes 2.7 GiB with them and 4.3 GiB without.
+compiled for a TPU v5e, takes 2.2 GiB with them and 4.3 GiB without.
 """
 
 import math
@@ -72,39 +72,51 @@ attend.defvjp(_attend, _attend_backward)
 
 
 @jax.custom_vjp
-def dense_of_gelu(x, kernel, bias):
-    """A dense layer on the exact GELU of its input, of which it keeps the input alone.
+def mlp(x, first_kernel, first_bias, second_kernel, second_bias):
+    """Dense, exact GELU, Dense; keeps no hidden channels.
+
+    Backward computes them again from the input, with one of the six products once more.
 
     Args:
         x: array (..., channels in).
-        kernel: array (channels in, channels out).
-        bias: array (channels out,).
+        first_kernel: array (channels in, hidden channels).
+        first_bias: array (hidden channels,).
+        second_kernel: array (hidden channels, channels out).
+        second_bias: array (channels out,).
 
     Returns:
         An array (..., channels out).
     """
-    return _dense_of_gelu(x, kernel, bias)[0]
+    return _mlp(x, first_kernel, first_bias, second_kernel, second_bias)[0]
 
 
-def _dense_of_gelu(x, kernel, bias):
-    return jax.nn.gelu(x, approximate=False) @ kernel + bias, (x, kernel)
+def _mlp(x, first_kernel, first_bias, second_kernel, second_bias):
+    hidden = x @ first_kernel + first_bias
+    output = jax.nn.gelu(hidden, approximate=False) @ second_kernel + second_bias
+    return output, (x, first_kernel, first_bias, second_kernel)
 
 
-def _dense_of_gelu_backward(kept, gradient):
-    x, kernel = kept
+def _mlp_backward(kept, gradient):
+    x, first_kernel, first_bias, second_kernel = kept
+    # Not before there is a gradient: hidden channels computed early would only wait for it.
+    again, gradient = _separated(x, gradient)
+    hidden = again @ first_kernel + first_bias
     # With erf, where forward has erfc: of equal operations XLA would keep the first one's result.
-    wide = x.astype(jnp.promote_types(x.dtype, "float32"))
+    wide = hidden.astype(jnp.promote_types(x.dtype, "float32"))
     distribution = 0.5 * (1 + jax.lax.erf(wide * math.sqrt(0.5)))
     density = jnp.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
-    of_gelu = gradient @ kernel.T
+    of_gelu = gradient @ second_kernel.T
+    of_hidden = (of_gelu * (distribution + wide * density)).astype(x.dtype)
     return (
-        (of_gelu * (distribution + wide * density)).astype(x.dtype),
+        of_hidden @ first_kernel.T,
+        jnp.einsum("...i,...o->io", again, of_hidden),
+        jnp.sum(of_hidden, axis=range(x.ndim - 1)),
         jnp.einsum("...i,...o->io", (wide * distribution).astype(x.dtype), gradient),
-        jnp.sum(gradient, axis=range(gradient.ndim - 1)),
+        jnp.sum(gradient, axis=range(x.ndim - 1)),
     )
 
 
-dense_of_gelu.defvjp(_dense_of_gelu, _dense_of_gelu_backward)
+mlp.defvjp(_mlp, _mlp_backward)
 
 
 def _logits(query, key, bias):

@@ -1,15 +1,41 @@
 """Tokens as the rows of one matrix, where a backend multiplies these faster."""
 
+import contextlib
+import contextvars
+
 import keras
 from keras import ops
+
+_MAPS_ARE_KEPT = contextvars.ContextVar("maps_are_kept", default=False)
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
+
+@contextlib.contextmanager
+def maps_kept():
+    """Lets no tokens become rows in what the block traces.
+
+    For TFLite, whose kernels take maps as they are, and where each change of shape is a copy.
+    """
+    token = _MAPS_ARE_KEPT.set(True)
+    try:
+        yield
+    finally:
+        _MAPS_ARE_KEPT.reset(token)
+
+
+def multiplies_rows():
+    """Returns whether tokens become rows: on TensorFlow, unless `maps_kept()`."""
+    return keras.backend.backend() == "tensorflow" and not _MAPS_ARE_KEPT.get()
 
 
 def as_rows(x):
     """Returns tokens as the form that a chain of dense layers is fastest on.
 
-    TensorFlow joins a product with its bias, and with the GELU that follows, for matrices alone.
-    XLA, which JAX runs on, loses by it: on a TPU a flattened map costs a quarter more memory
-    traffic.
+    TensorFlow joins a product with its bias, with the GELU that follows, and with the residual that
+    is added, for matrices alone. XLA, which JAX runs on, loses by it: on a TPU a flattened map
+    costs a quarter more memory traffic.
 
     Args:
         x: tensor (..., channels).
@@ -17,7 +43,7 @@ def as_rows(x):
     Returns:
         A tensor (rows, channels) on TensorFlow, and `x` on the other backends.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not multiplies_rows():
         return x
     return ops.reshape(x, (-1, x.shape[-1]))
 
@@ -32,9 +58,26 @@ def from_rows(x, tokens):
     Returns:
         A tensor of the shape of `tokens`, with the channels of `x`.
     """
-    if keras.backend.backend() != "tensorflow":
+    if not multiplies_rows():
         return x
     places = tokens.shape[1:-1]
     if None in places:
         places = ops.shape(tokens)[1:-1]
     return ops.reshape(x, (-1, *places, x.shape[-1]))
+
+
+def add_to_rows(x, tokens):
+    """Returns `x + as_rows(tokens)`.
+
+    Args:
+        x: tensor of the shape of `as_rows(tokens)`, best the result of a dense layer.
+        tokens: tensor (..., channels).
+
+    Returns:
+        A tensor of the shape of `x`.
+    """
+    rows = as_rows(tokens)
+    if multiplies_rows() and None in (x.shape[0], rows.shape[0]):
+        # Of an unknown number of rows, TensorFlow joins only a sum that cannot broadcast.
+        return tf.add_n([x, rows])
+    return x + rows

@@ -1,5 +1,7 @@
 """The .tflite forms: what they give, what they hold, and what LiteRT's fast kernels run of them."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -189,6 +191,20 @@ def test_float_pixels_are_taken_on_demand(model, images, tmp_path, quantization)
     pixels = images.astype("float32")
     expected = tiny_models.outputs(model, pixels)
     assert signal_to_noise(expected, load_tflite(path)(pixels)) > DECIBELS[quantization]
+
+
+def test_maps_stay_maps_but_for_attention_and_digest_tokens(files):
+    """Each RESHAPE is a copy, and products take maps as they are."""
+    interpreter = Interpreter(model_path=str(files["none"]))
+    names = {details["index"]: details["name"] for details in interpreter.get_tensor_details()}
+    reshaped = [
+        names[operation["outputs"][0]]
+        for operation in interpreter._get_ops_details()
+        if operation["op_name"] == "RESHAPE"
+    ]
+
+    assert reshaped
+    assert [name for name in reshaped if not re.search("attention|token_merge", name)] == []
 
 
 def test_no_depthwise_kernel_is_larger_than_the_fast_ones(files):

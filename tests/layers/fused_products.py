@@ -1,4 +1,4 @@
-"""Prints the operations that TensorFlow runs for a block and for a fused block."""
+"""Prints the operations that TensorFlow runs for layers as they are trained and fused."""
 
 import collections
 import json
@@ -7,20 +7,22 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 
-import keras_cabvit
+from keras_cabvit.layers import CabViTBlock, ConvNeXtBlock, PatchMerging
 
 RNG = np.random.default_rng(0)
+MAP, DIGESTS = (2, 8, 8, 32), (2, 4, 32)
 
 
-def operations(layer):
+def operations(layer, batch, *shapes):
     """Returns how often each operation is in the graph that runs, as a dict."""
-    inputs = [RNG.normal(size=shape).astype("float32") for shape in ((2, 8, 8, 32), (2, 4, 32))]
+    inputs = [tf.constant(RNG.normal(size=shape), "float32") for shape in shapes]
     layer(*inputs)
     for variable in layer.variables:  # products with zeros and ones are left out
         variable.assign(RNG.normal(size=variable.shape))
-    run = tf.function(lambda *inputs: layer(*inputs, training=False))
+    signature = [tf.TensorSpec((batch, *shape[1:])) for shape in shapes]
+    run = tf.function(lambda *inputs: layer(*inputs, training=False), signature)
     context.context().enable_graph_collection()
-    run(*map(tf.constant, inputs))
+    run(*inputs)
     graphs = context.context().export_run_metadata().partition_graphs
     context.context().disable_graph_collection()
     found = collections.Counter()
@@ -34,8 +36,11 @@ def operations(layer):
 print(
     json.dumps(
         {
-            name: operations(keras_cabvit.layers.CabViTBlock(num_heads=2, fused=fused))
-            for name, fused in (("block", False), ("fused block", True))
+            "block": operations(CabViTBlock(2), None, MAP, DIGESTS),
+            "fused block": operations(CabViTBlock(2, fused=True), None, MAP, DIGESTS),
+            "fused block, known batch": operations(CabViTBlock(2, fused=True), 2, MAP, DIGESTS),
+            "fused ConvNeXt block": operations(ConvNeXtBlock(fused=True), None, MAP),
+            "fused merging": operations(PatchMerging(64, fused=True), None, MAP),
         }
     )
 )

@@ -1,5 +1,6 @@
 """`ChannelMixing` and the ConvNeXt block against their definitions in numpy."""
 
+import keras
 import numpy as np
 import numpy_layers
 import pytest
@@ -21,6 +22,16 @@ def test_channel_mixing(norm_count):
     np.testing.assert_allclose(outputs(layer, inputs), expected, atol=1e-5)
     assert len(layer.norms) == norm_count
     assert layer.expand.units == 18
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_residual_is_added(fused):
+    layer = ChannelMixing(fused=fused)
+    inputs, residual = np.random.default_rng(0).standard_normal((2, 2, 3, 4, 6)).astype("float32")
+    layer.build(inputs.shape)
+    filled(layer)
+    found = keras.ops.convert_to_numpy(layer(inputs, residual))
+    np.testing.assert_allclose(found, residual + outputs(layer, inputs), atol=1e-5)
 
 
 def test_gelu_is_exact():

@@ -4,20 +4,29 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def blocks(run_python):
+def graphs(run_python):
     script = Path(__file__).with_name("fused_products.py")
     return run_python([script], "tensorflow", TF_ENABLE_ONEDNN_OPTS="1")
 
 
-def test_tensorflow_joins_products_with_their_biases_and_with_gelu(blocks):
+def test_tensorflow_joins_products_with_biases_gelu_and_residuals(graphs):
     """Queries, keys and values (apart if fused), the projection, and the two of the MLP."""
     products = {
         name: {kind: count for kind, count in operations.items() if "MatMul" in kind}
-        for name, operations in blocks.items()
+        for name, operations in graphs.items()
     }
-    joined_with_gelu = {"FusedMatMul BiasAdd GeluExact": 1, "BatchMatMulV2": 2}
+    with_gelu = {"FusedMatMul BiasAdd GeluExact": 1}
+    fused_block = {
+        "FusedMatMul BiasAdd": 3,
+        **with_gelu,
+        "FusedMatMul BiasAdd Add": 2,
+        "BatchMatMulV2": 2,
+    }
     assert products == {
-        "block": {"FusedMatMul BiasAdd": 4, **joined_with_gelu},
-        "fused block": {"FusedMatMul BiasAdd": 5, **joined_with_gelu},
+        # LayerScale stands between its projections and the residuals.
+        "block": {"FusedMatMul BiasAdd": 4, **with_gelu, "BatchMatMulV2": 2},
+        "fused block": fused_block,
+        "fused block, known batch": fused_block,
+        "fused ConvNeXt block": {**with_gelu, "FusedMatMul BiasAdd Add": 1},
+        "fused merging": {**with_gelu, "FusedMatMul BiasAdd": 1},
     }
-    assert not any("Erfc" in operations for operations in blocks.values())

@@ -137,6 +137,8 @@ def _sentences(step, chip):
             f"{step.arithmetic_seconds * 1e3:,.2f} ms at {chip.peak_flops / 1e12:,.1f} TFLOP/s",
             f"  memory traffic  {step.memory_traffic / 1e9:,.2f} GB: "
             f"{step.memory_seconds * 1e3:,.2f} ms at {chip.memory_bandwidth / 1e9:,.0f} GB/s",
+            f"  of it in HBM    {step.main_memory_traffic / 1e9:,.2f} GB: "
+            f"{step.main_memory_traffic / chip.memory_bandwidth * 1e3:,.2f} ms",
             "",
             f"By these figures the step is bound by {step.bound_by} and takes "
             f"{step.step_seconds * 1e3:,.2f} ms: {step.images_per_second:,.0f} images/s on the "

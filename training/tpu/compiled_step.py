@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jax
 
 from training.model import build_model
+from training.tpu.main_memory import main_memory_traffic
 from training.tpu.step import lower_step
 
 _PACKAGES = ("keras", "jax", "jaxlib", "libtpu")
@@ -26,8 +27,9 @@ class CompiledStep:
     Memory, operations and traffic are the compiler's figures for one device. The times are what
     these take at the chip's published rates. As traffic the compiler also counts what moves within
     the chip: copies ahead of time into its fast memory and what is read there, a copy in slices
-    several times. So the memory's time is rather too long. What devices send each other is not in
-    it. What a real step takes has to be measured on a real TPU.
+    several times. So the memory's time is rather too long; that of the main memory alone, which
+    nothing else may delay, is rather too short. What devices send each other is in neither. What a
+    real step takes has to be measured on a real TPU.
 
     Attributes:
         variant: the model.
@@ -41,6 +43,7 @@ class CompiledStep:
         usable_memory: bytes a device that a program may use.
         flops: operations a device a step.
         memory_traffic: bytes a device reads and writes in a step, as the compiler counts them.
+        main_memory_traffic: bytes of it that move between the device and its HBM.
         arithmetic_seconds: that `flops` take at the chip's peak bfloat16 rate.
         memory_seconds: that `memory_traffic` takes at its peak bandwidth.
         step_seconds: the longer of the two.
@@ -60,6 +63,7 @@ class CompiledStep:
     usable_memory: int
     flops: float
     memory_traffic: float
+    main_memory_traffic: int
     arithmetic_seconds: float
     memory_seconds: float
     step_seconds: float
@@ -126,6 +130,7 @@ def compile_step(recipe, classes, tpu_slice, build=build_model):
         usable_memory=chip.usable_memory,
         flops=cost["flops"],
         memory_traffic=cost["bytes accessed"],
+        main_memory_traffic=main_memory_traffic(compiled.as_text()),
         arithmetic_seconds=arithmetic,
         memory_seconds=memory,
         step_seconds=max(arithmetic, memory),

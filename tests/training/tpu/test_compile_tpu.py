@@ -59,13 +59,14 @@ def test_memory_holds_the_weights_their_averages_and_both_moments(step):
     parameters = sum(part.parameters for part in count_complexity(build_model(TINY, CLASSES)))
     assert 4 * 4 * parameters < step["peak_memory"] < step["usable_memory"]
     # All of them are read and written, each once at least.
-    assert step["memory_traffic"] > 2 * 4 * 4 * parameters
+    assert 2 * 4 * 4 * parameters < step["main_memory_traffic"] < step["memory_traffic"]
 
 
 def test_memory_and_its_traffic_have_not_grown(step):
     """What jax 0.10.2 and libtpu 0.0.42 give on every computer, with 2 % for a patch of libtpu."""
-    assert step["peak_memory"] <= 1.02 * 12_400_128
-    assert step["memory_traffic"] <= 1.02 * 125_308_416
+    assert step["peak_memory"] <= 1.02 * 12_438_016
+    assert step["memory_traffic"] <= 1.02 * 128_987_136
+    assert step["main_memory_traffic"] <= 1.02 * 5_504_844
 
 
 def test_times_follow_from_the_chips_published_rates(step):
@@ -106,6 +107,7 @@ def pretended_compiler(monkeypatch):
             usable_memory=tpu_slice.chip.usable_memory,
             flops=1e12,
             memory_traffic=1e9,
+            main_memory_traffic=5e8,
             arithmetic_seconds=0.1,
             memory_seconds=0.2,
             step_seconds=0.2,
