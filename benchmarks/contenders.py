@@ -1,7 +1,8 @@
 """The models that the benchmarks compare, on the frameworks that run them.
 
 A process runs one framework, because Keras has one backend a process: these functions are called in
-a process of `benchmarks.in_turns`, and import what they need.
+a process of `benchmarks.in_turns`, and import what they need. On a computer with an NVIDIA GPU, the
+frameworks that have it run on it.
 """
 
 import dataclasses
@@ -40,7 +41,8 @@ class Contender:
 
 
 MATRIX_PRODUCT = "matrix product"
-_MATRIX_SIDE = 2048
+# Large enough for each to be at its best.
+_MATRIX_SIDE_ON_CPU, _MATRIX_SIDE_ON_GPU = 2048, 8192
 
 
 class Models:
@@ -56,7 +58,8 @@ class Models:
         times the forward pass, which is usual.
         """
         if contender.model == MATRIX_PRODUCT:
-            return _matrix_product(contender), 2 * _MATRIX_SIDE**3
+            side = _MATRIX_SIDE_ON_GPU if _has_gpu(contender.framework) else _MATRIX_SIDE_ON_CPU
+            return _matrix_product(contender, side), 2 * side**3
         key = dataclasses.replace(contender, batch=1)
         if key not in self._models:
             build = _timm_model if contender.framework == "timm" else _keras_model
@@ -83,9 +86,23 @@ def _labels(contender):
     return np.random.default_rng(0).integers(0, 1000, contender.batch)
 
 
-def _matrix_product(contender):
+def _has_gpu(framework):
+    if framework == "tensorflow":
+        import tensorflow as tf
+
+        return bool(tf.config.list_physical_devices("GPU"))
+    if framework == "jax":
+        import jax
+
+        return jax.default_backend() == "gpu"
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _matrix_product(contender, side):
     random = np.random.default_rng(0)
-    factors = [random.normal(size=(_MATRIX_SIDE, _MATRIX_SIDE)).astype("float32") for _ in "ab"]
+    factors = [random.normal(size=(side, side)).astype("float32") for _ in "ab"]
     half = contender.precision != "float32"
     if contender.framework == "tensorflow":
         import tensorflow as tf
@@ -101,8 +118,11 @@ def _matrix_product(contender):
         return lambda: jax.block_until_ready(product(one, other))
     import torch
 
-    one, other = (torch.from_numpy(each).to(torch.bfloat16 if half else None) for each in factors)
-    return lambda: one @ other
+    one, other = (
+        torch.from_numpy(each).to(_torch_device(), torch.bfloat16 if half else torch.float32)
+        for each in factors
+    )
+    return _finished(lambda: one @ other)
 
 
 def _keras_model(contender):
@@ -209,7 +229,33 @@ def _timm_model(contender):
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         model.eval()(image)
-    return model, counter.get_total_flops()
+    return model.to(_torch_device()), counter.get_total_flops()
+
+
+def _torch_device():
+    import torch
+
+    return torch.device("cuda" if _has_gpu("torch") else "cpu")
+
+
+def _finished(run):
+    """Returns a function that runs and waits: PyTorch does not wait for a GPU."""
+    import torch
+
+    def run_and_wait():
+        result = run()
+        if _has_gpu("torch"):
+            torch.cuda.synchronize()
+        return result
+
+    return run_and_wait
+
+
+def _compiled(function):
+    """Compiles for a GPU, as one would to use it; on a CPU PyTorch needs a compiler of C++."""
+    import torch
+
+    return torch.compile(function) if _has_gpu("torch") else function
 
 
 def _import_timm():
@@ -255,39 +301,42 @@ def _timm_images(contender):
     import torch
 
     images = torch.from_numpy(_images(contender) / 127.5 - 1).permute(0, 3, 1, 2)
-    return images.contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=torch.channels_last).to(_torch_device())
 
 
 def _autocast(contender):
     import torch
 
-    return torch.autocast("cpu", torch.bfloat16, enabled=contender.precision != "float32")
+    return torch.autocast(
+        _torch_device().type, torch.bfloat16, enabled=contender.precision != "float32"
+    )
 
 
 def _timm_inference(model, contender):
     import torch
 
     model.eval()
-    images = _timm_images(contender)
+    images, forward = _timm_images(contender), _compiled(model)
 
     def run():
         with torch.inference_mode(), _autocast(contender):
-            return model(images)
+            return forward(images)
 
-    return run
+    return _finished(run)
 
 
 def _timm_step(model, contender):
     import torch
 
     model.train()
-    images, labels = _timm_images(contender), torch.from_numpy(_labels(contender))
+    images, forward = _timm_images(contender), _compiled(model)
+    labels = torch.from_numpy(_labels(contender)).to(_torch_device())
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=0.05)
 
     def run():
         optimizer.zero_grad()
         with _autocast(contender):
-            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            loss = torch.nn.functional.cross_entropy(forward(images), labels)
         loss.backward()
         optimizer.step()
         return loss.item()

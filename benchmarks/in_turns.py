@@ -1,7 +1,7 @@
 """Takes the times of many models in turns, whatever framework runs them.
 
-The computer may have other work, which comes and goes. In every round each model runs once, so that
-it meets all of them alike, and figures are ratios of the times of one round.
+The computer may have other work, which comes and goes. In every round each model has its turn, so
+that it meets all of them alike, and figures are ratios of the times of one round.
 """
 
 import contextlib
@@ -124,6 +124,8 @@ def _environment(**variables):
     before = dict(os.environ)
     os.environ.update(variables)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # On a GPU JAX would take most of its memory at once, which the others need too.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
         yield
     finally:
@@ -157,8 +159,12 @@ class _Tasks:
         return operations
 
     def run(self, contender):
-        """Returns the seconds of a run."""
+        """Returns the seconds of a run, the second of two.
+
+        Before the first, caches and threads are at another model's.
+        """
         runner = self._runners[contender]
+        runner()
         start = time.perf_counter()
         runner()
         return time.perf_counter() - start

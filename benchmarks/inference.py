@@ -7,6 +7,9 @@ is trained ("plain") and as `keras_cabvit.export.fuse` makes it ("fused"); next 
 EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
 PyTorch. Then how time and memory of TensorFlow's fused form grow with batch and image.
 
+On a computer with an NVIDIA GPU, frameworks that have it use it, and timm's models are compiled by
+`torch.compile`: --backends jax --precisions mixed_bfloat16 --batches 256 compares JAX with them.
+
 All of a variant's run take turns on one computer, and figures are ratios of times of one round:
 images a second over those of timm's convnext_tiny, and the share of the fastest matrix product of
 any of the frameworks. CabViT has the parameters that `tests/reference` fills the published model
@@ -24,7 +27,7 @@ from pathlib import Path
 
 from benchmarks.contenders import MATRIX_PRODUCT, Contender
 from benchmarks.in_turns import measure, peak_memory, ratios
-from benchmarks.processor import processor_name
+from benchmarks.processor import gpu_names, processor_name
 from training.figures.style import BLUE, FAINT, GREY, LIGHT_BLUE, ORANGE, figure_style, new_figure
 from training.markdown import table
 from training.run_folder import write_whole
@@ -169,12 +172,9 @@ def as_markdown(result):
 
 
 def draw(result, path):
-    """Writes a PNG: the speed of all models in float32, at each batch."""
-    models = [
-        figures
-        for figures in result["models"]
-        if figures["model"] != MATRIX_PRODUCT and figures["precision"] == "float32"
-    ]
+    """Writes a PNG: the speed of all models in the first of the precisions, at each batch."""
+    models = [figures for figures in result["models"] if figures["model"] != MATRIX_PRODUCT]
+    models = [each for each in models if each["precision"] == models[0]["precision"]]
     batches = sorted({figures["batch"] for figures in models})
     names = list(
         dict.fromkeys(
@@ -219,6 +219,17 @@ def draw(result, path):
         figure.savefig(path, format="png")
 
 
+def report(result, folder, stem):
+    """Prints a run's tables, and writes them with JSON and a picture, if there is a folder."""
+    text = as_markdown(result)
+    print(text, flush=True)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / f"{stem}.json", json.dumps(result, indent=1) + "\n")
+        write_whole(folder / f"{stem}.md", text)
+        draw(result, folder / f"{stem}.png")
+
+
 def main():
     """Measures, prints tables, and writes them with JSON and pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -235,22 +246,21 @@ def main():
         several = contenders_of(
             variant, options.backends, options.precisions, options.batches, not options.no_rivals
         )
-        on_tensorflow = "tensorflow" in options.backends and not options.no_growth
         result = {
             "processor": processor_name(),
+            "gpus": gpu_names(),
             "python": platform.python_version(),
             "rounds": options.rounds,
             "models": figures_of(*measure(several, options.rounds)),
-            "memory": memory_of_forms(variant, 8) if on_tensorflow else [],
-            "growth": growth(variant, options.rounds) if on_tensorflow else [],
+            "memory": [],
+            "growth": [],
         }
-        text = as_markdown(result)
-        print(text)
-        if options.out is not None:
-            options.out.mkdir(parents=True, exist_ok=True)
-            write_whole(options.out / f"{variant}.json", json.dumps(result, indent=1) + "\n")
-            write_whole(options.out / f"{variant}.md", text)
-            draw(result, options.out / f"{variant}.png")
+        report(result, options.out, variant)
+        if "tensorflow" in options.backends and not options.no_growth:
+            # Afterwards, because it takes as long again.
+            result["memory"] = memory_of_forms(variant, 8)
+            result["growth"] = growth(variant, options.rounds)
+            report(result, options.out, variant)
     return 0
 
 

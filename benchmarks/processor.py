@@ -1,12 +1,22 @@
-"""What processor a benchmark ran on."""
+"""What a benchmark ran on."""
 
 import platform
+import shutil
+import subprocess
 from pathlib import Path
 
 
 def processor_name():
     """Returns the processor's name."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def gpu_names():
+    """Returns the names of the NVIDIA GPUs there are, none without their driver."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
 
 
 def processor_flags():

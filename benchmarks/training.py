@@ -10,34 +10,14 @@ passes.
 
 import argparse
 import dataclasses
-import json
 import platform
 import sys
 from pathlib import Path
 
 from benchmarks.contenders import MATRIX_PRODUCT
 from benchmarks.in_turns import measure, peak_memory
-from benchmarks.inference import (
-    BACKENDS,
-    PRECISIONS,
-    as_markdown,
-    contenders_of,
-    draw,
-    figures_of,
-)
-from benchmarks.processor import processor_name
-from training.run_folder import write_whole
-
-
-def _report(result, variant, folder):
-    text = as_markdown(result)
-    print(text, flush=True)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{variant}-training"
-        write_whole(folder / f"{stem}.json", json.dumps(result, indent=1) + "\n")
-        write_whole(folder / f"{stem}.md", text)
-        draw(result, folder / f"{stem}.png")
+from benchmarks.inference import BACKENDS, PRECISIONS, contenders_of, figures_of, report
+from benchmarks.processor import gpu_names, processor_name
 
 
 def main():
@@ -65,19 +45,20 @@ def main():
         ]
         result = {
             "processor": processor_name(),
+            "gpus": gpu_names(),
             "python": platform.python_version(),
             "rounds": options.rounds,
             "models": figures_of(*measure(several, options.rounds)),
             "memory": [],
             "growth": [],
         }
-        _report(result, variant, options.out)
+        report(result, options.out, f"{variant}-training")
         # Afterwards, because tracing each step once more takes minutes.
         steps = [each for each in several if each.training and each.framework == "tensorflow"]
         result["memory"] = [
             {**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps
         ]
-        _report(result, variant, options.out)
+        report(result, options.out, f"{variant}-training")
     return 0
 
 

@@ -34,11 +34,15 @@ def test_figures_are_of_the_fastest_matrix_product_and_of_timms_convnext():
     assert cabvit["speed over timm's convnext_tiny"]["median"] == pytest.approx(1.5)
 
 
-def test_every_form_is_compared_and_shown(tmp_path):
-    contenders = contenders_of("CabViTH_S", ["tensorflow", "jax"], ["float32"], [1, 8], True)
-    assert CABVIT in contenders
-    assert dataclasses.replace(CABVIT, framework="jax", fused=False) in contenders
-    assert CONVNEXT in contenders
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_every_form_is_compared_and_shown(tmp_path, precision):
+    contenders = contenders_of("CabViTH_S", ["tensorflow", "jax"], [precision], [1, 8], True)
+    cabvit, convnext = (
+        dataclasses.replace(each, precision=precision) for each in (CABVIT, CONVNEXT)
+    )
+    assert cabvit in contenders
+    assert dataclasses.replace(cabvit, framework="jax", fused=False) in contenders
+    assert convnext in contenders
     seconds = {contender: [0.1, 0.2] for contender in contenders}
     result = {
         "models": figures_of(seconds, dict.fromkeys(contenders, 100)),
