@@ -19,7 +19,7 @@ class Contender:
             "matrix product", of two square matrices: what the processor can do at best.
         framework: "tensorflow", "jax" or "torch", which are Keras' backends, or "timm", which is
             PyTorch without Keras.
-        precision: "float32" or "mixed_bfloat16".
+        precision: "float32" or "mixed_bfloat16", in which a fused model's weights are bfloat16.
         batch: integer, images at a time.
         fused: whether `keras_cabvit.export.fuse` made it; of the variants alone.
         image_size: integer, height and width.
@@ -142,7 +142,10 @@ def _keras_model(contender):
         model = getattr(keras.applications, contender.model)(weights=None, input_shape=shape)
         _fill_constants(keras.ops.convert_to_numpy, model.weights)
     operations = 2 * sum(part.macs for part in count_complexity(model))
-    return (fuse(model) if contender.fused else model), operations
+    if contender.fused:
+        dtype = None if contender.precision == "float32" else "bfloat16"
+        model = fuse(model, dtype=dtype)
+    return model, operations
 
 
 def _cabvit(contender):

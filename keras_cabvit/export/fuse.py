@@ -6,7 +6,7 @@ from keras_cabvit.layers.folding import take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 
 
-def fuse(model, store_bias=True, kernel_rows=None):
+def fuse(model, store_bias=True, kernel_rows=None, dtype=None):
     """Makes a model for inference, with what multiplies and shifts channels folded into kernels.
 
     BatchNorm goes into its convolution; LayerScale, the factor of the queries, and the scale and
@@ -22,13 +22,17 @@ def fuse(model, store_bias=True, kernel_rows=None):
         kernel_rows: integer, 2 or more: at most so many rows of the 7x7 depthwise kernels are
             computed at a time, which is faster where no kernel has so many taps: in TFLite.
             Defaults to None: all at once.
+        dtype: Keras dtype policy of the new layers, in which all but pixels and scores is computed.
+            "bfloat16" also stores the weights so, in half the bytes, where a policy such as
+            "mixed_bfloat16" rounds each of them again in every call. LayerNorm, softmax and what
+            is added before it are in float32 all the same. Defaults to None: as in `model`.
 
     Returns:
         A new model of the same inputs and outputs, not trainable. Its weights are copies.
 
     Raises:
-        ValueError: `model` is no functional or sequential model, whose layers can be seen, or
-            `kernel_rows` is below 2.
+        ValueError: `model` is no functional or sequential model, whose layers can be seen,
+            `kernel_rows` is below 2, or Keras knows no `dtype` of that name.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
@@ -44,6 +48,7 @@ def fuse(model, store_bias=True, kernel_rows=None):
         )
     if kernel_rows is not None and kernel_rows < 2:
         raise ValueError(f"`kernel_rows` must be 2 or more. Received: kernel_rows={kernel_rows}")
+    policy = None if dtype is None else keras.dtype_policies.get(dtype)
     copies = []
 
     def copy(layer):
@@ -51,6 +56,8 @@ def fuse(model, store_bias=True, kernel_rows=None):
         if _can_be_fused(layer):
             options = {"fused": True, "store_bias": store_bias, "kernel_rows": kernel_rows}
             config |= {name: value for name, value in options.items() if name in config}
+        if policy is not None and (_can_be_fused(layer) or _is_mixed(layer)):
+            config["dtype"] = policy
         form = FusedLayerNormalization if _is_over_channels(layer) else type(layer)
         copies.append((layer, form.from_config(config)))
         return copies[-1][1]
@@ -72,6 +79,13 @@ def can_be_fused(model):
 
 def _can_be_fused(layer):
     return hasattr(layer, "fuse_from") and not layer.fused
+
+
+def _is_mixed(layer):
+    """Returns whether a layer computes in another type than that of its weights."""
+    if not isinstance(layer, keras.layers.Layer):  # but an operation, such as slicing
+        return False
+    return layer.compute_dtype != layer.variable_dtype
 
 
 def _is_over_channels(layer):

@@ -46,7 +46,10 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        model = inference_form(model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias)
+        # TFLite has no bfloat16, in which the model may have been trained.
+        model = inference_form(
+            model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias, dtype="float32"
+        )
         # The converter makes integers of a float input, and leaves another type as it is.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)

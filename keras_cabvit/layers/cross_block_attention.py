@@ -154,8 +154,13 @@ class CrossBlockAttention(keras.layers.Layer):
         if stored and (self.use_position_bias or self.digest_blocks):
             rows = self.layout.tokens if self.use_position_bias else 1
             sources = self.layout.tokens + (digests_shape[1] if self.digest_blocks else 0)
+            # Of the type that it is added in: it is large, and would be converted in every call.
             self.bias = self.add_weight(
-                name="bias", shape=(self.num_heads, rows, sources), initializer="zeros"
+                name="bias",
+                shape=(self.num_heads, rows, sources),
+                initializer="zeros",
+                dtype=self.softmax_dtype,
+                autocast=False,
             )
         if self.use_position_bias and not stored:
             self.position_bias = self.add_weight(

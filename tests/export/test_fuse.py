@@ -152,6 +152,47 @@ def test_mixed_precision_is_kept():
     assert (stage.compute_dtype, stage.weights[0].dtype) == ("bfloat16", "float32")
 
 
+@pytest.mark.every_backend
+def test_another_precision_on_demand(tmp_path):
+    model = built("hybrid")
+    images = images_for(model)
+    expected = outputs(model, images)
+    fused = fuse(model, dtype="bfloat16")
+
+    stage = fused.get_layer("stage_2")
+    assert stage.compute_dtype == "bfloat16"
+    added_to_logits = {id(block.attention.bias) for block in stage.blocks}
+    dtypes = [(id(weight) in added_to_logits, weight.dtype) for weight in stage.weights]
+    assert set(dtypes) == {(True, "float32"), (False, "bfloat16")}
+    assert fused.get_layer("predictions").compute_dtype == "float32"
+    assert fused.get_layer("normalization").compute_dtype == "float32"
+    found = outputs(fused, images)
+    assert found.dtype == "float32"
+    # bfloat16 has eight bits.
+    assert 0 < np.abs(found - expected).max() < 2**-5 * np.abs(expected).max()
+    fused.save(tmp_path / "fused.keras")
+    loaded = keras.models.load_model(tmp_path / "fused.keras")
+    np.testing.assert_array_equal(outputs(loaded, images), found)
+
+
+def test_mixed_precision_is_left_on_demand():
+    model = built("hybrid")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = tiny_models.with_weights_of(model, tiny_models.hybrid(classifier_activation=None))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    images = images_for(model)
+
+    found = outputs(fuse(mixed, dtype="float32"), images)
+    np.testing.assert_array_equal(found, outputs(fuse(model), images))
+
+
+def test_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="float99"):
+        fuse(built("plain"), dtype="float99")
+
+
 def test_model_without_visible_layers_is_refused():
     class Hidden(keras.Model):
         def call(self, inputs):

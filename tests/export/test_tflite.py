@@ -193,6 +193,21 @@ def test_float_pixels_are_taken_on_demand(model, images, tmp_path, quantization)
     assert signal_to_noise(expected, load_tflite(path)(pixels)) > DECIBELS[quantization]
 
 
+def test_model_trained_in_mixed_precision_gives_a_file_in_float32(model, files, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        mixed = tiny_models.hybrid(layer_scale_init=0.3, classifier_activation=None)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    tiny_models.with_weights_of(model, mixed)
+    path = tflite(mixed, tmp_path / "mixed.tflite", quantization="none")
+
+    pixels = tiny_models.images(model).astype("uint8")
+    np.testing.assert_allclose(
+        load_tflite(path)(pixels), load_tflite(files["none"])(pixels), atol=1e-5
+    )
+
+
 def test_maps_stay_maps_but_for_attention_and_digest_tokens(files):
     """Each RESHAPE is a copy, and products take maps as they are."""
     interpreter = Interpreter(model_path=str(files["none"]))
