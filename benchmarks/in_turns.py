@@ -13,6 +13,7 @@ import time
 import traceback
 
 from benchmarks.contenders import Models
+from benchmarks.tensor_memory import peak_tensor_bytes
 
 # Threads of a framework look for further work for some milliseconds before they sleep.
 _UNTIL_THREADS_SLEEP = 0.02
@@ -57,14 +58,14 @@ def measure(contenders, rounds):
 
 
 def peak_memory(contender):
-    """Returns the bytes of memory that a run takes at most, besides the model itself.
+    """Returns the bytes that the tensors of a run take at most, besides the model itself.
 
-    In a process of its own, which has run it once before. Linux only.
+    In a process of its own, which has run it once before.
 
     Args:
-        contender: `Contender`.
+        contender: `Contender` on TensorFlow, which has oneDNN switched on.
     """
-    with FrameworkProcess(contender.framework) as process:
+    with _environment(TF_ENABLE_ONEDNN_OPTS="1"), FrameworkProcess(contender.framework) as process:
         return process.ask("memory", contender)
 
 
@@ -170,23 +171,7 @@ class _Tasks:
         return time.perf_counter() - start
 
     def memory(self, contender):
-        """Returns the bytes that runs need at most, besides what there is before."""
-        import ctypes
-        import gc
-
+        """Returns the bytes that the tensors of a run take at most, besides those before."""
         runner, _ = self._models.runner(contender)
         runner()
-        gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)
-        with open("/proc/self/clear_refs", "w") as file:
-            file.write("5")  # the highest amount so far is forgotten
-        before = _status("VmRSS")
-        for _ in range(3):
-            runner()
-        return _status("VmHWM") - before
-
-
-def _status(field):
-    with open("/proc/self/status") as file:
-        kilobytes = next(line.split()[1] for line in file if line.startswith(f"{field}:"))
-    return 1024 * int(kilobytes)
+        return peak_tensor_bytes(runner)

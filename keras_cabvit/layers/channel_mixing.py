@@ -7,7 +7,7 @@ from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.folding import exact, folded_before, folded_behind, take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
-from keras_cabvit.layers.token_rows import add_to_rows, as_rows, from_rows
+from keras_cabvit.layers.token_rows import add_branch_to_rows, as_rows, from_rows
 
 if keras.backend.backend() == "jax":
     from keras_cabvit.layers.recomputed import mlp
@@ -106,20 +106,22 @@ class ChannelMixing(keras.layers.Layer):
         x = inputs
         for norm in self.norms:
             x = norm(x)
+        if self.fused and not training and residual is not None:
+            return from_rows(add_branch_to_rows(self._mlp, x, residual), inputs)
         if training and self._recomputes:
             weights = (weight for dense in self._products for weight in (dense.kernel, dense.bias))
             x = mlp(x, *(ops.cast(weight, x.dtype) for weight in weights))
         else:
-            x = self.expand(as_rows(x))
-            x = self.dropout(ops.gelu(x, approximate=False), training=training)
-            x = self.project(x)
-            if self.fused and not training and residual is not None:
-                return from_rows(add_to_rows(x, residual), inputs)
-            x = from_rows(self.dropout(x, training=training), inputs)
+            x = from_rows(self._mlp(as_rows(x), training=training), inputs)
+            x = self.dropout(x, training=training)
         if self.layer_scale is not None:
             x = self.layer_scale(x)
         x = self.drop_path(x, training=training)
         return x if residual is None else residual + x
+
+    def _mlp(self, x, training=None):
+        x = ops.gelu(self.expand(x), approximate=False)
+        return self.project(self.dropout(x, training=training))
 
     @property
     def _products(self):

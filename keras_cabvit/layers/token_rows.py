@@ -2,9 +2,14 @@
 
 import contextlib
 import contextvars
+import math
 
 import keras
 from keras import ops
+
+# Of each image. At 224x224 the first stage has four times as many, and its hidden channels are the
+# largest tensors of the model.
+_PLACES_AT_A_TIME = 784
 
 _MAPS_ARE_KEPT = contextvars.ContextVar("maps_are_kept", default=False)
 
@@ -81,3 +86,39 @@ def add_to_rows(x, tokens):
         # Of an unknown number of rows, TensorFlow joins only a sum that cannot broadcast.
         return tf.add_n([x, rows])
     return x + rows
+
+
+def add_branch_to_rows(branch, x, tokens):
+    """Returns `branch(as_rows(x)) + as_rows(tokens)`.
+
+    Of a large map TensorFlow computes some of the rows after the others, so that what the branch
+    needs in between is in memory for these alone.
+
+    Args:
+        branch: function of rows (rows, channels), each of them by itself.
+        x: tensor (..., channels), what the branch is of.
+        tokens: tensor of the same shape.
+
+    Returns:
+        A tensor of the shape of `as_rows(tokens)`.
+    """
+    parts = _parts(tokens)
+    if parts == 1:
+        return add_to_rows(branch(as_rows(x)), tokens)
+    sums = []
+    both = (tf.split(as_rows(each), parts) for each in (x, tokens))
+    for rows, others in zip(*both, strict=True):
+        with tf.control_dependencies(sums[-1:]):  # one after another, and not all at once
+            rows = tf.identity(rows)
+        # TensorFlow joins no sum that something waits for: it is its other form that the next does.
+        sums.append(tf.expand_dims(add_to_rows(branch(rows), others), 0))
+    return tf.reshape(tf.concat(sums, axis=1), (-1, tokens.shape[-1]))
+
+
+def _parts(tokens):
+    """Returns into how many parts of the same length the rows of a map are cut."""
+    places = tokens.shape[1:-1]
+    if not multiplies_rows() or None in places:
+        return 1
+    count = math.prod(places)
+    return next(n for n in range(-(-count // _PLACES_AT_A_TIME), count + 1) if count % n == 0)

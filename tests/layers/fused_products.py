@@ -1,4 +1,4 @@
-"""Prints the operations that TensorFlow runs for layers as they are trained and fused."""
+"""Prints the operations that TensorFlow runs for layers, and how much memory some of them take."""
 
 import collections
 import json
@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.eager import context
 
+from benchmarks.tensor_memory import peak_tensor_bytes
 from keras_cabvit.layers import CabViTBlock, ConvNeXtBlock, PatchMerging
 
 RNG = np.random.default_rng(0)
-MAP, DIGESTS = (2, 8, 8, 32), (2, 4, 32)
+MAP, DIGESTS, LARGE_MAP = (2, 8, 8, 32), (2, 4, 32), (2, 56, 56, 32)
 
 
 def operations(layer, batch, *shapes):
@@ -33,14 +34,29 @@ def operations(layer, batch, *shapes):
     return found
 
 
+def memory(fused):
+    """Returns how much memory a ConvNeXt block takes, in maps such as it is given."""
+    layer = ConvNeXtBlock(fused=fused)
+    maps = tf.constant(RNG.normal(size=LARGE_MAP), "float32")
+    layer(maps)
+    run = tf.function(lambda maps: layer(maps, training=False))
+    run(maps)
+    return peak_tensor_bytes(lambda: run(maps).numpy()) / maps.numpy().nbytes
+
+
+LAYERS = {
+    "block": (CabViTBlock(2), None, MAP, DIGESTS),
+    "fused block": (CabViTBlock(2, fused=True), None, MAP, DIGESTS),
+    "fused block, known batch": (CabViTBlock(2, fused=True), 2, MAP, DIGESTS),
+    "fused ConvNeXt block": (ConvNeXtBlock(fused=True), None, MAP),
+    "fused ConvNeXt block, large map": (ConvNeXtBlock(fused=True), None, LARGE_MAP),
+    "fused merging": (PatchMerging(64, fused=True), None, MAP),
+}
 print(
     json.dumps(
         {
-            "block": operations(CabViTBlock(2), None, MAP, DIGESTS),
-            "fused block": operations(CabViTBlock(2, fused=True), None, MAP, DIGESTS),
-            "fused block, known batch": operations(CabViTBlock(2, fused=True), 2, MAP, DIGESTS),
-            "fused ConvNeXt block": operations(ConvNeXtBlock(fused=True), None, MAP),
-            "fused merging": operations(PatchMerging(64, fused=True), None, MAP),
+            "operations": {name: operations(*layer) for name, layer in LAYERS.items()},
+            "memory": {"block": memory(fused=False), "fused block": memory(fused=True)},
         }
     )
 )

@@ -4,16 +4,16 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def graphs(run_python):
+def found(run_python):
     script = Path(__file__).with_name("fused_products.py")
     return run_python([script], "tensorflow", TF_ENABLE_ONEDNN_OPTS="1")
 
 
-def test_tensorflow_joins_products_with_biases_gelu_and_residuals(graphs):
+def test_tensorflow_joins_products_with_biases_gelu_and_residuals(found):
     """Queries, keys and values (apart if fused), the projection, and the two of the MLP."""
     products = {
         name: {kind: count for kind, count in operations.items() if "MatMul" in kind}
-        for name, operations in graphs.items()
+        for name, operations in found["operations"].items()
     }
     with_gelu = {"FusedMatMul BiasAdd GeluExact": 1}
     fused_block = {
@@ -28,5 +28,16 @@ def test_tensorflow_joins_products_with_biases_gelu_and_residuals(graphs):
         "fused block": fused_block,
         "fused block, known batch": fused_block,
         "fused ConvNeXt block": {**with_gelu, "FusedMatMul BiasAdd Add": 1},
+        # Four parts of the map, one after another.
+        "fused ConvNeXt block, large map": {
+            "FusedMatMul BiasAdd GeluExact": 4,
+            "FusedMatMul BiasAdd Add": 4,
+        },
         "fused merging": {**with_gelu, "FusedMatMul BiasAdd": 1},
     }
+
+
+def test_hidden_channels_of_a_large_map_are_never_all_in_memory(found):
+    """Their four times the channels of a map, and LayerNorm's; fused, a quarter of the first."""
+    assert found["memory"]["block"] >= 5
+    assert found["memory"]["fused block"] < 3
