@@ -50,6 +50,13 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
         model = inference_form(
             model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias, dtype="float32"
         )
+        for layer in model._flatten_layers():
+            if layer.compute_dtype in ("bfloat16", "float16"):
+                raise ValueError(
+                    f"TFLite computes in float32 or integers, and layer '{layer.name}' in "
+                    f"{layer.compute_dtype}. Export the model as it is trained, not what "
+                    f'`fuse(model, dtype="{layer.compute_dtype}")` makes of it.'
+                )
         # The converter makes integers of a float input, and leaves another type as it is.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)

@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_cabvit.export import load_tflite, tflite
+from keras_cabvit.export import fuse, load_tflite, tflite
 from keras_cabvit.export.classifiers import tflite_classifier
 from keras_cabvit.export.delegation import delegation
 from keras_cabvit.export.flatbuffer import unpack
@@ -206,6 +206,12 @@ def test_model_trained_in_mixed_precision_gives_a_file_in_float32(model, files, 
     np.testing.assert_allclose(
         load_tflite(path)(pixels), load_tflite(files["none"])(pixels), atol=1e-5
     )
+
+
+def test_model_fused_for_bfloat16_is_refused(model, tmp_path):
+    with pytest.raises(ValueError, match="as it is trained, not what `fuse"):
+        tflite(fuse(model, dtype="bfloat16"), tmp_path / "half.tflite")
+    assert not list(tmp_path.iterdir())
 
 
 def test_maps_stay_maps_but_for_attention_and_digest_tokens(files):
