@@ -110,7 +110,7 @@ def add_branch_to_rows(branch, x, tokens):
     for rows, others in zip(*both, strict=True):
         with tf.control_dependencies(sums[-1:]):  # one after another, and not all at once
             rows = tf.identity(rows)
-        # TensorFlow joins no sum that something waits for: it is its other form that the next does.
+        # TensorFlow would not join a sum that the next part itself waits for; this costs nothing.
         sums.append(tf.expand_dims(add_to_rows(branch(rows), others), 0))
     return tf.reshape(tf.concat(sums, axis=1), (-1, tokens.shape[-1]))
 
@@ -121,4 +121,6 @@ def _parts(tokens):
     if not multiplies_rows() or None in places:
         return 1
     count = math.prod(places)
-    return next(n for n in range(-(-count // _PLACES_AT_A_TIME), count + 1) if count % n == 0)
+    fewest = math.ceil(count / _PLACES_AT_A_TIME)
+    # Twice as many at most: a prime number of places is not cut at all.
+    return next((n for n in range(fewest, 2 * fewest) if count % n == 0), 1)

@@ -11,7 +11,12 @@ from benchmarks.tensor_memory import peak_tensor_bytes
 from keras_cabvit.layers import CabViTBlock, ConvNeXtBlock, PatchMerging
 
 RNG = np.random.default_rng(0)
-MAP, DIGESTS, LARGE_MAP = (2, 8, 8, 32), (2, 4, 32), (2, 56, 56, 32)
+MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP = (
+    (2, 8, 8, 32),
+    (2, 4, 32),
+    (2, 56, 56, 32),
+    (2, 1, 1601, 32),
+)
 
 
 def operations(layer, batch, *shapes):
@@ -50,6 +55,7 @@ LAYERS = {
     "fused block, known batch": (CabViTBlock(2, fused=True), 2, MAP, DIGESTS),
     "fused ConvNeXt block": (ConvNeXtBlock(fused=True), None, MAP),
     "fused ConvNeXt block, large map": (ConvNeXtBlock(fused=True), None, LARGE_MAP),
+    "fused ConvNeXt block, indivisible map": (ConvNeXtBlock(fused=True), None, INDIVISIBLE_MAP),
     "fused merging": (PatchMerging(64, fused=True), None, MAP),
 }
 print(

@@ -28,6 +28,7 @@ def test_tensorflow_joins_products_with_biases_gelu_and_residuals(found):
         "fused block": fused_block,
         "fused block, known batch": fused_block,
         "fused ConvNeXt block": {**with_gelu, "FusedMatMul BiasAdd Add": 1},
+        "fused ConvNeXt block, indivisible map": {**with_gelu, "FusedMatMul BiasAdd Add": 1},
         # Four parts of the map, one after another.
         "fused ConvNeXt block, large map": {
             "FusedMatMul BiasAdd GeluExact": 4,
