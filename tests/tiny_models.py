@@ -1,9 +1,22 @@
 """Models and values that are small enough for a test on every backend."""
 
+import contextlib
+
 import keras
 import numpy as np
 
 import keras_cabvit
+
+
+@contextlib.contextmanager
+def dtype_policy(name):
+    """Lets what the block builds have a dtype policy."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def hybrid(**changes):

@@ -4,6 +4,7 @@ import keras
 
 from keras_cabvit.layers.folding import take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
+from keras_cabvit.layers.half_precision import computes_in_half
 
 
 def fuse(model, store_bias=True, kernel_rows=None, dtype=None):
@@ -56,7 +57,7 @@ def fuse(model, store_bias=True, kernel_rows=None, dtype=None):
         if _can_be_fused(layer):
             options = {"fused": True, "store_bias": store_bias, "kernel_rows": kernel_rows}
             config |= {name: value for name, value in options.items() if name in config}
-        if policy is not None and (_can_be_fused(layer) or _is_mixed(layer)):
+        if policy is not None and (_can_be_fused(layer) or _is_half(layer)):
             config["dtype"] = policy
         form = FusedLayerNormalization if _is_over_channels(layer) else type(layer)
         copies.append((layer, form.from_config(config)))
@@ -81,11 +82,9 @@ def _can_be_fused(layer):
     return hasattr(layer, "fuse_from") and not layer.fused
 
 
-def _is_mixed(layer):
-    """Returns whether a layer computes in another type than that of its weights."""
-    if not isinstance(layer, keras.layers.Layer):  # but an operation, such as slicing
-        return False
-    return layer.compute_dtype != layer.variable_dtype
+def _is_half(layer):
+    """Returns whether a layer, and no operation such as slicing, computes in half precision."""
+    return isinstance(layer, keras.layers.Layer) and computes_in_half(layer)
 
 
 def _is_over_channels(layer):

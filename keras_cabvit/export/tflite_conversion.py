@@ -16,6 +16,7 @@ from keras_cabvit.export.saved_model import (
     write_functions,
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.layers.half_precision import computes_in_half
 from keras_cabvit.layers.token_rows import maps_kept
 
 # XNNPACK's depthwise kernels have 25 taps at most: 3x7 are fast, 7x7 are not.
@@ -51,11 +52,12 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
             model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias, dtype="float32"
         )
         for layer in model._flatten_layers():
-            if layer.compute_dtype in ("bfloat16", "float16"):
+            if computes_in_half(layer):
                 raise ValueError(
                     f"TFLite computes in float32 or integers, and layer '{layer.name}' in "
                     f"{layer.compute_dtype}. Export the model as it is trained, not what "
-                    f'`fuse(model, dtype="{layer.compute_dtype}")` makes of it.'
+                    f'`fuse(model, dtype="{layer.compute_dtype}")` makes of it; give the weights '
+                    "of a model without layers of this library to the same model in float32."
                 )
         # The converter makes integers of a float input, and leaves another type as it is.
         signatures = {"serving_default": "float32" if full else input_type}

@@ -7,6 +7,7 @@ from keras import ops
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.folding import exact, folded_behind, take_over
 from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
+from keras_cabvit.layers.half_precision import computes_in_half
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.token_grid import token_grid, validated_grid
 from keras_cabvit.layers.token_rows import add_to_rows, as_rows, from_rows
@@ -115,8 +116,7 @@ class CrossBlockAttention(keras.layers.Layer):
             self.layer_scale = LayerScale(layer_scale_init, dtype=self.dtype_policy)
         self.drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy)
         # Half precision is too coarse for the exponentials of a softmax and their sum.
-        half = self.compute_dtype in ("float16", "bfloat16")
-        self.softmax_dtype = "float32" if half else self.compute_dtype
+        self.softmax_dtype = "float32" if computes_in_half(self) else self.compute_dtype
 
     def build(self, inputs_shape, digests_shape=None):
         """Creates the weights for these shapes; without digest tokens, none for them."""

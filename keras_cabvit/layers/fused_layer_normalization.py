@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_cabvit.layers.half_precision import computes_in_half
+
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedLayerNormalization(keras.layers.LayerNormalization):
@@ -33,8 +35,7 @@ class FusedLayerNormalization(keras.layers.LayerNormalization):
 
     def call(self, inputs, token_scale=None):
         """Returns the inputs with mean 0 and variance 1, times `gamma`, plus `beta`."""
-        half = self.compute_dtype in ("float16", "bfloat16")
-        x = ops.cast(inputs, "float32") if half else inputs
+        x = ops.cast(inputs, "float32") if computes_in_half(self) else inputs
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(centred * centred, axis=-1, keepdims=True)
         if token_scale is None:

@@ -142,11 +142,8 @@ def test_model_inside_a_model_is_fused():
 
 
 def test_mixed_precision_is_kept():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with tiny_models.dtype_policy("mixed_bfloat16"):
         model = built("hybrid")
-    finally:
-        keras.config.set_dtype_policy("float32")
     stage = fuse(model).get_layer("stage_2")
 
     assert (stage.compute_dtype, stage.weights[0].dtype) == ("bfloat16", "float32")
@@ -175,17 +172,17 @@ def test_another_precision_on_demand(tmp_path):
     np.testing.assert_array_equal(outputs(loaded, images), found)
 
 
-def test_mixed_precision_is_left_on_demand():
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_half_precision_is_left_on_demand(policy):
     model = built("hybrid")
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with tiny_models.dtype_policy(policy):
         mixed = tiny_models.with_weights_of(model, tiny_models.hybrid(classifier_activation=None))
-    finally:
-        keras.config.set_dtype_policy("float32")
     images = images_for(model)
 
-    found = outputs(fuse(mixed, dtype="float32"), images)
-    np.testing.assert_array_equal(found, outputs(fuse(model), images))
+    fused = fuse(mixed, dtype="float32")
+    assert {layer.compute_dtype for layer in fused._flatten_layers()} == {"float32"}
+    if policy == "mixed_bfloat16":  # whose weights are in float32
+        np.testing.assert_array_equal(outputs(fused, images), outputs(fuse(model), images))
 
 
 def test_unknown_precision_is_refused():

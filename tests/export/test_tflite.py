@@ -194,11 +194,8 @@ def test_float_pixels_are_taken_on_demand(model, images, tmp_path, quantization)
 
 
 def test_model_trained_in_mixed_precision_gives_a_file_in_float32(model, files, tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with tiny_models.dtype_policy("mixed_bfloat16"):
         mixed = tiny_models.hybrid(layer_scale_init=0.3, classifier_activation=None)
-    finally:
-        keras.config.set_dtype_policy("float32")
     tiny_models.with_weights_of(model, mixed)
     path = tflite(mixed, tmp_path / "mixed.tflite", quantization="none")
 
