@@ -25,11 +25,11 @@ from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
 from keras_cabvit.export import tflite
-from keras_cabvit.export.classifiers import tflite_classifier
-from keras_cabvit.export.delegation import delegation
 from keras_cabvit.export.flatbuffer import unpack
-from keras_cabvit.export.latency import median_latencies
-from keras_cabvit.export.verify import comparable_scores, signal_to_noise
+from keras_cabvit.runtimes.classifiers import tflite_classifier
+from keras_cabvit.runtimes.comparison import comparable_scores, signal_to_noise
+from keras_cabvit.runtimes.delegation import delegation
+from keras_cabvit.runtimes.latency import median_latencies
 from training.data.batches import evaluation_batches
 from training.data.data_set import open_data_set
 from training.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.export.latency import median_latencies
-from keras_cabvit.export.size_on_disk import size_on_disk
+from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from training.evaluation_setting import columns_for, scored_images, size_and_crop
 from training.metrics import score_predictions
 from training.open_model import open_model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.export.latency import median_latencies
+from keras_cabvit.runtimes.latency import median_latencies
 from training.evaluation_setting import columns_for, scored_images, size_and_crop
 from training.metrics import Scores, score_predictions
 from training.metrics_csv import read_metrics_csv

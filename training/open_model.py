@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_cabvit.data import evaluation_crop
-from keras_cabvit.export.classifiers import (
+from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.tflite_metadata import embedded_labels
+from keras_cabvit.runtimes.classifiers import (
     NotAClassifier,
     keras_classifier,
     saved_model_classifier,
     tflite_classifier,
 )
-from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.runtimes import latest_version
-from keras_cabvit.export.size_on_disk import size_on_disk
-from keras_cabvit.export.tflite_metadata import embedded_labels
+from keras_cabvit.runtimes.reading import latest_version
+from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from training.probabilities import Probabilities
 from training.run_record import read_run
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_cabvit.export.classifiers import NotAClassifier
+from keras_cabvit.runtimes.classifiers import NotAClassifier
 
 
 class Probabilities:

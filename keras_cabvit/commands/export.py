@@ -3,12 +3,12 @@
 import dataclasses
 from pathlib import Path
 
+from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, saved_model, tflite
-from keras_cabvit.export.runtimes import load_keras_model
-from keras_cabvit.export.size_on_disk import size_on_disk
 from keras_cabvit.export.tflite import INPUT_TYPES, QUANTIZATIONS
-from keras_cabvit.export.training_run import crop_beside, labels_beside
+from keras_cabvit.runtimes.reading import load_keras_model
+from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
 
 def add(commands):

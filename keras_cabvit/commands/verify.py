@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.commands.text_table import print_table
+from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images
-from keras_cabvit.export.classifiers import keras_classifier
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.training_run import crop_beside, labels_beside
-from keras_cabvit.export.verify import verify_opened
+from keras_cabvit.runtimes.classifiers import keras_classifier
+from keras_cabvit.runtimes.comparison import verify_opened
 
 
 def add(commands):

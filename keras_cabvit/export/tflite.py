@@ -10,10 +10,10 @@ from keras_cabvit.atomic_files import written_atomically
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.runtimes import load_tflite
-from keras_cabvit.export.saved_model import classifier_output_name
+from keras_cabvit.export.saved_model.servable import classifier_output_name
 from keras_cabvit.export.tflite_conversion import convert
 from keras_cabvit.export.tflite_metadata import Metadata, with_metadata
+from keras_cabvit.runtimes.reading import load_tflite
 
 CALIBRATED = ("int8-static", "int8-full")
 QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)

@@ -10,7 +10,7 @@ from keras_cabvit.export.attention_biases import compact_attention_biases
 from keras_cabvit.export.flatbuffer import pack, unpack
 from keras_cabvit.export.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.pixel_input import dequantize_pixels, take_whole_pixel_range
-from keras_cabvit.export.saved_model import (
+from keras_cabvit.export.saved_model.servable import (
     inference_form,
     pixel_functions,
     write_functions,

@@ -9,10 +9,10 @@ import tiny_models
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_cabvit.export import fuse, load_tflite, tflite
-from keras_cabvit.export.classifiers import tflite_classifier
-from keras_cabvit.export.delegation import delegation
 from keras_cabvit.export.flatbuffer import unpack
-from keras_cabvit.export.verify import signal_to_noise
+from keras_cabvit.runtimes.classifiers import tflite_classifier
+from keras_cabvit.runtimes.comparison import signal_to_noise
+from keras_cabvit.runtimes.delegation import delegation
 
 # Least signal-to-noise ratio of the logits in decibels. float16 has 11 bits for a weight, and so
 # have the position biases of "none"; int8 has 8, for weights, for activations too, or for all.

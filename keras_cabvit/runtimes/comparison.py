@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from keras_cabvit.export.classifiers import (
+from keras_cabvit.runtimes.classifiers import (
     keras_classifier,
     saved_model_classifier,
     tflite_classifier,
 )
-from keras_cabvit.export.delegation import Delegation, delegation
-from keras_cabvit.export.latency import median_latencies
-from keras_cabvit.export.size_on_disk import size_on_disk
+from keras_cabvit.runtimes.delegation import Delegation, delegation
+from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ import time
 
 import numpy as np
 
-from keras_cabvit.export.latency import median_latencies
+from keras_cabvit.runtimes.latency import median_latencies
 
 
 def test_latency_is_the_median_time_of_one_image_without_the_first_call(monkeypatch):

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from keras_cabvit.export.runtimes import load_keras_model, load_saved_model, load_tflite
+from keras_cabvit.runtimes.reading import load_keras_model, load_saved_model, load_tflite
 
 
 class NotAClassifier(ValueError):

@@ -9,8 +9,8 @@ import tiny_models
 
 from keras_cabvit.cli import main
 from keras_cabvit.export import saved_model, tflite, verify
-from keras_cabvit.export.classifiers import tflite_classifier
-from keras_cabvit.export.verify import signal_to_noise
+from keras_cabvit.runtimes.classifiers import tflite_classifier
+from keras_cabvit.runtimes.comparison import signal_to_noise
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,12 @@ from keras import ops
 from keras_cabvit.atomic_files import written_atomically
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
-from keras_cabvit.export.classifiers import classifier_activation
 from keras_cabvit.export.fuse import can_be_fused, fuse
-from keras_cabvit.export.image_bytes import pixels_and_status
 from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.saved_model.image_bytes import pixels_and_status
+from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
-from keras_cabvit.export.warmup import write_warmup_requests
+from keras_cabvit.runtimes.classifiers import classifier_activation
 
 TOP = 5
 
