@@ -24,9 +24,9 @@ import numpy as np
 from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
-from keras_cabvit.export import tflite
+from keras_cabvit.export import to_tflite
 from keras_cabvit.export.flatbuffer import unpack
-from keras_cabvit.runtimes.classifiers import tflite_classifier
+from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import comparable_scores, signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
 from keras_cabvit.runtimes.latency import median_latencies
@@ -38,10 +38,10 @@ from training.run_folder import write_whole
 
 FORMS = {
     "none": {"quantization": "none"},
-    "none, biases expanded in the graph": {"quantization": "none", "store_bias": False},
+    "none, biases computed": {"quantization": "none", "attention_bias": "computed"},
     "float16": {"quantization": "float16"},
     "int8": {"quantization": "int8"},
-    "int8, biases expanded in the graph": {"quantization": "int8", "store_bias": False},
+    "int8, biases computed": {"quantization": "int8", "attention_bias": "computed"},
     "int8-static": {"quantization": "int8-static"},
     "int8-full": {"quantization": "int8-full"},
 }
@@ -121,15 +121,15 @@ def measure(model, folder, calibration, test, rounds):
     """
     reference = folder / "convnext.tflite"
     keras.utils.set_random_seed(0)
-    tflite(keras.applications.ConvNeXtTiny(weights=None), reference, quantization="none")
+    to_tflite(keras.applications.ConvNeXtTiny(weights=None), reference, quantization="none")
     paths = []
     for number, (name, options) in enumerate(FORMS.items()):
         print(f"exporting {name}", flush=True)
         path = folder / f"{number}.tflite"
-        tflite(model, path, representative_data=calibration.pixels, **options)
+        to_tflite(model, path, calibration=calibration.pixels, **options)
         paths.append(path)
 
-    classifiers = [tflite_classifier(path) for path in (reference, *paths)]
+    classifiers = [load_tflite(path) for path in (reference, *paths)]
     random = np.random.default_rng(0)
     images = [
         random.integers(0, 256, (8, *classifier.image_shape), dtype=np.uint8)

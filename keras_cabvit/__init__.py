@@ -1,6 +1,6 @@
 """CabViT (FcaFormer) in Keras 3, on TensorFlow, JAX and PyTorch."""
 
-from keras_cabvit import data, export, layers, models, weights
+from keras_cabvit import data, export, layers, models, runtimes, weights
 from keras_cabvit.models import (
     CabViTH,
     CabViTH_B,
@@ -35,5 +35,6 @@ __all__ = [
     "list_models",
     "models",
     "preprocess_input",
+    "runtimes",
     "weights",
 ]

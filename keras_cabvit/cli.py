@@ -1,4 +1,4 @@
-"""The `cabvit` command: reads arguments, calls the library, prints."""
+"""The `cabvit` command: parses arguments, calls the library, prints."""
 
 import argparse
 import sys
@@ -14,10 +14,10 @@ def main(arguments=None):
         arguments: list of strings; None takes the process's own.
 
     Returns:
-        The exit status: 0; 1 where the library refused or not all could be done, after a sentence
-        on standard error; 130 after Ctrl-C or SIGTERM.
+        The exit status: 0; 1 if the library refused or could not do all of it, after a sentence on
+        standard error; 130 after Ctrl-C or SIGTERM.
     """
-    # A polite kill ends like Ctrl-C: what is half written is removed.
+    # SIGTERM ends the process like Ctrl-C, so that half-written files are removed.
     end_in_order()
     options = _parser().parse_args(arguments)
     try:
@@ -33,8 +33,8 @@ def main(arguments=None):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="cabvit",
-        description="CabViT models: sizes, weights from PyTorch checkpoints, exports and what they "
-        "are worth, and answers of a server.",
+        description="CabViT models: their sizes, converting PyTorch checkpoints, exporting and "
+        "checking models, and querying a server.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in (summary, convert, export, verify, client):

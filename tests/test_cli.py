@@ -22,7 +22,7 @@ import torch
 import keras_cabvit
 from keras_cabvit.cli import main
 from keras_cabvit.data import evaluation_image
-from keras_cabvit.export import load_saved_model
+from keras_cabvit.runtimes import load_saved_model
 from keras_cabvit.weights import load_torch_state_dict
 
 REFERENCE = Path(__file__).with_name("reference") / "reference.json"
@@ -284,7 +284,7 @@ def test_export_writes_what_a_server_and_an_app_take(tmp_path, tiny_hybrid, caps
     # The crop that the run was evaluated with.
     (photograph,) = tiny_models.patterned_images((200, 240, 3), 1)
     file = tf.io.encode_png(photograph)
-    served = load_saved_model(version).loaded.signatures["serving_bytes"](image_bytes=[file])
+    served = load_saved_model(version).runtime.signatures["serving_bytes"](image_bytes=[file])
     cropped = evaluation_image(photograph, (64, 64), crop=0.5)[None]
     expected = np.sort(tiny_models.outputs(tiny_hybrid, np.asarray(cropped, "float32"))[0])[::-1]
     np.testing.assert_allclose(served["scores"][0], expected, atol=1e-5)
@@ -292,7 +292,7 @@ def test_export_writes_what_a_server_and_an_app_take(tmp_path, tiny_hybrid, caps
     for number, pixels in enumerate(tiny_models.patterned_images((64, 64, 3), 16)):
         keras.utils.save_img(tmp_path / f"{number}.png", pixels, scale=False)
     lite = tmp_path / "model.tflite"
-    form = ["--quantize", "int8-static", "--calibration", str(tmp_path), "--author", "Ada"]
+    form = ["--quantization", "int8-static", "--calibration", str(tmp_path), "--author", "Ada"]
     assert main(["export", "tflite", str(model), "--output", str(lite), *form]) == 0
     assert b"Ada" in lite.read_bytes()
     with zipfile.ZipFile(lite) as archive:

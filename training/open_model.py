@@ -9,9 +9,9 @@ from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.tflite_metadata import embedded_labels
 from keras_cabvit.runtimes.classifiers import (
     NotAClassifier,
-    keras_classifier,
-    saved_model_classifier,
-    tflite_classifier,
+    load_keras,
+    load_saved_model,
+    load_tflite,
 )
 from keras_cabvit.runtimes.reading import latest_version
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
@@ -111,9 +111,9 @@ def open_model(path):
 
 
 _READERS = {
-    "Keras": keras_classifier,
-    "SavedModel": saved_model_classifier,
-    "TFLite": tflite_classifier,
+    "Keras": load_keras,
+    "SavedModel": load_saved_model,
+    "TFLite": load_tflite,
 }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 
 from keras_cabvit.data import evaluation_pixels
-from keras_cabvit.export import load_saved_model, load_tflite, saved_model, tflite
+from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.runtimes import load_saved_model, load_tflite
 from training.callbacks import History, LossGuard, Progress
 from training.compare import score_forms
 from training.data.array_split import ArraySplit
@@ -59,8 +60,8 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
         # The same layers without the optimizer, which would triple the file.
         model = keras.Model(model.input, model.output, name=model.name)
         model.save(keras_file)
-        servable = saved_model(model, partial / "saved_model", labels=CLASS_NAMES, crop=1.0)
-        tflite_file = tflite(model, partial / "model_int8.tflite", quantization="int8")
+        servable = to_saved_model(model, partial / "saved_model", labels=CLASS_NAMES, crop=1.0)
+        tflite_file = to_tflite(model, partial / "model_int8.tflite", quantization="int8")
 
         print("4/4  Scoring each form on the test images, which nothing has seen so far\n")
         forms = {

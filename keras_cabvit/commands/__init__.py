@@ -1,1 +1,1 @@
-"""What `cabvit` can do: a module a command, each with `add`, which makes its arguments."""
+"""The subcommands of `cabvit`: one module each, with `add`, which defines its arguments."""

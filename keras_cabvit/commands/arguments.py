@@ -1,4 +1,4 @@
-"""Arguments that several commands take."""
+"""Arguments shared by several commands."""
 
 import argparse
 
@@ -8,7 +8,7 @@ def add_image_size(parser, meaning):
 
     Args:
         parser: of argparse.
-        meaning: string, what the help says.
+        meaning: string, the help text.
     """
     parser.add_argument(
         "--image-size",

@@ -1,4 +1,4 @@
-"""`cabvit client`: asks a server what images show."""
+"""`cabvit client`: queries a server with image files."""
 
 import dataclasses
 import json
@@ -26,18 +26,18 @@ def add(commands):
         "--retries",
         type=int,
         default=3,
-        help="while the server cannot be reached; 3 by default, over gRPC at most 4",
+        help="further attempts while the server is unreachable; 3 by default, at most 4 over gRPC",
     )
     client.add_argument(
         "--batch-size",
         type=int,
         default=8,
-        help="images a request, at most the server's max_batch_size; 8 by default",
+        help="images per request, at most the server's max_batch_size; 8 by default",
     )
     client.add_argument(
-        "--top", type=int, default=3, choices=range(1, 6), help="classes an image; 3 by default"
+        "--top", type=int, default=3, choices=range(1, 6), help="classes per image; 3 by default"
     )
-    client.add_argument("--json", action="store_true", help="print JSON in place of a table")
+    client.add_argument("--json", action="store_true", help="print JSON instead of a table")
     client.set_defaults(run=_client)
 
 
@@ -71,5 +71,5 @@ def _print_answers(named, top):
             continue
         for label, score in list(zip(answer.labels, answer.scores, strict=True))[:top]:
             rows.append((name, label, f"{100 * score:.1f} %"))
-            name = ""  # once an image
+            name = ""  # once per image
     print_table(("image", "class", "probability"), rows, text_columns=2)

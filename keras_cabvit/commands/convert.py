@@ -1,4 +1,4 @@
-"""`cabvit convert`: weights from a PyTorch checkpoint."""
+"""`cabvit convert`: converts a PyTorch checkpoint to a weights file."""
 
 from pathlib import Path
 
@@ -22,9 +22,9 @@ def add(commands):
         help='file to write; by default where weights="imagenet" looks for the variant',
     )
     convert.add_argument(
-        "--key", help="under which the file nests the parameters; by default it is looked for"
+        "--key", help="under which the file nests the parameters; found automatically by default"
     )
-    add_image_size(convert, "that the checkpoint was trained for; 224x224 by default")
+    add_image_size(convert, "image size of the checkpoint; 224x224 by default")
     convert.set_defaults(run=_convert)
 
 

@@ -1,13 +1,13 @@
-"""`cabvit export`: a trained model for TF Serving or for Android."""
+"""`cabvit export`: exports a trained model for TF Serving or for Android."""
 
 import dataclasses
 from pathlib import Path
 
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
-from keras_cabvit.export import Metadata, saved_model, tflite
-from keras_cabvit.export.tflite import INPUT_TYPES, QUANTIZATIONS
-from keras_cabvit.runtimes.reading import load_keras_model
+from keras_cabvit.export import Metadata, to_saved_model, to_tflite
+from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
+from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
 
@@ -17,32 +17,35 @@ def add(commands):
     forms = export.add_subparsers(dest="form", required=True, metavar="FORM")
 
     servable = forms.add_parser("saved-model", help="a SavedModel, for TF Serving")
-    _add_model(servable, "DIRECTORY", "of the servable; the export goes into its next number")
+    _add_model(servable, "DIRECTORY", "of the servable; the export becomes its next version")
     servable.add_argument(
         "--max-megapixels",
         type=float,
         default=MAX_MEGAPIXELS,
-        help=f"larger image files are not decoded; {MAX_MEGAPIXELS} by default",
+        help=f"larger image files are refused; {MAX_MEGAPIXELS} by default",
     )
     servable.add_argument(
         "--batch-sizes",
         type=int,
         nargs="*",
         default=(1, 2, 4, 8),
-        help="for which warm-up requests are written; 1 2 4 8 by default",
+        help="of the warm-up requests; 1 2 4 8 by default",
     )
     servable.set_defaults(run=_saved_model)
 
     lite = forms.add_parser("tflite", help="a .tflite file, for Android")
     _add_model(lite, "FILE.tflite", "file to write")
     lite.add_argument(
-        "--quantize", choices=QUANTIZATIONS, default="int8", help="number format; int8 by default"
+        "--quantization",
+        choices=QUANTIZATIONS,
+        default="int8",
+        help="number format; int8 by default",
     )
     lite.add_argument(
         "--calibration",
         type=Path,
         metavar="FOLDER",
-        help="training images, for int8-static and int8-full: some hundred files of all classes",
+        help="training images, for int8-static and int8-full: a few hundred files of all classes",
     )
     lite.add_argument(
         "--input-type",
@@ -51,13 +54,14 @@ def add(commands):
         help="of the pixels, in [0, 255]; uint8 by default",
     )
     lite.add_argument(
-        "--expand-biases",
-        action="store_true",
-        help="gather position biases for each image: a smaller and slower file",
+        "--attention-bias",
+        choices=ATTENTION_BIASES,
+        default="stored",
+        help="computed makes a smaller and slower file; stored by default",
     )
     for field, meaning in (
         ("name", "the model's own by default"),
-        ("description", "what it tells apart"),
+        ("description", "what it classifies"),
         ("version", "of the model"),
         ("author", "who made it"),
         ("license", "of the weights"),
@@ -73,13 +77,13 @@ def _add_model(parser, metavar, meaning):
         "--labels",
         type=Path,
         metavar="FILE",
-        help="names of the classes, one a line; by default labels.txt beside the model, if any",
+        help="names of the classes, one per line; by default labels.txt beside the model, if any",
     )
     parser.add_argument(
         "--crop",
         type=float,
         help="side of the centre crop of image files, as a share of the image; 1 takes all of it; "
-        "by default as the run was evaluated, which run.json beside the model says, else 0.875 "
+        "by default as the run was evaluated, according to run.json beside the model, else 0.875 "
         "below 384 pixels and 1 from there on",
     )
 
@@ -93,8 +97,8 @@ def _crop(options):
 
 
 def _saved_model(options):
-    version = saved_model(
-        load_keras_model(options.model),
+    version = to_saved_model(
+        read_keras_model(options.model),
         options.output,
         labels=_labels(options),
         crop=_crop(options),
@@ -110,15 +114,15 @@ def _tflite(options):
         for field in dataclasses.fields(Metadata)
         if getattr(options, field.name) is not None
     }
-    path = tflite(
-        load_keras_model(options.model),
+    path = to_tflite(
+        read_keras_model(options.model),
         options.output,
-        quantization=options.quantize,
-        representative_data=options.calibration,
+        quantization=options.quantization,
+        calibration=options.calibration,
         labels=_labels(options),
         input_type=options.input_type,
         crop=_crop(options),
-        store_bias=not options.expand_biases,
+        attention_bias=options.attention_bias,
         metadata=Metadata(**given),
     )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")

@@ -1,4 +1,4 @@
-"""`cabvit summary`: sizes and work of a variant."""
+"""`cabvit summary`: parameters and operations of a variant."""
 
 from keras_cabvit.commands.arguments import add_image_size
 from keras_cabvit.commands.text_table import print_table
@@ -8,7 +8,7 @@ from keras_cabvit.models import build_variant, count_complexity
 def add(commands):
     """Adds the command to a parser's subcommands."""
     summary = commands.add_parser(
-        "summary", help="print parameters and multiply-accumulates of each part of a variant"
+        "summary", help="print the parameters and multiply-accumulates of each part of a variant"
     )
     summary.add_argument("variant", metavar="VARIANT", help="such as CabViTH_S")
     add_image_size(summary, "such as 224x224, the default")

@@ -1,4 +1,4 @@
-"""What a training run wrote beside its model."""
+"""Files that a training run wrote beside its model."""
 
 import json
 from pathlib import Path
@@ -15,10 +15,10 @@ def labels_beside(model):
 
 
 def crop_beside(model):
-    """Returns the centre crop that a run was evaluated with, or None where nobody says.
+    """Returns the centre crop that a run was evaluated with, or None if it is not recorded.
 
     Args:
-        model: path of a `.keras` file, beside which `run.json` may stand.
+        model: path of a `.keras` file, with or without a `run.json` beside it.
 
     Returns:
         Float, the crop's side as a share of the image.

@@ -1,10 +1,9 @@
-"""`cabvit verify`: holds an export against the model it was made from."""
+"""`cabvit verify`: compares an export with its source model."""
 
 import dataclasses
 import json
 import math
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,62 +11,62 @@ import numpy as np
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
-from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images
+from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images, read_npz
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.runtimes.classifiers import keras_classifier
+from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.comparison import verify_opened
 
 
 def add(commands):
     """Adds the command to a parser's subcommands."""
     parser = commands.add_parser(
-        "verify", help="run an export and its model on the same images, and compare"
+        "verify", help="run an export and its source model on the same images, and compare them"
     )
     parser.add_argument(
         "export", type=Path, metavar="EXPORT", help="a .tflite file or a SavedModel directory"
     )
     parser.add_argument(
-        "--against", type=Path, required=True, metavar="MODEL.keras", help="that it was made from"
+        "--against", type=Path, required=True, metavar="MODEL.keras", help="the source model"
     )
     parser.add_argument(
         "--data",
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="image files; for the accuracy too, in a folder for each class, with the names that "
-        "labels.txt beside the model gives, or else such that they sort like its classes. Or an "
-        ".npz file with uint8 `images` and perhaps `labels`",
+        help="image files; for accuracy too, in one folder per class, named as in labels.txt "
+        "beside the model, or else sorting like its classes. Or an .npz file with uint8 `images` "
+        "and, optionally, `labels`",
     )
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop of image files; by default as the run was evaluated, which "
-        "run.json beside the model says, else 0.875 below 384 pixels and 1 from there on",
+        help="side of the centre crop of image files; by default as the run was evaluated, "
+        "according to run.json beside the model, else 0.875 below 384 pixels and 1 from there on",
     )
     parser.add_argument(
-        "--rounds", type=int, default=50, help="images that are timed; 50 by default"
+        "--rounds", type=int, default=50, help="number of images that are timed; 50 by default"
     )
     for name, meaning in (
-        ("--min-agreement", "least percentage of images in the same class"),
-        ("--min-decibels", "least signal-to-noise ratio of the scores"),
-        ("--max-drop", "most percentage points of accuracy that are lost"),
-        ("--max-latency", "most latency, as a multiple of the model's"),
+        ("--min-agreement", "minimum percentage of images in the same class"),
+        ("--min-decibels", "minimum signal-to-noise ratio of the scores"),
+        ("--max-drop", "maximum loss of accuracy in percentage points"),
+        ("--max-latency", "maximum latency, as a multiple of the model's"),
     ):
         parser.add_argument(name, type=float, help=meaning + "; else exit status 1")
     parser.add_argument(
         "--json",
         action="store_true",
-        help="print JSON in place of a table; signal_to_noise is null where scores are equal",
+        help="print JSON instead of a table; signal_to_noise is null if all scores are equal",
     )
     parser.set_defaults(run=_verify)
 
 
 def _verify(options):
-    model = keras_classifier(options.against)
+    model = load_keras(options.against)
     images, labels = _images(options, model)
     if labels is None and options.max_drop is not None:
         raise ValueError(
-            "--max-drop needs the classes of the images: a folder for each class, or `labels` in "
+            "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
     found = verify_opened(options.export, options.against, model, images, labels, options.rounds)
@@ -86,19 +85,7 @@ def _verify(options):
 
 def _images(options, model):
     if options.data.suffix == ".npz":
-        if not options.data.is_file():
-            raise FileNotFoundError(f"There is no file at {options.data}.")
-        try:
-            with np.load(options.data) as file:
-                arrays = dict(file)
-        except (TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{options.data} is damaged, or no .npz file: {error}") from error
-        if "images" not in arrays:
-            raise ValueError(
-                f"{options.data} must hold an array `images`. It holds: "
-                f"{', '.join(arrays) or 'nothing'}"
-            )
-        return arrays["images"], arrays.get("labels")
+        return read_npz(options.data)
     size = model.image_shape[:2]
     files = image_files(options.data)
     labels = _classes(files, options, model.classes)
@@ -107,7 +94,7 @@ def _images(options, model):
 
 
 def _classes(files, options, count):
-    """Returns the class of each file, by the names of folders and classes; None without folders."""
+    """Returns the class of each file, from its folder's name; None without folders."""
     labels, folders = labels_by_folder(files, options.data)
     if labels is None:
         return None
@@ -116,42 +103,42 @@ def _classes(files, options, count):
         unknown = sorted(set(folders) - set(names))
         if unknown:
             raise ValueError(
-                f"The folders in {options.data} must have names that labels.txt beside "
-                f"{options.against} gives: {', '.join(names)}. There is '{unknown[0]}'."
+                f"The folders in {options.data} must be named as in labels.txt beside "
+                f"{options.against}: {', '.join(names)}. There is '{unknown[0]}'."
             )
         return np.array([names.index(folder) for folder in folders])[labels]
     if len(folders) != count:
         raise ValueError(
-            f"{options.data} must have a folder for each of the {count} classes of the model, or "
+            f"{options.data} must have one folder for each of the {count} classes of the model, or "
             f"image files alone. It has {len(folders)} folders."
         )
     return labels
 
 
 def _failures(found, options):
-    """Gives a sentence for each threshold that is not met; what is no number meets none."""
+    """Yields a sentence for each threshold that is not met; NaN meets none."""
     if options.min_agreement is not None and 100 * found.agreement < options.min_agreement:
         yield (
-            f"{100 * found.agreement:.2f} % of the images are in the same class, and at least "
+            f"{100 * found.agreement:.2f} % of the images are in the same class; at least "
             f"{options.min_agreement:g} % should be."
         )
     if options.min_decibels is not None and not (found.signal_to_noise >= options.min_decibels):
         yield (
-            f"The signal-to-noise ratio of the {found.scores} is {found.signal_to_noise:.1f} dB, "
-            f"and should be at least {options.min_decibels:g} dB."
+            f"The signal-to-noise ratio of the {found.scores} is {found.signal_to_noise:.1f} dB; "
+            f"it should be at least {options.min_decibels:g} dB."
         )
     if options.max_drop is not None:
         drop = 100 * (found.model_accuracy - found.accuracy)
         if drop > options.max_drop:
             yield (
-                f"The export loses {drop:.2f} percentage points of accuracy, and should lose at "
+                f"The export loses {drop:.2f} percentage points of accuracy; it should lose at "
                 f"most {options.max_drop:g}."
             )
     if options.max_latency is not None:
         ratio = found.latency / found.model_latency
         if ratio > options.max_latency:
             yield (
-                f"The export takes {ratio:.2f} times as long as the model, and should take at most "
+                f"The export takes {ratio:.2f} times as long as the model; it should take at most "
                 f"{options.max_latency:g}."
             )
 

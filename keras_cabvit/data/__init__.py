@@ -1,7 +1,10 @@
-"""From image files and arrays to the pixels that a model takes."""
+"""Decoding and resizing of images to the pixels that a model takes."""
 
 from keras_cabvit.data.decode import decode_rgb
-from keras_cabvit.data.evaluation_image import evaluation_crop, evaluation_image
-from keras_cabvit.data.evaluation_transform import evaluation_pixels
+from keras_cabvit.data.evaluation_transform import (
+    evaluation_crop,
+    evaluation_image,
+    evaluation_pixels,
+)
 
 __all__ = ["decode_rgb", "evaluation_crop", "evaluation_image", "evaluation_pixels"]

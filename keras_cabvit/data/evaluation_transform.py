@@ -1,32 +1,80 @@
-"""What an image goes through before it is evaluated: one definition for training and exports."""
+"""The evaluation transform, defined once: for training, servers, calibration and comparisons.
+
+TensorFlow computes it on every backend, in a graph or at once, so that the same image becomes the
+same pixels everywhere.
+"""
 
 import numpy as np
-from keras import ops
+
+from keras_cabvit.data.decode import decode_rgb
+
+
+def evaluation_image(image, size, crop=1.0):
+    """Resizes one image as the published model is evaluated: bicubic with antialiasing.
+
+    With a `crop` below 1 the image is resized, keeping its proportions, until it just covers
+    `size / crop`, and the centre is cut out, as torchvision and timm do. With `crop` 1 the whole
+    image is resized to `size`, whatever its proportions.
+
+    Args:
+        image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file; or uint8
+            pixels (height, width), (height, width, 1) or (height, width, 3).
+        size: (height, width) of the result in pixels.
+        crop: float above 0 and at most 1, side of the centre crop as a share of the image. The
+            authors use 224/256. Defaults to 1.
+
+    Returns:
+        A uint8 tensor (*size, 3).
+
+    Raises:
+        ValueError: `crop` is out of range, or `image` is neither of the two.
+        tf.errors.InvalidArgumentError: when the graph runs, if the bytes are not an image.
+
+    Example:
+        >>> image = np.zeros((375, 500, 3), "uint8")
+        >>> keras_cabvit.data.evaluation_image(image, (224, 224), crop=0.875).shape
+        TensorShape([224, 224, 3])
+    """
+    import tensorflow as tf
+
+    if not 0 < crop <= 1:
+        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    image = tf.convert_to_tensor(image)
+    if image.dtype == tf.string and image.shape.rank == 0:
+        image = decode_rgb(image)
+    elif image.dtype == tf.uint8 and image.shape.rank == 2:
+        image = image[..., None]
+    elif image.dtype != tf.uint8 or image.shape.rank != 3 or image.shape[-1] not in (1, 3):
+        raise ValueError(
+            "`image` must be the bytes of an image file, or uint8 of shape (height, width) or "
+            f"(height, width, 1 or 3). Received: {image.dtype.name} of shape {image.shape}"
+        )
+    return _evaluation_batch(image[None], size, crop)[0]
 
 
 def evaluation_pixels(images, size, batch_size=256):
-    """Resizes images to the model's size, and grey ones to red, green and blue.
-
-    Resizing is bicubic with antialiasing, as the published model is evaluated.
+    """Applies `evaluation_image`, without a crop, to an array of images of one size.
 
     Args:
         images: uint8 array (count, height, width), (count, height, width, 1) or
             (count, height, width, 3).
         size: (height, width) in pixels.
-        batch_size: integer, how many images are resized at a time.
+        batch_size: integer, number of images resized at a time.
 
     Returns:
         A uint8 array (count, *size, 3), which every form of the model takes.
 
     Raises:
+        ImportError: TensorFlow is not installed.
         ValueError: the images are not uint8 or have another shape.
 
     Example:
         >>> keras_cabvit.data.evaluation_pixels(np.zeros((2, 28, 28), "uint8"), (64, 64)).shape
         (2, 64, 64, 3)
     """
+    import tensorflow as tf
+
     images = np.asarray(images)
-    grey = images.ndim == 3 or images.shape[-1:] == (1,)
     if images.ndim == 3:
         images = images[..., None]
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3):
@@ -34,16 +82,60 @@ def evaluation_pixels(images, size, batch_size=256):
             "`images` must be uint8 of shape (count, height, width) or (count, height, width, "
             f"1 or 3). Received: {images.dtype} of shape {images.shape}"
         )
-    resized = np.empty((len(images), *size, images.shape[-1]), np.uint8)
-    for start in range(0, len(images), batch_size):
-        batch = ops.image.resize(
-            images[start : start + batch_size].astype("float32"),
-            size,
-            interpolation="bicubic",
-            antialias=True,
-            data_format="channels_last",
-        )
-        # Bicubic interpolation overshoots at edges.
-        batch = np.clip(np.rint(ops.convert_to_numpy(batch)), 0, 255)
-        resized[start : start + batch_size] = batch
-    return np.repeat(resized, 3, axis=-1) if grey else resized
+    pixels = np.empty((len(images), *size, 3), np.uint8)
+    with tf.device("CPU"):
+        for start in range(0, len(images), batch_size):
+            batch = tf.constant(images[start : start + batch_size])
+            pixels[start : start + batch_size] = _evaluation_batch(batch, size, crop=1.0)
+    return pixels
+
+
+def evaluation_crop(size):
+    """Returns the side of the authors' centre crop for evaluation, as a share of the image.
+
+    Args:
+        size: (height, width) of the model in pixels.
+
+    Returns:
+        0.875, which is 224/256, below 384 pixels, else 1.
+    """
+    return 0.875 if min(size) < 384 else 1.0
+
+
+def _evaluation_batch(images, size, crop):
+    """Transforms uint8 (count, height, width, 1 or 3) to uint8 (count, *size, 3)."""
+    import tensorflow as tf
+
+    shape = tf.shape(images)[1:3]
+    whole = tf.constant(size) if crop == 1 else _covering(shape, size, crop)
+    # Half a pixel goes to the even side, as Python's round does in torchvision.
+    corner = tf.round(tf.cast(whole - size, tf.float32) / 2)
+    # The operation behind `tf.image.resize`, without computing anything outside the crop.
+    resized = tf.raw_ops.ScaleAndTranslate(
+        images=images,
+        size=size,
+        scale=tf.cast(whole, tf.float32) / tf.cast(shape, tf.float32),
+        translation=-corner,
+        kernel_type="keyscubic",
+        antialias=True,
+    )
+    # Bicubic interpolation overshoots at edges.
+    pixels = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
+    if pixels.shape[-1] == 1:
+        pixels = tf.repeat(pixels, 3, axis=-1)
+    return tf.ensure_shape(pixels, (None, *size, 3))
+
+
+def _covering(shape, size, crop):
+    """Returns the height and width at which an image of some shape just covers `size / crop`."""
+    import tensorflow as tf
+
+    # 224 / 0.875 must not become 255 through a rounding error.
+    height, width = (int(side / crop + 1e-6) for side in size)
+    rows, columns = tf.unstack(tf.cast(shape, tf.int64))  # products may exceed 32 bits
+    covering = tf.where(
+        rows * width >= columns * height,
+        tf.stack([rows * width // columns, width]),
+        tf.stack([height, columns * height // rows]),
+    )
+    return tf.cast(covering, tf.int32)

@@ -1,10 +1,11 @@
-"""Reads a folder of images whole, to check a model with."""
+"""Reading of image files and .npz files into memory, to check or calibrate a model."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.data.evaluation_image import evaluation_image
+from keras_cabvit.data.evaluation_transform import evaluation_image
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
@@ -30,7 +31,7 @@ def image_files(folder):
 
 
 def read_images(files, size, crop):
-    """Reads image files as evaluation does.
+    """Reads image files with the evaluation transform.
 
     Args:
         files: list of paths.
@@ -41,8 +42,8 @@ def read_images(files, size, crop):
         uint8 array (count, *size, 3).
 
     Raises:
-        ValueError: files cannot be read, or have more pixels than are decoded; the message says
-            how many and names the first.
+        ValueError: files cannot be read, or have more pixels than are decoded; the message gives
+            their number and names the first.
     """
     import tensorflow as tf
 
@@ -61,7 +62,7 @@ def read_images(files, size, crop):
                     f"{width}x{height} pixels; at most {MAX_MEGAPIXELS} million are decoded"
                 )
             if not height * width:
-                raise ValueError("no image, or cut short")
+                raise ValueError("not an image, or cut short")
             images.append(read(encoded).numpy())
         except tf.errors.InvalidArgumentError:
             unreadable.append(f"{file} (damaged, or cut short)")
@@ -69,25 +70,52 @@ def read_images(files, size, crop):
             unreadable.append(f"{file} ({error})")
     if unreadable:
         raise ValueError(
-            f"{len(unreadable)} of {len(files)} images cannot be read; take them out. The first: "
+            f"{len(unreadable)} of {len(files)} images cannot be read; remove them. The first: "
             f"{unreadable[0]}"
         )
     return np.stack(images)
 
 
 def labels_by_folder(files, folder):
-    """Returns the classes of image files that stand in a folder for each class.
+    """Returns the classes of image files that are in one folder per class.
 
     Args:
         files: list of paths below `folder`.
         folder: path.
 
     Returns:
-        Integers (count,), places in the sorted names of the classes, and these names; or None and
-        an empty list where the files stand in `folder` itself.
+        Integers (count,), indices into the sorted names of the classes, and these names; or None
+        and an empty list if the files are in `folder` itself.
     """
     names = [file.relative_to(folder).parts[0] for file in files]
     if any(Path(folder, name).is_file() for name in names):
         return None, []
     classes = sorted(set(names))
     return np.array([classes.index(name) for name in names]), classes
+
+
+def read_npz(path):
+    """Reads images, and labels if there are any, from an .npz file.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        The arrays `images` and `labels`; None instead of labels that are not there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or has no array `images`.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file at {path}.")
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+    except (TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged, or not an .npz file: {error}") from error
+    if "images" not in arrays:
+        raise ValueError(
+            f"{path} must hold an array `images`. It holds: {', '.join(arrays) or 'nothing'}"
+        )
+    return arrays["images"], arrays.get("labels")

@@ -1,6 +1,8 @@
-"""The images that the ranges of a quantised model's activations are taken from."""
+"""Images from which the ranges of a quantised model's activations are taken."""
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +12,14 @@ LEAST = 16
 MOST = 256
 
 
-def calibration_images(source, shape, crop):
-    """Reads calibration images, at most 256, spread over the whole of what there is.
+def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.ndarray:
+    """Reads at most 256 calibration images, spread evenly over all that there are.
 
     Args:
         source: folder of image files, at any depth; a `tf.data.Dataset` of images or (images,
             labels), in batches or single; or an array (count, height, width, channels). Pixels are
-            in [0, 255]. They should be training images: with test images, the score on them would
-            be better than it should.
+            in [0, 255]. They should be training images: test images would make their own score
+            too high.
         shape: (height, width, channels) of the model's input.
         crop: float, side of the centre crop that image files get, as evaluation has it.
 
@@ -26,8 +28,8 @@ def calibration_images(source, shape, crop):
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: there are fewer than 16 images, they are of another shape or range, or nearly
-            all of them show nothing: each is of one colour, or all are the same.
+        ValueError: there are fewer than 16 images, they are of another shape or range, or most of
+            them show nothing: each is of one colour, or all are the same.
     """
     if isinstance(source, (str, os.PathLike)):
         images = _of_folder(source, shape, crop)
@@ -54,7 +56,7 @@ def calibration_images(source, shape, crop):
 
 def _check_values(images):
     low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):  # also if either is not a number
+    if not (low >= 0 and high <= 255):  # also false if either is not a number
         raise ValueError(
             f"Calibration images must have pixels in [0, 255]. Received: values from {low} to "
             f"{high}"
@@ -64,7 +66,7 @@ def _check_values(images):
             "Calibration images must have pixels in [0, 255]. Received: none above 1; if they are "
             "scaled to [0, 1], multiply them by 255"
         )
-    # Of one colour: every channel the same all over the image.
+    # Of one colour: every channel is constant over the image.
     pixels = images.reshape(len(images), -1, images.shape[-1])
     plain = (pixels == pixels[:, :1]).all(axis=(1, 2))
     if plain.mean() > 0.5:
@@ -80,7 +82,7 @@ def _check_values(images):
 
 
 def _spread(count):
-    """Returns at most `MOST` places of `count`, evenly spread, so that every class comes in."""
+    """Returns at most `MOST` of `count` indices, evenly spread, so that every class is included."""
     return np.unique(np.linspace(0, max(count - 1, 0), min(count, MOST)).astype(int))
 
 
@@ -96,7 +98,7 @@ def _of_folder(folder, shape, crop):
 
 
 def _of_dataset(dataset):
-    """Returns the images of all elements, thinned out evenly while there are too many."""
+    """Returns the images of all elements, thinned out evenly if there are too many."""
     kept, step, place = [], 1, 0
     for element in dataset:
         images = np.asarray(element[0] if isinstance(element, (tuple, list)) else element)

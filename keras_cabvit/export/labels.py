@@ -1,25 +1,30 @@
-"""The names of a classifier's classes, as they go into an export."""
+"""Names of a classifier's classes, as they go into an export."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
-def read_labels(labels, classes, source="`labels`"):
+def read_labels(
+    labels: Sequence[str] | str | os.PathLike[str] | None,
+    classes: int | None,
+    source: str = "`labels`",
+) -> list[str] | None:
     """Returns the names of the classes.
 
     Args:
-        labels: names in the order of the classes; or the path of a text file with a name a line, as
-            training writes `labels.txt`; or None.
-        classes: integer, how many the model tells apart; None where it does not say.
-        source: string, what messages call the names; not needed for a file.
+        labels: names in the order of the classes; or the path of a text file with one name per
+            line, as training writes `labels.txt`; or None.
+        classes: integer, number of the model's classes; None if the model does not say.
+        source: string, name of the labels in error messages; not needed for a file.
 
     Returns:
         A list of strings, or None without names.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there are more or fewer names than classes, a name is empty or no text, or the
-            file is not in UTF-8.
+        ValueError: there are more or fewer names than classes, a name is empty or not text, or
+            the file is not in UTF-8.
     """
     if labels is None:
         return None

@@ -1,8 +1,8 @@
-"""Exports are made by TensorFlow, whatever backend trained the model.
+"""Exporting with TensorFlow, whatever backend trained the model.
 
 A SavedModel that is exported from the JAX backend holds a compiled JAX program, which TF Serving
-and the TFLite converter do not take. So a model on another backend is saved, and loaded and
-exported by a second Python process on the TensorFlow backend.
+and the TFLite converter do not accept. A model on another backend is therefore saved, and a second
+Python process loads and exports it on the TensorFlow backend.
 """
 
 import functools
@@ -13,33 +13,37 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, ParamSpec
 
 import keras
 
-# What an exporter raises that is a sentence, the special before the general.
+P = ParamSpec("P")
+
+# Errors whose message tells the user what to do, the special before the general.
 _REFUSALS = {kind.__name__: kind for kind in (FileNotFoundError, OSError, ImportError, ValueError)}
 
 
-def exports_with_tensorflow(export):
-    """Makes an exporter `export(model, path, **options)` run on the TensorFlow backend.
+def exports_with_tensorflow(export: Callable[P, Path]) -> Callable[P, Path]:
+    """Decorates an exporter `export(model, path, **options)` to run on the TensorFlow backend.
 
     Args:
-        export: a module's function of the module's own name; its options are JSON values, arrays
-            or paths, and it returns a path.
+        export: a function at the top level of a module; its options are JSON values, arrays or
+            paths, and it returns a path.
     """
 
     @functools.wraps(export)
-    def wrapper(*arguments, **options):
+    def wrapper(*arguments: P.args, **options: P.kwargs) -> Path:
         if importlib.util.find_spec("tensorflow") is None:
             raise ImportError(
-                'Exporting needs TensorFlow: pip install "keras-cabvit[export]". It may stand '
-                "beside the backend that you train with."
+                'Exporting needs TensorFlow: pip install "keras-cabvit[export]". It can be '
+                "installed beside the backend that you train with."
             )
         if keras.backend.backend() == "tensorflow":
             return export(*arguments, **options)
-        options = inspect.signature(export).bind(*arguments, **options).arguments
-        model, path = options.pop("model"), options.pop("path")
+        given: dict[str, Any] = inspect.signature(export).bind(*arguments, **options).arguments
+        model, path = given.pop("model"), given.pop("path")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
             model.save(file)
@@ -48,7 +52,7 @@ def exports_with_tensorflow(export):
                 "export": export.__name__,
                 "model": str(file),
                 "path": str(path),
-                "options": options,
+                "options": given,
             }
             return Path(_answer_of_second_process(request))
 
@@ -83,7 +87,7 @@ def _as_json(option):
     return option.tolist() if hasattr(option, "tolist") else list(option)
 
 
-def main():
+def main() -> None:
     """Answers one request on standard input with one line of JSON on standard output."""
     request = json.load(sys.stdin)
     export = getattr(importlib.import_module(request["module"]), request["export"])

@@ -10,25 +10,26 @@ from keras_cabvit.atomic_files import written_atomically
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.saved_model.servable import classifier_output_name
+from keras_cabvit.export.signatures import classifier_output_name
 from keras_cabvit.export.tflite_conversion import convert
 from keras_cabvit.export.tflite_metadata import Metadata, with_metadata
-from keras_cabvit.runtimes.reading import load_tflite
+from keras_cabvit.runtimes import load_tflite
 
 CALIBRATED = ("int8-static", "int8-full")
 QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)
 INPUT_TYPES = ("uint8", "float32")
+ATTENTION_BIASES = ("stored", "computed")
 
 
-def tflite(
+def to_tflite(
     model,
     path,
     quantization="int8",
-    representative_data=None,
+    calibration=None,
     labels=None,
     input_type="uint8",
     crop=None,
-    store_bias=True,
+    attention_bias="stored",
     metadata=None,
 ):
     """Writes the model as a .tflite file with built-in operations only, whole or not at all.
@@ -53,18 +54,19 @@ def tflite(
               less exact.
             - "int8-full" has integers only, for NPUs and DSPs, and gives uint8 scores. It is the
               least exact, and slow on CPUs.
-        representative_data: for the last two, calibration images: a folder of image files, a
-            `tf.data.Dataset` of images or (images, labels), or an array (count, height, width,
-            channels), with pixels in [0, 255]. Take some hundred training images, of all classes,
+        calibration: images for the last two: a folder of image files, a `tf.data.Dataset` of images
+            or (images, labels), or an array (count, height, width, channels), with pixels in
+            [0, 255]. Take some hundred training images, of all classes,
             never test images. At least 16; 256 of them are used.
         labels: names of the classes in their order, or the path of a text file with a name a line.
             None, the default, leaves them without names.
         input_type: "uint8", the default, or "float32", of the pixels.
         crop: float, side of the centre crop that calibration files get, as a share of the image.
             None, the default, is as the authors evaluate: 0.875 below 384 pixels, else 1.
-        store_bias: whether position biases are stored as they are added, which is faster, or
-            gathered from their smaller tables for each image. Defaults to True; "none" stores them
-            in float16, the int8 forms in int8.
+        attention_bias: "stored", the default, or "computed". Stored biases are added to the
+            attention maps as they are, which is faster: in float16 with quantization="none", in
+            int8 with the int8 forms. Computed biases are gathered from their smaller tables for
+            each image.
         metadata: `keras_cabvit.export.Metadata`, with name, description, version, author and
             license. None, the default, has the model's name and no author.
 
@@ -81,35 +83,35 @@ def tflite(
     Example:
         >>> import tempfile
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
-        >>> keras_cabvit.export.tflite(model, tempfile.mkdtemp() + "/model.tflite").name
+        >>> keras_cabvit.export.to_tflite(model, tempfile.mkdtemp() + "/model.tflite").name
         'model.tflite'
     """
     path = Path(path)
-    _check_options(quantization, input_type, path)
+    _check_options(quantization, input_type, attention_bias, path)
     output_name = classifier_output_name(model)
     shape = model.input_shape[1:]
     labels = read_labels(labels, model.output_shape[-1])
     metadata = metadata or Metadata()
     if metadata.name is None:
         metadata = dataclasses.replace(metadata, name=model.name)
-    if quantization in CALIBRATED and representative_data is None:
+    if quantization in CALIBRATED and calibration is None:
         raise ValueError(
             f'quantization="{quantization}" takes the ranges of activations from images: give some '
-            "hundred training images as `representative_data` (`--calibration`)."
+            "hundred training images as `calibration` (`--calibration`)."
         )
     with tempfile.TemporaryDirectory() as folder:
         images = None
         if quantization in CALIBRATED:
             images = Path(folder) / "images.npy"
             crop = evaluation_crop(shape[:2]) if crop is None else crop
-            np.save(images, calibration_images(representative_data, shape, crop))
+            np.save(images, calibration_images(calibration, shape, crop))
         file = convert(
             model,
             Path(folder) / path.name,
             output_name=output_name,
             quantization=quantization,
             input_type=input_type,
-            store_bias=store_bias,
+            attention_bias=attention_bias,
             images=images,
         )
         content = with_metadata(file.read_bytes(), metadata, labels)
@@ -132,7 +134,7 @@ def _check_that_it_loads(file):
         ) from error
 
 
-def _check_options(quantization, input_type, path):
+def _check_options(quantization, input_type, attention_bias, path):
     if quantization not in QUANTIZATIONS:
         raise ValueError(
             f"`quantization` must be one of {QUANTIZATIONS}. "
@@ -141,6 +143,11 @@ def _check_options(quantization, input_type, path):
     if input_type not in INPUT_TYPES:
         raise ValueError(
             f"`input_type` must be one of {INPUT_TYPES}. Received: input_type={input_type!r}"
+        )
+    if attention_bias not in ATTENTION_BIASES:
+        raise ValueError(
+            f"`attention_bias` must be one of {ATTENTION_BIASES}. "
+            f"Received: attention_bias={attention_bias!r}"
         )
     if input_type != "uint8" and quantization == "int8-full":
         raise ValueError(

@@ -10,7 +10,7 @@ from keras_cabvit.export.attention_biases import compact_attention_biases
 from keras_cabvit.export.flatbuffer import pack, unpack
 from keras_cabvit.export.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.pixel_input import dequantize_pixels, take_whole_pixel_range
-from keras_cabvit.export.saved_model.servable import (
+from keras_cabvit.export.signatures import (
     inference_form,
     pixel_functions,
     write_functions,
@@ -24,7 +24,7 @@ _KERNEL_ROWS = 3
 
 
 @exports_with_tensorflow
-def convert(model, path, output_name, quantization, input_type, store_bias, images):
+def convert(model, path, output_name, quantization, input_type, attention_bias, images):
     """Writes a .tflite file without metadata.
 
     Args:
@@ -33,7 +33,7 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
         output_name: string, of the scores.
         quantization: as `tflite` takes it.
         input_type: the same.
-        store_bias: the same.
+        attention_bias: the same.
         images: path of a .npy file with calibration images, or None.
 
     Returns:
@@ -49,7 +49,10 @@ def convert(model, path, output_name, quantization, input_type, store_bias, imag
     with tempfile.TemporaryDirectory() as folder:
         # TFLite has no bfloat16, in which the model may have been trained.
         model = inference_form(
-            model, kernel_rows=_KERNEL_ROWS, store_bias=store_bias, dtype="float32"
+            model,
+            kernel_rows=_KERNEL_ROWS,
+            store_bias=attention_bias == "stored",
+            dtype="float32",
         )
         for layer in model._flatten_layers():
             if computes_in_half(layer):

@@ -1,6 +1,20 @@
-"""Every exported form, run with the runtime that its user has, and compared."""
+"""Any exported form of a classifier, run with the runtime that its user has, and compared."""
 
+from keras_cabvit.runtimes.classifiers import (
+    Classifier,
+    NotAClassifier,
+    load_keras,
+    load_saved_model,
+    load_tflite,
+)
 from keras_cabvit.runtimes.comparison import Verification, verify
-from keras_cabvit.runtimes.reading import load_saved_model, load_tflite
 
-__all__ = ["Verification", "load_saved_model", "load_tflite", "verify"]
+__all__ = [
+    "Classifier",
+    "NotAClassifier",
+    "Verification",
+    "load_keras",
+    "load_saved_model",
+    "load_tflite",
+    "verify",
+]

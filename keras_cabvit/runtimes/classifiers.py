@@ -1,41 +1,53 @@
-"""Opens the forms a classifier is saved in, each with the runtime that its user has."""
+"""Saved classifiers in any form, each run with the runtime that its user has."""
 
+import os
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
-from keras_cabvit.runtimes.reading import load_keras_model, load_saved_model, load_tflite
+from keras_cabvit.runtimes.reading import read_keras_model, read_saved_model, read_tflite
 
 
 class NotAClassifier(ValueError):
-    """A file that can be read, and holds another kind of model."""
+    """A file that can be read but holds another kind of model."""
 
 
-class Classifier(NamedTuple):
-    """A classifier, whatever its form.
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A saved classifier, whatever its form: a function from images to scores.
+
+    Call it with uint8 or float32 images (count, height, width, channels) with values in 0..255. It
+    returns scores (count, classes), as the file gives them.
 
     Attributes:
-        scores: function from uint8 or float32 images (count, height, width, channels) with values
-            in 0..255 to scores (count, classes), as the file gives them.
-        image_shape: (height, width, channels); None where any size is taken.
-        classes: integer, or None where the file does not say.
-        gives_probabilities: whether scores are probabilities (True) or logits (False); None where
+        runtime: the Keras model, the loaded SavedModel or the LiteRT interpreter.
+        image_shape: (height, width, channels); None for a side of any size.
+        classes: integer, or None if the file does not say.
+        gives_probabilities: whether the scores are probabilities (True) or logits (False); None if
             the file does not say.
+        scores: the function behind a call.
     """
 
-    scores: Callable
-    image_shape: tuple
+    runtime: Any
+    image_shape: tuple[int | None, ...]
     classes: int | None
     gives_probabilities: bool | None
+    scores: Callable[[npt.ArrayLike], np.ndarray]
+
+    def __call__(self, images: npt.ArrayLike) -> np.ndarray:
+        """Returns the scores (count, classes) of images (count, height, width, channels)."""
+        return self.scores(images)
 
 
-def keras_classifier(path):
+def load_keras(path: str | os.PathLike[str]) -> Classifier:
     """Opens a `.keras` file on Keras' current backend.
 
     Args:
-        path: the file.
+        path: of the file.
 
     Returns:
         `Classifier`.
@@ -43,32 +55,33 @@ def keras_classifier(path):
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or no Keras model.
-        NotAClassifier: the model has not one image input and one classifier.
+        NotAClassifier: the model does not have exactly one image input and one classifier.
     """
-    model = load_keras_model(path)
-    activation = classifier_activation(model, path)
+    model = read_keras_model(path)
+    activation = classifier_activation(model, str(path))
     if activation not in (keras.activations.linear, keras.activations.softmax):
         raise NotAClassifier(
             f"{path} must give one probability for every class, with a softmax, or logits. Its "
             f"classifier ends in {getattr(activation, '__name__', activation)}."
         )
     return Classifier(
-        model.predict_on_batch,
-        model.input_shape[1:],
-        model.output_shape[-1],
-        activation is keras.activations.softmax,
+        runtime=model,
+        image_shape=model.input_shape[1:],
+        classes=model.output_shape[-1],
+        gives_probabilities=activation is keras.activations.softmax,
+        scores=model.predict_on_batch,
     )
 
 
-def classifier_activation(model, name):
-    """Returns the activation that a Keras model ends in: linear where it gives logits.
+def classifier_activation(model: keras.Model, name: str) -> Callable[..., Any]:
+    """Returns the activation that a Keras model ends in: linear if it gives logits.
 
     Args:
         model: Keras model.
-        name: what a message calls it.
+        name: of the model in error messages.
 
     Raises:
-        NotAClassifier: the model has not one image input and one classifier.
+        NotAClassifier: the model does not have exactly one image input and one classifier.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise NotAClassifier(
@@ -102,66 +115,64 @@ def _classifies(model):
     return False
 
 
-def saved_model_classifier(path):
+def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
     """Opens a SavedModel directory with TensorFlow: its signature `serving_default`.
 
     Args:
-        path: the directory that holds `saved_model.pb`.
+        path: of the directory that holds `saved_model.pb`, or of the folder with its numbered
+            versions, of which the highest is opened.
 
     Returns:
         `Classifier`.
 
     Raises:
+        FileNotFoundError: there is no SavedModel at `path`.
+        ValueError: it is damaged, or has no signature `serving_default`.
         ImportError: TensorFlow is not installed.
-        NotAClassifier: the signature has not one image input and one output.
+        NotAClassifier: the signature does not have exactly one image input and one output.
     """
-    loaded = load_saved_model(path).loaded
+    loaded = read_saved_model(path)
     signature = loaded.signatures["serving_default"]
     inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise NotAClassifier(
-            f"The signature serving_default of {path} must have one input and one output. It has "
-            f"{len(inputs)} inputs and {len(outputs)} outputs."
-        )
+    _check_one_of_each(f"The signature serving_default of {path}", inputs, outputs)
     ((input_name, image),), ((output_name, output),) = inputs.items(), outputs.items()
 
     def scores(images):
         import tensorflow as tf
 
-        fed = tf.constant(as_type(images, image.dtype.as_numpy_dtype))
+        fed = tf.constant(_as_type(images, image.dtype.as_numpy_dtype))
         return signature(**{input_name: fed})[output_name].numpy()
 
-    scores.loaded = loaded  # the signature alone does not keep the variables alive
     return Classifier(
-        scores,
-        tuple(image.shape[1:]),
-        output.shape[-1] if output.shape.rank == 2 else None,
-        _named_as_probabilities(output_name),
+        runtime=loaded,
+        image_shape=tuple(image.shape[1:]),
+        classes=output.shape[-1] if output.shape.rank == 2 else None,
+        gives_probabilities=_named_as_probabilities(output_name),
+        scores=scores,
     )
 
 
-def tflite_classifier(path):
+def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
     """Opens a `.tflite` file with LiteRT.
 
     Args:
-        path: the file.
+        path: of the file.
+        threads: integer, the most threads to use. Defaults to 2.
 
     Returns:
-        `Classifier`. Quantised outputs are turned back into real numbers.
+        `Classifier`. It runs one image at a time, as the file takes them, and turns quantised
+        scores back into real numbers.
 
     Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no model, or one that LiteRT cannot run.
         ImportError: ai-edge-litert is not installed.
-        NotAClassifier: the model has not one input for one image, as uint8 or float32, and one
-            output.
+        NotAClassifier: the model does not have exactly one input, for one image as uint8 or
+            float32, and one output.
     """
-    run = load_tflite(path)
-    interpreter = run.interpreter
+    interpreter = read_tflite(path, threads)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise NotAClassifier(
-            f"{path} must have one input and one output. It has {len(inputs)} inputs and "
-            f"{len(outputs)} outputs."
-        )
+    _check_one_of_each(str(path), inputs, outputs)
     (image,), (output,) = inputs, outputs
     if image["shape"][0] != 1 or image["dtype"] not in (np.uint8, np.float32):
         raise NotAClassifier(
@@ -170,22 +181,36 @@ def tflite_classifier(path):
         )
     scale, zero_point = output["quantization"]
 
+    def scores_of_one(pixels):
+        interpreter.set_tensor(image["index"], pixels[None])
+        interpreter.invoke()
+        return interpreter.get_tensor(output["index"])[0]
+
     def scores(images):
-        given = run(as_type(images, image["dtype"]))
+        given = np.stack([scores_of_one(pixels) for pixels in _as_type(images, image["dtype"])])
         return (given.astype("float32") - zero_point) * scale if scale else given
 
     signatures = interpreter.get_signature_list().values()
     names = [name for signature in signatures for name in signature["outputs"]]
     return Classifier(
-        scores,
-        tuple(image["shape"][1:].tolist()),
-        int(output["shape"][-1]) if len(output["shape"]) == 2 else None,
-        _named_as_probabilities(names[0] if names else None),
+        runtime=interpreter,
+        image_shape=tuple(image["shape"][1:].tolist()),
+        classes=int(output["shape"][-1]) if len(output["shape"]) == 2 else None,
+        gives_probabilities=_named_as_probabilities(names[0] if names else None),
+        scores=scores,
     )
 
 
-def as_type(images, dtype):
-    """Returns images in 0..255 as `dtype`; whole numbers are rounded to and clipped."""
+def _check_one_of_each(name, inputs, outputs):
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise NotAClassifier(
+            f"{name} must have one input and one output. It has {len(inputs)} inputs and "
+            f"{len(outputs)} outputs."
+        )
+
+
+def _as_type(images, dtype):
+    """Returns images in 0..255 as `dtype`, rounded and clipped if that is an integer type."""
     images = np.asarray(images)
     if images.dtype != dtype and np.issubdtype(dtype, np.integer):
         images = np.clip(np.rint(images), 0, 255)
@@ -193,5 +218,5 @@ def as_type(images, dtype):
 
 
 def _named_as_probabilities(output_name):
-    """Tells from the name that this project's exports give their output."""
+    """Reads the kind of scores off the output's name, which this project's exports set."""
     return {"probabilities": True, "logits": False}.get(output_name)

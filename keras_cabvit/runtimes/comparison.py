@@ -1,40 +1,45 @@
-"""Holds an export against the model it was made from."""
+"""Comparison of an export with its source model."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from keras_cabvit.runtimes.classifiers import (
-    keras_classifier,
-    saved_model_classifier,
-    tflite_classifier,
+    Classifier,
+    load_keras,
+    load_saved_model,
+    load_tflite,
 )
 from keras_cabvit.runtimes.delegation import Delegation, delegation
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
+_BATCH = 32
+
 
 @dataclass(frozen=True)
 class Verification:
-    """What an export gives, next to its model.
+    """Scores, latency and size of an export next to those of its source model.
 
     Attributes:
-        images: integer, how many were given to both.
-        agreement: share of the images that both put into the same class.
-        scores: "logits", of which the signal-to-noise ratio is. Those of probabilities are their
-            logarithms, less the mean of each image, which softmax takes away. "probabilities" where
-            some are zero, as integers can be, and have no logarithm.
+        images: integer, number of images given to both.
+        agreement: share of the images that both assign to the same class.
+        scores: "logits" or "probabilities", the kind of scores whose signal-to-noise ratio is
+            given. Logits of probabilities are their logarithms less the mean of each image, which
+            softmax removes. "probabilities" if some are zero, as integers can be, and have no
+            logarithm.
         signal_to_noise: float, in decibels, see `signal_to_noise`.
-        accuracy: share of the images that the export puts into the right class; None without
-            labels.
+        accuracy: share of the images that the export classifies correctly; None without labels.
         model_accuracy: the same of the model.
-        latency: seconds that the export takes for one image, the median.
-        model_latency: the same of the model, in the same run, in turns.
+        latency: median seconds per image of the export, one image at a time.
+        model_latency: the same of the model, measured in turns in the same run.
         size: bytes of the export on disk.
         model_size: bytes of the model.
-        delegation: `Delegation` of a .tflite file to XNNPACK; None of a SavedModel.
+        delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel.
     """
 
     images: int
@@ -50,8 +55,14 @@ class Verification:
     delegation: Delegation | None
 
 
-def verify(export, model, images, labels=None, rounds=50):
-    """Runs an export and its model on the same images.
+def verify(
+    export: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike | None = None,
+    rounds: int = 50,
+) -> Verification:
+    """Runs an export and its source model on the same images, and compares them.
 
     The export runs as its user runs it: a .tflite file with LiteRT, 2 threads and XNNPACK, a
     SavedModel with TensorFlow. The model runs in Keras, on its backend.
@@ -60,8 +71,8 @@ def verify(export, model, images, labels=None, rounds=50):
         export: path of a `.tflite` file or of a SavedModel directory.
         model: path of the `.keras` file that it was made from.
         images: uint8 array (count, height, width, channels).
-        labels: integers (count,), the right classes, or None.
-        rounds: integer, how many images are timed. Defaults to 50.
+        labels: integers (count,), the true classes, or None.
+        rounds: integer, number of images that are timed. Defaults to 50.
 
     Returns:
         `Verification`.
@@ -72,13 +83,20 @@ def verify(export, model, images, labels=None, rounds=50):
         ValueError: one of them is damaged, or export, model, images and labels do not belong
             together.
     """
-    return verify_opened(export, model, keras_classifier(model), images, labels, rounds)
+    return verify_opened(export, model, load_keras(model), images, labels, rounds)
 
 
-def verify_opened(export, model, expected, images, labels, rounds):
-    """Does what `verify` does with a model that `keras_classifier` opened: `expected`."""
+def verify_opened(
+    export: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    expected: Classifier,
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike | None,
+    rounds: int,
+) -> Verification:
+    """Does what `verify` does with a model that `load_keras` has opened: `expected`."""
     export, model = Path(export), Path(model)
-    found = _open(export)
+    found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
     if not len(images) or images.shape[1:] != tuple(expected.image_shape):
         raise ValueError(
@@ -104,18 +122,16 @@ def verify_opened(export, model, expected, images, labels, rounds):
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
-    given, wanted = (_in_batches(each.scores, images) for each in (found, expected))
+    given, wanted = (_in_batches(classifier, images) for classifier in (found, expected))
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
-    # Without a name it is not known what another exporter's scores are: then as the model's.
+    # The kind of another exporter's scores is unknown without a name: assume the model's.
     probabilities = found.gives_probabilities
     if probabilities is None:
         probabilities = expected.gives_probabilities
     kind, given, wanted = comparable_scores(
         given, wanted, bool(probabilities), bool(expected.gives_probabilities)
     )
-    latency, model_latency = median_latencies(
-        [found.scores, expected.scores], [images, images], rounds
-    )
+    latency, model_latency = median_latencies([found, expected], [images, images], rounds)
     return Verification(
         images=len(images),
         agreement=float(np.mean(classes == model_classes)),
@@ -131,8 +147,10 @@ def verify_opened(export, model, expected, images, labels, rounds):
     )
 
 
-def comparable_scores(given, wanted, given_probabilities, wanted_probabilities):
-    """Makes the scores of an export and of its model the same kind: logits where they can be.
+def comparable_scores(
+    given: np.ndarray, wanted: np.ndarray, given_probabilities: bool, wanted_probabilities: bool
+) -> tuple[str, np.ndarray, np.ndarray]:
+    """Converts the scores of an export and of its model to the same kind, logits if possible.
 
     Args:
         given: array (images, classes) of the export's scores.
@@ -141,7 +159,7 @@ def comparable_scores(given, wanted, given_probabilities, wanted_probabilities):
         wanted_probabilities: the same of the model's.
 
     Returns:
-        "logits" or "probabilities", as `Verification.scores` says, and both arrays as these.
+        "logits" or "probabilities", as in `Verification.scores`, and both arrays converted.
     """
     if not given_probabilities and not wanted_probabilities:
         return "logits", given, wanted
@@ -156,11 +174,11 @@ def comparable_scores(given, wanted, given_probabilities, wanted_probabilities):
     return "logits", given, wanted
 
 
-def signal_to_noise(expected, given):
+def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     """Returns the signal-to-noise ratio of scores in decibels.
 
     10 log10 of the mean square of the expected scores over that of their differences: 30 dB are
-    errors of 3 % of a typical score, 20 dB of 10 %. Equal scores have an infinite one.
+    errors of 3 % of a typical score, 20 dB of 10 %. The ratio of equal scores is infinite.
 
     Args:
         expected: array of the model's scores.
@@ -171,12 +189,8 @@ def signal_to_noise(expected, given):
     return float(10 * np.log10(np.mean(expected**2) / noise)) if noise else float("inf")
 
 
-def _open(export):
-    if export.suffix == ".tflite":
-        return tflite_classifier(export)
-    return saved_model_classifier(export)
-
-
-def _in_batches(scores, images):
-    batches = [scores(images[start : start + 32]) for start in range(0, len(images), 32)]
-    return np.concatenate([np.asarray(batch) for batch in batches])
+def _in_batches(classifier, images):
+    starts = range(0, len(images), _BATCH)
+    return np.concatenate(
+        [np.asarray(classifier(images[start : start + _BATCH])) for start in starts]
+    )

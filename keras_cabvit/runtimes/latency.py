@@ -1,25 +1,33 @@
-"""How long one image takes."""
+"""Latency of one image, of several models in turns."""
 
 import statistics
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 
-def median_latencies(predictors, images, rounds=50):
+def median_latencies(
+    predictors: Sequence[Callable[[np.ndarray], Any]],
+    images: Sequence[np.ndarray],
+    rounds: int = 50,
+) -> list[float]:
     """Times models on one image at a time.
 
-    The models take turns, image after image, so that whatever else the computer does meets all of
-    them alike: compare the times with each other, not with another run's.
+    The models take turns, image after image, so that other load on the computer affects all of
+    them alike: compare the times with each other, not with those of another run.
 
     Args:
-        predictors: list of functions from images (1, height, width, channels) to scores.
-        images: list of arrays (count, height, width, channels), one for each of them.
-        rounds: integer, how many images are timed. Each model sees one more before, because the
-            first call of a shape may compile it. Defaults to 50.
+        predictors: functions from images (1, height, width, channels) to scores.
+        images: arrays (count, height, width, channels), one per predictor.
+        rounds: integer, number of images timed per model. Each model sees one more image before,
+            because the first call of a shape may compile. Defaults to 50.
 
     Returns:
-        A list of the median seconds, one for each of the predictors.
+        A list of median seconds, one per predictor.
     """
-    seconds = [[] for _ in predictors]
+    seconds: list[list[float]] = [[] for _ in predictors]
     for predict, of_predictor in zip(predictors, images, strict=True):
         predict(of_predictor[:1])
     for turn in range(rounds):

@@ -1,20 +1,22 @@
-"""Runs a model, or an export, with the runtime that its user has."""
+"""Reading of saved models, with errors that say what is wrong with the file."""
 
 import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
-import numpy as np
 
 
-def load_keras_model(path):
-    """Loads a `.keras` file for inference.
+def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
+    """Reads a `.keras` file for inference.
 
     Args:
-        path: the file.
+        path: of the file.
 
     Returns:
-        The model.
+        The model, not compiled.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -26,15 +28,16 @@ def load_keras_model(path):
         return keras.saving.load_model(path, compile=False)
 
 
-def load_saved_model(path):
-    """Loads a SavedModel directory with TensorFlow.
+def read_saved_model(path: str | os.PathLike[str]) -> Any:
+    """Reads a SavedModel directory with TensorFlow.
 
     Args:
-        path: the directory that holds `saved_model.pb`, or that of its numbered versions, of which
-            the highest is taken.
+        path: of the directory that holds `saved_model.pb`, or of the folder with its numbered
+            versions, of which the highest is read.
 
     Returns:
-        A function from images, uint8 (batch, height, width, channels), to scores (batch, classes).
+        The object that `tf.saved_model.load` returns. Keep it as long as its signatures are used:
+        they do not keep their variables alive.
 
     Raises:
         FileNotFoundError: there is no SavedModel at `path`.
@@ -53,21 +56,17 @@ def load_saved_model(path):
             f"{path} must have the signature serving_default. It has: "
             f"{', '.join(loaded.signatures) or 'none'}."
         )
-    signature = loaded.signatures["serving_default"]
-
-    def predict(images):
-        (scores,) = signature(image=tf.constant(images)).values()
-        return scores.numpy()
-
-    predict.loaded = loaded  # the signature alone does not keep the variables alive
-    return predict
+    return loaded
 
 
-def latest_version(path):
-    """Returns where a SavedModel lies: the path itself, or its highest numbered version, or None.
+def latest_version(path: str | os.PathLike[str]) -> Path | None:
+    """Returns the directory of a SavedModel: the path itself, or its highest numbered version.
 
     Args:
         path: of a directory.
+
+    Returns:
+        The path, or None if it holds no SavedModel.
     """
     path = Path(path)
     if (path / "saved_model.pb").is_file():
@@ -76,16 +75,15 @@ def latest_version(path):
     return max(versions, key=lambda version: int(version.name), default=None)
 
 
-def load_tflite(path, threads=2):
-    """Loads a .tflite file with LiteRT, the runtime that Android apps carry.
+def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
+    """Reads a `.tflite` file with LiteRT, the runtime that Android apps carry.
 
     Args:
-        path: the file.
-        threads: integer, how many threads it may use. Defaults to 2.
+        path: of the file.
+        threads: integer, the most threads to use. Defaults to 2.
 
     Returns:
-        A function from images, uint8 (batch, height, width, channels), to scores (batch, classes).
-        The images go through one by one, because the export takes one.
+        LiteRT's `Interpreter`, its tensors allocated.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -104,24 +102,12 @@ def load_tflite(path, threads=2):
     with _reading(path, "TFLite"):
         interpreter = Interpreter(model_path=str(path), num_threads=threads)
         interpreter.allocate_tensors()
-    image_index = interpreter.get_input_details()[0]["index"]
-    scores_index = interpreter.get_output_details()[0]["index"]
-
-    def classify(image):
-        interpreter.set_tensor(image_index, image[None])
-        interpreter.invoke()
-        return interpreter.get_tensor(scores_index)[0]
-
-    def predict(images):
-        return np.stack([classify(image) for image in images])
-
-    predict.interpreter = interpreter
-    return predict
+    return interpreter
 
 
 @contextlib.contextmanager
-def _reading(path, form):
-    """Makes a sentence of what goes wrong, which has no one class of errors in any reader."""
+def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
+    """Turns a reader's errors, which share no class, into a ValueError with one sentence."""
     try:
         yield
     except (ImportError, MemoryError):

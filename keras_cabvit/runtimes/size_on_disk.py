@@ -1,9 +1,10 @@
-"""How large an export is."""
+"""Size of a file or of a directory."""
 
+import os
 from pathlib import Path
 
 
-def size_on_disk(path):
+def size_on_disk(path: str | os.PathLike[str]) -> int:
     """Returns the bytes of a file, or of all files in a directory."""
     path = Path(path)
     if path.is_file():

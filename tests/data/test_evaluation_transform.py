@@ -1,24 +1,104 @@
+import io
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from keras_cabvit.data import evaluation_pixels
+from keras_cabvit.data import evaluation_image, evaluation_pixels
 
 
-@pytest.mark.every_backend
+def picture(height, width):
+    """Returns uint8 (height, width, 3), away from the values that Pillow would cut off."""
+    generator = np.random.default_rng(height * width)
+    return generator.integers(64, 192, (height, width, 3), dtype=np.uint8)
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def png(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "resized"),
+    [
+        # As torchvision resizes: the shorter side to size / crop, the other one rounded down.
+        ((40, 60), (28, 28), (32, 48)),
+        ((61, 40), (28, 28), (48, 32)),
+        ((20, 30), (28, 28), (32, 48)),
+        ((50, 50), (28, 28), (32, 32)),
+        ((40, 60), (14, 42), (32, 48)),
+        ((60, 40), (28, 14), (32, 21)),
+    ],
+)
+def test_crop_is_the_centre_of_pillows_antialiased_bicubic(shape, size, resized):
+    image = picture(*shape)
+    (height, width), (rows, columns) = size, resized
+
+    result = evaluation_image(png(image), size, crop=0.875).numpy()
+    whole = Image.fromarray(image).resize((columns, rows), Image.Resampling.BICUBIC)
+    top, left = round((rows - height) / 2), round((columns - width) / 2)
+    expected = np.asarray(whole)[top : top + height, left : left + width]
+    # Pillow also rounds after each direction.
+    assert np.abs(result.astype(int) - expected).max() <= 1
+
+
 @pytest.mark.parametrize("size", [(64, 64), (16, 24)])
-def test_resizing_is_pillows_antialiased_bicubic(size):
-    # Pillow cuts off after each of the two directions what overshoots 0 to 255; nothing does here.
-    image = np.random.default_rng(0).integers(64, 192, (40, 48, 3), dtype=np.uint8)
+def test_array_is_resized_as_pillow_does(size):
+    # Pillow clips to 0 to 255 after each of the two directions; nothing overshoots here.
+    image = picture(40, 48)
 
     (resized,) = evaluation_pixels(image[None], size)
     expected = Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)
-    # Pillow also rounds after each direction, Keras after both.
     assert np.abs(resized.astype(int) - np.asarray(expected)).max() <= 1
 
 
+@pytest.mark.torch_too
+@pytest.mark.parametrize(
+    ("shape", "size"), [((28, 28, 1), (64, 64)), ((60, 40, 3), (32, 48)), ((75, 100, 3), (64, 64))]
+)
+def test_pixels_are_bit_equal_to_tensorflows_resize(shape, size):
+    images = noise(3, *shape)
+
+    resized = tf.image.resize(images, size, method="bicubic", antialias=True)
+    expected = np.clip(np.rint(resized.numpy()), 0, 255).astype("uint8")
+    found = evaluation_pixels(images, size)
+    np.testing.assert_array_equal(found, np.broadcast_to(expected, found.shape))
+
+
+@pytest.mark.parametrize("shape", [(40, 60, 3), (40, 60, 1), (40, 60)])
+def test_single_image_and_array_become_the_same_pixels(shape):
+    image = noise(*shape)
+
+    (expected,) = evaluation_pixels(image[None], (24, 16))
+    np.testing.assert_array_equal(evaluation_image(image, (24, 16)), expected)
+
+
+def test_graph_of_a_data_set_gives_the_same_pixels_and_known_shapes():
+    pictures = [picture(40, 60), np.repeat(picture(30, 20)[..., :1], 3, axis=-1)]
+    files = tf.data.Dataset.from_tensor_slices([png(pictures[0]), png(pictures[1][..., 0])])
+
+    images = files.map(lambda file: evaluation_image(file, (16, 16), 0.875)).batch(2)
+    assert images.element_spec == tf.TensorSpec((None, 16, 16, 3), tf.uint8)
+    (batch,) = images
+    expected = [evaluation_image(image, (16, 16), 0.875) for image in pictures]
+    np.testing.assert_array_equal(batch, expected)
+
+
+def test_authors_crop_of_224_comes_from_256():
+    image = np.zeros((256, 300, 3), np.uint8)
+    image[16:240, 38:262] = 255
+
+    assert evaluation_image(image, (224, 224), crop=0.875).numpy().min() == 255
+
+
 def test_grey_images_become_three_equal_channels():
-    grey = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    grey = noise(3, 28, 28)
 
     pixels = evaluation_pixels(grey, (32, 32))
     assert pixels.shape == (3, 32, 32, 3)
@@ -28,16 +108,30 @@ def test_grey_images_become_three_equal_channels():
 
 
 def test_batch_size_changes_nothing():
-    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
+    images = noise(5, 8, 8, 3)
 
     np.testing.assert_array_equal(
         evaluation_pixels(images, (16, 16), batch_size=2), evaluation_pixels(images, (16, 16))
     )
 
 
+@pytest.mark.parametrize("crop", [0, -1, 1.1])
+def test_crop_out_of_range_gives_a_clear_error(crop):
+    with pytest.raises(
+        ValueError, match=f"`crop` must be above 0 and at most 1. Received: crop={crop}"
+    ):
+        evaluation_image(picture(8, 8), (8, 8), crop)
+
+
+@pytest.mark.parametrize("image", [np.zeros((8, 8, 3)), np.zeros((8, 8, 4), "uint8"), [b"a", b"b"]])
+def test_unsuitable_image_gives_a_clear_error(image):
+    with pytest.raises(ValueError, match="`image` must be the bytes of an image file, or uint8"):
+        evaluation_image(image, (8, 8))
+
+
 @pytest.mark.parametrize(
     "images", [np.zeros((2, 8, 8, 3)), np.zeros((2, 8, 8, 4), "uint8"), np.zeros((8, 8), "uint8")]
 )
-def test_other_arrays_are_refused_with_a_sentence(images):
+def test_unsuitable_array_gives_a_clear_error(images):
     with pytest.raises(ValueError, match="`images` must be uint8 of shape"):
         evaluation_pixels(images, (16, 16))

@@ -7,7 +7,8 @@ import tensorflow as tf
 import tiny_models
 from huge_image import huge_png, peak_growth
 
-from keras_cabvit.export import load_tflite, tflite
+from keras_cabvit.export import to_tflite
+from keras_cabvit.runtimes import load_tflite
 
 SHAPE = (64, 64, 3)
 IMAGES = tiny_models.patterned_images(SHAPE, 20)
@@ -26,11 +27,11 @@ def folder(tmp_path_factory):
 
 def export(model, tmp_path, data):
     """Returns what a calibrated file gives, which follows from the ranges."""
-    path = tflite(
+    path = to_tflite(
         model,
         tmp_path / "model.tflite",
         quantization="int8-static",
-        representative_data=data,
+        calibration=data,
         crop=1.0,
     )
     return load_tflite(path)(IMAGES[:4])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.export import Metadata, tflite
+from keras_cabvit.export import Metadata, to_tflite
 
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
 FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
@@ -17,11 +17,11 @@ FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
 def files(trained_hybrid, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     return {
-        form: tflite(
+        form: to_tflite(
             trained_hybrid,
             folder / f"{form}.tflite",
             quantization=form,
-            representative_data=tiny_models.patterned_images((64, 64, 3), 64, seed=1),
+            calibration=tiny_models.patterned_images((64, 64, 3), 64, seed=1),
             labels=LABELS,
             metadata=Metadata(description="Five animals", version="7", author="A", license="MIT"),
         )
@@ -73,7 +73,9 @@ def test_image_classifier_agrees_with_keras(trained_hybrid, files, photographs, 
 
 def test_float_pixels_are_normalised_as_the_metadata_says(trained_hybrid, tmp_path, photographs):
     paths, pixels = photographs
-    path = tflite(trained_hybrid, tmp_path / "m.tflite", quantization="none", input_type="float32")
+    path = to_tflite(
+        trained_hybrid, tmp_path / "m.tflite", quantization="none", input_type="float32"
+    )
     expected = tiny_models.outputs(trained_hybrid, pixels[:5].astype("float32"))
     found = classify(path, paths[:5])
 

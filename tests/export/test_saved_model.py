@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from keras_cabvit.export import fuse, load_saved_model, saved_model
+from keras_cabvit.export import fuse, to_saved_model
+from keras_cabvit.runtimes import load_saved_model
 
 
 def any_size():
@@ -14,19 +15,19 @@ def any_size():
 
 
 def test_signatures_give_what_the_model_gives(tiny_hybrid, tmp_path):
-    version = saved_model(tiny_hybrid, tmp_path / "servable")
+    version = to_saved_model(tiny_hybrid, tmp_path / "servable")
     predict = load_saved_model(version)
     images = tiny_models.images(tiny_hybrid, batch=3).astype("uint8")
     expected = tiny_models.outputs(tiny_hybrid, images)
 
     for batch in (3, 1):
         np.testing.assert_allclose(predict(images[:batch]), expected[:batch], atol=1e-5)
-    scores = predict.loaded.signatures["serving_float"](image=images.astype("float32"))
+    scores = predict.runtime.signatures["serving_float"](image=images.astype("float32"))
     np.testing.assert_allclose(scores["probabilities"], expected, atol=1e-5)
 
 
 def test_plain_model_gives_the_same_as_a_saved_model(tiny_plain, tmp_path):
-    predict = load_saved_model(saved_model(tiny_plain, tmp_path))
+    predict = load_saved_model(to_saved_model(tiny_plain, tmp_path))
     images = tiny_models.images(tiny_plain).astype("uint8")
 
     expected = tiny_models.outputs(tiny_plain, images)
@@ -34,7 +35,7 @@ def test_plain_model_gives_the_same_as_a_saved_model(tiny_plain, tmp_path):
 
 
 def test_batch_of_no_images_has_an_answer(tiny_hybrid, tmp_path):
-    signatures = load_saved_model(saved_model(tiny_hybrid, tmp_path)).loaded.signatures
+    signatures = load_saved_model(to_saved_model(tiny_hybrid, tmp_path)).runtime.signatures
 
     for name, dtype in (("serving_default", np.uint8), ("serving_float", np.float32)):
         images = np.zeros((0, *tiny_hybrid.input_shape[1:]), dtype)
@@ -43,18 +44,18 @@ def test_batch_of_no_images_has_an_answer(tiny_hybrid, tmp_path):
 
 def test_scores_of_a_model_without_activation_are_called_logits(tmp_path):
     model = tiny_models.hybrid(classifier_activation=None)
-    predict = load_saved_model(saved_model(model, tmp_path))
+    predict = load_saved_model(to_saved_model(model, tmp_path))
 
-    assert list(predict.loaded.signatures["serving_default"].structured_outputs) == ["logits"]
+    assert list(predict.runtime.signatures["serving_default"].structured_outputs) == ["logits"]
 
 
 @pytest.mark.parametrize("last", [keras.layers.Softmax(), None], ids=["layer", "nested"])
 def test_probabilities_are_known_wherever_the_softmax_is(tmp_path, last):
     backbone = tiny_models.hybrid(classifier_activation=None if last else "softmax")
     model = keras.Sequential([keras.Input((64, 64, 3)), backbone, *([last] if last else [])])
-    predict = load_saved_model(saved_model(model, tmp_path))
+    predict = load_saved_model(to_saved_model(model, tmp_path))
 
-    assert list(predict.loaded.signatures["serving_default"].structured_outputs) == [
+    assert list(predict.runtime.signatures["serving_default"].structured_outputs) == [
         "probabilities"
     ]
 
@@ -69,12 +70,12 @@ def test_probabilities_are_known_wherever_the_softmax_is(tmp_path, last):
 )
 def test_model_that_cannot_be_served_is_refused(tmp_path, model, sentence):
     with pytest.raises(ValueError, match=sentence):
-        saved_model(model(), tmp_path / "servable")
+        to_saved_model(model(), tmp_path / "servable")
     assert not (tmp_path / "servable").exists()
 
 
 def test_export_is_fused(tiny_hybrid, tmp_path):
-    version = saved_model(tiny_hybrid, tmp_path)
+    version = to_saved_model(tiny_hybrid, tmp_path)
 
     stored = sum(
         np.prod(shape, dtype=int)
@@ -85,9 +86,9 @@ def test_export_is_fused(tiny_hybrid, tmp_path):
 
 
 def test_each_export_is_the_next_version_beside_the_earlier_ones(tiny_hybrid, tmp_path):
-    first = saved_model(tiny_hybrid, tmp_path / "servable")
+    first = to_saved_model(tiny_hybrid, tmp_path / "servable")
     (tmp_path / "servable" / "7").mkdir()
-    second = saved_model(tiny_hybrid, tmp_path / "servable")
+    second = to_saved_model(tiny_hybrid, tmp_path / "servable")
 
     assert (first.name, second.name) == ("1", "8")
     assert sorted(entry.name for entry in (tmp_path / "servable").iterdir()) == ["1", "7", "8"]
@@ -97,7 +98,7 @@ def test_optimizer_is_not_exported(tmp_path):
     model = tiny_models.hybrid()
     model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=True)
     model.train_on_batch(tiny_models.images(model), np.zeros(2))
-    version = saved_model(model, tmp_path)
+    version = to_saved_model(model, tmp_path)
 
     weight_bytes = sum(weight.value.numpy().nbytes for weight in model.weights)
     stored = (version / "variables" / "variables.data-00000-of-00001").stat().st_size
@@ -109,7 +110,7 @@ def test_file_at_the_path_is_refused_and_kept(tiny_hybrid, tmp_path):
     file.write_text("mine")
 
     with pytest.raises(ValueError, match="`path` must be a directory"):
-        saved_model(tiny_hybrid, file)
+        to_saved_model(tiny_hybrid, file)
     assert file.read_text() == "mine"
 
 
@@ -118,7 +119,7 @@ def test_model_with_two_outputs_is_refused_before_anything_is_written(tmp_path):
     model = keras.Model(image, [image, image])
 
     with pytest.raises(ValueError, match="one input and one output"):
-        saved_model(model, tmp_path / "servable")
+        to_saved_model(model, tmp_path / "servable")
     assert not (tmp_path / "servable").exists()
 
 

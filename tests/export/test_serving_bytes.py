@@ -16,7 +16,8 @@ from tensorflow.python.framework import op_def_registry
 
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.data.image_header import image_size
-from keras_cabvit.export import load_saved_model, saved_model
+from keras_cabvit.export import to_saved_model
+from keras_cabvit.runtimes import load_saved_model
 
 LABELS = ["ant", "bee", "cat", "dog", "elk"]
 SIZE = (64, 64)
@@ -46,12 +47,12 @@ GOOD = {
 def version(tmp_path_factory):
     model = tiny_models.filled(tiny_models.hybrid())
     path = tmp_path_factory.mktemp("serving") / "cabvit"
-    return saved_model(model, path, labels=LABELS, max_megapixels=0.02, batch_sizes=(1, 3))
+    return to_saved_model(model, path, labels=LABELS, max_megapixels=0.02, batch_sizes=(1, 3))
 
 
 @pytest.fixture(scope="module")
 def loaded(version):
-    return load_saved_model(version).loaded
+    return load_saved_model(version).runtime
 
 
 def classify(loaded, files):
@@ -77,8 +78,8 @@ def test_good_files_are_classified_as_evaluation_sees_them(loaded):
     ("bad", "sentence"),
     [
         (b"", "The file is empty."),
-        (b"hello", "The bytes are no JPEG, PNG, GIF or WebP file."),
-        (encoded(20, 20, "BMP"), "The bytes are no JPEG, PNG, GIF or WebP file."),
+        (b"hello", "The bytes are not a JPEG, PNG, GIF or WebP file."),
+        (encoded(20, 20, "BMP"), "The bytes are not a JPEG, PNG, GIF or WebP file."),
         (GOOD["PNG"][:200], "The file is damaged or cut short: it cannot be decoded."),
         (GOOD["JPEG"][:30], "The file is damaged or cut short: it cannot be decoded."),
         (b"\xff\xd8\xff", "The file is damaged or cut short: it cannot be decoded."),
@@ -182,14 +183,14 @@ def test_labels_come_as_an_asset_and_can_be_a_file(version, tiny_hybrid, tmp_pat
 
     file = tmp_path / "names.txt"
     file.write_text("\n".join(LABELS) + "\n")
-    exported = saved_model(tiny_hybrid, tmp_path / "model", labels=file, batch_sizes=())
+    exported = to_saved_model(tiny_hybrid, tmp_path / "model", labels=file, batch_sizes=())
     assert (exported / "assets" / "labels.txt").read_text().splitlines() == LABELS
     assert not (exported / "assets.extra").exists()
 
 
 def test_without_labels_classes_are_numbered(tmp_path):
     model = tiny_models.hybrid(classifier_activation=None)
-    loaded = load_saved_model(saved_model(model, tmp_path / "model", crop=1.0)).loaded
+    loaded = load_saved_model(to_saved_model(model, tmp_path / "model", crop=1.0)).runtime
     found = classify(loaded, [GOOD["PNG"]])
 
     assert found["labels"][0].tolist() == [str(c).encode() for c in found["classes"][0]]
@@ -211,13 +212,13 @@ def test_wrong_options_are_refused_before_anything_is_written(
     tiny_hybrid, tmp_path, options, sentence
 ):
     with pytest.raises(ValueError, match=sentence):
-        saved_model(tiny_hybrid, tmp_path / "model", **options)
+        to_saved_model(tiny_hybrid, tmp_path / "model", **options)
     assert not (tmp_path / "model").exists()
 
 
 def test_missing_file_of_labels_is_a_sentence(tiny_hybrid, tmp_path):
     with pytest.raises(FileNotFoundError, match="no file of labels at"):
-        saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "none.txt")
+        to_saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "none.txt")
 
 
 def test_warm_up_requests_run_for_every_signature_and_batch_size(version, loaded):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.export import load_saved_model, load_tflite, saved_model, tflite
+from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.runtimes import load_saved_model, load_tflite
 
 PRINTS_OPERATIONS = """
 import json, sys
@@ -24,7 +25,7 @@ print(json.dumps(sorted({node.op for node in nodes})))
 def test_saved_model_gives_the_same_and_holds_nothing_that_a_server_cannot_run(
     tiny_hybrid, tmp_path
 ):
-    version = saved_model(tiny_hybrid, tmp_path)
+    version = to_saved_model(tiny_hybrid, tmp_path)
     images = tiny_models.images(tiny_hybrid).astype("uint8")
 
     expected = tiny_models.outputs(tiny_hybrid, images)
@@ -44,7 +45,7 @@ def test_saved_model_gives_the_same_and_holds_nothing_that_a_server_cannot_run(
 
 @pytest.mark.torch_too
 def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
-    path = tflite(tiny_hybrid, tmp_path / "model.tflite", quantization="none")
+    path = to_tflite(tiny_hybrid, tmp_path / "model.tflite", quantization="none")
     images = tiny_models.images(tiny_hybrid).astype("uint8")
 
     expected = tiny_models.outputs(tiny_hybrid, images)
@@ -54,7 +55,7 @@ def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
 @pytest.mark.torch_too
 def test_what_the_exporter_refuses_is_the_same_error(tiny_hybrid, tmp_path):
     with pytest.raises(ValueError, match="must name the 5 classes of the model"):
-        saved_model(tiny_hybrid, tmp_path / "model", np.array(["one", "two"]))
+        to_saved_model(tiny_hybrid, tmp_path / "model", np.array(["one", "two"]))
     with pytest.raises(FileNotFoundError, match="no file of labels at"):
-        saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "labels.txt")
+        to_saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "labels.txt")
     assert not list(tmp_path.iterdir())

@@ -8,9 +8,9 @@ import pytest
 import tiny_models
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_cabvit.export import fuse, load_tflite, tflite
+from keras_cabvit.export import fuse, to_tflite
 from keras_cabvit.export.flatbuffer import unpack
-from keras_cabvit.runtimes.classifiers import tflite_classifier
+from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
 
@@ -37,11 +37,11 @@ def files(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     calibration = tiny_models.patterned_images(model.input_shape[1:], 32, seed=2)
     return {
-        quantization: tflite(
+        quantization: to_tflite(
             model,
             folder / f"{quantization}.tflite",
             quantization=quantization,
-            representative_data=calibration,
+            calibration=calibration,
         )
         for quantization in DECIBELS
     }
@@ -50,14 +50,14 @@ def files(model, tmp_path_factory):
 @pytest.mark.parametrize("quantization", DECIBELS)
 def test_file_gives_what_the_model_gives(model, files, images, quantization):
     expected = tiny_models.outputs(model, images.astype("float32"))
-    found = tflite_classifier(files[quantization]).scores(images)
+    found = load_tflite(files[quantization]).scores(images)
 
     assert signal_to_noise(expected, found) > DECIBELS[quantization]
     assert found.argmax(axis=1).tolist() == [0, 1, 2, 3, 4] * 8
 
 
 def test_plain_model_gives_the_same_as_a_file(tiny_plain, tmp_path):
-    path = tflite(tiny_plain, tmp_path / "model.tflite", quantization="none")
+    path = to_tflite(tiny_plain, tmp_path / "model.tflite", quantization="none")
     images = tiny_models.images(tiny_plain).astype("uint8")
 
     expected = tiny_models.outputs(tiny_plain, images)
@@ -67,11 +67,11 @@ def test_plain_model_gives_the_same_as_a_file(tiny_plain, tmp_path):
 @pytest.mark.parametrize(("quantization", "decibels"), [("int8", 25), ("int8-static", 20)])
 def test_plain_model_is_quantised(tiny_plain, tmp_path, quantization, decibels):
     images = tiny_models.patterned_images(tiny_plain.input_shape[1:], 20)
-    path = tflite(
+    path = to_tflite(
         tiny_plain,
         tmp_path / "model.tflite",
         quantization=quantization,
-        representative_data=images,
+        calibration=images,
     )
 
     expected = tiny_models.outputs(tiny_plain, images.astype("float32"))
@@ -80,18 +80,18 @@ def test_plain_model_is_quantised(tiny_plain, tmp_path, quantization, decibels):
 
 
 def test_dark_calibration_images_leave_pixels_as_they_are(model, images, tmp_path):
-    path = tflite(
+    path = to_tflite(
         model,
         tmp_path / "model.tflite",
         quantization="int8-full",
-        representative_data=tiny_models.patterned_images((64, 64, 3), 32, seed=2) // 3,
+        calibration=tiny_models.patterned_images((64, 64, 3), 32, seed=2) // 3,
     )
     (pixels,) = Interpreter(model_path=str(path)).get_input_details()
 
     assert pixels["quantization"] == (1.0, 0)
     dark = images // 3
     expected = tiny_models.outputs(model, dark.astype("float32"))
-    assert signal_to_noise(expected, tflite_classifier(path).scores(dark)) > 15
+    assert signal_to_noise(expected, load_tflite(path).scores(dark)) > 15
 
 
 def test_biases_are_stored_as_they_are_added(files):
@@ -109,7 +109,9 @@ def test_biases_expanded_in_the_graph_give_the_same_and_are_not_stored(
     )
     images = tiny_models.patterned_images((256, 256, 3), 2)
     expected = tiny_models.outputs(tiny_models.filled(model), images.astype("float32"))
-    path = tflite(model, tmp_path / "model.tflite", quantization=quantization, store_bias=False)
+    path = to_tflite(
+        model, tmp_path / "model.tflite", quantization=quantization, attention_bias="computed"
+    )
 
     assert signal_to_noise(expected, load_tflite(path)(images)) > decibels
     assert delegation(path).left_out == {}
@@ -178,11 +180,11 @@ def test_input_is_one_uint8_image_of_that_name(files, quantization):
 
 @pytest.mark.parametrize("quantization", ["none", "int8-static"])
 def test_float_pixels_are_taken_on_demand(model, images, tmp_path, quantization):
-    path = tflite(
+    path = to_tflite(
         model,
         tmp_path / "model.tflite",
         quantization=quantization,
-        representative_data=images,
+        calibration=images,
         input_type="float32",
     )
     (details,) = Interpreter(model_path=str(path)).get_input_details()
@@ -197,7 +199,7 @@ def test_model_trained_in_mixed_precision_gives_a_file_in_float32(model, files, 
     with tiny_models.dtype_policy("mixed_bfloat16"):
         mixed = tiny_models.hybrid(layer_scale_init=0.3, classifier_activation=None)
     tiny_models.with_weights_of(model, mixed)
-    path = tflite(mixed, tmp_path / "mixed.tflite", quantization="none")
+    path = to_tflite(mixed, tmp_path / "mixed.tflite", quantization="none")
 
     pixels = tiny_models.images(model).astype("uint8")
     np.testing.assert_allclose(
@@ -207,7 +209,7 @@ def test_model_trained_in_mixed_precision_gives_a_file_in_float32(model, files, 
 
 def test_model_fused_for_bfloat16_is_refused(model, tmp_path):
     with pytest.raises(ValueError, match="as it is trained, not what `fuse"):
-        tflite(fuse(model, dtype="bfloat16"), tmp_path / "half.tflite")
+        to_tflite(fuse(model, dtype="bfloat16"), tmp_path / "half.tflite")
     assert not list(tmp_path.iterdir())
 
 
@@ -255,7 +257,7 @@ def test_wrong_argument_is_named_and_an_earlier_file_kept(tiny_hybrid, tmp_path,
     path.write_bytes(b"earlier")
 
     with pytest.raises(ValueError, match=sentence):
-        tflite(tiny_hybrid, path, **options)
+        to_tflite(tiny_hybrid, path, **options)
     assert path.read_bytes() == b"earlier"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -265,7 +267,7 @@ def test_model_of_two_outputs_is_refused(tmp_path):
     model = keras.Model(inputs, [inputs, inputs])
 
     with pytest.raises(ValueError, match="one input and one output"):
-        tflite(model, tmp_path / "model.tflite")
+        to_tflite(model, tmp_path / "model.tflite")
 
 
 def test_missing_file_is_a_sentence(tmp_path):

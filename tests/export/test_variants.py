@@ -3,13 +3,14 @@ import pytest
 import tiny_models
 
 import keras_cabvit
-from keras_cabvit.export import load_saved_model, saved_model
+from keras_cabvit.export import to_saved_model
+from keras_cabvit.runtimes import load_saved_model
 
 
 @pytest.mark.parametrize("variant", keras_cabvit.list_models())
 def test_every_variant_is_served(variant, tmp_path):
     model = getattr(keras_cabvit, variant)(input_shape=(64, 64, 3), classes=7)
     images = tiny_models.images(model).astype("uint8")
-    served = load_saved_model(saved_model(model, tmp_path, batch_sizes=()))
+    served = load_saved_model(to_saved_model(model, tmp_path, batch_sizes=()))
 
     np.testing.assert_allclose(served(images), model.predict_on_batch(images), atol=1e-5)

@@ -15,7 +15,8 @@ from PIL import Image
 from stand_ins import Service, dying, grpc_server, http_server, rest_answers
 
 from keras_cabvit.cli import main
-from keras_cabvit.export import load_saved_model, saved_model
+from keras_cabvit.export import to_saved_model
+from keras_cabvit.runtimes import load_saved_model
 from keras_cabvit.serving import Answer, ServerError, classify_over_grpc, classify_over_rest
 
 LABELS = ["ant", "bee", "cat", "dog", "elk"]
@@ -35,7 +36,7 @@ FILES = [photograph(0), b"no image", photograph(1)]
 def loaded(tmp_path_factory):
     model = tiny_models.filled(tiny_models.hybrid())
     path = tmp_path_factory.mktemp("served") / "cabvit"
-    return load_saved_model(saved_model(model, path, labels=LABELS, batch_sizes=())).loaded
+    return load_saved_model(to_saved_model(model, path, labels=LABELS, batch_sizes=())).runtime
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_answers_are_those_of_the_model(client, signatures):
         np.testing.assert_allclose(answer.scores, expected["scores"][number], atol=1e-6)
         assert answer.status == expected["status"][number].numpy().decode()
     assert answers[0].labels == tuple(LABELS[c] for c in answers[0].classes)
-    assert answers[1].status == "The bytes are no JPEG, PNG, GIF or WebP file."
+    assert answers[1].status == "The bytes are not a JPEG, PNG, GIF or WebP file."
 
 
 def test_more_files_than_a_request_may_have_go_in_several(client):
@@ -188,7 +189,7 @@ def test_photographs_beyond_grpcs_own_limit_are_sent(grpc_address):
     large = b"no image" * (1 << 20)
 
     (answer,) = classify_over_grpc([large], grpc_address)
-    assert "no JPEG" in answer.status
+    assert "not a JPEG" in answer.status
 
 
 @pytest.fixture
@@ -204,7 +205,7 @@ def test_command_prints_a_table_and_names_what_was_not_read(rest, images, capsys
     (first, _, third) = classify_over_rest(FILES, rest)
 
     assert status == 1
-    assert printed.err == f"{images[1]}: The bytes are no JPEG, PNG, GIF or WebP file.\n"
+    assert printed.err == f"{images[1]}: The bytes are not a JPEG, PNG, GIF or WebP file.\n"
     rows = [line.split() for line in printed.out.splitlines()[2:]]
     assert rows[0] == [images[0], first.labels[0], f"{100 * first.scores[0]:.1f}", "%"]
     assert rows[1] == [first.labels[1], f"{100 * first.scores[1]:.1f}", "%"]

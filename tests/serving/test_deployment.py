@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from keras_cabvit.export import saved_model
+from keras_cabvit.export import to_saved_model
 from keras_cabvit.serving import classify_over_grpc, classify_over_rest
 
 FOLDER = Path(__file__).parents[2] / "deploy" / "serving"
@@ -29,7 +29,7 @@ def test_batch_sizes_are_those_that_are_warmed_up():
     text = (FOLDER / "config" / "batching.config").read_text()
     allowed = tuple(map(int, re.findall(r"allowed_batch_sizes: (\d+)", text)))
 
-    assert allowed == inspect.signature(saved_model).parameters["batch_sizes"].default
+    assert allowed == inspect.signature(to_saved_model).parameters["batch_sizes"].default
     (largest,) = map(int, re.findall(r"max_batch_size { value: (\d+) }", text))
     assert largest == allowed[-1]
     for classify in (classify_over_rest, classify_over_grpc):

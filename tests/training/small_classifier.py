@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_cabvit.export import saved_model, tflite
+from keras_cabvit.export import to_saved_model, to_tflite
 
 SIZE = (16, 12)
 CLASS_NAMES = ("ant", "bee", "cat", "dog")
@@ -24,8 +24,8 @@ def small_classifier(activation="softmax", seed=0):
 def save_forms(model, folder, labels=None):
     """Writes `model.keras`, `servable/1` and `model.tflite`, and returns their paths."""
     model.save(folder / "model.keras")
-    saved_model(model, folder / "servable", labels=labels)
-    tflite(model, folder / "model.tflite", quantization="none", labels=labels)
+    to_saved_model(model, folder / "servable", labels=labels)
+    to_tflite(model, folder / "model.tflite", quantization="none", labels=labels)
     return folder / "model.keras", folder / "servable", folder / "model.tflite"
 
 

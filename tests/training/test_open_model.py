@@ -7,7 +7,7 @@ import pytest
 import tiny_models
 from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
-from keras_cabvit.export import saved_model
+from keras_cabvit.export import to_saved_model
 from training.open_model import open_model
 
 IMAGES = noise(6)
@@ -89,7 +89,7 @@ def test_quantised_file_with_float_input_and_output_in_8_bits(tmp_path, activati
     import tensorflow as tf
 
     model = small_classifier(activation)
-    saved_model(model, tmp_path / "servable")
+    to_saved_model(model, tmp_path / "servable")
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(tmp_path / "servable" / "1"), signature_keys=["serving_float"]
     )
@@ -107,9 +107,9 @@ def test_quantised_file_with_float_input_and_output_in_8_bits(tmp_path, activati
 
 def test_highest_version_of_a_servable_is_opened(tmp_path):
     (tmp_path / "servable" / "8").mkdir(parents=True)  # the next one is 9
-    saved_model(small_classifier(seed=1), tmp_path / "servable")
+    to_saved_model(small_classifier(seed=1), tmp_path / "servable")
     newer = small_classifier(seed=2)
-    saved_model(newer, tmp_path / "servable")
+    to_saved_model(newer, tmp_path / "servable")
     model = open_model(tmp_path / "servable")
 
     assert model.path.name == "10"

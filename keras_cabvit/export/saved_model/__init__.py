@@ -1,5 +1,5 @@
 """Export to a SavedModel directory, as TF Serving loads it."""
 
-from keras_cabvit.export.saved_model.servable import saved_model
+from keras_cabvit.export.saved_model.servable import to_saved_model
 
-__all__ = ["saved_model"]
+__all__ = ["to_saved_model"]

@@ -1,14 +1,19 @@
-"""From a batch of image files to pixels in a served graph, where no file may stop the others.
+"""Decoding of a batch of image files in a served graph, in which no file may fail the others.
 
 TF Serving puts the requests of different clients into one batch, so an error that is raised for one
-image would fail the requests of everybody in it.
+image would fail all of their requests.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.data.image_header import image_size, is_image_file
 
 
-def pixels_and_status(encoded, size, crop, max_megapixels):
+def pixels_and_status(
+    encoded: Any, size: Sequence[int], crop: float, max_megapixels: float
+) -> tuple[Any, Any]:
     """Decodes, resizes and crops image files in a TensorFlow graph.
 
     Args:
@@ -18,8 +23,8 @@ def pixels_and_status(encoded, size, crop, max_megapixels):
         max_megapixels: number; larger images are not decoded.
 
     Returns:
-        uint8 pixels (batch, *size, 3), zeros for what could not be read, and strings (batch,):
-        empty, or a sentence that says why an image could not be read.
+        uint8 pixels (batch, *size, 3), zeros for an image that could not be read, and strings
+        (batch,): empty, or a sentence that says why the image could not be read.
     """
     import tensorflow as tf
 
@@ -35,7 +40,7 @@ def pixels_and_status(encoded, size, crop, max_megapixels):
     stated = tf.reduce_all(sizes > 0, axis=1)
     wanted = tf.where(known & stated & ~too_large)[:, 0]
     nothing = tf.zeros((0,), tf.int64), tf.zeros((0, *size, 3), tf.uint8)
-    # A data set leaves out what cannot be decoded, which no other part of a graph can do.
+    # A data set skips images that cannot be decoded, which no other part of a graph can do.
     numbers, pixels = (
         tf.data.Dataset.from_tensor_slices((wanted, tf.gather(encoded, wanted)))
         .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
@@ -48,7 +53,7 @@ def pixels_and_status(encoded, size, crop, max_megapixels):
     numbers = numbers[:, None]
     read = tf.scatter_nd(numbers, tf.ones_like(numbers[:, 0], tf.int32), count[None]) > 0
     shape = tf.concat([count[None], tf.constant([*size, 3], tf.int64)], axis=0)
-    pixels = tf.scatter_nd(numbers, tf.cast(pixels, tf.int32), shape)  # has no uint8
+    pixels = tf.scatter_nd(numbers, tf.cast(pixels, tf.int32), shape)  # not available for uint8
 
     status = tf.where(read, "", "The file is damaged or cut short: it cannot be decoded.")
     status = tf.where(too_large, _too_large(sizes, max_megapixels), status)
@@ -77,5 +82,5 @@ def _no_image(encoded):
     return tf.where(
         encoded == "",
         "The file is empty.",
-        "The bytes are no JPEG, PNG, GIF or WebP file.",
+        "The bytes are not a JPEG, PNG, GIF or WebP file.",
     )

@@ -1,10 +1,18 @@
 """Requests that TF Serving sends itself when it loads a model, so that no client waits for it."""
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
-def write_warmup_requests(directory, name, inputs, batch_sizes):
-    """Writes one request for every signature and batch size.
+def write_warmup_requests(
+    directory: str | os.PathLike[str],
+    name: str,
+    inputs: Mapping[str, tuple[str, Any]],
+    batch_sizes: Sequence[int],
+) -> None:
+    """Writes one request per signature and batch size.
 
     (TensorFlow Serving's guide, "SavedModel Warmup".)
 
@@ -16,7 +24,7 @@ def write_warmup_requests(directory, name, inputs, batch_sizes):
         batch_sizes: integers.
 
     Raises:
-        ImportError: the requests' format is not installed.
+        ImportError: tensorflow-serving-api, which has the format of the requests, is missing.
     """
     import tensorflow as tf
 
@@ -43,7 +51,7 @@ def write_warmup_requests(directory, name, inputs, batch_sizes):
 
 
 def _repeated(example, batch_size):
-    """Returns the TensorProto of a batch, in which a value stands for all that follow it."""
+    """Returns the TensorProto of a batch, in which one value also stands for those after it."""
     import tensorflow as tf
 
     if isinstance(example, bytes):

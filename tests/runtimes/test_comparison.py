@@ -1,4 +1,4 @@
-"""What `verify` and `cabvit verify` say of an export, good or bad."""
+"""`verify` and `cabvit verify` of good exports and of bad ones."""
 
 import json
 
@@ -8,18 +8,18 @@ import pytest
 import tiny_models
 
 from keras_cabvit.cli import main
-from keras_cabvit.export import saved_model, tflite, verify
-from keras_cabvit.runtimes.classifiers import tflite_classifier
+from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.runtimes import load_tflite, verify
 from keras_cabvit.runtimes.comparison import signal_to_noise
 
 
 @pytest.fixture(scope="module")
 def folder(trained_hybrid, tmp_path_factory):
-    """A folder with the model, its exports, and images in a folder for each class."""
+    """A folder with the model, its exports, and images in one folder per class."""
     root = tmp_path_factory.mktemp("verify")
     trained_hybrid.save(root / "model.keras")
-    tflite(trained_hybrid, root / "int8.tflite")
-    saved_model(trained_hybrid, root / "served", batch_sizes=())
+    to_tflite(trained_hybrid, root / "int8.tflite")
+    to_saved_model(trained_hybrid, root / "served", batch_sizes=())
     for number, pixels in enumerate(tiny_models.patterned_images((64, 64, 3), 20, seed=4)):
         path = root / "images" / f"class_{number % 5}" / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,8 +53,8 @@ def test_noise_of_probabilities_is_that_of_their_logits(folder, tmp_path):
     logits = tiny_models.with_weights_of(model, tiny_models.hybrid(classifier_activation=None))
     logits.save(tmp_path / "logits.keras")
 
-    probabilities = tflite_classifier(folder / "int8.tflite").scores(IMAGES)
-    # Softmax takes away what all logits of an image have in common.
+    probabilities = load_tflite(folder / "int8.tflite").scores(IMAGES)
+    # Softmax removes a constant added to all logits of an image.
     given, expected = (
         scores - scores.mean(axis=1, keepdims=True)
         for scores in (np.log(probabilities), logits.predict(IMAGES, verbose=0))
@@ -76,7 +76,7 @@ def test_noise_of_probabilities_that_are_zero_is_their_own(folder, tmp_path):
     assert np.isfinite(found.signal_to_noise)
 
 
-def test_what_another_model_gives_is_noise(folder, tmp_path):
+def test_scores_of_another_model_are_noise(folder, tmp_path):
     other = tiny_models.filled(tiny_models.hybrid())
     other.save(tmp_path / "other.keras")
     found = verify(folder / "int8.tflite", tmp_path / "other.keras", IMAGES, rounds=1)
@@ -101,7 +101,7 @@ def test_command_prints_a_comparison(folder, capsys):
     assert "in 1 piece; left to slower kernels: nothing." in printed
 
 
-def test_command_fails_below_its_thresholds_and_says_why(folder, tmp_path, capsys):
+def test_command_fails_below_its_thresholds_and_gives_reasons(folder, tmp_path, capsys):
     np.savez(tmp_path / "data.npz", images=IMAGES, labels=np.arange(20) % 5)
     options = ["--min-decibels", 300, "--max-latency", 1e-9, "--min-agreement", 99, "--max-drop", 1]
     status = main(
@@ -116,13 +116,13 @@ def test_command_fails_below_its_thresholds_and_says_why(folder, tmp_path, capsy
     assert len(failures) == 2
 
 
-def test_command_fails_where_classes_are_lost(folder, tmp_path, capsys):
+def test_command_fails_if_classes_are_confused(folder, tmp_path, capsys):
     other = tiny_models.with_weights_of(
         keras.saving.load_model(folder / "model.keras", compile=False), tiny_models.hybrid()
     )
     kernel, bias = other.layers[-1].get_weights()
     other.layers[-1].set_weights([kernel[:, [1, 0, 2, 3, 4]], bias])  # two classes change places
-    tflite(other, tmp_path / "int8.tflite", quantization="none")
+    to_tflite(other, tmp_path / "int8.tflite", quantization="none")
     np.savez(tmp_path / "data.npz", images=IMAGES, labels=np.arange(20) % 5)
     status = main(
         [
@@ -134,8 +134,8 @@ def test_command_fails_where_classes_are_lost(folder, tmp_path, capsys):
 
     assert status == 1
     assert capsys.readouterr().err.splitlines() == [
-        "60.00 % of the images are in the same class, and at least 99 % should be.",
-        "The export loses 40.00 percentage points of accuracy, and should lose at most 1.",
+        "60.00 % of the images are in the same class; at least 99 % should be.",
+        "The export loses 40.00 percentage points of accuracy; it should lose at most 1.",
     ]
 
 
@@ -156,7 +156,7 @@ def test_folders_are_classes_by_their_names(folder, tmp_path, capsys):
 
     assert (status, refused) == (0, 1)
     assert "top-1                 100.00 %  100.00 %" in printed.out
-    assert "must have names that labels.txt" in printed.err
+    assert "must be named as in labels.txt" in printed.err
     assert "There is 'f'." in printed.err
 
 
@@ -180,15 +180,15 @@ def test_arguments_that_do_not_fit_are_refused(folder, labels, rounds, sentence)
         (["--data", "images/class_0", "--max-drop", 1], "needs the classes of the images"),
         (["--data", "missing"], "no folder of images"),
         (["--data", "served"], "There are no images in"),
-        (["--data", "fewer"], "a folder for each of the 5 classes"),
-        (["--data", "empty.npz"], "empty.npz is damaged, or no .npz file"),
-        (["--data", "cut.npz"], "cut.npz is damaged, or no .npz file"),
+        (["--data", "fewer"], "one folder for each of the 5 classes"),
+        (["--data", "empty.npz"], "empty.npz is damaged, or not an .npz file"),
+        (["--data", "cut.npz"], "cut.npz is damaged, or not an .npz file"),
         (["--data", "none.npz"], "There is no file at none.npz"),
         (["--data", "images", "--against", "empty.npz"], "empty.npz is damaged, or holds no Keras"),
     ],
     ids=range(8),
 )
-def test_command_refuses_with_a_sentence(folder, capsys, monkeypatch, options, sentence):
+def test_unsuitable_data_give_a_clear_error(folder, capsys, monkeypatch, options, sentence):
     monkeypatch.chdir(folder)
     (folder / "fewer" / "one").mkdir(parents=True, exist_ok=True)
     (folder / "empty.npz").write_bytes(b"")
