@@ -1,8 +1,9 @@
 """`import keras_cabvit` costs what `import keras` costs."""
 
-import importlib.metadata
+import re
 import subprocess
 import sys
+import tomllib
 
 from backend_process import REPOSITORY, backend_environment
 
@@ -26,16 +27,16 @@ def modules_beyond_keras(backend):
     return {name for name in process.stdout.split() if not name.startswith("_")}
 
 
-def test_import_brings_only_the_library_and_the_standard_library():
+def test_import_loads_only_the_library_filelock_and_the_standard_library():
     # On JAX, `import keras` brings neither TensorFlow nor PyTorch.
     packages = {name.partition(".")[0] for name in modules_beyond_keras("jax")}
-    assert packages - set(sys.stdlib_module_names) == {"keras_cabvit"}
+    assert packages - set(sys.stdlib_module_names) == {"keras_cabvit", "filelock"}
 
 
-def test_core_dependencies_are_keras_and_numpy():
-    requirements = importlib.metadata.requires("keras-cabvit")
-    core = [line for line in requirements if "extra ==" not in line]
-    assert sorted(line.split(">")[0].split("<")[0] for line in core) == ["keras", "numpy"]
+def test_core_dependencies_are_keras_numpy_and_filelock():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    names = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
+    assert sorted(names) == ["filelock", "keras", "numpy"]
 
 
 def test_training_is_not_imported_by_the_library():

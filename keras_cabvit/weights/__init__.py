@@ -1,7 +1,7 @@
-"""Trained weights: where they come from, and how they get into a model."""
+"""Trained weights: finding or downloading them, and loading them into a model."""
 
+from keras_cabvit.weights.cache import WeightsDownloadError
 from keras_cabvit.weights.conversion import convert_torch_checkpoint
-from keras_cabvit.weights.download import WeightsDownloadError
 from keras_cabvit.weights.files import load_weights, save_weights
 from keras_cabvit.weights.imagenet import imagenet_weights_path
 from keras_cabvit.weights.torch_checkpoint import read_torch_checkpoint

@@ -1,19 +1,14 @@
-"""Where weight files lie on this computer, and the checksum and the lock that keep them whole."""
+"""Location of weight files on this computer, and their checksums."""
 
 import contextlib
 import hashlib
 import os
 import re
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from keras_cabvit.atomic_files import written_atomically
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
-    import msvcrt
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # A line of sha256sum: the hash, a blank, a blank (text) or an asterisk (binary), the file's name.
@@ -21,7 +16,11 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 _CHECKSUM_LINE = re.compile(r"\\?([0-9a-fA-F]{64})(?:[ \t]+\*?\S.*)?")
 
 
-def cache_folder():
+class WeightsDownloadError(OSError):
+    """A file of weights could not be fetched, was not the right one, or could not be stored."""
+
+
+def cache_folder() -> Path:
     """Returns the folder of the weight files, which need not exist yet.
 
     Returns:
@@ -35,17 +34,17 @@ def cache_folder():
     return Path.home() / ".keras" / "models"
 
 
-def weights_file_name(variant):
+def weights_file_name(variant: str) -> str:
     """Returns the name of the file with the ImageNet weights of `variant`, such as `CabViTH_S`."""
     return f"{variant}_imagenet.weights.h5"
 
 
-def weights_path(variant):
-    """Returns where the ImageNet weights of `variant` lie once they are there."""
+def weights_path(variant: str) -> Path:
+    """Returns the path of the ImageNet weights of `variant`, which need not exist yet."""
     return cache_folder() / weights_file_name(variant)
 
 
-def check_sha256(sha256):
+def check_sha256(sha256: Any) -> str:
     """Returns a SHA-256 in lower case.
 
     Args:
@@ -59,19 +58,19 @@ def check_sha256(sha256):
     return sha256.lower()
 
 
-def file_sha256(path):
+def file_sha256(path: str | os.PathLike[str]) -> str:
     """Returns the SHA-256 of the file at `path` as 64 lower-case hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def checksum_path(path):
-    """Returns where the checksum of the file at `path` is kept: beside it, with `.sha256` added."""
+def checksum_path(path: str | os.PathLike[str]) -> Path:
+    """Returns the path of a file's checksum: beside it, with `.sha256` added to its name."""
     path = Path(path)
     return path.with_name(path.name + ".sha256")
 
 
-def write_checksum(path):
+def write_checksum(path: str | os.PathLike[str]) -> Path:
     """Writes the checksum of a file beside it, in the form that `sha256sum --check` reads.
 
     Args:
@@ -90,11 +89,11 @@ def write_checksum(path):
     return checksum
 
 
-def read_checksum(text):
-    """Reads the hash out of what `sha256sum` printed for one file.
+def read_checksum(text: str) -> str:
+    """Parses the hash in the output of `sha256sum` for one file.
 
     Args:
-        text: String, `<64 hexadecimal digits>  <file name>`. The hash alone will do.
+        text: String, `<64 hexadecimal digits>  <file name>`. The hash alone is accepted.
 
     Returns:
         The hash as 64 lower-case hexadecimal digits.
@@ -111,8 +110,8 @@ def read_checksum(text):
     return match[1].lower()
 
 
-def verify_checksum(path):
-    """Tells whether a file is the one whose checksum lies beside it.
+def verify_checksum(path: str | os.PathLike[str]) -> bool | None:
+    """Checks a file against the checksum beside it.
 
     Args:
         path: The file.
@@ -135,45 +134,21 @@ def verify_checksum(path):
 
 
 @contextlib.contextmanager
-def locked(path, waiting=None):
-    """Holds a lock between processes and between threads while the `with` block runs.
-
-    The operating system takes the lock back from a process that dies, so none is ever left over.
-    The empty file at `path` does stay: to delete it would let a process that waits for it and one
-    that makes it anew both believe that they hold the lock.
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Converts an OSError of the `with` block to a WeightsDownloadError that says what to do.
 
     Args:
-        path: The lock's file, created if it is missing.
-        waiting: Message printed once if somebody else holds the lock.
+        folder: The folder that the block writes to.
 
     Raises:
-        OSError: If the file cannot be opened or its file system has no locks.
+        WeightsDownloadError: If the block raises an OSError.
     """
-    with open(path, "ab") as file:
-        while not _try_lock(file):
-            if waiting:
-                print(waiting)
-                waiting = None
-            time.sleep(0.05)
-        try:
-            yield
-        finally:
-            _unlock(file)
-
-
-def _try_lock(file):
     try:
-        if fcntl:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    except (BlockingIOError, PermissionError):  # held by another; Windows says the second
-        return False
-    return True
-
-
-def _unlock(file):
-    if fcntl:
-        fcntl.flock(file, fcntl.LOCK_UN)
-    else:
-        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+        yield
+    except WeightsDownloadError:
+        raise
+    except OSError as error:
+        raise WeightsDownloadError(
+            f"The weights cannot be stored in {folder}: {error.strerror or error}. Make room or "
+            "give write permission there, or set KERAS_CABVIT_HOME to another folder."
+        ) from error

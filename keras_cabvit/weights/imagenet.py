@@ -3,7 +3,9 @@
 import os
 
 from keras_cabvit.weights.cache import (
+    WeightsDownloadError,
     checksum_path,
+    disk_errors,
     file_sha256,
     read_checksum,
     verify_checksum,
@@ -11,13 +13,7 @@ from keras_cabvit.weights.cache import (
     weights_path,
     write_checksum,
 )
-from keras_cabvit.weights.download import (
-    URL_SCHEMES,
-    WeightsDownloadError,
-    disk_errors,
-    download,
-    fetch_text,
-)
+from keras_cabvit.weights.download import URL_SCHEMES, download, fetch_text
 from keras_cabvit.weights.registry import published_weights
 
 MIRROR_VARIABLE = "KERAS_CABVIT_WEIGHTS_URL"

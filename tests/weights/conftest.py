@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose files can be late, cut short, moved and changed."""
+"""A real HTTP server on loopback whose files can be late, cut short and changed."""
 
 import contextlib
 import dataclasses
@@ -16,8 +16,6 @@ from keras_cabvit.weights import download
 @dataclasses.dataclass
 class ServedFile:
     content: bytes
-    etag: str | None = None
-    last_modified: str | None = None
     has_ranges: bool = True
     # Each of these is used up by one answer, the first first.
     statuses: list = dataclasses.field(default_factory=list)
@@ -28,7 +26,7 @@ class ServedFile:
 
 
 class FileServer:
-    """`files` maps a path to a ServedFile; `requests` lists (path, Range, If-Range)."""
+    """`files` maps a path to a ServedFile; `requests` lists (path, Range)."""
 
     def __init__(self):
         self.files = {}
@@ -49,7 +47,7 @@ class FileServer:
 
     def ranges(self):
         """Returns the Range header of each request since the last call."""
-        ranges = [asked for _, asked, _ in self.requests]
+        ranges = [asked for _, asked in self.requests]
         self.requests.clear()
         return ranges
 
@@ -72,16 +70,15 @@ class FileServer:
                     self._answer()
 
             def _answer(self):
-                asked, if_range = self.headers["Range"], self.headers["If-Range"]
-                outer.requests.append((self.path, asked, if_range))
+                asked = self.headers["Range"]
+                outer.requests.append((self.path, asked))
                 file = outer.files.get(self.path)
                 if file is None:
                     return self.send_error(404)
                 if file.statuses:
                     return self.send_error(file.statuses.pop(0))
                 content, begin = file.content, 0
-                is_same = if_range in (None, file.etag, file.last_modified)
-                if asked and file.has_ranges and is_same:
+                if asked and file.has_ranges:
                     begin = int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) - file.shift
                     if begin >= len(content):
                         self.send_response(416)
@@ -93,10 +90,6 @@ class FileServer:
                     self.send_header("Content-Range", f"bytes {begin}-{last}/{len(content)}")
                 else:
                     self.send_response(200)
-                if file.etag:
-                    self.send_header("ETag", file.etag)
-                if file.last_modified:
-                    self.send_header("Last-Modified", file.last_modified)
                 self.send_header("Content-Length", str(len(content) - begin))
                 self.end_headers()
                 cut = file.cuts.pop(0) if file.cuts else None

@@ -1,4 +1,4 @@
-"""`download` against a real server: the right file or a sentence, and never half a file."""
+"""`download` from a real server: the right file or a clear error, and never half a file."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ def sha256(content):
 
 @pytest.fixture
 def destination(tmp_path):
-    """Where the file goes. Whatever a test did, it lies there whole or not at all."""
+    """The file's path, where after every test a complete file is found, or none."""
     path = tmp_path / "cache" / "weights.h5"
     yield path
     assert not path.exists() or path.read_bytes() == CONTENT
@@ -112,7 +112,7 @@ def test_wrong_hash_names_both_and_keeps_nothing(file_server, fetch, destination
         fetch(url)
     for part in (url, sha256(OTHER), sha256(CONTENT)):
         assert part in str(raised.value)
-    assert len(file_server.requests) == 1  # what came in one piece is not asked for again
+    assert len(file_server.requests) == 1  # a file that came in one piece is not requested again
     assert_nothing_kept(destination)
 
 
@@ -127,7 +127,7 @@ def test_truncated_file_is_kept_as_partial_and_resumed_by_the_next_call(
     file_server, fetch, destination
 ):
     url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF], ending="close")
-    message = f"{url} could not be downloaded: .*{HALF} of {len(CONTENT)} bytes .* resumes"
+    message = f"{url} could not be downloaded: .*{HALF} of {len(CONTENT)} bytes, .* resumes there"
     with pytest.raises(WeightsDownloadError, match=message):
         fetch(url, retries=0)
     assert not destination.exists()
@@ -148,17 +148,16 @@ def test_server_that_never_sends_the_end(file_server, fetch, destination):
 
 
 def test_dropped_connection_is_resumed_with_a_request_for_the_rest(file_server, fetch, destination):
-    url = file_server.serve("/weights.h5", CONTENT, etag='"v1"', cuts=[HALF, 50_000])
+    url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF, 50_000])
     fetch(url)
     assert_placed(destination)
-    (_, first, _), *others = file_server.requests
+    first, *others = file_server.ranges()
     assert first is None
-    begins = [int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) for _, asked, _ in others]
+    begins = [int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) for asked in others]
     # A reset may overtake bytes that were sent, so the second request may begin below the cut.
     assert len(begins) == 2
     assert 0 < begins[0] <= HALF
     assert begins[0] < begins[1] <= begins[0] + 50_000
-    assert [if_range for _, _, if_range in others] == ['"v1"', '"v1"']
 
 
 def test_bytes_before_a_stall_are_kept(file_server, fetch, destination):
@@ -169,14 +168,6 @@ def test_bytes_before_a_stall_are_kept(file_server, fetch, destination):
 
 
 def test_file_that_changed_in_between_is_fetched_anew(file_server, fetch, destination):
-    url = leave_half(file_server, fetch, destination, OTHER, etag='"v1"')
-    file_server.serve("/weights.h5", CONTENT, etag='"v2"')
-    fetch(url)
-    assert_placed(destination)
-    assert file_server.requests == [("/weights.h5", f"bytes={HALF}-", '"v1"')]
-
-
-def test_change_that_the_server_does_not_tell_is_found_by_the_hash(file_server, fetch, destination):
     url = leave_half(file_server, fetch, destination, OTHER)
     file_server.serve("/weights.h5", CONTENT)
     fetch(url)
@@ -184,34 +175,28 @@ def test_change_that_the_server_does_not_tell_is_found_by_the_hash(file_server, 
     assert file_server.ranges() == [f"bytes={HALF}-", None]
 
 
-def test_wrong_hash_after_resuming_is_tried_once_more_and_not_twice(
+def test_wrong_hash_after_resuming_is_fetched_once_more_and_not_twice(
     file_server, fetch, destination
 ):
     url = leave_half(file_server, fetch, destination)
-    # The fresh try is interrupted and resumed as well, which must not earn another one.
-    file_server.serve("/weights.h5", OTHER, cuts=[HALF, HALF], ending="close")
+    file_server.serve("/weights.h5", OTHER)
     with pytest.raises(WeightsDownloadError, match=sha256(OTHER)):
         fetch(url)
+    assert file_server.ranges() == [f"bytes={HALF}-", None]
+    assert_nothing_kept(destination)
+
+
+def test_wrong_hash_after_resuming_counts_as_a_retry(file_server, fetch, destination):
+    url = leave_half(file_server, fetch, destination)
+    # Every further attempt is interrupted and resumed as well.
+    file_server.serve("/weights.h5", OTHER, cuts=[HALF, HALF, HALF, HALF], ending="close")
+    with pytest.raises(WeightsDownloadError, match=sha256(OTHER)):
+        fetch(url, retries=2)
     assert file_server.ranges() == [f"bytes={HALF}-", None, f"bytes={HALF}-"]
     assert_nothing_kept(destination)
 
 
-def test_weak_etag_gives_way_to_last_modified(file_server, fetch, destination):
-    date = "Wed, 01 Jan 2025 00:00:00 GMT"
-    url = leave_half(file_server, fetch, destination, etag='W/"v1"', last_modified=date)
-    fetch(url)
-    assert_placed(destination)
-    assert file_server.requests == [("/weights.h5", f"bytes={HALF}-", date)]
-
-
-def test_mark_of_one_server_is_not_shown_to_another(file_server, fetch, destination):
-    leave_half(file_server, fetch, destination, etag='"v1"')
-    fetch(file_server.serve("/moved.h5", CONTENT, etag='"other server"'))
-    assert_placed(destination)
-    assert file_server.requests == [("/moved.h5", f"bytes={HALF}-", None)]
-
-
-def test_partial_of_a_file_with_another_hash_is_dropped(file_server, fetch, destination):
+def test_partial_of_a_file_with_another_hash_does_no_harm(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", OTHER, cuts=[HALF], ending="close")
     with pytest.raises(WeightsDownloadError):
         fetch(url, sha256=sha256(OTHER), retries=0)
@@ -219,20 +204,7 @@ def test_partial_of_a_file_with_another_hash_is_dropped(file_server, fetch, dest
     file_server.requests.clear()
     fetch(url)
     assert_placed(destination)
-    assert file_server.ranges() == [None]
-
-
-@pytest.mark.parametrize("origin", [None, "", "{", "[]"])
-def test_partial_of_unknown_origin_is_resumed(file_server, fetch, destination, origin):
-    url = leave_half(file_server, fetch, destination, etag='"v1"')
-    origin_path = destination.with_name(destination.name + ".partial.json")
-    if origin is None:
-        origin_path.unlink()
-    else:
-        origin_path.write_text(origin)
-    fetch(url)
-    assert_placed(destination)
-    assert file_server.requests == [("/weights.h5", f"bytes={HALF}-", None)]
+    assert file_server.ranges() == [f"bytes={HALF}-", None]
 
 
 def test_server_without_ranges_sends_all_again(file_server, fetch, destination):
@@ -244,19 +216,20 @@ def test_server_without_ranges_sends_all_again(file_server, fetch, destination):
 
 def test_server_that_sends_another_range(file_server, fetch, destination):
     url = leave_half(file_server, fetch, destination, shift=10)
-    with pytest.raises(WeightsDownloadError, match="another part of it than was asked for"):
-        fetch(url, retries=0)
-    assert_nothing_kept(destination)
-    leave_half(file_server, fetch, destination, shift=10)
     fetch(url)
     assert_placed(destination)
     assert file_server.ranges() == [f"bytes={HALF}-", None]
+    destination.unlink()
+    leave_half(file_server, fetch, destination, shift=10)
+    with pytest.raises(WeightsDownloadError, match="200010 bytes where 200000 were expected"):
+        fetch(url, size=len(CONTENT))
+    assert_nothing_kept(destination)
 
 
 @pytest.mark.parametrize(
     ("partial", "requests"),
     [
-        (CONTENT, [f"bytes={len(CONTENT)}-"]),
+        (CONTENT, []),
         (CONTENT + b"more", [f"bytes={len(CONTENT) + 4}-", None]),
         (OTHER, [f"bytes={len(CONTENT)}-", None]),
     ],
@@ -286,7 +259,7 @@ def test_missing_file_is_asked_for_once(file_server, fetch, destination):
     assert_nothing_kept(destination)
 
 
-def test_passing_server_error_is_tried_again(file_server, fetch, destination):
+def test_transient_server_error_is_retried(file_server, fetch, destination):
     fetch(file_server.serve("/weights.h5", CONTENT, statuses=[503, 429]))
     assert_placed(destination)
     assert len(file_server.requests) == 3
@@ -302,7 +275,7 @@ def test_lasting_server_error_ends(file_server, fetch, destination):
 
 def test_slow_server(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT, pause=5)
-    with pytest.raises(WeightsDownloadError, match=f"{url} .* sent nothing for 0.1 seconds"):
+    with pytest.raises(WeightsDownloadError, match=f"{url} .*: timed out"):
         fetch(url, timeout=0.1, retries=1)
     assert len(file_server.requests) == 2
     assert not destination.exists()
@@ -408,7 +381,7 @@ def test_other_schemes_are_refused(fetch, destination, url):
 
 
 def test_invalid_address(fetch, destination):
-    with pytest.raises(WeightsDownloadError, match="is not a valid address"):
+    with pytest.raises(WeightsDownloadError, match="not a valid address"):
         fetch("http://127.0.0.1:port/weights.h5")
     assert_nothing_kept(destination)
 
@@ -449,7 +422,7 @@ def test_text_is_fetched_whole(file_server, ending):
     assert fetch_text(url) == "some text"
     assert len(file_server.requests) == 3
     file_server.serve("/sum", b"some text", cuts=[4, 4], ending=ending)
-    with pytest.raises(WeightsDownloadError, match=f"{url} could not be fetched: .*"):
+    with pytest.raises(WeightsDownloadError, match=f"{url} could not be downloaded: .*"):
         fetch_text(url, retries=1)
 
 

@@ -1,4 +1,4 @@
-"""What `weights="imagenet"` finds: the cache, the registry, a mirror, or a sentence."""
+"""`weights="imagenet"`: from the cache, the registry or a mirror, or a clear error."""
 
 import hashlib
 import json
@@ -84,7 +84,7 @@ def mirror(home, file_server, monkeypatch):
 
 
 def asked(file_server):
-    return [path for path, _, _ in file_server.requests]
+    return [path for path, _ in file_server.requests]
 
 
 # The cache.
