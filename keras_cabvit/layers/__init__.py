@@ -1,5 +1,6 @@
 """The layers of CabViT, each registered with Keras for saving and loading."""
 
+from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.cabvit_block import CabViTBlock
 from keras_cabvit.layers.cabvit_stage import CabViTStage
 from keras_cabvit.layers.channel_mixing import ChannelMixing
@@ -8,7 +9,6 @@ from keras_cabvit.layers.convolution_norm import ConvolutionNorm
 from keras_cabvit.layers.convolutional_stem import ConvolutionalStem
 from keras_cabvit.layers.cross_block_attention import CrossBlockAttention
 from keras_cabvit.layers.drop_path import DropPath
-from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.initializers import DepthwiseFanInUniform
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.patch_embedding import PatchEmbedding

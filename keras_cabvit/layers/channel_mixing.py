@@ -3,14 +3,14 @@
 import keras
 from keras import ops
 
+from keras_cabvit.inference.folding import exact, folded_before, folded_behind, take_over
+from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.drop_path import DropPath
-from keras_cabvit.layers.folding import exact, folded_before, folded_behind, take_over
-from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.layer_scale import LayerScale
-from keras_cabvit.layers.token_rows import add_branch_to_rows, as_rows, from_rows
+from keras_cabvit.ops.on_tensorflow import add_branch_to_rows, as_rows, from_rows
 
 if keras.backend.backend() == "jax":
-    from keras_cabvit.layers.recomputed import mlp
+    from keras_cabvit.ops.on_jax import mlp
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")

@@ -2,9 +2,9 @@
 
 import keras
 
+from keras_cabvit.inference.folding import take_over
 from keras_cabvit.layers.channel_mixing import ChannelMixing
 from keras_cabvit.layers.depthwise_rows import depthwise_by_rows
-from keras_cabvit.layers.folding import take_over
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cabvit.layers.folding import exact, folded_behind
-from keras_cabvit.layers.token_rows import as_rows, from_rows, multiplies_rows
+from keras_cabvit.inference.folding import exact, folded_behind
+from keras_cabvit.ops.on_tensorflow import as_rows, from_rows, multiplies_rows
 
 # PyTorch's defaults, in Keras' sense of momentum.
 BATCH_NORM_EPSILON = 1e-5

@@ -4,16 +4,16 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cabvit.inference.folding import exact, folded_behind, take_over
+from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.drop_path import DropPath
-from keras_cabvit.layers.folding import exact, folded_behind, take_over
-from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
-from keras_cabvit.layers.half_precision import computes_in_half
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.token_grid import token_grid, validated_grid
-from keras_cabvit.layers.token_rows import add_to_rows, as_rows, from_rows
+from keras_cabvit.ops.on_tensorflow import add_to_rows, as_rows, from_rows
+from keras_cabvit.ops.precision import computes_in_half
 
 if keras.backend.backend() == "jax":
-    from keras_cabvit.layers.recomputed import attend
+    from keras_cabvit.ops.on_jax import attend
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")

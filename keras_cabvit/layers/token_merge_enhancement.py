@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
+from keras_cabvit.inference.folding import take_over
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
 from keras_cabvit.layers.depthwise_rows import depthwise_by_rows
-from keras_cabvit.layers.folding import take_over
 from keras_cabvit.layers.token_grid import (
     MERGE_KERNEL,
     MERGE_STRIDE,

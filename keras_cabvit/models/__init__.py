@@ -3,7 +3,7 @@
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
 from keras_cabvit.models.complexity import PartComplexity, count_complexity
-from keras_cabvit.models.imagenet_variants import (
+from keras_cabvit.models.named_variants import (
     CabViTH_B,
     CabViTH_L,
     CabViTH_S,

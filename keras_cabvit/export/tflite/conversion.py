@@ -6,18 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.export.attention_biases import compact_attention_biases
 from keras_cabvit.export.flatbuffer import pack, unpack
-from keras_cabvit.export.int8_products import with_calibrated_products, with_int8_products
-from keras_cabvit.export.pixel_input import dequantize_pixels, take_whole_pixel_range
 from keras_cabvit.export.signatures import (
     inference_form,
     pixel_functions,
     write_functions,
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
-from keras_cabvit.layers.half_precision import computes_in_half
-from keras_cabvit.layers.token_rows import maps_kept
+from keras_cabvit.export.tflite.attention_biases import compact_attention_biases
+from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
+from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
+from keras_cabvit.ops.on_tensorflow import maps_kept
+from keras_cabvit.ops.precision import computes_in_half
 
 # XNNPACK's depthwise kernels have 25 taps at most: 3x7 are fast, 7x7 are not.
 _KERNEL_ROWS = 3

@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_cabvit.layers.folding import take_over
-from keras_cabvit.layers.fused_layer_normalization import FusedLayerNormalization
-from keras_cabvit.layers.half_precision import computes_in_half
+from keras_cabvit.inference.folding import take_over
+from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
+from keras_cabvit.ops.precision import computes_in_half
 
 
 def fuse(model, store_bias=True, kernel_rows=None, dtype=None):

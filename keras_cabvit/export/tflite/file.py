@@ -11,7 +11,7 @@ from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.signatures import classifier_output_name
-from keras_cabvit.export.tflite_conversion import convert
+from keras_cabvit.export.tflite.conversion import convert
 from keras_cabvit.export.tflite_metadata import Metadata, with_metadata
 from keras_cabvit.runtimes import load_tflite
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_cabvit.layers.half_precision import computes_in_half
+from keras_cabvit.ops.precision import computes_in_half
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")

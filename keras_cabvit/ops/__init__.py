@@ -1,0 +1,1 @@
+"""Operations that one backend computes better than `keras.ops` does."""
