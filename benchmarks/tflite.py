@@ -25,7 +25,7 @@ from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
 from keras_cabvit.export import to_tflite
-from keras_cabvit.export.flatbuffer import unpack
+from keras_cabvit.export.tflite.flatbuffer import unpack
 from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import comparable_scores, signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.tflite_metadata import embedded_labels
+from keras_cabvit.export.tflite.metadata import embedded_labels
 from keras_cabvit.runtimes.classifiers import (
     NotAClassifier,
     load_keras,

@@ -9,7 +9,7 @@ import tiny_models
 from ai_edge_litert.interpreter import Interpreter
 
 from keras_cabvit.export import fuse, to_tflite
-from keras_cabvit.export.flatbuffer import unpack
+from keras_cabvit.export.tflite.flatbuffer import unpack
 from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation

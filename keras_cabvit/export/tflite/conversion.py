@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.export.flatbuffer import pack, unpack
 from keras_cabvit.export.signatures import (
     inference_form,
     pixel_functions,
@@ -14,6 +13,7 @@ from keras_cabvit.export.signatures import (
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.export.tflite.attention_biases import compact_attention_biases
+from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
 from keras_cabvit.ops.on_tensorflow import maps_kept

@@ -8,11 +8,11 @@ import numpy as np
 
 from keras_cabvit.atomic_files import written_atomically
 from keras_cabvit.data import evaluation_crop
-from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.signatures import classifier_output_name
+from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
-from keras_cabvit.export.tflite_metadata import Metadata, with_metadata
+from keras_cabvit.export.tflite.metadata import Metadata, with_metadata
 from keras_cabvit.runtimes import load_tflite
 
 CALIBRATED = ("int8-static", "int8-full")

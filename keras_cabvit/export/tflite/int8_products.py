@@ -9,7 +9,7 @@ import io
 import re
 import warnings
 
-from keras_cabvit.export.flatbuffer import unpack
+from keras_cabvit.export.tflite.flatbuffer import unpack
 
 
 def with_int8_products(content):

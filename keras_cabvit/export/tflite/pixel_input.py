@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_cabvit.export.flatbuffer import operator_code
+from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
 def dequantize_pixels(model):

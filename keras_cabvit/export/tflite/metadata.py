@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_cabvit.export.flatbuffer import pack, unpack
+from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 
 LABELS = "labels.txt"
 _BUFFER_NAME = b"TFLITE_METADATA"
