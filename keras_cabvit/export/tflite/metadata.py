@@ -1,14 +1,17 @@
-"""What a .tflite file says about itself, in the form that MediaPipe and Android read.
+"""Metadata of a .tflite file, in the form that MediaPipe and Android read.
 
 The format is TensorFlow Lite's metadata (metadata_schema.fbs, identifier M001): a second
 flatbuffer in a buffer of the first, and files in a ZIP archive at the end. It is written with the
-flatbuffers package alone, because the one package that brings the schema in Python is MediaPipe,
-which with OpenCV takes 340 MB and five seconds to import; the tests read it with MediaPipe.
+flatbuffers package alone: the only package with the schema in Python is MediaPipe, which with
+OpenCV takes 340 MB and five seconds to import. The tests read it with MediaPipe.
 """
 
 import io
+import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -17,22 +20,58 @@ from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 LABELS = "labels.txt"
 _BUFFER_NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
+# The first version of the schema that has every field below.
+_OLDEST_READER = "1.0.0"
+# The schema's tables: their fields in order, with types. A union has two fields, kind and value.
+_TABLES = {
+    "ModelMetadata": {
+        "name": "text",
+        "description": "text",
+        "version": "text",
+        "subgraph_metadata": "tables",
+        "author": "text",
+        "license": "text",
+        "associated_files": "tables",
+        "min_parser_version": "text",
+    },
+    "SubGraphMetadata": {
+        "name": "text",
+        "description": "text",
+        "input_tensor_metadata": "tables",
+        "output_tensor_metadata": "tables",
+    },
+    "TensorMetadata": {
+        "name": "text",
+        "description": "text",
+        "dimension_names": "tables",
+        "content": "table",
+        "process_units": "tables",
+        "stats": "table",
+        "associated_files": "tables",
+    },
+    "Content": {"content_properties_type": "uint8", "content_properties": "table"},
+    "FeatureProperties": {},
+    "ImageProperties": {"color_space": "uint8", "default_size": "table"},
+    "ImageSize": {"width": "uint32", "height": "uint32"},
+    "ProcessUnit": {"options_type": "uint8", "options": "table"},
+    "NormalizationOptions": {"mean": "floats", "std": "floats"},
+    "Stats": {"max": "floats", "min": "floats"},
+    "AssociatedFile": {"name": "text", "description": "text", "type": "uint8"},
+}
 # Values of the schema's enumerations and unions.
 _TENSOR_AXIS_LABELS = 2
 _RGB, _GRAYSCALE = 1, 2
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
 _NORMALIZATION_OPTIONS = 1
-# The version of the schema that has all that is written here.
-_OLDEST_READER = "1.0.0"
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a .tflite file says about its model; nothing of it changes what the model gives.
+    """Description of a model in its .tflite file; it does not affect the scores.
 
     Attributes:
         name: string. None, the default, is the name of the Keras model.
-        description: string, what it tells apart and what it was trained on.
+        description: string, what the model classifies and what it was trained on.
         version: string, of the model.
         author: string.
         license: string, such as "Apache-2.0", of the weights.
@@ -45,8 +84,8 @@ class Metadata:
     license: str = ""
 
 
-def with_metadata(content, metadata, labels):
-    """Adds metadata to a model that takes one image and gives one score a class.
+def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | None) -> bytes:
+    """Adds metadata to a model that takes one image and gives one score per class.
 
     Args:
         content: bytes of a .tflite file with one signature of one input and one output.
@@ -61,10 +100,10 @@ def with_metadata(content, metadata, labels):
     model = unpack(content)
     (graph,), (signature,) = model.subgraphs, model.signatureDefs
     (image,), (scores,) = signature.inputs, signature.outputs
-    entry = schema.MetadataT()
+    entry: Any = schema.MetadataT()
     entry.name = _BUFFER_NAME
     entry.buffer = len(model.buffers)
-    buffer = schema.BufferT()
+    buffer: Any = schema.BufferT()
     buffer.data = _metadata_flatbuffer(
         metadata,
         image.name.decode(),
@@ -79,13 +118,13 @@ def with_metadata(content, metadata, labels):
     if labels is not None:
         file.seek(0, io.SEEK_END)
         with zipfile.ZipFile(file, "a") as archive:
-            # The same bytes for the same model: without the time of writing.
+            # Without the time of writing, so that the same model gives the same bytes.
             archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
     return file.getvalue()
 
 
-def embedded_labels(path):
-    """Returns the list of labels that a .tflite file holds, or None without any.
+def embedded_labels(path: str | os.PathLike[str]) -> list[str] | None:
+    """Returns the labels in a .tflite file, or None if it has none.
 
     Args:
         path: of the file.
@@ -102,91 +141,100 @@ def _metadata_flatbuffer(metadata, image_name, image_shape, scores_name, has_lab
     """Returns the bytes of the schema's ModelMetadata."""
     write = _Writer()
     _, height, width, channels = (int(side) for side in image_shape)
-
-    size = write.table(2, integers={0: width, 1: height})
     properties = write.table(
-        2, bytes_={0: _RGB if channels == 3 else _GRAYSCALE}, offsets={1: size}
+        "ImageProperties",
+        color_space=_RGB if channels == 3 else _GRAYSCALE,
+        default_size=write.table("ImageSize", width=width, height=height),
     )
-    content = write.table(2, bytes_={0: _IMAGE_PROPERTIES}, offsets={1: properties})
-    # Pixels go in as they are: the model normalises them itself.
-    normalization = write.table(2, offsets={0: write.floats([0.0]), 1: write.floats([1.0])})
-    unit = write.table(2, bytes_={0: _NORMALIZATION_OPTIONS}, offsets={1: normalization})
-    stats = write.table(2, offsets={0: write.floats([255.0]), 1: write.floats([0.0])})
+    # The model normalises its pixels itself.
+    normalization = write.table("NormalizationOptions", mean=[0.0], std=[1.0])
     image = write.table(
-        7,
-        offsets={
-            0: write.text(image_name),
-            1: write.text("Pixels in [0, 255], row by row."),
-            3: content,
-            4: write.vector([unit]),
-            5: stats,
-        },
+        "TensorMetadata",
+        name=image_name,
+        description="Pixels in [0, 255], row by row.",
+        content=write.table(
+            "Content", content_properties_type=_IMAGE_PROPERTIES, content_properties=properties
+        ),
+        process_units=[
+            write.table("ProcessUnit", options_type=_NORMALIZATION_OPTIONS, options=normalization)
+        ],
+        stats=write.table("Stats", max=[255.0], min=[0.0]),
     )
 
-    properties = write.table(0)
-    content = write.table(2, bytes_={0: _FEATURE_PROPERTIES}, offsets={1: properties})
-    about_scores = {
-        0: write.text(scores_name),
-        1: write.text("One score for each class, in the order of the labels."),
-        3: content,
-    }
+    optional = {}
     if scores_name == "probabilities":
-        about_scores[5] = write.table(2, offsets={0: write.floats([1.0]), 1: write.floats([0.0])})
+        optional["stats"] = write.table("Stats", max=[1.0], min=[0.0])
     if has_labels:
         file = write.table(
-            5,
-            bytes_={2: _TENSOR_AXIS_LABELS},
-            offsets={0: write.text(LABELS), 1: write.text("Names of the classes, one a line.")},
+            "AssociatedFile",
+            name=LABELS,
+            description="Names of the classes, one per line.",
+            type=_TENSOR_AXIS_LABELS,
         )
-        about_scores[6] = write.vector([file])
-    scores = write.table(7, offsets=about_scores)
+        optional["associated_files"] = [file]
+    scores = write.table(
+        "TensorMetadata",
+        name=scores_name,
+        description="One score per class, in the order of the labels.",
+        content=write.table(
+            "Content",
+            content_properties_type=_FEATURE_PROPERTIES,
+            content_properties=write.table("FeatureProperties"),
+        ),
+        **optional,
+    )
 
-    graph = write.table(10, offsets={2: write.vector([image]), 3: write.vector([scores])})
+    graph = write.table(
+        "SubGraphMetadata", input_tensor_metadata=[image], output_tensor_metadata=[scores]
+    )
     return write.finish(
         write.table(
-            8,
-            offsets={
-                0: write.text(metadata.name),
-                1: write.text(metadata.description),
-                2: write.text(metadata.version),
-                3: write.vector([graph]),
-                4: write.text(metadata.author),
-                5: write.text(metadata.license),
-                7: write.text(_OLDEST_READER),
-            },
+            "ModelMetadata",
+            name=metadata.name,
+            description=metadata.description,
+            version=metadata.version,
+            subgraph_metadata=[graph],
+            author=metadata.author,
+            license=metadata.license,
+            min_parser_version=_OLDEST_READER,
         )
     )
 
 
 class _Writer:
-    """Writes flatbuffer tables whose fields are given by their places in the schema."""
+    """Writes the tables of `_TABLES`, inner tables before those that hold them."""
 
     def __init__(self):
         import flatbuffers
 
         self._builder = flatbuffers.Builder(1024)
 
-    def text(self, value):
-        return self._builder.CreateString(value)
-
-    def floats(self, values):
-        return self._builder.CreateNumpyVector(np.asarray(values, "float32"))
-
-    def vector(self, offsets):
-        self._builder.StartVector(4, len(offsets), 4)
-        for offset in reversed(offsets):
-            self._builder.PrependUOffsetTRelative(offset)
-        return self._builder.EndVector()
-
-    def table(self, fields, offsets=None, integers=None, bytes_=None):
-        self._builder.StartObject(fields)
-        for place, value in (offsets or {}).items():
-            self._builder.PrependUOffsetTRelativeSlot(place, value, 0)
-        for place, value in (integers or {}).items():
-            self._builder.PrependUint32Slot(place, value, 0)
-        for place, value in (bytes_ or {}).items():
-            self._builder.PrependUint8Slot(place, value, 0)
+    def table(self, table, /, **values):
+        fields = _TABLES[table]
+        stored = {field: self._stored(fields[field], value) for field, value in values.items()}
+        prepend = {
+            "uint8": self._builder.PrependUint8Slot,
+            "uint32": self._builder.PrependUint32Slot,
+        }
+        self._builder.StartObject(len(fields))
+        for place, (field, kind) in enumerate(fields.items()):
+            if field in stored:
+                add = prepend.get(kind, self._builder.PrependUOffsetTRelativeSlot)
+                add(place, stored[field], 0)
         return self._builder.EndObject()
+
+    def _stored(self, kind, value):
+        """Writes a text or a vector, and returns its offset; returns anything else as it is."""
+        if kind == "text":
+            return self._builder.CreateString(value)
+        if kind == "floats":
+            return self._builder.CreateNumpyVector(np.asarray(value, "float32"))
+        if kind == "tables":
+            self._builder.StartVector(4, len(value), 4)
+            for offset in reversed(value):
+                self._builder.PrependUOffsetTRelative(offset)
+            return self._builder.EndVector()
+        return value
 
     def finish(self, root):
         self._builder.Finish(root, _IDENTIFIER)
