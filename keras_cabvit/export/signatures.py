@@ -57,7 +57,7 @@ def pixel_functions(
     """
     import tensorflow as tf
 
-    def scores(image):
+    def scores(image: Any) -> dict[str, Any]:
         count = tf.shape(image)[0]
         if batch_size is None:
             # TensorFlow's convolutions on the CPU fail on a batch of no images.

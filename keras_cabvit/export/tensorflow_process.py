@@ -59,7 +59,7 @@ def exports_with_tensorflow(export: Callable[P, Path]) -> Callable[P, Path]:
     return wrapper
 
 
-def _answer_of_second_process(request):
+def _answer_of_second_process(request: dict[str, Any]) -> str:
     process = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps(request, default=_as_json),
@@ -80,7 +80,7 @@ def _answer_of_second_process(request):
     return answer["path"]
 
 
-def _as_json(option):
+def _as_json(option: Any) -> Any:
     """Returns a path as a string, and an array or another sequence as a list."""
     if isinstance(option, os.PathLike):
         return os.fspath(option)

@@ -1,7 +1,7 @@
 """Saved classifiers in any form, each run with the runtime that its user has."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,12 +99,12 @@ def classifier_activation(model: keras.Model, name: str) -> Callable[..., Any]:
     return getattr(last, "activation", None) or keras.activations.linear
 
 
-def _last_layer(model):
+def _last_layer(model: keras.Model) -> keras.layers.Layer:
     last = model.layers[-1]
     return _last_layer(last) if isinstance(last, keras.Model) else last
 
 
-def _classifies(model):
+def _classifies(model: keras.Model) -> bool:
     # Features come from a norm or from pooling; a classifier's scores from a dense layer, or from a
     # convolution that is pooled afterwards.
     for layer in reversed(model.layers):
@@ -137,7 +137,7 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
     _check_one_of_each(f"The signature serving_default of {path}", inputs, outputs)
     ((input_name, image),), ((output_name, output),) = inputs.items(), outputs.items()
 
-    def scores(images):
+    def scores(images: npt.ArrayLike) -> np.ndarray:
         import tensorflow as tf
 
         fed = tf.constant(_as_type(images, image.dtype.as_numpy_dtype))
@@ -181,12 +181,12 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         )
     scale, zero_point = output["quantization"]
 
-    def scores_of_one(pixels):
+    def scores_of_one(pixels: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(image["index"], pixels[None])
         interpreter.invoke()
         return interpreter.get_tensor(output["index"])[0]
 
-    def scores(images):
+    def scores(images: npt.ArrayLike) -> np.ndarray:
         given = np.stack([scores_of_one(pixels) for pixels in _as_type(images, image["dtype"])])
         return (given.astype("float32") - zero_point) * scale if scale else given
 
@@ -201,7 +201,7 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
     )
 
 
-def _check_one_of_each(name, inputs, outputs):
+def _check_one_of_each(name: str, inputs: Sized, outputs: Sized) -> None:
     if len(inputs) != 1 or len(outputs) != 1:
         raise NotAClassifier(
             f"{name} must have one input and one output. It has {len(inputs)} inputs and "
@@ -209,14 +209,14 @@ def _check_one_of_each(name, inputs, outputs):
         )
 
 
-def _as_type(images, dtype):
+def _as_type(images: npt.ArrayLike, dtype: npt.DTypeLike) -> np.ndarray:
     """Returns images in 0..255 as `dtype`, rounded and clipped if that is an integer type."""
-    images = np.asarray(images)
-    if images.dtype != dtype and np.issubdtype(dtype, np.integer):
-        images = np.clip(np.rint(images), 0, 255)
-    return images.astype(dtype, copy=False)
+    array = np.asarray(images)
+    if array.dtype != dtype and np.issubdtype(dtype, np.integer):
+        array = np.clip(np.rint(array), 0, 255)
+    return array.astype(dtype, copy=False)
 
 
-def _named_as_probabilities(output_name):
+def _named_as_probabilities(output_name: str | None) -> bool | None:
     """Reads the kind of scores off the output's name, which this project's exports set."""
-    return {"probabilities": True, "logits": False}.get(output_name)
+    return {"probabilities": True, "logits": False}.get(output_name or "")

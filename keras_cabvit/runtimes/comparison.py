@@ -189,7 +189,7 @@ def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     return float(10 * np.log10(np.mean(expected**2) / noise)) if noise else float("inf")
 
 
-def _in_batches(classifier, images):
+def _in_batches(classifier: Classifier, images: np.ndarray) -> np.ndarray:
     starts = range(0, len(images), _BATCH)
     return np.concatenate(
         [np.asarray(classifier(images[start : start + _BATCH])) for start in starts]

@@ -1,4 +1,7 @@
-"""From the authors' checkpoint file to this library's weights file, in one call."""
+"""Conversion of the authors' checkpoint file to this library's weights file, in one call."""
+
+import os
+from pathlib import Path
 
 from keras_cabvit.weights.cache import weights_path, write_checksum
 from keras_cabvit.weights.files import save_weights
@@ -6,15 +9,22 @@ from keras_cabvit.weights.torch_checkpoint import read_torch_checkpoint
 from keras_cabvit.weights.torch_state_dict import load_torch_state_dict
 
 
-def convert_torch_checkpoint(checkpoint, variant, output=None, key=None, input_shape=None):
+def convert_torch_checkpoint(
+    checkpoint: str | os.PathLike[str],
+    variant: str,
+    output: str | os.PathLike[str] | None = None,
+    key: str | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+) -> Path:
     """Converts a checkpoint of the published PyTorch model to a `.weights.h5` file.
 
     Args:
         checkpoint: path that `read_torch_checkpoint` reads.
         variant: name from `keras_cabvit.list_models()`.
-        output: path to write, ending in `.weights.h5`. None writes where `weights="imagenet"` looks
-            for the variant. The file's checksum is written beside it, `.sha256` added to its name.
-        key: under which the parameters are nested in the file; None looks for them.
+        output: path to write, ending in `.weights.h5`. None writes to the place where
+            `weights="imagenet"` looks for the variant. The file's checksum is written beside it,
+            with `.sha256` added to its name.
+        key: under which the parameters are nested in the file; None finds it automatically.
         input_shape: (height, width, 3) that the checkpoint was trained for. Defaults to
             (224, 224, 3).
 

@@ -6,7 +6,9 @@ import os
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 from keras.utils import Progbar
@@ -29,7 +31,7 @@ _TRANSIENT_STATUSES = {408, _RANGE_NOT_SATISFIABLE, 429, 500, 502, 503, 504}
 class _TransferError(Exception):
     """A failed attempt, its message the reason; another one may succeed unless this is final."""
 
-    def __init__(self, reason, is_final=False):
+    def __init__(self, reason: str, is_final: bool = False) -> None:
         super().__init__(reason)
         self.is_final = is_final
 
@@ -109,7 +111,7 @@ def fetch_text(url: str, retries: int = 3, timeout: float = 30, limit: int = 409
     return _with_retries(retries, _read_text, url, timeout, limit)
 
 
-def _with_retries(retries, attempt, url, *arguments):
+def _with_retries(retries: int, attempt: Callable[..., Any], url: str, *arguments: Any) -> Any:
     for retry in range(retries + 1):
         try:
             return attempt(url, *arguments)
@@ -119,7 +121,7 @@ def _with_retries(retries, attempt, url, *arguments):
             time.sleep(BACK_OFF_SECONDS * 2**retry)
 
 
-def _read_text(url, timeout, limit):
+def _read_text(url: str, timeout: float, limit: int) -> str:
     with _network_errors(), urllib.request.urlopen(url, timeout=timeout) as response:
         content = response.read(limit)
         if len(content) < min(limit, int(response.headers.get("Content-Length") or 0)):
@@ -127,7 +129,9 @@ def _read_text(url, timeout, limit):
     return content.decode("utf-8", errors="replace")
 
 
-def _fetch_rest(url, partial, sha256, size, timeout, progress):
+def _fetch_rest(
+    url: str, partial: Path, sha256: str, size: int | None, timeout: float, progress: bool
+) -> None:
     """Appends the rest of the file to the partial file, and checks the hash of the whole."""
     have = partial.stat().st_size if partial.exists() else 0
     with _network_errors():
@@ -167,31 +171,32 @@ def _fetch_rest(url, partial, sha256, size, timeout, progress):
         )
 
 
-def _read(response):
+def _read(response: Any) -> bytes:
     with _network_errors():
         return response.read1(_CHUNK_BYTES)  # read() would lose bytes before a failure
 
 
 @contextlib.contextmanager
-def _network_errors():
+def _network_errors() -> Iterator[None]:
+    """Converts what the network raises to a `_TransferError`."""
     try:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        reason = f"the server answered {error.code} {error.reason}"
-        raise _TransferError(reason, error.code not in _TRANSIENT_STATUSES) from error
+        answer = f"the server answered {error.code} {error.reason}"
+        raise _TransferError(answer, error.code not in _TRANSIENT_STATUSES) from error
     except (ValueError, http.client.InvalidURL) as error:
         raise _TransferError(f"it is not a valid address: {error}", True) from error
     except (OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
+        reason: Any = getattr(error, "reason", error)
         is_final = isinstance(reason, FileNotFoundError)  # of a file:// address
         raise _TransferError(str(reason) or repr(reason), is_final) from error
 
 
-def _is_complete(path, sha256):
+def _is_complete(path: Path, sha256: str) -> bool:
     return path.is_file() and file_sha256(path) == sha256
 
 
-def _check_scheme(url):
+def _check_scheme(url: str) -> None:
     if not url.lower().startswith(URL_SCHEMES):
         raise ValueError(f"`url` must begin with one of {', '.join(URL_SCHEMES)}. Received: {url}")

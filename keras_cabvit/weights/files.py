@@ -1,22 +1,24 @@
 """Writing and reading the library's own weights files."""
 
+import os
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import written_atomically
 
-# The layers that a model without the classifier lacks, and where Keras stores their weights.
+# Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
 
 
-def save_weights(model, path):
-    """Writes the model's weights to `path`, whole or not at all.
+def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
+    """Writes the model's weights to `path`, completely or not at all.
 
     Args:
         model: any Keras model.
-        path: file that ends in `.weights.h5`; one that exists is replaced.
+        path: of the file, ending in `.weights.h5`; an existing file is replaced.
 
     Returns:
         The path.
@@ -32,23 +34,24 @@ def save_weights(model, path):
     return path
 
 
-def load_weights(model, path):
-    """Gives the model the weights of a `.weights.h5` file, all of them or none.
+def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Loads a `.weights.h5` file into a model, all of its weights or none.
 
-    A file that was saved with the classifier also serves a model without it.
+    A file that was saved with the classifier also fits a model without it.
 
     Args:
         model: a model of this library.
         path: file that a model of the same arguments saved.
 
     Raises:
-        ValueError: the file does not fit the model, or is no weights file. The model is as it was.
+        ValueError: the file does not fit the model, or is not a weights file. The model is
+            unchanged.
     """
     before = [np.array(weight) for weight in model.get_weights()]  # on PyTorch they are views
     try:
         model.load_weights(path)
         _check_left_over(model, path)
-    except Exception as error:  # what a damaged file makes h5py raise has no common class
+    except Exception as error:  # h5py's errors on a damaged file share no class
         model.set_weights(before)
         raise ValueError(
             f"The weights in {path} do not fit model '{model.name}' with input shape "
@@ -57,23 +60,23 @@ def load_weights(model, path):
         ) from error
 
 
-def _check_left_over(model, path):
-    """Raises a ValueError if the file has weights that the model has not taken.
+def _check_left_over(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Raises a ValueError if the file has weights that the model has not loaded.
 
-    Keras looks up what the model needs and nothing else, so that the file of a deeper model would
-    fit a shallower one.
+    Keras reads only what the model needs, so that the file of a deeper model would fit a shallower
+    one.
     """
     layers = {layer.name for layer in model.layers}
     head = tuple(prefix for name, prefix in _HEAD.items() if name not in layers)
     names = _stored_weights(path)
     left_over = len(names) - len(model.weights)
     if left_over not in (0, sum(name.startswith(head) for name in names)):
-        raise ValueError(f"The file holds {left_over} weights more than the model has.")
+        raise ValueError(f"The file has {left_over} weights more than the model.")
 
 
-def _stored_weights(path):
+def _stored_weights(path: str | os.PathLike[str]) -> list[str]:
     """Returns the names of the weights in the file, without an optimizer's."""
-    names = []
+    names: list[str] = []
     with h5py.File(path) as file:
         file.visititems(
             lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None

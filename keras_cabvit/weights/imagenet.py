@@ -1,6 +1,7 @@
-"""The file behind `weights="imagenet"`: the one in the cache, or one that is fetched into it."""
+"""The file behind `weights="imagenet"`, from the cache or downloaded into it."""
 
 import os
+from pathlib import Path
 
 from keras_cabvit.weights.cache import (
     WeightsDownloadError,
@@ -14,19 +15,19 @@ from keras_cabvit.weights.cache import (
     write_checksum,
 )
 from keras_cabvit.weights.download import URL_SCHEMES, download, fetch_text
-from keras_cabvit.weights.registry import published_weights
+from keras_cabvit.weights.registry import PublishedWeights, published_weights
 
 MIRROR_VARIABLE = "KERAS_CABVIT_WEIGHTS_URL"
 
 
-def imagenet_weights_path(variant):
-    """Returns the file of a variant's ImageNet weights, and fetches it first if need be.
+def imagenet_weights_path(variant: str) -> Path:
+    """Returns the file of a variant's ImageNet weights, and downloads it first if necessary.
 
-    A file in the cache is taken if its SHA-256 is that of the registry or, where the registry has
-    no entry, that of the `.sha256` beside it if there is one. Otherwise the file is downloaded:
+    A file in the cache is used if its SHA-256 is that of the registry or, if the registry has no
+    entry, that of the `.sha256` file beside it, if there is one. Otherwise the file is downloaded:
     from the mirror that the environment variable `KERAS_CABVIT_WEIGHTS_URL` names, a base URL under
     which `<variant>_imagenet.weights.h5` and `<variant>_imagenet.weights.h5.sha256` lie, or else
-    from the registry's address. The registry's hash, where it has one, holds for a mirror too.
+    from the registry's address. The registry's hash, if it has one, also applies to a mirror.
 
     Args:
         variant: Name of the model function, such as `"CabViTH_S"`.
@@ -35,8 +36,8 @@ def imagenet_weights_path(variant):
         The path of a file for `model.load_weights`, a `pathlib.Path`.
 
     Raises:
-        ValueError: If the weights are neither in the cache nor anywhere to be fetched from, with
-            the ways on; if the file in the cache is damaged; if the mirror's address is not one.
+        ValueError: If the weights are neither in the cache nor available for download, with the
+            alternatives; if the file in the cache is damaged; if the mirror's address is invalid.
         WeightsDownloadError: If the download fails.
     """
     path = weights_path(variant)
@@ -60,20 +61,20 @@ def imagenet_weights_path(variant):
     return path
 
 
-def _is_valid(path, variant, published):
-    """Tells whether the cached file may be loaded; False if a better one can be downloaded."""
+def _is_valid(path: Path, variant: str, published: PublishedWeights | None) -> bool:
+    """Returns whether the cached file may be loaded; False if it must be downloaded again."""
     if published:
         return file_sha256(path) == published.sha256
     if verify_checksum(path) is False:
         raise ValueError(
-            f"{path} is not the file that was put there: its SHA-256 is not the one in "
+            f"{path} is not the file that was put there: its SHA-256 differs from that in "
             f"{checksum_path(path).name} beside it. Convert the weights again with "
             f"`{_convert_command(variant)}`, or delete the file."
         )
     return True
 
 
-def _mirror_url(mirror, file_name):
+def _mirror_url(mirror: str, file_name: str) -> str:
     if not mirror.lower().startswith(URL_SCHEMES):
         raise ValueError(
             f"The environment variable {MIRROR_VARIABLE} must begin with one of "
@@ -82,7 +83,7 @@ def _mirror_url(mirror, file_name):
     return f"{mirror.rstrip('/')}/{file_name}"
 
 
-def _mirror_sha256(url):
+def _mirror_sha256(url: str) -> str:
     checksum_url = f"{url}.sha256"
     try:
         return read_checksum(fetch_text(checksum_url))
@@ -95,7 +96,7 @@ def _mirror_sha256(url):
         raise WeightsDownloadError(f"{checksum_url} holds no checksum. {error}") from error
 
 
-def _unpublished(variant):
+def _unpublished(variant: str) -> str:
     file_name = weights_file_name(variant)
     if variant == "CabViTH_S":
         what_is_published = (
@@ -114,5 +115,5 @@ def _unpublished(variant):
     )
 
 
-def _convert_command(variant):
+def _convert_command(variant: str) -> str:
     return f"cabvit convert CHECKPOINT.pth --variant {variant}"

@@ -1,12 +1,13 @@
-"""The weights that are published at an address: `registry.json` beside this file, and its reader.
+"""Registry of weights that can be downloaded: `registry.json` beside this file, and its reader.
 
 `registry.json` is a list of objects with the fields of `PublishedWeights`. It is empty as long as
-no weights of a CabViT can be linked to; the authors' one checkpoint lies on a file-sharing page.
+no weights of a CabViT can be linked to; the authors' one checkpoint is on a file-sharing page.
 """
 
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 from keras_cabvit.weights.cache import check_sha256
 
@@ -23,11 +24,11 @@ class PublishedWeights:
         sha256: SHA-256 of the file, 64 lower-case hexadecimal digits.
         size: Size of the file in bytes.
         top1: Top-1 accuracy on the ImageNet-1k validation set in percent.
-        source: Where the parameters come from, for people to read.
+        source: Origin of the parameters, for people to read.
         licence: Licence of the file, an SPDX name where there is one.
 
     Raises:
-        ValueError: If a field is of the wrong type or cannot be true.
+        ValueError: If a field has the wrong type or an impossible value.
     """
 
     variant: str
@@ -38,7 +39,7 @@ class PublishedWeights:
     source: str
     licence: str
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("variant", "url", "source", "licence"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
@@ -52,7 +53,7 @@ class PublishedWeights:
             raise ValueError(f"`top1` must be a percentage, 0 to 100. Received: {self.top1!r}.")
 
 
-def published_weights(variant):
+def published_weights(variant: str) -> PublishedWeights | None:
     """Looks up the published ImageNet weights of a variant.
 
     Args:
@@ -72,14 +73,14 @@ def published_weights(variant):
         try:
             weights = _read_entry(entry)
             if weights.variant in by_variant:
-                raise ValueError(f"{weights.variant} has an entry already; a variant has one.")
+                raise ValueError(f"{weights.variant} has an entry already; only one is allowed.")
         except ValueError as error:
             raise ValueError(f"Entry {number} of {REGISTRY_PATH} is malformed. {error}") from error
         by_variant[weights.variant] = weights
     return by_variant.get(variant)
 
 
-def _read_entry(entry):
+def _read_entry(entry: Any) -> PublishedWeights:
     if not isinstance(entry, dict):
         raise ValueError(f"It must be a JSON object. Received: {entry!r}.")
     fields = {field.name for field in dataclasses.fields(PublishedWeights)}

@@ -1,25 +1,27 @@
-"""Reads the state dict out of a checkpoint file, without running what the file may contain."""
+"""Reading of the state dict in a checkpoint file, without running code from the file."""
 
 import argparse
+import os
 import pickle
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-# Where training programs keep the parameters; the averaged ones are those that were evaluated.
+# Keys of the parameters in training programs; the averaged ones are those that were evaluated.
 _NESTED_KEYS = ("model_ema", "model", "state_dict")
 _DISTRIBUTED_PREFIX = "module."
-# PyTorch's message on an object that it does not make: "... GLOBAL posix.system ...".
+# PyTorch's message on an object that it refuses to create: "... GLOBAL posix.system ...".
 _REFUSED_OBJECT = re.compile(r"GLOBAL (\S+)")
 
 
-def read_torch_checkpoint(path, key=None):
+def read_torch_checkpoint(path: str | os.PathLike[str], key: str | None = None) -> dict[str, Any]:
     """Reads PyTorch parameters from a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file.
 
     A pickled checkpoint is read with `weights_only=True`: arrays and plain containers, and the
-    `argparse.Namespace` in which training programs keep their arguments. Anything else in it, such
-    as a pickle that would run a command, is refused and not run.
+    `argparse.Namespace` in which training programs keep their arguments. Anything else, such as a
+    pickle that would run a command, is refused and not run.
 
     Args:
         path: the file.
@@ -31,8 +33,8 @@ def read_torch_checkpoint(path, key=None):
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged or no checkpoint, holds objects that are refused, or has no such
-            key.
+        ValueError: it is damaged or not a checkpoint, holds objects that are refused, or has no
+            such key.
         ImportError: the package that reads this kind of file is not installed.
     """
     path = Path(path)
@@ -43,15 +45,15 @@ def read_torch_checkpoint(path, key=None):
         content = readers.get(path.suffix, _read_torch)(path)
     except (ImportError, PermissionError):
         raise
-    except Exception as error:  # what a damaged file makes the readers raise has no common class
+    except Exception as error:  # the readers' errors on a damaged file share no class
         raise ValueError(_unreadable(path, error)) from error
     return _state_dict(content, key, path)
 
 
-def _unreadable(path, error):
+def _unreadable(path: Path, error: Exception) -> str:
     if not isinstance(error, pickle.UnpicklingError):
-        return f"{path} is damaged, or no checkpoint of the kind that its name says: {error!r}."
-    # PyTorch's own message goes on to say how to read the file all the same, and run what it holds.
+        return f"{path} is damaged, or not a checkpoint of the kind that its name says: {error!r}."
+    # PyTorch's own message also says how to read the file anyway, and so run what it holds.
     refused = _REFUSED_OBJECT.search(str(error))
     if refused:
         return (
@@ -64,10 +66,10 @@ def _unreadable(path, error):
     )
 
 
-def _state_dict(content, key, path):
+def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(
-            f"{path} holds a {type(content).__name__}, and a checkpoint is a dict of parameters."
+            f"{path} holds a {type(content).__name__}; a checkpoint is a dict of parameters."
         )
     if key is not None:
         if key not in content:
@@ -89,7 +91,7 @@ def _state_dict(content, key, path):
     return content
 
 
-def _holds_parameters(content):
+def _holds_parameters(content: Any) -> bool:
     return (
         isinstance(content, dict)
         and len(content) > 0
@@ -97,12 +99,12 @@ def _holds_parameters(content):
     )
 
 
-def _read_npz(path):
+def _read_npz(path: Path) -> dict[str, Any]:
     with np.load(path, allow_pickle=False) as arrays:
         return dict(arrays)
 
 
-def _read_safetensors(path):
+def _read_safetensors(path: Path) -> dict[str, Any]:
     try:
         from safetensors import safe_open
     except ImportError as error:
@@ -113,7 +115,7 @@ def _read_safetensors(path):
         return {name: tensors.get_tensor(name) for name in tensors.keys()}  # noqa: SIM118
 
 
-def _read_torch(path):
+def _read_torch(path: Path) -> Any:
     try:
         import torch
     except ImportError as error:

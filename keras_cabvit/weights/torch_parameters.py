@@ -1,7 +1,7 @@
-"""Which parameter of the published PyTorch model becomes which Keras weight.
+"""The map from the parameters of the published PyTorch model to Keras weights.
 
 A name of the PyTorch state dict may fill more than one Keras weight (the joint query, key and value
-matrix, say), so that the map goes from names to lists of assignments.
+matrix, for example), so the map goes from names to lists of assignments.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +15,11 @@ from keras_cabvit.layers import ConvNeXtBlock, ConvolutionNorm, LayerScale, Patc
 
 @dataclass(frozen=True)
 class TorchParameter:
-    """One name of the PyTorch state dict and what becomes of its array.
+    """One name of the PyTorch state dict and the Keras weights made from its array.
 
     Attributes:
-        name: in the state dict.
-        shape: that the array must have there.
+        name: of the array in the state dict.
+        shape: required of the array.
         assignments: Keras variables, each with the function from the array to its value.
     """
 
@@ -28,8 +28,8 @@ class TorchParameter:
     assignments: tuple[tuple[keras.Variable, Callable[[np.ndarray], np.ndarray]], ...]
 
 
-def torch_parameters(model):
-    """Yields a `TorchParameter` for every parameter that fills a weight of the model.
+def torch_parameters(model: keras.Model) -> Iterator[TorchParameter]:
+    """Yields a `TorchParameter` per parameter that fills a weight of the model.
 
     Args:
         model: built by this library; any variant, with or without the classifier.

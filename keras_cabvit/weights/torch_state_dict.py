@@ -1,5 +1,9 @@
-"""Fills a model from a PyTorch state dict, completely or not at all."""
+"""Loading of a PyTorch state dict into a model, completely or not at all."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 
 from keras_cabvit.weights.torch_parameters import torch_parameters
@@ -9,8 +13,8 @@ _IGNORED_SUFFIX = ".num_batches_tracked"
 _LISTED = 12
 
 
-def load_torch_state_dict(model, state_dict):
-    """Gives the model the parameters of the published PyTorch model.
+def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> keras.Model:
+    """Loads the parameters of the published PyTorch model into a model.
 
     Args:
         model: a model of this library. It needs the classifier if `state_dict` has one.
@@ -22,14 +26,14 @@ def load_torch_state_dict(model, state_dict):
 
     Raises:
         ValueError: names are missing or left over, arrays have another shape than the model needs,
-            or hold values that are not finite. The message lists them, and the model is as it was.
+            or hold values that are not finite. The message lists them; the model is unchanged.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3))
         >>> keras_cabvit.weights.load_torch_state_dict(model, {"head.bias": np.zeros(1000)})
         Traceback (most recent call last):
         ...
-        ValueError: The state dict does not fit model 'CabViTH_T', which is left as it was.
+        ValueError: The state dict does not fit model 'CabViTH_T', which is unchanged.
         ...
     """
     names = {name for name in state_dict if not name.endswith(_IGNORED_SUFFIX)}
@@ -56,7 +60,7 @@ def load_torch_state_dict(model, state_dict):
     if any(listed for _, listed in problems):
         lines = [_listing(title, listed) for title, listed in problems if listed]
         raise ValueError(
-            f"The state dict does not fit model '{model.name}', which is left as it was.\n"
+            f"The state dict does not fit model '{model.name}', which is unchanged.\n"
             + "\n".join(lines)
         )
     for variable, value in values:
@@ -64,13 +68,13 @@ def load_torch_state_dict(model, state_dict):
     return model
 
 
-def _listing(title, names):
+def _listing(title: str, names: Sequence[str]) -> str:
     shown = ", ".join(names[:_LISTED])
     rest = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return f"{title} ({len(names)}): {shown}{rest}."
 
 
-def _to_numpy(array):
+def _to_numpy(array: Any) -> np.ndarray:
     """Returns a numpy array from one, or from a torch tensor of any floating type."""
     if hasattr(array, "detach"):
         array = array.detach().cpu()

@@ -1,29 +1,30 @@
-"""Gives a model the weights of one for images of another size."""
+"""Transfer of weights to a model for images of another size."""
 
+import keras
 import numpy as np
 
 _CLASSIFIER = "predictions"
-# Weights with a value for every place of the token grid: the axes of its rows and columns.
+# Weights with one value per place of the token grid: the axes of its rows and columns.
 _PLACES = {"patch_positions": (0, 1), "digest_scale": (1, 2), "digest_bias": (2, 3)}
-# And for every distance on it.
+# Weights with one value per distance on the grid.
 _DISTANCES = {"position_bias": (1, 2)}
 
 
-def transfer_weights(model, source):
-    """Gives a model the weights of another that differs in image size or classes, all or none.
+def transfer_weights(model: keras.Model, source: keras.Model) -> None:
+    """Copies the weights of a model for another image size or other classes, all or none.
 
-    What is learned for every place of a stage's token grid is resampled to the model's grid:
-    linearly between the centres of places (biases and scale factors of digest tokens, the plain
-    model's positions), and, for the relative position bias, between distances that are the same
-    share of the image. The classifier is left as it is if the source has none, or other classes.
+    Weights per place of a stage's token grid are resampled to the model's grid: linearly between
+    the centres of places (biases and scale factors of digest tokens, the plain model's positions),
+    and, for the relative position bias, between distances that are the same share of the image. The
+    classifier is left unchanged if the source has none, or other classes.
 
     Args:
         model: a model of this library.
-        source: one of the same arguments but for `input_shape`, `classes`, `drop_rate` and
+        source: a model of the same arguments except `input_shape`, `classes`, `drop_rate` and
             `drop_path_rate`.
 
     Raises:
-        ValueError: the source is another model. `model` is as it was.
+        ValueError: the source is a different model. `model` is unchanged.
 
     Example:
         >>> small = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
@@ -41,14 +42,14 @@ def transfer_weights(model, source):
             transfers.append((layer, values))
         elif layer.name != _CLASSIFIER:
             raise ValueError(
-                "The weights belong to another model: it must have the same arguments but for "
+                "The weights belong to another model: it must have the same arguments except "
                 f"input_shape and classes. The first layer that does not fit is '{layer.name}'."
             )
     for layer, values in transfers:
         layer.set_weights(values)
 
 
-def _transferred(layer, source):
+def _transferred(layer: keras.layers.Layer, source: keras.layers.Layer) -> list[np.ndarray] | None:
     """Returns the values of a layer's weights, or None if the source is another kind of layer."""
     if [weight.name for weight in layer.weights] != [weight.name for weight in source.weights]:
         return None
@@ -61,8 +62,8 @@ def _transferred(layer, source):
     return values
 
 
-def _resampled(value, name, shape):
-    """Returns a weight's value for the grid of a shape; another kind of weight as it is."""
+def _resampled(value: np.ndarray, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Returns a weight's value resampled to the grid of a shape; other weights unchanged."""
     axes = _PLACES.get(name) or _DISTANCES.get(name) or ()
     if value.ndim != len(shape):
         return value
@@ -77,5 +78,5 @@ def _resampled(value, name, shape):
     return value
 
 
-def _interpolated(line, at):
+def _interpolated(line: np.ndarray, at: np.ndarray) -> np.ndarray:
     return np.interp(at, np.arange(len(line)), line)

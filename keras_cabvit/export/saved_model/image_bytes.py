@@ -33,7 +33,7 @@ def pixels_and_status(
     sizes = tf.map_fn(image_size, encoded, fn_output_signature=tf.TensorSpec((2,), tf.int64))
     too_large = tf.reduce_prod(tf.cast(sizes, tf.float64), axis=1) > 1e6 * max_megapixels
 
-    def decode(number, file):
+    def decode(number: Any, file: Any) -> tuple[Any, Any]:
         return number, evaluation_image(file, size, crop)
 
     # A file whose header states no size could have any.
@@ -61,7 +61,7 @@ def pixels_and_status(
     return tf.cast(tf.ensure_shape(pixels, (None, *size, 3)), tf.uint8), status
 
 
-def _too_large(sizes, max_megapixels):
+def _too_large(sizes: Any, max_megapixels: float) -> Any:
     import tensorflow as tf
 
     height, width = (tf.strings.as_string(side) for side in tf.unstack(sizes, axis=1))
@@ -76,7 +76,7 @@ def _too_large(sizes, max_megapixels):
     )
 
 
-def _no_image(encoded):
+def _no_image(encoded: Any) -> Any:
     import tensorflow as tf
 
     return tf.where(

@@ -1,8 +1,9 @@
 """Export to a SavedModel directory, as TF Serving loads it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -117,7 +118,7 @@ def to_saved_model(
     return version
 
 
-def _check_options(crop, max_megapixels, batch_sizes):
+def _check_options(crop: float | None, max_megapixels: float, batch_sizes: Sequence[int]) -> None:
     if crop is not None and not 0 < crop <= 1:
         raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
     if max_megapixels <= 0:
@@ -130,11 +131,18 @@ def _check_options(crop, max_megapixels, batch_sizes):
         )
 
 
-def _bytes_function(from_pixels, output_name, labels, size, crop, max_megapixels):
+def _bytes_function(
+    from_pixels: Callable[..., Any],
+    output_name: str,
+    labels: Sequence[str] | None,
+    size: Sequence[int],
+    crop: float,
+    max_megapixels: float,
+) -> Callable[..., Any]:
     """Makes the function from image files to the most probable classes."""
     import tensorflow as tf
 
-    def classify(image_bytes):
+    def classify(image_bytes: Any) -> dict[str, Any]:
         pixels, status = pixels_and_status(image_bytes, size, crop, max_megapixels)
         scores = from_pixels(pixels)[output_name]
         if output_name == "logits":

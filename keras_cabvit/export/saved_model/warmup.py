@@ -50,7 +50,7 @@ def write_warmup_requests(
                 file.write(log.SerializeToString())
 
 
-def _repeated(example, batch_size):
+def _repeated(example: Any, batch_size: int) -> Any:
     """Returns the TensorProto of a batch, in which one value also stands for those after it."""
     import tensorflow as tf
 

@@ -54,7 +54,7 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
     return np.rint(images).astype("uint8")
 
 
-def _check_values(images):
+def _check_values(images: np.ndarray) -> None:
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 255):  # also false if either is not a number
         raise ValueError(
@@ -81,12 +81,12 @@ def _check_values(images):
         )
 
 
-def _spread(count):
+def _spread(count: int) -> np.ndarray:
     """Returns at most `MOST` of `count` indices, evenly spread, so that every class is included."""
     return np.unique(np.linspace(0, max(count - 1, 0), min(count, MOST)).astype(int))
 
 
-def _of_folder(folder, shape, crop):
+def _of_folder(folder: str | os.PathLike[str], shape: Sequence[int], crop: float) -> np.ndarray:
     height, width, channels = shape
     if channels != 3:
         raise ValueError(
@@ -97,7 +97,7 @@ def _of_folder(folder, shape, crop):
     return read_images([files[place] for place in _spread(len(files))], (height, width), crop)
 
 
-def _of_dataset(dataset):
+def _of_dataset(dataset: Any) -> np.ndarray:
     """Returns the images of all elements, thinned out evenly if there are too many."""
     kept, step, place = [], 1, 0
     for element in dataset:

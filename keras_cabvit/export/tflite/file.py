@@ -1,9 +1,13 @@
 """Export to a .tflite file, as LiteRT and MediaPipe run it on Android."""
 
 import dataclasses
+import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import written_atomically
@@ -22,16 +26,16 @@ ATTENTION_BIASES = ("stored", "computed")
 
 
 def to_tflite(
-    model,
-    path,
-    quantization="int8",
-    calibration=None,
-    labels=None,
-    input_type="uint8",
-    crop=None,
-    attention_bias="stored",
-    metadata=None,
-):
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    quantization: str = "int8",
+    calibration: Any = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
+    input_type: str = "uint8",
+    crop: float | None = None,
+    attention_bias: str = "stored",
+    metadata: Metadata | None = None,
+) -> Path:
     """Writes the model as a .tflite file with built-in operations only, whole or not at all.
 
     It takes one image (1, height, width, channels) with pixels in [0, 255], named `image`, and
@@ -56,8 +60,8 @@ def to_tflite(
               least exact, and slow on CPUs.
         calibration: images for the last two: a folder of image files, a `tf.data.Dataset` of images
             or (images, labels), or an array (count, height, width, channels), with pixels in
-            [0, 255]. Take some hundred training images, of all classes,
-            never test images. At least 16; 256 of them are used.
+            [0, 255]. Give a few hundred training images of all classes, never test images: at least
+            16; 256 of them are used.
         labels: names of the classes in their order, or the path of a text file with a name a line.
             None, the default, leaves them without names.
         input_type: "uint8", the default, or "float32", of the pixels.
@@ -123,7 +127,7 @@ def to_tflite(
     return path
 
 
-def _check_that_it_loads(file):
+def _check_that_it_loads(file: Path) -> None:
     """Loads what was made, because a converter may write what a runtime then refuses."""
     try:
         load_tflite(file)
@@ -134,7 +138,7 @@ def _check_that_it_loads(file):
         ) from error
 
 
-def _check_options(quantization, input_type, attention_bias, path):
+def _check_options(quantization: str, input_type: str, attention_bias: str, path: Path) -> None:
     if quantization not in QUANTIZATIONS:
         raise ValueError(
             f"`quantization` must be one of {QUANTIZATIONS}. "

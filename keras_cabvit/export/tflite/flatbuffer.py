@@ -1,15 +1,17 @@
-"""A .tflite file as objects that can be changed, and back."""
+"""Conversion of a .tflite file to objects that can be changed, and back."""
+
+from typing import Any
 
 import numpy as np
 
-_EXTERNAL = 1  # smaller offsets mean that a buffer lies in the flatbuffer
+_EXTERNAL = 1  # smaller offsets mean that a buffer is inside the flatbuffer
 
 
-def unpack(content):
+def unpack(content: bytes) -> Any:
     """Returns the `ModelT` of a .tflite file, with all of its buffers.
 
-    litert-quantizer leaves large buffers behind the flatbuffer, where only new runtimes look; here
-    they come back into it.
+    litert-quantizer puts large buffers after the flatbuffer, where only new runtimes look; they
+    are moved back into it.
 
     Args:
         content: bytes of the file.
@@ -24,7 +26,7 @@ def unpack(content):
     return model
 
 
-def pack(model):
+def pack(model: Any) -> bytes:
     """Returns the bytes of the .tflite file of a `ModelT`."""
     import flatbuffers
 
@@ -34,13 +36,13 @@ def pack(model):
     return bytes(builder.Output())
 
 
-def operator_code(model, builtin, version=1):
-    """Returns the place of an operator in a model's list, where it is added if need be.
+def operator_code(model: Any, builtin: int, version: int = 1) -> int:
+    """Returns the index of an operator in a model's list, and adds it first if necessary.
 
     Args:
         model: `ModelT`.
         builtin: a value of the schema's `BuiltinOperator`.
-        version: integer, the first that can do what is asked of it.
+        version: integer, the lowest that supports the operation.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -49,7 +51,7 @@ def operator_code(model, builtin, version=1):
             return place
     code = schema.OperatorCodeT()
     code.builtinCode = builtin
-    # Old runtimes read this field of one byte, and newer ones the other.
+    # Old runtimes read this one-byte field, and newer ones the other.
     code.deprecatedBuiltinCode = min(builtin, 127)
     code.version = version
     model.operatorCodes.append(code)

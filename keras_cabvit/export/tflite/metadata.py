@@ -23,7 +23,7 @@ _IDENTIFIER = b"M001"
 # The first version of the schema that has every field below.
 _OLDEST_READER = "1.0.0"
 # The schema's tables: their fields in order, with types. A union has two fields, kind and value.
-_TABLES = {
+_TABLES: dict[str, dict[str, str]] = {
     "ModelMetadata": {
         "name": "text",
         "description": "text",
@@ -137,7 +137,13 @@ def embedded_labels(path: str | os.PathLike[str]) -> list[str] | None:
         return archive.read(LABELS).decode().splitlines()
 
 
-def _metadata_flatbuffer(metadata, image_name, image_shape, scores_name, has_labels):
+def _metadata_flatbuffer(
+    metadata: Metadata,
+    image_name: str,
+    image_shape: Sequence[int],
+    scores_name: str,
+    has_labels: bool,
+) -> bytes:
     """Returns the bytes of the schema's ModelMetadata."""
     write = _Writer()
     _, height, width, channels = (int(side) for side in image_shape)
@@ -161,7 +167,7 @@ def _metadata_flatbuffer(metadata, image_name, image_shape, scores_name, has_lab
         stats=write.table("Stats", max=[255.0], min=[0.0]),
     )
 
-    optional = {}
+    optional: dict[str, Any] = {}
     if scores_name == "probabilities":
         optional["stats"] = write.table("Stats", max=[1.0], min=[0.0])
     if has_labels:
@@ -204,12 +210,12 @@ def _metadata_flatbuffer(metadata, image_name, image_shape, scores_name, has_lab
 class _Writer:
     """Writes the tables of `_TABLES`, inner tables before those that hold them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         import flatbuffers
 
         self._builder = flatbuffers.Builder(1024)
 
-    def table(self, table, /, **values):
+    def table(self, table: str, /, **values: Any) -> int:
         fields = _TABLES[table]
         stored = {field: self._stored(fields[field], value) for field, value in values.items()}
         prepend = {
@@ -223,7 +229,7 @@ class _Writer:
                 add(place, stored[field], 0)
         return self._builder.EndObject()
 
-    def _stored(self, kind, value):
+    def _stored(self, kind: str, value: Any) -> Any:
         """Writes a text or a vector, and returns its offset; returns anything else as it is."""
         if kind == "text":
             return self._builder.CreateString(value)
@@ -236,6 +242,6 @@ class _Writer:
             return self._builder.EndVector()
         return value
 
-    def finish(self, root):
+    def finish(self, root: int) -> bytes:
         self._builder.Finish(root, _IDENTIFIER)
         return bytes(self._builder.Output())
