@@ -15,7 +15,7 @@ DOCUMENTS = [
     "deploy/serving/README.md",
 ]
 # Of `cabvit`, which users of an export need.
-WITHOUT_COMMANDS = ("docs/ablation.md", "docs/speed.md", "docs/training.md")
+WITHOUT_COMMANDS = ("docs/ablation.md", "docs/speed.md", "docs/speed-log.md", "docs/training.md")
 README = (REPOSITORY / "README.md").read_text()
 
 

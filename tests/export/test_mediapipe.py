@@ -1,5 +1,8 @@
-"""The .tflite forms as an Android app has them: through MediaPipe's ImageClassifier."""
+"""The .tflite forms as an Android app uses them: through MediaPipe's ImageClassifier."""
 
+import inspect
+import os
+import re
 import zipfile
 
 import keras
@@ -8,9 +11,27 @@ import pytest
 import tiny_models
 
 from keras_cabvit.export import Metadata, to_tflite
+from keras_cabvit.export.tflite.metadata import _TABLES
 
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
 FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mediapipe_loads():
+    """Skips the tests without the system's OpenGL libraries, unless the environment forbids it."""
+    try:
+        import mediapipe
+
+        # The first image loads MediaPipe's own library.
+        mediapipe.Image(mediapipe.ImageFormat.SRGB, np.zeros((8, 8, 3), "uint8"))
+    except ModuleNotFoundError:
+        raise
+    except (ImportError, OSError) as error:
+        reason = f"MediaPipe cannot load ({error}): apt-get install libgl1 libegl1 libgles2"
+        if os.environ.get("KERAS_CABVIT_REQUIRE_MEDIAPIPE"):
+            pytest.fail(reason)
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +105,7 @@ def test_float_pixels_are_normalised_as_the_metadata_says(trained_hybrid, tmp_pa
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_metadata_says_what_the_model_is(files, form):
+def test_metadata_describe_the_model(files, form):
     from ai_edge_litert import schema_py_generated as schema
     from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 
@@ -111,3 +132,14 @@ def test_metadata_says_what_the_model_is(files, form):
     assert labels.type == metadata_schema.AssociatedFileType.TENSOR_AXIS_LABELS
     with zipfile.ZipFile(files[form]) as archive:
         assert archive.read(labels.name.decode()).decode().split() == LABELS
+
+
+def test_fields_of_the_metadata_are_those_of_the_schema():
+    from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
+
+    for table, fields in _TABLES.items():
+        source = inspect.getsource(getattr(metadata_schema, table))
+        for place, field in enumerate(fields):
+            accessor = "".join(word.capitalize() for word in field.split("_"))
+            offset = re.search(rf"def {accessor}\(self.*?Offset\((\d+)\)", source, re.DOTALL)
+            assert int(offset[1]) == 4 + 2 * place, (table, field)
