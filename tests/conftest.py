@@ -1,4 +1,4 @@
-"""What all tests share: a quiet environment, the backends, two tiny models."""
+"""Fixtures that all tests share: a quiet environment, the backends, two tiny models."""
 
 import json
 import os
@@ -15,6 +15,9 @@ import keras
 import pytest
 import tiny_models
 from backend_process import backend_environment
+
+from keras_cabvit.export import to_saved_model
+from keras_cabvit.runtimes import load_saved_model
 
 
 def pytest_configure(config):
@@ -103,6 +106,24 @@ def run_python():
         return json.loads(process.stdout.splitlines()[-1])
 
     return run
+
+
+@pytest.fixture(scope="session")
+def served_hybrid(tiny_hybrid, tmp_path_factory):
+    """The hybrid model's SavedModel, with labels and a low limit. Tests leave it as it is."""
+    return to_saved_model(
+        tiny_hybrid,
+        tmp_path_factory.mktemp("served") / "cabvit",
+        labels=tiny_models.LABELS,
+        max_megapixels=0.02,
+        batch_sizes=(1, 3),
+    )
+
+
+@pytest.fixture(scope="session")
+def served(served_hybrid):
+    """`served_hybrid`, loaded."""
+    return load_saved_model(served_hybrid)
 
 
 @pytest.fixture(scope="session")

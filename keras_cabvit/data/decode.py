@@ -1,4 +1,4 @@
-"""From the bytes of an image file to pixels, in a TensorFlow graph."""
+"""Decoding of an image file to pixels, in a TensorFlow graph."""
 
 from keras_cabvit.data.gif import first_gif_frame
 
@@ -6,8 +6,8 @@ from keras_cabvit.data.gif import first_gif_frame
 def decode_rgb(encoded):
     """Decodes a JPEG, PNG, WebP, GIF or BMP file of any kind to red, green and blue.
 
-    As Pillow's `convert("RGB")` does: grey becomes three equal channels, transparency is dropped,
-    and the first frame stands for an animation. Of 16-bit PNG files the upper eight bits are kept.
+    Like Pillow's `convert("RGB")`: grey becomes three equal channels, transparency is dropped, and
+    an animation is reduced to its first frame. 16-bit PNG files keep their upper eight bits.
 
     Args:
         encoded: scalar string tensor, the file's content.
@@ -16,17 +16,17 @@ def decode_rgb(encoded):
         A uint8 tensor (height, width, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: when the graph runs, if the bytes are no such file, or if
-            the file is cut short or damaged.
+        tf.errors.InvalidArgumentError: when the graph runs, if the bytes are not such a file, or
+            if the file is cut short or damaged.
     """
     import tensorflow as tf
 
-    # Padded, so that a file of a few bytes has a header too.
+    # Padded, so that even a file of a few bytes has a header.
     start = tf.strings.join([tf.strings.substr(encoded, 0, 32), b"\0" * 32])
     header = tf.io.decode_raw(start, tf.uint8)
 
     def jpeg():
-        # As Pillow decodes; TensorFlow's faster default differs by up to 4.
+        # As Pillow does; TensorFlow's faster default differs by up to 4 levels.
         return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
     def gif():
@@ -35,7 +35,7 @@ def decode_rgb(encoded):
 
     def webp():
         animated = tf.logical_and(tf.strings.substr(start, 12, 4) == b"VP8X", header[20] & 2 > 0)
-        # TensorFlow decodes WebP with the channels that it has, no others: three or four.
+        # TensorFlow decodes WebP only with the channels that the file has: three or four.
         return tf.cond(
             animated,
             lambda: _first_webp_frame(encoded),
@@ -43,7 +43,7 @@ def decode_rgb(encoded):
         )[..., :3]
 
     def palette_bmp():
-        # TensorFlow takes the numbers of the colours for grey levels.
+        # TensorFlow mistakes the indices of the colours for grey levels.
         indices = tf.io.decode_image(encoded, channels=0, expand_animations=False)[..., 0]
         end, header_size = tf.unstack(
             tf.io.decode_raw(tf.strings.substr(start, 10, 8), tf.int32), num=2
@@ -68,10 +68,10 @@ def decode_rgb(encoded):
 
 
 def _first_webp_frame(encoded):
-    """Returns uint8 (h, w, 4) of an animation.
+    """Returns the first frame of an animation, uint8 (height, width, 4).
 
-    TensorFlow 2.21 refuses an animation without transparency, and overruns its buffer if the file
-    decides on the channels. With the flag for transparency set in its header, all are decoded.
+    TensorFlow 2.21 refuses an animation without transparency, and overruns its buffer if the
+    channels are those of the file. With the transparency flag set in the header, all are decoded.
     """
     import tensorflow as tf
 

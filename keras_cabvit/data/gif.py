@@ -2,17 +2,17 @@
 
 
 def first_gif_frame(encoded):
-    """Cuts a GIF file off behind its first frame.
+    """Cuts a GIF file off after its first frame.
 
-    TensorFlow decodes all frames of an animation, also where one is asked for, and a frame can be
-    larger than the screen that the file's header states.
+    TensorFlow decodes all frames of an animation even when one is requested, and a frame can be
+    larger than the screen size in the file's header.
 
     Args:
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A string, the file with its first frame alone, empty if that is not whole; and an int64
-        tensor (height, width), the larger of screen and frame, zeros if it is not whole.
+        A string, the file with its first frame only, empty if that is incomplete; and an int64
+        tensor (height, width), the larger of screen and frame, zeros if it is incomplete.
     """
     import tensorflow as tf
 
@@ -28,9 +28,9 @@ def first_gif_frame(encoded):
     def colour_table(flags):
         return tf.where(flags & 0x80 > 0, 3 * 2 ** (1 + (flags & 7)), 0)
 
-    # From block to block, and inside of one from part to part, each of which begins with its length
-    # (GIF89a specification, section 15 and appendix A).
-    def goes_on(place, frame, inside, ended):
+    # Step from block to block, and within a block from part to part; each part begins with its
+    # length (GIF89a specification, section 15 and appendix A).
+    def is_unfinished(place, frame, inside, ended):
         return ~ended & (place < end)
 
     def step(place, frame, inside, ended):
@@ -46,11 +46,11 @@ def first_gif_frame(encoded):
         )
 
     place, frame, _, ended = tf.while_loop(
-        goes_on,
+        is_unfinished,
         step,
         (13 + colour_table(octet(10)), tf.constant(0), tf.constant(False), tf.constant(False)),
         parallel_iterations=1,
-        # Parts have 255 octets in files that are no trap.
+        # Parts have 255 octets in files that are not malicious.
         maximum_iterations=1024 + end // 64,
     )
     whole = ended & (frame > 0) & (place <= end)

@@ -1,9 +1,9 @@
-"""What the header of an image file says, read in a TensorFlow graph without decoding the image."""
+"""Format and size from the header of an image file, in a TensorFlow graph, without decoding it."""
 
 from keras_cabvit.data.gif import first_gif_frame
 
-# What is decoded unless someone asks for more: 192 MB as pixels. A file of 12,000x12,000 can be of
-# 400 kB, and would take 432 MB.
+# The default limit: 192 MB of pixels. An image of 12,000x12,000 can be a file of 400 kB, and would
+# take 432 MB.
 MAX_MEGAPIXELS = 64
 
 
@@ -16,17 +16,17 @@ def is_image_file(encoded):
 
 
 def image_size(encoded):
-    """Returns the size that the header of a JPEG, PNG, GIF, WebP or BMP file states.
+    """Returns the size given in the header of a JPEG, PNG, GIF, WebP or BMP file.
 
     Args:
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        An int64 tensor, (height, width); zeros where the header states none.
+        An int64 tensor, (height, width); zeros if the header gives none.
     """
     import tensorflow as tf
 
-    # Padded, so that the fields of a short file can be read too.
+    # Padded, so that the fields of a short file can be read.
     start = tf.strings.join([tf.strings.substr(encoded, 0, 32), b"\0" * 32])
     octets = _octets(start)
     return tf.case(
@@ -72,7 +72,7 @@ def _octets(text):
 
 
 def _big_endian(octets, places, length):
-    """Returns the numbers of `length` octets that begin at some places."""
+    """Returns the numbers of `length` octets that begin at the given places."""
     import tensorflow as tf
 
     values = []
@@ -109,7 +109,7 @@ def _webp_size(start, octets):
 
 
 def _bmp_size(octets):
-    """A negative height, in two's complement, stands for rows from top to bottom."""
+    """Returns the size; a negative height, in two's complement, means rows from top to bottom."""
     import tensorflow as tf
 
     size = _little_endian(octets, (22, 18), 4)
@@ -117,7 +117,7 @@ def _bmp_size(octets):
 
 
 def _jpeg_size(encoded):
-    """Goes from segment to segment until the one that begins a frame (ITU T.81, annex B)."""
+    """Steps from segment to segment until the one that begins a frame (ITU T.81, annex B)."""
     import tensorflow as tf
 
     octets = tf.io.decode_raw(tf.strings.join([encoded, b"\0" * 16]), tf.uint8)
@@ -128,26 +128,26 @@ def _jpeg_size(encoded):
 
     def is_frame(place):
         kind = octets[tf.minimum(place, end) + 1]
-        # C4, C8 and CC are no frames: Huffman tables, an extension, arithmetic coding.
+        # C4, C8 and CC are not frames: Huffman tables, an extension, arithmetic coding.
         return (kind >= 0xC0) & (kind <= 0xCF) & (kind != 0xC4) & (kind != 0xC8) & (kind != 0xCC)
 
-    def goes_on(place):
+    def is_before_frame(place):
         return is_marker(place) & ~is_frame(place)
 
     def next_segment(place):
         kind = octets[place + 1]
         high, low = tf.unstack(tf.cast(octets[place + 2 : place + 4], tf.int32), num=2)
         length = 256 * high + low
-        # A marker may be preceded by any number of FF; some markers stand alone.
+        # A marker may be preceded by any number of FF; some markers have no length.
         alone = (kind == 0x01) | ((kind >= 0xD0) & (kind <= 0xD8))
         return [place + tf.where(kind == 0xFF, 1, tf.where(alone, 2, 2 + tf.maximum(length, 2)))]
 
     (place,) = tf.while_loop(
-        goes_on,
+        is_before_frame,
         next_segment,
         [tf.constant(2)],
         parallel_iterations=1,
-        maximum_iterations=4096,  # segments of 64 kB: more than a file has that is no trap
+        maximum_iterations=4096,  # segments of 64 kB: more than any real file has
     )
     place = tf.minimum(place, end)
     found = is_marker(place) & is_frame(place)

@@ -1,24 +1,25 @@
-"""What a server says about one image."""
+"""A server's answer about one image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-# The signature of `keras_cabvit.export.saved_model` that takes image files.
+# The signature of `keras_cabvit.export.to_saved_model` that takes image files.
 SIGNATURE = "serving_bytes"
 
 
 class ServerError(OSError):
-    """A server did not answer, or answered with an error; the message is a sentence."""
+    """A server did not answer, or answered with an error; the message says which."""
 
 
 NOT_AN_EXPORT = (
-    "The server's model gives something else than classes, labels, scores and status: it must be "
-    "an export of keras_cabvit.export.saved_model."
+    "The server's model does not give classes, labels, scores and status: it must be an export of "
+    "keras_cabvit.export.to_saved_model."
 )
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The most probable classes of one image, the most probable first.
+    """The most probable classes of one image, in descending order.
 
     Attributes:
         classes: integers.
@@ -33,8 +34,8 @@ class Answer:
     status: str
 
 
-def requests_of(files, batch_size):
-    """Returns lists of at most `batch_size` files, in their order.
+def requests_of(files: Sequence[bytes], batch_size: int) -> list[Sequence[bytes]]:
+    """Splits files into sequences of at most `batch_size`, in order.
 
     Raises:
         ValueError: `batch_size` is below 1.

@@ -1,6 +1,7 @@
 """A client of TF Serving's gRPC interface."""
 
 import json
+from collections.abc import Sequence
 
 from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
 
@@ -9,22 +10,28 @@ _SERVICE = "tensorflow.serving.PredictionService"
 _LARGEST_MESSAGE = 1 << 30
 
 
-def classify_over_grpc(files, address, model="cabvit", timeout=10.0, retries=3, batch_size=8):
-    """Has a server classify image files.
+def classify_over_grpc(
+    files: Sequence[bytes],
+    address: str,
+    model: str = "cabvit",
+    timeout: float = 10.0,
+    retries: int = 3,
+    batch_size: int = 8,
+) -> list[Answer]:
+    """Asks a server to classify image files.
 
     Args:
         files: list of bytes, the contents of image files.
         address: "HOST:PORT" of the server.
-        model: name under which the server has the model. Defaults to "cabvit".
-        timeout: float, seconds for the answer to a request, all retries included.
-        retries: integer, at most 4, how often a request is sent again while the server cannot be
-            reached. Each waits up to twice as long as the one before it, beginning with half a
-            second.
-        batch_size: integer, how many files go into one request: at most the server's
-            `max_batch_size`. Defaults to 8, as in deploy/serving.
+        model: name of the model on the server. Defaults to "cabvit".
+        timeout: float, seconds for the answer to a request, including all retries.
+        retries: integer, at most 4, number of further attempts while the server cannot be reached.
+            The first waits up to half a second, each next one up to twice as long.
+        batch_size: integer, number of files per request: at most the server's `max_batch_size`.
+            Defaults to 8, as in deploy/serving.
 
     Returns:
-        A list of `Answer`, one a file.
+        A list of `Answer`, one per file.
 
     Raises:
         ServerError: there is no answer, or it is an error.
@@ -87,7 +94,7 @@ def _options(retries):
 
 
 def _error(error, address, timeout):
-    """Returns a `ServerError` that says what gRPC's status means."""
+    """Returns a `ServerError` that explains gRPC's status."""
     import grpc
 
     code, details = error.code(), error.details()
@@ -96,5 +103,5 @@ def _error(error, address, timeout):
     if code == grpc.StatusCode.UNAVAILABLE:
         if details.startswith(("failed to connect", "DNS resolution failed")):
             return ServerError(f"No server answers at {address}: {details}.")
-        return ServerError(f"{address} could not answer, or broke the connection off: {details}.")
+        return ServerError(f"{address} could not answer, or closed the connection: {details}.")
     return ServerError(f"The server answered {code.name}: {details}")

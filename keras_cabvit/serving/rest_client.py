@@ -1,26 +1,34 @@
 """A client of TF Serving's REST interface."""
 
 import base64
+from collections.abc import Sequence
 
 from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
 
 
-def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3, batch_size=8):
-    """Has a server classify image files.
+def classify_over_rest(
+    files: Sequence[bytes],
+    url: str,
+    model: str = "cabvit",
+    timeout: float = 10.0,
+    retries: int = 3,
+    batch_size: int = 8,
+) -> list[Answer]:
+    """Asks a server to classify image files.
 
     Args:
         files: list of bytes, the contents of image files.
         url: of the server, such as "http://127.0.0.1:8501".
-        model: name under which the server has the model. Defaults to "cabvit".
+        model: name of the model on the server. Defaults to "cabvit".
         timeout: float, seconds that the server may take to accept a request, and then to answer.
-        retries: integer, how often a request is sent again that met no server, or one that was
-            overloaded or still loading (status 429, 502, 503 or 504). Each waits twice as long as
-            the one before it, beginning with half a second.
-        batch_size: integer, how many files go into one request: at most the server's
-            `max_batch_size`. Defaults to 8, as in deploy/serving.
+        retries: integer, number of further attempts if there is no server, or if it is overloaded
+            or still loading (status 429, 502, 503 or 504). The first waits half a second, each next
+            one twice as long.
+        batch_size: integer, number of files per request: at most the server's `max_batch_size`.
+            Defaults to 8, as in deploy/serving.
 
     Returns:
-        A list of `Answer`, one a file.
+        A list of `Answer`, one per file.
 
     Raises:
         ServerError: there is no answer, or it is an error.
@@ -37,7 +45,7 @@ def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3, batc
         ) from error
     retry = Retry(
         retries,
-        read=False,  # who accepts a request and is silent is not asked again
+        read=False,  # a server that accepts a request and is silent is not asked again
         backoff_factor=0.5,
         status_forcelist=(429, 502, 503, 504),
         allowed_methods=None,  # classifying twice does no harm
@@ -61,12 +69,12 @@ def classify_over_rest(files, url, model="cabvit", timeout=10.0, retries=3, batc
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             if isinstance(error.args[0], ProtocolError):  # there was a connection
                 raise ServerError(
-                    f"{url} broke the connection off before it had answered: the server may have "
+                    f"{url} closed the connection before it had answered: the server may have "
                     "stopped."
                 ) from error
             raise ServerError(f"No server answers at {url}: {_reason(error)}.") from error
         except requests.RequestException as error:
-            raise ServerError(f"{url} is no address of a server: {error}.") from error
+            raise ServerError(f"{url} is not the address of a server: {error}.") from error
         return _answers(response, url, len(files))
 
     with requests.Session() as session:
@@ -91,13 +99,13 @@ def _answers(response, url, count):
         content = response.json()
     except ValueError as error:
         raise ServerError(
-            f"{url} answered with status {response.status_code} and no JSON: it is no TF Serving."
+            f"{url} answered with status {response.status_code} and no JSON: it is not TF Serving."
         ) from error
     if not isinstance(content, dict) or len(content.get("predictions", ())) != count:
         message = content.get("error") if isinstance(content, dict) else None
         raise ServerError(
             f"The server answered with status {response.status_code}: "
-            f"{message or 'there is no prediction for every image'}"
+            f"{message or 'the number of predictions differs from that of images'}"
         )
     try:
         return [

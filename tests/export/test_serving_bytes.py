@@ -1,4 +1,4 @@
-"""The signature that takes image files: right for good ones, a sentence for the others."""
+"""The signature that takes image files: scores of good ones, reasons for the others."""
 
 import io
 import subprocess
@@ -19,7 +19,7 @@ from keras_cabvit.data.image_header import image_size
 from keras_cabvit.export import to_saved_model
 from keras_cabvit.runtimes import load_saved_model
 
-LABELS = ["ant", "bee", "cat", "dog", "elk"]
+LABELS = tiny_models.LABELS
 SIZE = (64, 64)
 
 
@@ -43,16 +43,9 @@ GOOD = {
 }
 
 
-@pytest.fixture(scope="module")
-def version(tmp_path_factory):
-    model = tiny_models.filled(tiny_models.hybrid())
-    path = tmp_path_factory.mktemp("serving") / "cabvit"
-    return to_saved_model(model, path, labels=LABELS, max_megapixels=0.02, batch_sizes=(1, 3))
-
-
-@pytest.fixture(scope="module")
-def loaded(version):
-    return load_saved_model(version).runtime
+@pytest.fixture
+def loaded(served):
+    return served.runtime
 
 
 def classify(loaded, files):
@@ -97,7 +90,7 @@ def test_good_files_are_classified_as_evaluation_sees_them(loaded):
     ],
     ids=range(10),
 )
-def test_a_bad_file_is_told_why_and_its_neighbours_get_their_answers(loaded, bad, sentence):
+def test_bad_file_gets_a_reason_and_its_neighbours_their_scores(loaded, bad, sentence):
     good = [GOOD["JPEG"], GOOD["WebP"]]
     expected = classify(loaded, good)
     found = classify(loaded, [good[0], bad, good[1]])
@@ -110,10 +103,10 @@ def test_a_bad_file_is_told_why_and_its_neighbours_get_their_answers(loaded, bad
     assert found["labels"][1].tolist() == [b""] * 5
 
 
-def test_a_small_file_of_a_huge_image_takes_no_memory(loaded):
+def test_small_file_of_a_huge_image_takes_no_memory(loaded):
     file, answers = huge_png(), []
     assert len(file) < 5e5
-    classify(loaded, [GOOD["PNG"]] * 2)  # what the first call reserves
+    classify(loaded, [GOOD["PNG"]] * 2)  # memory that the first call reserves
 
     growth = peak_growth(lambda: answers.append(classify(loaded, [file, GOOD["PNG"]])))
     assert growth < 50e6
@@ -122,7 +115,7 @@ def test_a_small_file_of_a_huge_image_takes_no_memory(loaded):
     assert status[1] == b""
 
 
-def test_a_batch_of_bad_files_alone_and_an_empty_one_have_answers(loaded):
+def test_batch_of_bad_files_only_and_empty_batch_have_answers(loaded):
     assert classify(loaded, [b"", b"x"])["scores"].tolist() == [[0] * 5] * 2
     assert classify(loaded, [])["scores"].shape == (0, 5)
 
@@ -157,7 +150,7 @@ def test_the_first_frame_of_an_animation_decides(loaded):
 
 def test_a_frame_larger_than_the_screen_is_not_decoded(loaded):
     file = bytearray(encoded(201, 100, "GIF", mode="P"))
-    file[6:10] = (1, 0, 1, 0)  # the screen is said to be of one pixel
+    file[6:10] = (1, 0, 1, 0)  # a screen of one pixel
 
     (status,) = classify(loaded, [bytes(file)])["status"]
     assert status.startswith(b"The image has 100x201 pixels")
@@ -178,18 +171,20 @@ def test_damaged_headers_never_stop_a_batch(loaded):
     assert found["scores"][-1].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_labels_come_as_an_asset_and_can_be_a_file(version, tiny_hybrid, tmp_path):
-    assert (version / "assets" / "labels.txt").read_text().splitlines() == LABELS
+def test_labels_come_as_an_asset_and_can_be_a_file(served_hybrid, tmp_path):
+    assert (served_hybrid / "assets" / "labels.txt").read_text().splitlines() == LABELS
 
     file = tmp_path / "names.txt"
     file.write_text("\n".join(LABELS) + "\n")
-    exported = to_saved_model(tiny_hybrid, tmp_path / "model", labels=file, batch_sizes=())
+    exported = to_saved_model(
+        tiny_models.pattern_classifier(), tmp_path / "model", labels=file, batch_sizes=()
+    )
     assert (exported / "assets" / "labels.txt").read_text().splitlines() == LABELS
     assert not (exported / "assets.extra").exists()
 
 
 def test_without_labels_classes_are_numbered(tmp_path):
-    model = tiny_models.hybrid(classifier_activation=None)
+    model = tiny_models.pattern_classifier(activation=None)
     loaded = load_saved_model(to_saved_model(model, tmp_path / "model", crop=1.0)).runtime
     found = classify(loaded, [GOOD["PNG"]])
 
@@ -216,15 +211,15 @@ def test_wrong_options_are_refused_before_anything_is_written(
     assert not (tmp_path / "model").exists()
 
 
-def test_missing_file_of_labels_is_a_sentence(tiny_hybrid, tmp_path):
+def test_missing_file_of_labels_gives_a_clear_error(tiny_hybrid, tmp_path):
     with pytest.raises(FileNotFoundError, match="no file of labels at"):
         to_saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "none.txt")
 
 
-def test_warm_up_requests_run_for_every_signature_and_batch_size(version, loaded):
+def test_warm_up_requests_run_for_every_signature_and_batch_size(served_hybrid, loaded):
     from tensorflow_serving.apis import prediction_log_pb2
 
-    file = version / "assets.extra" / "tf_serving_warmup_requests"
+    file = served_hybrid / "assets.extra" / "tf_serving_warmup_requests"
     seen = []
     for record in tf.data.TFRecordDataset(str(file)):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
@@ -257,22 +252,22 @@ def operations(version):
     return {node.op for node in nodes}
 
 
-def test_no_operation_needs_python_or_a_library(version):
-    kinds = operations(version)
+def test_no_operation_needs_python_or_a_library(served_hybrid):
+    kinds = operations(served_hybrid)
 
     assert {"IgnoreErrorsDataset", "Conv2D"} <= kinds
     assert not [kind for kind in kinds if "PyFunc" in kind or "Xla" in kind]
     assert [kind for kind in kinds if op_def_registry.get(kind) is None] == []
 
 
-def test_servers_loader_gives_the_same_without_python(version, loaded, tmp_path):
+def test_servers_loader_gives_the_same_scores_without_python(served_hybrid, loaded, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
     np.save(tmp_path / "images.npy", images)
-    signature = meta_graph(version).signature_def["serving_default"]
+    signature = meta_graph(served_hybrid).signature_def["serving_default"]
     subprocess.run(
         [
             *(sys.executable, Path(__file__).with_name("run_with_c_api.py")),
-            *(Path(tf.__file__).parent, version),
+            *(Path(tf.__file__).parent, served_hybrid),
             *(signature.inputs["image"].name, signature.outputs["probabilities"].name),
             *(tmp_path / "images.npy", tmp_path / "scores.npy"),
         ],

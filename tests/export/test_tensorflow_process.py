@@ -1,4 +1,4 @@
-"""Exports are TensorFlow's own, whatever backend made the model."""
+"""Exports have TensorFlow's operations only, whatever backend the model is on."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 import tiny_models
 
 from keras_cabvit.export import to_saved_model, to_tflite
-from keras_cabvit.runtimes import load_saved_model, load_tflite
+from keras_cabvit.runtimes import load_tflite
 
 PRINTS_OPERATIONS = """
 import json, sys
@@ -22,18 +22,17 @@ print(json.dumps(sorted({node.op for node in nodes})))
 
 
 @pytest.mark.every_backend
-def test_saved_model_gives_the_same_and_holds_nothing_that_a_server_cannot_run(
-    tiny_hybrid, tmp_path
+def test_saved_model_gives_the_same_and_has_no_operation_that_a_server_cannot_run(
+    tiny_hybrid, served_hybrid, served
 ):
-    version = to_saved_model(tiny_hybrid, tmp_path)
     images = tiny_models.images(tiny_hybrid).astype("uint8")
 
     expected = tiny_models.outputs(tiny_hybrid, images)
-    np.testing.assert_allclose(load_saved_model(version)(images), expected, atol=1e-5)
+    np.testing.assert_allclose(served(images), expected, atol=1e-5)
 
     # In a process of its own: TensorFlow's protocol buffers may not be loaded in this one.
     process = subprocess.run(
-        [sys.executable, "-c", PRINTS_OPERATIONS, version / "saved_model.pb"],
+        [sys.executable, "-c", PRINTS_OPERATIONS, served_hybrid / "saved_model.pb"],
         capture_output=True,
         text=True,
         check=True,
@@ -53,7 +52,7 @@ def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
 
 
 @pytest.mark.torch_too
-def test_what_the_exporter_refuses_is_the_same_error(tiny_hybrid, tmp_path):
+def test_refusals_of_the_exporter_are_the_same_errors(tiny_hybrid, tmp_path):
     with pytest.raises(ValueError, match="must name the 5 classes of the model"):
         to_saved_model(tiny_hybrid, tmp_path / "model", np.array(["one", "two"]))
     with pytest.raises(FileNotFoundError, match="no file of labels at"):

@@ -15,11 +15,9 @@ from PIL import Image
 from stand_ins import Service, dying, grpc_server, http_server, rest_answers
 
 from keras_cabvit.cli import main
-from keras_cabvit.export import to_saved_model
-from keras_cabvit.runtimes import load_saved_model
 from keras_cabvit.serving import Answer, ServerError, classify_over_grpc, classify_over_rest
 
-LABELS = ["ant", "bee", "cat", "dog", "elk"]
+LABELS = tiny_models.LABELS
 
 
 def photograph(seed):
@@ -33,15 +31,8 @@ FILES = [photograph(0), b"no image", photograph(1)]
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    model = tiny_models.filled(tiny_models.hybrid())
-    path = tmp_path_factory.mktemp("served") / "cabvit"
-    return load_saved_model(to_saved_model(model, path, labels=LABELS, batch_sizes=())).runtime
-
-
-@pytest.fixture(scope="module")
-def signatures(loaded):
-    return loaded.signatures
+def signatures(served):
+    return served.runtime.signatures
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +74,7 @@ def test_answers_are_those_of_the_model(client, signatures):
     assert answers[1].status == "The bytes are not a JPEG, PNG, GIF or WebP file."
 
 
-def test_more_files_than_a_request_may_have_go_in_several(client):
+def test_files_beyond_the_size_of_a_request_go_in_several(client):
     classify, address = client
     answers = classify([FILES[0], FILES[2]] * 10, address)
 
@@ -97,19 +88,19 @@ def test_more_files_than_a_request_may_have_go_in_several(client):
         classify(FILES, address, batch_size=0)
 
 
-def test_address_without_its_scheme_is_told_so():
+def test_address_without_a_scheme_gives_a_clear_error():
     with pytest.raises(ServerError, match=r"must begin with http:// or https://\. Received: 127"):
         classify_over_rest(FILES, "127.0.0.1:8501")
 
 
-def test_unknown_model_is_the_servers_sentence(client):
+def test_unknown_model_gives_the_servers_error(client):
     classify, address = client
 
     with pytest.raises(ServerError, match=r"answered .*Servable not found.*Latest\(other\)"):
         classify(FILES[:1], address, model="other")
 
 
-def test_model_that_takes_no_files_is_the_servers_sentence():
+def test_model_that_takes_no_files_gives_the_servers_error():
     with http_server(rest_answers({})) as url, pytest.raises(ServerError, match="400: Serving sig"):
         classify_over_rest(FILES, url)
     with (
@@ -120,20 +111,20 @@ def test_model_that_takes_no_files_is_the_servers_sentence():
 
 
 @pytest.mark.parametrize("killed", [{"after_received": 300_000}, {"after_sent": 200}])
-def test_server_that_dies_in_the_middle_is_a_sentence(client, killed):
+def test_server_that_dies_in_the_middle_gives_a_clear_error(client, killed):
     classify, address = client
     prefix, _, address = address.rpartition("/")
     host, port = address.split(":")
 
     with (
         dying((host, int(port)), **killed) as address,
-        pytest.raises(ServerError, match=f"{address} .*broke the connection off"),
+        pytest.raises(ServerError, match=f"{address} .*closed the connection"),
     ):
         classify([*FILES, b"large" * 100_000], f"{prefix}/{address}".lstrip("/"), retries=0)
 
 
 @pytest.mark.parametrize("classify", [classify_over_rest, classify_over_grpc])
-def test_no_server_is_a_sentence(classify):
+def test_missing_server_gives_a_clear_error(classify):
     address = f"127.0.0.1:{closed_port()}"
     address = f"http://{address}" if classify is classify_over_rest else address
 
@@ -142,7 +133,7 @@ def test_no_server_is_a_sentence(classify):
 
 
 @pytest.mark.parametrize("classify", [classify_over_rest, classify_over_grpc])
-def test_silent_server_is_a_sentence_after_the_timeout(classify):
+def test_silent_server_gives_a_clear_error_after_the_timeout(classify):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = "{}:{}".format(*server.getsockname())
         url = f"http://{address}" if classify is classify_over_rest else address
@@ -164,7 +155,7 @@ def test_loading_grpc_server_is_asked_again(signatures):
         assert len(classify_over_grpc(FILES, address, retries=1)) == 3
 
 
-def test_overload_that_stays_is_the_servers_sentence():
+def test_lasting_overload_gives_the_servers_error():
     with (
         http_server(lambda *_: (503, {"error": "the queue is full"})) as url,
         pytest.raises(ServerError, match="status 503: the queue is full"),
@@ -175,9 +166,9 @@ def test_overload_that_stays_is_the_servers_sentence():
 @pytest.mark.parametrize(
     ("answer", "sentence"),
     [
-        ((200, b"<html>"), "status 200 and no JSON: it is no TF Serving"),
-        ((200, {"predictions": [[0.5, 0.5]]}), "something else than classes"),
-        ((200, {"predictions": []}), "no prediction for every image"),
+        ((200, b"<html>"), "status 200 and no JSON: it is not TF Serving"),
+        ((200, {"predictions": [[0.5, 0.5]]}), "does not give classes"),
+        ((200, {"predictions": []}), "number of predictions differs"),
     ],
 )
 def test_another_server_is_recognised(answer, sentence):
@@ -199,7 +190,7 @@ def images(tmp_path):
     return [str(tmp_path / f"{number}.jpg") for number in range(3)]
 
 
-def test_command_prints_a_table_and_names_what_was_not_read(rest, images, capsys):
+def test_command_prints_a_table_and_names_unreadable_files(rest, images, capsys):
     status = main(["client", *images, "--rest", rest, "--top", "2"])
     printed = capsys.readouterr()
     (first, _, third) = classify_over_rest(FILES, rest)
