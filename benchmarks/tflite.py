@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
+from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.export import tflite
 from keras_cabvit.export.classifiers import tflite_classifier
 from keras_cabvit.export.delegation import delegation
@@ -34,7 +35,6 @@ from training.data.batches import evaluation_batches
 from training.data.data_set import open_data_set
 from training.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
 from training.markdown import table
-from training.run_folder import write_whole
 
 FORMS = {
     "none": {"quantization": "none"},
@@ -284,8 +284,8 @@ def main():
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         report = {"setting": heading, "results": results}
-        write_whole(options.out / "tflite.json", json.dumps(report, indent=2) + "\n")
-        write_whole(options.out / "tflite.md", text)
+        write_text_atomically(options.out / "tflite.json", json.dumps(report, indent=2) + "\n")
+        write_text_atomically(options.out / "tflite.md", text)
         draw(results, options.out / "tflite.png")
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.atomic_files import remove_abandoned, written_atomically
+from keras_cabvit.atomic_files import atomic_path, remove_abandoned
 
 _NAME = re.compile(r"step_(\d{9})\.npz")
 _PROGRESS = "progress"
@@ -55,7 +55,7 @@ class CheckpointFolder:
         try:
             # At once: they are large, and no other process writes here.
             remove_abandoned(self.path, "step_*.npz", seconds=0)
-            with written_atomically(path) as partial:
+            with atomic_path(path) as partial:
                 np.savez(partial, **checkpoint.arrays, **{_PROGRESS: progress})
         except OSError as error:
             raise OSError(

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 
 _WEIGHTS = "model.weights.h5"
 
@@ -27,7 +27,7 @@ def save_half_size(model, path):
         ValueError: a weight is too large for float16.
     """
     path = Path(path)
-    with tempfile.TemporaryDirectory() as folder, written_atomically(path) as partial:
+    with tempfile.TemporaryDirectory() as folder, atomic_path(path) as partial:
         whole = Path(folder) / "whole.keras"
         model.save(whole)
         with (

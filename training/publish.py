@@ -7,11 +7,11 @@ from pathlib import Path
 
 import keras
 
+from keras_cabvit.atomic_files import atomic_folder
 from training.evaluate import evaluate
 from training.half_size_file import save_half_size
 from training.metrics_csv import read_metrics_csv
 from training.report import model_card, write_report
-from training.run_folder import written_whole
 from training.run_record import read_run
 
 
@@ -42,7 +42,7 @@ def publish(run, out, description=""):
             f"The run in {run} has not finished. The command that started it goes on with it: "
             f"{record.get('command')}"
         )
-    with written_whole(out) as partial:
+    with atomic_folder(out) as partial:
         save_half_size(
             keras.saving.load_model(run / "model.keras", compile=False), partial / "model.keras"
         )

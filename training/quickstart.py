@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 
+from keras_cabvit.atomic_files import atomic_folder
 from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.export import load_saved_model, load_tflite, saved_model, tflite
 from training.callbacks import History, LossGuard, Progress
@@ -17,7 +18,6 @@ from training.data.fashion_mnist import CLASS_NAMES, LabeledImages, fashion_mnis
 from training.data.stratified import held_out
 from training.figures.curves import draw_curves
 from training.recipes.quickstart import QUICKSTART
-from training.run_folder import written_whole
 from training.score_table import score_table
 from training.strategies import place
 from training.train import compiled_model
@@ -43,7 +43,7 @@ def quickstart(folder=DEFAULT_FOLDER, recipe=QUICKSTART, seed=0):
     """
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
-    with written_whole(folder) as partial:
+    with atomic_folder(folder) as partial:
         print("1/4  Reading 5,000 training and 1,000 test images of Fashion-MNIST")
         training, test = fashion_mnist_subset()
         held = held_out(training.labels, recipe.validation_share, seed)

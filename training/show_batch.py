@@ -1,9 +1,8 @@
 """Shows the images of a training step as the model sees them."""
 
 import dataclasses
-import os
-from pathlib import Path
 
+from keras_cabvit.atomic_files import atomic_path
 from training.data.batches import training_batches
 from training.figures.batch import draw_batch
 
@@ -32,12 +31,6 @@ def show_batch(split, recipe, path, seed=0, step=0, count=32):
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, split.size))
     batches = training_batches(split, recipe, seed, first_step=step)
     images, labels = next(batches.as_numpy_iterator())
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with atomic_path(path) as partial:
         draw_batch(images[:count], labels[:count], split.class_names, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return min(count, len(images))

@@ -13,7 +13,7 @@ import filelock
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path, write_text_atomically
 from training.averaged_model import AveragedModel
 from training.callbacks import (
     AveragedEvaluation,
@@ -34,7 +34,6 @@ from training.interrupted import Interrupted
 from training.model import build_model
 from training.optimizer import make_optimizer
 from training.out_of_memory import out_of_memory_as_sentence
-from training.run_folder import write_whole
 from training.run_record import continued_record, read_run, run_record
 from training.state import write_state
 from training.strategies import place
@@ -226,7 +225,7 @@ def _all_named(broken, folder):
         yield
     except TooManyBrokenImages as error:
         file = folder / "broken_images.txt"
-        write_whole(file, "\n".join(broken.found) + "\n")
+        write_text_atomically(file, "\n".join(broken.found) + "\n")
         raise TooManyBrokenImages(f"{error} {file} names all that were found.") from None
 
 
@@ -247,7 +246,7 @@ def _begun(folder, record, found):
                 raise ValueError(
                     f"Another process has just written to {folder}. Start the command again."
                 )
-            write_whole(folder / "run.json", json.dumps(record, indent=2) + "\n")
+            write_text_atomically(folder / "run.json", json.dumps(record, indent=2) + "\n")
         except filelock.Timeout as error:
             raise ValueError(
                 f"Another process is already training in {folder}. Wait until it ends, stop it "
@@ -404,8 +403,8 @@ def _finish(folder, recipe, options, data_set, weights, history, broken, checkpo
     with precision("float32"):
         model = build_model(inference, len(data_set.class_names))
     model.set_weights(weights)
-    write_whole(folder / "labels.txt", "\n".join(data_set.class_names) + "\n")
-    with written_atomically(folder / "model.keras") as partial:
+    write_text_atomically(folder / "labels.txt", "\n".join(data_set.class_names) + "\n")
+    with atomic_path(folder / "model.keras") as partial:
         model.save(partial)
     evaluation = evaluate(folder, data_set)
     run = read_run(folder) | {
@@ -417,5 +416,5 @@ def _finish(folder, recipe, options, data_set, weights, history, broken, checkpo
     write_report(folder, evaluation, history.rows, run, broken.names)
     run["scores"] = dataclasses.asdict(evaluation.as_row())
     run["finished"] = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-    write_whole(folder / "run.json", json.dumps(run, indent=2) + "\n")
+    write_text_atomically(folder / "run.json", json.dumps(run, indent=2) + "\n")
     print(f"\n{folder / 'report.md'} says how well it did.", file=sys.stdout)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.calibration import calibration_images
 from keras_cabvit.export.labels import read_labels
@@ -116,7 +116,7 @@ def tflite(
         file.write_bytes(content)
         _check_that_it_loads(file)
 
-    with written_atomically(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_bytes(content)
     return path
 

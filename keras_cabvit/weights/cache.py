@@ -7,7 +7,7 @@ import re
 import time
 from pathlib import Path
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 
 try:
     import fcntl
@@ -85,7 +85,7 @@ def write_checksum(path):
     """
     path = Path(path)
     checksum = checksum_path(path)
-    with written_atomically(checksum) as partial:
+    with atomic_path(checksum) as partial:
         partial.write_bytes(f"{file_sha256(path)}  {path.name}\n".encode())
     return checksum
 

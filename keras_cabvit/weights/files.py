@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 
 # The layers that a model without the classifier lacks, and where Keras stores their weights.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
@@ -27,7 +27,7 @@ def save_weights(model, path):
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
-    with written_atomically(path) as partial:
+    with atomic_path(path) as partial:
         model.save_weights(partial)
     return path
 

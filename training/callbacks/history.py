@@ -6,7 +6,7 @@ import time
 
 import keras
 
-from training.run_folder import write_whole
+from keras_cabvit.atomic_files import write_text_atomically
 
 COLUMNS = (
     "epoch",
@@ -100,4 +100,4 @@ class History(keras.callbacks.Callback):
         writer.writeheader()
         for row in self.rows:
             writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
-        write_whole(self.path, text.getvalue())
+        write_text_atomically(self.path, text.getvalue())

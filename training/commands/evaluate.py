@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import tyro
 from tqdm import tqdm
 
+from keras_cabvit.atomic_files import write_text_atomically
 from training.compare import compare
 from training.evaluate import evaluate
-from training.run_folder import write_whole
 from training.score_table import score_table
 
 
@@ -74,7 +74,7 @@ def run(arguments):
         print(f"{options.out / 'report.md'} says more.")
     if options.json is not None:
         text = json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
-        write_whole(options.json, text)
+        write_text_atomically(options.json, text)
 
 
 class _bar:

@@ -6,36 +6,36 @@ import time
 import pytest
 from backend_process import REPOSITORY
 
-from training.run_folder import written_whole
+from keras_cabvit.atomic_files import atomic_folder
 
-# Ends between the two moments in which the earlier folder goes and the new one comes.
+# Dies after the earlier folder is moved away and before the new one is moved in.
 KILLED = """
 import os, signal, sys
-from training.run_folder import written_whole
+from keras_cabvit.atomic_files import atomic_folder
 
 def replace_and_die(source, target, replace=os.replace):
     replace(source, target)
     os.kill(os.getpid(), signal.SIGKILL)
 
 os.replace = replace_and_die
-with written_whole(sys.argv[1]) as partial:
+with atomic_folder(sys.argv[1]) as partial:
     (partial / "file").write_text("new")
 """
 
 
 def write(path, text):
-    with written_whole(path) as partial:
+    with atomic_folder(path) as partial:
         (partial / "file").write_text(text)
 
 
 def write_half(path, error):
-    with written_whole(path) as partial:
+    with atomic_folder(path) as partial:
         (partial / "file").write_text("half")
         raise error
 
 
 def test_folder_appears_when_the_block_ends(tmp_path):
-    with written_whole(tmp_path / "run") as partial:
+    with atomic_folder(tmp_path / "run") as partial:
         (partial / "file").write_text("new")
         assert not (tmp_path / "run").exists()
 
@@ -63,7 +63,7 @@ def test_interrupted_run_leaves_the_earlier_folder_alone(tmp_path, error):
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
-def test_folder_of_somebody_else_is_refused_and_kept(tmp_path):
+def test_folder_written_by_something_else_is_refused_and_kept(tmp_path):
     (tmp_path / "photographs").mkdir()
     (tmp_path / "photographs" / "mine").write_text("mine")
 
@@ -72,7 +72,7 @@ def test_folder_of_somebody_else_is_refused_and_kept(tmp_path):
     assert (tmp_path / "photographs" / "mine").read_text() == "mine"
 
 
-def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path):
+def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path):
     write(tmp_path / "run", "old")
     subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run"], cwd=REPOSITORY)
     leftovers = list(tmp_path.iterdir())
