@@ -18,13 +18,13 @@ import sys
 from pathlib import Path
 
 from keras_cabvit.atomic_files import write_text_atomically
-from training.figures.style import epoch_axis, figure_style, new_figure
-from training.interrupted import Interrupted
-from training.markdown import table
-from training.metrics_csv import read_metrics_csv
 from training.recipes.fashion_mnist import FASHION_MNIST
 from training.recipes.recipe import ModelOptions, Optimization
-from training.run_record import read_run
+from training.report.figures.style import epoch_axis, figure_style, new_figure
+from training.report.markdown import table
+from training.run.interrupted import Interrupted
+from training.run.metrics_csv import read_metrics_csv
+from training.run.record import read_run
 from training.train import TrainOptions, train
 
 DATA = "fashion_mnist:10000"

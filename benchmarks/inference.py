@@ -29,8 +29,16 @@ from benchmarks.contenders import MATRIX_PRODUCT, Contender
 from benchmarks.in_turns import measure, peak_memory, ratios
 from benchmarks.processor import gpu_names, processor_name
 from keras_cabvit.atomic_files import write_text_atomically
-from training.figures.style import BLUE, FAINT, GREY, LIGHT_BLUE, ORANGE, figure_style, new_figure
-from training.markdown import table
+from training.report.figures.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    LIGHT_BLUE,
+    ORANGE,
+    figure_style,
+    new_figure,
+)
+from training.report.markdown import table
 
 BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16")

@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 from keras_cabvit.atomic_files import write_text_atomically
-from training.markdown import table
 from training.recipes.imagenet import imagenet_recipe
+from training.report.markdown import table
 from training.tpu.process import can_compile, run_again
 from training.tpu.slices import find_slice
 
@@ -36,7 +36,7 @@ def compile_models(models, topology, batch):
     """
     # Here, because they bring Keras and its backend.
     from keras_cabvit import list_models
-    from training.model import build_model
+    from training.recipes.model import build_model
     from training.tpu.compiled_step import compile_step
 
     steps = []

@@ -5,7 +5,7 @@ import os
 import sys
 
 from keras_cabvit.signals import end_in_order
-from training.interrupted import Interrupted
+from training.run.interrupted import Interrupted
 
 # Each has a module in training/commands, which is imported when it is called.
 COMMANDS = {

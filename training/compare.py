@@ -7,11 +7,11 @@ import numpy as np
 
 from keras_cabvit.export.latency import median_latencies
 from keras_cabvit.export.size_on_disk import size_on_disk
-from training.evaluation_setting import columns_for, scored_images, size_and_crop
-from training.metrics import score_predictions
-from training.open_model import open_model
-from training.predictions import predict_split
-from training.score_table import ModelScore, score_row, score_table
+from training.evaluation.metrics import score_predictions
+from training.evaluation.opened_model import open_model
+from training.evaluation.predictions import predict_split
+from training.evaluation.setting import columns_for, scored_images, size_and_crop
+from training.report.score_table import ModelScore, score_row, score_table
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.export.latency import median_latencies
-from training.evaluation_setting import columns_for, scored_images, size_and_crop
-from training.metrics import Scores, score_predictions
-from training.metrics_csv import read_metrics_csv
-from training.open_model import open_model
-from training.predictions import Mistake, predict_split
-from training.score_table import score_row
+from training.evaluation.metrics import Scores, score_predictions
+from training.evaluation.opened_model import open_model
+from training.evaluation.predictions import Mistake, predict_split
+from training.evaluation.setting import columns_for, scored_images, size_and_crop
+from training.report.score_table import score_row
+from training.run.metrics_csv import read_metrics_csv
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +136,7 @@ def evaluate(
         seconds=time.perf_counter() - started,
     )
     if out is not None:
-        from training.report import write_report  # which draws with matplotlib
+        from training.report.page import write_report  # which draws with matplotlib
 
         metrics = model.path.parent / "metrics.csv"
         history = read_metrics_csv(metrics) if model.run and metrics.is_file() else None

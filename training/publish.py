@@ -9,10 +9,11 @@ import keras
 
 from keras_cabvit.atomic_files import atomic_folder
 from training.evaluate import evaluate
-from training.half_size_file import save_half_size
-from training.metrics_csv import read_metrics_csv
-from training.report import model_card, write_report
-from training.run_record import read_run
+from training.report.model_card import model_card
+from training.report.page import write_report
+from training.run.half_size_file import save_half_size
+from training.run.metrics_csv import read_metrics_csv
+from training.run.record import read_run
 
 
 def publish(run, out, description=""):

@@ -10,16 +10,16 @@ import keras
 from keras_cabvit.atomic_files import atomic_folder
 from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.export import load_saved_model, load_tflite, saved_model, tflite
-from training.callbacks import History, LossGuard, Progress
 from training.compare import score_forms
 from training.data.array_split import ArraySplit
 from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
 from training.data.fashion_mnist import CLASS_NAMES, LabeledImages, fashion_mnist_subset
 from training.data.stratified import held_out
-from training.figures.curves import draw_curves
+from training.devices.strategies import place
 from training.recipes.quickstart import QUICKSTART
-from training.score_table import score_table
-from training.strategies import place
+from training.report.figures.curves import draw_curves
+from training.report.score_table import score_table
+from training.run.callbacks import History, LossGuard, Progress
 from training.train import compiled_model
 
 DEFAULT_FOLDER = Path("saved_models/quickstart")

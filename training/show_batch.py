@@ -4,7 +4,7 @@ import dataclasses
 
 from keras_cabvit.atomic_files import atomic_path
 from training.data.batches import training_batches
-from training.figures.batch import draw_batch
+from training.report.figures.batch import draw_batch
 
 
 def show_batch(split, recipe, path, seed=0, step=0, count=32):

@@ -14,8 +14,16 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
-from training.averaged_model import AveragedModel
-from training.callbacks import (
+from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
+from training.data.broken import BrokenImages, TooManyBrokenImages
+from training.data.data_set import open_data_set
+from training.devices.hosts import gather, stop_agreed
+from training.devices.out_of_memory import out_of_memory_as_sentence
+from training.devices.strategies import place
+from training.optimization.averaged_model import AveragedModel
+from training.optimization.optimizer import make_optimizer
+from training.recipes.model import build_model
+from training.run.callbacks import (
     AveragedEvaluation,
     CallbackList,
     Checkpointing,
@@ -25,18 +33,10 @@ from training.callbacks import (
     Progress,
     TensorBoard,
 )
-from training.checkpoints import CheckpointFolder
-from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
-from training.data.broken import BrokenImages, TooManyBrokenImages
-from training.data.data_set import open_data_set
-from training.hosts import gather, stop_agreed
-from training.interrupted import Interrupted
-from training.model import build_model
-from training.optimizer import make_optimizer
-from training.out_of_memory import out_of_memory_as_sentence
-from training.run_record import continued_record, read_run, run_record
-from training.state import write_state
-from training.strategies import place
+from training.run.checkpoints import CheckpointFolder
+from training.run.interrupted import Interrupted
+from training.run.record import continued_record, read_run, run_record
+from training.run.state import write_state
 
 
 @dataclasses.dataclass(frozen=True)
@@ -397,7 +397,7 @@ def _test_note(recipe, data_set):
 def _finish(folder, recipe, options, data_set, weights, history, broken, checkpointing):
     """Writes the model and its labels, scores it and writes the report."""
     from training.evaluate import evaluate
-    from training.report import write_report
+    from training.report.page import write_report
 
     inference = dataclasses.replace(recipe.model, initial_weights=None)
     with precision("float32"):

@@ -94,7 +94,7 @@ def test_mistakes_are_the_most_confident_ones_as_the_model_saw_them(run):
 
 
 def test_only_the_worst_mistakes_are_kept():
-    from training.predictions import predict_split
+    from training.evaluation.predictions import predict_split
 
     images = noise(40)
     shares = np.linspace(0.3, 0.9, 40)

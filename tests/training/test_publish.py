@@ -11,8 +11,8 @@ import tiny_models
 from tiny_runs import RECIPE, image_folder
 
 from training.evaluate import evaluate
-from training.half_size_file import save_half_size
 from training.publish import publish
+from training.run.half_size_file import save_half_size
 from training.train import TrainOptions, train
 
 

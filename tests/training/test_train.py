@@ -13,9 +13,9 @@ import pytest
 from backend_process import REPOSITORY
 from tiny_runs import OPTIONS, RECIPE, image_folder
 
-from training.callbacks import Diverged, LossGuard
-from training.checkpoints import CheckpointFolder
 from training.data.broken import TooManyBrokenImages
+from training.run.callbacks import Diverged, LossGuard
+from training.run.checkpoints import CheckpointFolder
 from training.train import TrainOptions, train
 
 

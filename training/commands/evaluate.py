@@ -11,7 +11,7 @@ from tqdm import tqdm
 from keras_cabvit.atomic_files import write_text_atomically
 from training.compare import compare
 from training.evaluate import evaluate
-from training.score_table import score_table
+from training.report.score_table import score_table
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from training.publish import publish
-from training.score_table import score_table
+from training.report.score_table import score_table
 
 
 @dataclasses.dataclass(frozen=True)

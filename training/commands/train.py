@@ -7,9 +7,9 @@ from typing import Annotated
 
 import tyro
 
+from training.devices.strategies import Hosts
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
-from training.strategies import Hosts
 from training.train import TrainOptions, train
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from training.figures.confusion import MOST_CLASSES, most_confused_pairs
-from training.markdown import escaped, percent, table
+from training.report.figures.confusion import MOST_CLASSES, most_confused_pairs
+from training.report.markdown import escaped, percent, table
 
 # What is listed one by one before the rest is left out or folded away.
 _MOST_PAIRS = 12

@@ -1,6 +1,6 @@
 """The sections about single images."""
 
-from training.markdown import escaped, table
+from training.report.markdown import escaped, table
 
 # Broken images that are named before the rest is only counted.
 _MOST_BROKEN = 50

@@ -1,6 +1,6 @@
 """The page that goes with a model that is given to others."""
 
-from training.markdown import escaped
+from training.report.markdown import escaped
 from training.report.scores import summary
 from training.report.training_run import origin
 

@@ -4,11 +4,11 @@ import os
 import shutil
 from pathlib import Path
 
-from training.figures.confusion import draw_confusion
-from training.figures.curves import draw_curves
-from training.figures.mistakes import draw_mistakes
-from training.figures.reliability import draw_reliability
 from training.report.classes import classes, confusion
+from training.report.figures.confusion import draw_confusion
+from training.report.figures.curves import draw_curves
+from training.report.figures.mistakes import draw_mistakes
+from training.report.figures.reliability import draw_reliability
 from training.report.images import broken_images, mistakes
 from training.report.scores import calibration, summary
 from training.report.training_run import curves, origin

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.markdown import escaped, percent, table
+from training.report.markdown import escaped, percent, table
 
 
 def summary(evaluation, run):

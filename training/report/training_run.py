@@ -1,6 +1,6 @@
 """The sections about how the model was trained."""
 
-from training.markdown import escaped, table
+from training.report.markdown import escaped, table
 
 
 def curves(history, run):

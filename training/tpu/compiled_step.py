@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jax
 
-from training.model import build_model
+from training.recipes.model import build_model
 from training.tpu.main_memory import main_memory_traffic
 from training.tpu.step import lower_step
 

@@ -3,7 +3,7 @@
 import jax
 import keras
 
-from training.model import build_model
+from training.recipes.model import build_model
 from training.train import compiled_model, precision
 
 # Only constants of the learning-rate schedule depend on it.

@@ -5,8 +5,8 @@ import json
 import jax
 import numpy as np
 
+from training.devices.strategies import place
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
-from training.strategies import place
 from training.tpu.step import lower_step
 from training.train import compiled_model, precision
 

@@ -9,7 +9,7 @@ from tiny_step import CLASSES, OPTIONS, TINY
 
 from keras_cabvit.models import count_complexity
 from training.__main__ import main
-from training.model import build_model
+from training.recipes.model import build_model
 from training.tpu import compiled_step, process
 from training.tpu.compiled_step import DoesNotFit
 
