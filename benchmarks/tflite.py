@@ -32,7 +32,7 @@ from keras_cabvit.export.flatbuffer import unpack
 from keras_cabvit.export.latency import median_latencies
 from keras_cabvit.export.verify import comparable_scores, signal_to_noise
 from training.data.batches import evaluation_batches
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 from training.report.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
 from training.report.markdown import table
 

@@ -124,7 +124,7 @@ def test_a_run_that_is_not_finished_is_told_how_to_go_on(finished_run, tmp_path)
     del record["finished"]
     (tmp_path / "run.json").write_text(json.dumps(record))
 
-    with pytest.raises(ValueError, match=r"has not finished. .* goes on with it: the command it"):
+    with pytest.raises(ValueError, match=r"has not finished. .* resumes it: the command it"):
         publish(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

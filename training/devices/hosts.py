@@ -1,31 +1,32 @@
-"""Several processes that train together, one a host, on the JAX backend."""
+"""Several processes that train together, one per host, on the JAX backend."""
 
 import json
 import socket
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
-# Seconds that a process waits for the others to start. JAX itself ends a process after as long.
+# Seconds that a process waits for the others to start, as long as JAX itself waits.
 PATIENCE = 300
-# Seconds after which JAX ends a process whose companion has left with an error.
+# Seconds after which JAX ends a process whose peer has left with an error.
 _SHUTDOWN_PATIENCE = 60
 
 
 @dataclass(frozen=True)
 class Hosts:
-    """How the processes of a run find each other.
+    """Addresses by which the processes of a run find each other.
 
     The same command is started once on every host, with another `index`. All of them read the same
     data and see the same folder of the run, which only the first writes.
 
     Attributes:
-        coordinator: HOST:PORT of the first process, which the others must reach; "auto" where JAX
-            finds all processes by itself, as it does on Cloud TPU, under Slurm and under Open MPI.
-        count: how many processes there are.
-        index: which of them this one is, from 0.
+        coordinator: HOST:PORT of the first process, which the others must reach; "auto" lets JAX
+            find all processes, as it can on Cloud TPU, under Slurm and under Open MPI.
+        count: the number of processes.
+        index: the number of this process, from 0.
     """
 
     coordinator: str | None = None
@@ -33,7 +34,7 @@ class Hosts:
     index: int | None = None
 
 
-def join(hosts):
+def join(hosts: Hosts) -> None:
     """Connects this process to the others, and waits for them. A second call does nothing.
 
     Args:
@@ -47,7 +48,7 @@ def join(hosts):
     _check(hosts)
     if jax.distributed.is_initialized():
         return
-    found = {}
+    found: dict[str, Any] = {}
     if hosts.coordinator != "auto":
         found = {
             "coordinator_address": hosts.coordinator,
@@ -59,8 +60,8 @@ def join(hosts):
             f"{hosts.coordinator}, {PATIENCE} seconds at most.",
             flush=True,
         )
-        # What goes wrong here would end the process inside JAX, without a sentence.
-        name, _, port = hosts.coordinator.rpartition(":")
+        # An error here would end the process inside JAX, without a clear message.
+        name, _, port = str(hosts.coordinator).rpartition(":")
         if hosts.index:
             _wait_for(name.strip("[]"), int(port))
         else:
@@ -74,11 +75,11 @@ def join(hosts):
         ) from error
 
 
-def gather(value):
-    """Returns what each process gives here, in their order, when all have called it.
+def gather(value: Any) -> list:
+    """Returns the values of all processes, in their order, when each has called it.
 
     Args:
-        value: what JSON can hold.
+        value: an object that JSON can represent.
     """
     if keras.backend.backend() != "jax":
         return [value]
@@ -95,7 +96,7 @@ def gather(value):
     return [json.loads(text[:size].tobytes()) for text, size in zip(texts, sizes, strict=True)]
 
 
-def stop_agreed(step):
+def stop_agreed(step: int) -> bool:
     """Returns whether all processes stop after this step, because one of them got SIGTERM.
 
     JAX catches the signal and lets the processes agree on a step that none has passed, without
@@ -109,10 +110,10 @@ def stop_agreed(step):
     return multihost_utils.reached_preemption_sync_point(step)
 
 
-def _check(hosts):
+def _check(hosts: Hosts) -> None:
     if hosts.coordinator == "auto":
         return
-    if None in (hosts.coordinator, hosts.count, hosts.index):
+    if hosts.coordinator is None or hosts.count is None or hosts.index is None:
         raise ValueError(
             "Several processes need --hosts.coordinator, --hosts.count and --hosts.index, all "
             "three; on Cloud TPU, and under Slurm or Open MPI, --hosts.coordinator auto is enough. "
@@ -131,7 +132,7 @@ def _check(hosts):
         )
 
 
-def _check_free(port):
+def _check_free(port: int) -> None:
     both = socket.has_dualstack_ipv6()
     family = socket.AF_INET6 if both else socket.AF_INET
     try:
@@ -143,7 +144,7 @@ def _check_free(port):
         ) from error
 
 
-def _wait_for(name, port):
+def _wait_for(name: str, port: int) -> None:
     begun = time.monotonic()
     while True:
         try:

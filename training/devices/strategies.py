@@ -1,4 +1,4 @@
-"""Where a run computes: one device, several, a TPU, or the devices of several hosts."""
+"""The devices of a run: one, several, a TPU, or those of several hosts."""
 
 import contextlib
 import os
@@ -8,54 +8,56 @@ from dataclasses import dataclass
 
 import keras
 
+from training.data.share import WHOLE, Share
 from training.devices.hosts import Hosts, join
+from training.recipes.recipe import Recipe
 
 STRATEGIES = ("auto", "single", "mirrored", "tpu", "data_parallel")
 
-# Strategies that only one backend has, and what the other one calls the same.
+# Strategies that only one backend has, and their counterparts on the other one.
 _BACKENDS = {"mirrored": "tensorflow", "tpu": "tensorflow", "data_parallel": "jax"}
 _COUNTERPARTS = {"tensorflow": "mirrored", "jax": "data_parallel"}
-# Seconds that a TPU has to answer.
+# Seconds in which a TPU must answer.
 _PATIENCE = 10
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a run computes.
+    """The devices of a run, as one of its processes sees them.
 
     Attributes:
         strategy: its name, never "auto".
         scope: function that returns the context in which model and optimizer must be built and
             trained.
-        replicas: how many devices share a batch.
-        process_index: which of the processes this one is.
-        process_count: how many processes train together.
-        jit_compile: what `model.compile` takes.
+        replicas: the number of devices that share a batch.
+        share: `Share` of every batch that this process reads.
+        jit_compile: as `model.compile` takes it.
     """
 
     strategy: str
     scope: Callable = contextlib.nullcontext
     replicas: int = 1
-    process_index: int = 0
-    process_count: int = 1
+    share: Share = WHOLE
     jit_compile: bool | str = "auto"
 
 
-def place(strategy="auto", recipe=None, hosts=None):
-    """Chooses the devices of a run, and refuses what would fail or be wrong on them.
+def place(
+    strategy: str = "auto", recipe: Recipe | None = None, hosts: Hosts | None = None
+) -> Placement:
+    """Chooses the devices of a run, and refuses settings that would fail or be wrong on them.
 
-    The strategies train the same model from the same batches, up to rounding, but for BatchNorm and
-    for dropout:
+    The strategies train the same model from the same batches, up to rounding, except for BatchNorm
+    and dropout:
 
     - data_parallel: BatchNorm computes its statistics over the whole batch, on all devices of all
       processes, as one device does. Its moving statistics are the same everywhere.
-    - mirrored and tpu: each device computes them over its own part of the batch, and keeps moving
-      statistics of its own, as the authors' training did. Those of the first device are saved, in
+    - mirrored and tpu: each device computes them over its own part of the batch, and keeps its own
+      moving statistics, as the authors' training did. Those of the first device are saved, in
       checkpoints and in the model, and the validation images are scored with them. Dropout and
       stochastic depth draw the same masks on every device.
 
     Args:
-        strategy: "auto" takes all devices there are; "single" one; "mirrored" (TensorFlow) all
+        strategy: "auto" takes all available devices; "single" one; "mirrored" (TensorFlow) all
             GPUs of this host, or its logical CPUs; "tpu" (TensorFlow) the TPU of this host;
             "data_parallel" (JAX) all devices of all processes.
         recipe: `Recipe`, whose batch must divide by the devices.
@@ -66,7 +68,7 @@ def place(strategy="auto", recipe=None, hosts=None):
 
     Raises:
         ValueError: there is no such strategy on this backend or no such device, or the recipe or
-            the hosts do not go with it.
+            the hosts do not fit it.
     """
     backend = keras.backend.backend()
     if strategy not in STRATEGIES:
@@ -100,7 +102,7 @@ def place(strategy="auto", recipe=None, hosts=None):
     return placement
 
 
-def _automatic(backend, hosts):
+def _automatic(backend: str, hosts: Hosts | None) -> str:
     if backend == "tensorflow":
         import tensorflow as tf
 
@@ -112,18 +114,18 @@ def _automatic(backend, hosts):
     return "single"
 
 
-def _single(_):
+def _single(_: Hosts | None) -> Placement:
     if keras.backend.backend() != "tensorflow":
         return Placement("single")
     import tensorflow as tf
 
-    # On a CPU, TensorFlow's own kernels take a quarter of the time that XLA's do.
+    # On a CPU, TensorFlow's own kernels take a quarter of the time of XLA's.
     return Placement(
         "single", jit_compile="auto" if tf.config.list_logical_devices("GPU") else False
     )
 
 
-def _mirrored(_):
+def _mirrored(_: Hosts | None) -> Placement:
     import tensorflow as tf
 
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -132,12 +134,12 @@ def _mirrored(_):
     return Placement("mirrored", strategy.scope, strategy.num_replicas_in_sync, jit_compile=False)
 
 
-def _tpu(_):
+def _tpu(_: Hosts | None) -> Placement:
     import tensorflow as tf
 
     name = os.environ.get("TPU_NAME") or "local"
     waits = socket.getdefaulttimeout()
-    # TensorFlow asks for a TPU by name without a limit of time.
+    # TensorFlow asks for a TPU by name without a time limit.
     socket.setdefaulttimeout(_PATIENCE)
     try:
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
@@ -163,11 +165,11 @@ def _tpu(_):
             "KERAS_BACKEND=jax and start the same command with --strategy data_parallel "
             "--hosts.coordinator auto on every host."
         )
-    # The strategy compiles by itself; a step that is compiled already fails in it.
+    # The strategy compiles by itself; a compiled step fails in it.
     return Placement("tpu", strategy.scope, strategy.num_replicas_in_sync, jit_compile=False)
 
 
-def _data_parallel(hosts):
+def _data_parallel(hosts: Hosts | None) -> Placement:
     import jax
 
     if hosts is not None:
@@ -183,12 +185,11 @@ def _data_parallel(hosts):
         "data_parallel",
         distribution.scope,
         jax.device_count(),
-        jax.process_index(),
-        jax.process_count(),
+        Share(jax.process_index(), jax.process_count()),
     )
 
 
-def _check(placement, recipe):
+def _check(placement: Placement, recipe: Recipe) -> None:
     if recipe.batch_size % placement.replicas:
         raise ValueError(
             f"`batch_size` must be a multiple of {placement.replicas}, the number of devices that "

@@ -1,4 +1,4 @@
-"""How good predictions are: accuracy, cross-entropy, calibration, confusion."""
+"""Scores of predictions: accuracy, cross-entropy, calibration, confusion."""
 
 from dataclasses import dataclass
 
@@ -12,15 +12,15 @@ _SMALLEST_PROBABILITY = 1e-7
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How often predictions of some confidence are right.
+    """Accuracy of predictions by confidence.
 
     The confidence of a prediction is its probability. Predictions are put into bins of equal width,
     (0, 1/15], (1/15, 2/15], ... (Guo et al. 2017, "On Calibration of Modern Neural Networks").
 
     Attributes:
         images: integers (15,), predictions in each bin.
-        confidence: floats (15,), their mean confidence; NaN where a bin is empty.
-        accuracy: floats (15,), the share of them that is right; NaN where a bin is empty.
+        confidence: floats (15,), their mean confidence; NaN in an empty bin.
+        accuracy: floats (15,), the share of them that is right; NaN in an empty bin.
     """
 
     images: np.ndarray
@@ -28,7 +28,7 @@ class Calibration:
     accuracy: np.ndarray
 
     @property
-    def error(self):
+    def error(self) -> float:
         """Expected calibration error: the bins' mean |accuracy - confidence|, by images."""
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float(np.average(gaps, weights=self.images))
@@ -36,13 +36,13 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a model's predictions on some images are worth.
+    """Scores of a model's predictions on some images.
 
     Attributes:
-        images: how many were scored.
+        images: the number of images that were scored.
         top1: share of the images whose most probable class is the right one.
         top5: share of the images whose class is among the five most probable ones. With five
-            classes or fewer that says nothing: it is 1, and tables leave it out.
+            classes or fewer it is always 1, and tables leave it out.
         cross_entropy: mean of -log(probability of the right class), in nats; probabilities below
             1e-7 count as that.
         calibration: accuracy by confidence.
@@ -58,45 +58,45 @@ class Scores:
     confusion: np.ndarray
 
     @property
-    def classes(self):
-        """How many classes there are."""
+    def classes(self) -> int:
+        """The number of classes."""
         return len(self.confusion)
 
     @property
-    def top1_standard_error(self):
-        """Standard error of `top1` that comes from having this many images and no more."""
+    def top1_standard_error(self) -> float:
+        """Standard error of `top1` from the limited number of images."""
         return float(np.sqrt(self.top1 * (1 - self.top1) / self.images))
 
     @property
-    def calibration_error(self):
+    def calibration_error(self) -> float:
         """Expected calibration error, 0 to 1."""
         return self.calibration.error
 
     @property
-    def support(self):
+    def support(self) -> np.ndarray:
         """Images of each class: integers (classes,)."""
         return self.confusion.sum(axis=1)
 
     @property
-    def precision(self):
+    def precision(self) -> np.ndarray:
         """Share of the predictions of a class that are right; NaN without any. (classes,)."""
         return _share(np.diag(self.confusion), self.confusion.sum(axis=0))
 
     @property
-    def recall(self):
-        """Of a class's images, the share that is found; NaN where there are none. (classes,)."""
+    def recall(self) -> np.ndarray:
+        """Share of a class's images that are found; NaN without any. (classes,)."""
         return _share(np.diag(self.confusion), self.support)
 
     @property
-    def f1(self):
-        """Harmonic mean of precision and recall; NaN where a class is nowhere. (classes,)."""
+    def f1(self) -> np.ndarray:
+        """Harmonic mean of precision and recall; NaN for an absent class. (classes,)."""
         return _share(2 * np.diag(self.confusion), self.support + self.confusion.sum(axis=0))
 
 
-def score_predictions(probabilities, labels):
+def score_predictions(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
     """Scores predictions.
 
-    Of classes that are equally probable, the first counts as the more probable one.
+    Among equally probable classes, the first counts as more probable.
 
     Args:
         probabilities: float array (images, classes); each row sums to 1.
@@ -106,7 +106,7 @@ def score_predictions(probabilities, labels):
         `Scores`.
 
     Raises:
-        ValueError: shapes, types or values are not those.
+        ValueError: a shape, type or value is wrong.
     """
     probabilities, labels = _checked(np.asarray(probabilities), np.asarray(labels))
     images, classes = probabilities.shape
@@ -128,7 +128,7 @@ def score_predictions(probabilities, labels):
     )
 
 
-def _calibration(confidence, right):
+def _calibration(confidence: np.ndarray, right: np.ndarray) -> Calibration:
     # Bins are closed on the right, as in the paper, so that a probability of 1 is in the last one.
     bins = np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1
     bins = np.clip(bins, 0, CALIBRATION_BINS - 1)
@@ -140,11 +140,11 @@ def _calibration(confidence, right):
     )
 
 
-def _share(part, whole):
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
 
 
-def _checked(probabilities, labels):
+def _checked(probabilities: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if probabilities.ndim != 2 or probabilities.shape[1] < 2 or len(probabilities) == 0:
         raise ValueError(
             "`probabilities` must be of shape (images, classes), with at least one image and two "
@@ -162,7 +162,7 @@ def _checked(probabilities, labels):
             f"`labels` must be in 0..{classes - 1}, the classes of `probabilities`. Received: "
             f"{labels.min()}..{labels.max()}"
         )
-    # A comparison that is false for what is no number too.
+    # These comparisons are false for NaN too.
     fits = (probabilities >= 0).all(axis=1) & (np.abs(probabilities.sum(axis=1) - 1) < 1e-3)
     if not fits.all():
         row = int(np.argmin(fits))

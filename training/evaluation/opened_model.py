@@ -1,5 +1,6 @@
-"""Opens whatever a person may call a trained model: a run, or one of the files it became."""
+"""Opens a trained model: a run, or any file made from it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,8 +35,8 @@ class OpenedModel:
         form: "Keras", "SavedModel" or "TFLite".
         predict: function from uint8 or float32 images (count, height, width, 3) with values in
             0..255 to probabilities, float32 (count, classes).
-        image_size: (height, width) in pixels; None where the model takes any.
-        classes: integer; None where the file does not say.
+        image_size: (height, width) in pixels; None if the model takes any.
+        classes: integer; None if the file does not say.
         class_names: tuple of strings: the labels in the model itself, else those in `labels.txt`
             beside it, or None without any.
         size: bytes on disk.
@@ -53,27 +54,27 @@ class OpenedModel:
     run: dict | None
 
     @property
-    def evaluation_crop(self):
-        """Share of the image's shorter side that the run evaluates; None where nobody says."""
+    def evaluation_crop(self) -> float | None:
+        """Share of the image's shorter side that the run evaluates; None if unknown."""
         recipe = (self.run or {}).get("recipe") or {}
         if "evaluation_crop" not in recipe:
             return None
-        # None in a recipe is as the authors have it.
+        # None in a recipe means the authors' crop.
         crop = recipe["evaluation_crop"]
         if crop is not None:
             return crop
         return evaluation_crop(self.image_size or recipe["model"]["image_size"])
 
 
-def open_model(path):
+def open_model(path: str | os.PathLike) -> OpenedModel:
     """Opens a trained classifier.
 
-    A softmax is applied to logits. A Keras model says by its classifier's activation what it
-    gives, this project's exports by the name of their output; of other files, what is not negative
-    and sums to 1 in every row of the first batch counts as probabilities.
+    A softmax is applied to logits. The activation of a Keras model's classifier tells logits from
+    probabilities, as does the output name of this project's exports; in other files, scores that
+    are not negative and sum to 1 in every row of the first batch count as probabilities.
 
-    Labels that a `.tflite` file or a SavedModel holds are its own. Others, and `run.json`, are
-    looked for in the folder that holds the file; for a SavedModel also in its own directory.
+    Labels inside a `.tflite` file or a SavedModel come first. Otherwise labels, and `run.json`, are
+    looked up in the folder of the file; for a SavedModel also in its own directory.
 
     Args:
         path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
@@ -84,11 +85,11 @@ def open_model(path):
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: it is something else, damaged, or no classifier of RGB images
+        ValueError: it is something else, damaged, or not a classifier of RGB images
             (`NotAClassifier`).
         ImportError: the runtime of this form is not installed.
     """
-    form, path, name = _what_is_at(Path(path))
+    form, path, name = _found_at(Path(path))
     classifier = _READERS[form](path)
     *size, channels = classifier.image_shape
     if len(size) != 2 or channels != 3:
@@ -96,7 +97,7 @@ def open_model(path):
             f"{path} must take images of shape (height, width, 3). It takes "
             f"{tuple(classifier.image_shape)}."
         )
-    folders = _folders_of_company(path)
+    folders = _folders_beside(path)
     return OpenedModel(
         path=path,
         name=name,
@@ -117,8 +118,8 @@ _READERS = {
 }
 
 
-def _what_is_at(path):
-    """Returns the form, the file or directory to read, and what to call it."""
+def _found_at(path: Path) -> tuple[str, Path, str]:
+    """Returns the form, the file or directory to read, and the name."""
     name = path.resolve().name
     if not path.exists():
         raise FileNotFoundError(f"There is nothing at {path}. {_ACCEPTED}")
@@ -127,8 +128,8 @@ def _what_is_at(path):
         if form:
             return form, path, name
         if path.suffix == ".h5":
-            raise ValueError(f"{path} holds weights alone, and no model. {_ACCEPTED}")
-        raise ValueError(f"{path} is none of the files that can be opened. {_ACCEPTED}")
+            raise ValueError(f"{path} holds only weights, not a model. {_ACCEPTED}")
+        raise ValueError(f"{path} is not a file that can be opened. {_ACCEPTED}")
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
     version = latest_version(path)
@@ -139,21 +140,21 @@ def _what_is_at(path):
     if (path / "checkpoints").is_dir() or (path / "run.json").is_file():
         raise ValueError(
             f"The run in {path} has not finished: there is no model.keras in it yet. The command "
-            "that started it goes on with it."
+            "that started it resumes it."
         )
     raise ValueError(f"{path} is a folder of something else. {_ACCEPTED}")
 
 
-def _folders_of_company(path):
-    """Returns where `labels.txt` and `run.json` may be that go with a model."""
+def _folders_beside(path: Path) -> list[Path]:
+    """Returns the folders that may hold the `labels.txt` and `run.json` of a model."""
     if path.is_file():
         return [path.parent]
     servable = path.parent if path.resolve().name.isdigit() else path
     return [path, servable, servable.parent]
 
 
-def _class_names(path, folders, classes):
-    """Returns the names that the model brings itself, else those beside it; None without any."""
+def _class_names(path: Path, folders: list[Path], classes: int | None) -> tuple[str, ...] | None:
+    """Returns the names inside the model, else those beside it, else None."""
     names = None
     if path.suffix.lower() == ".tflite":
         names = read_labels(embedded_labels(path), classes, f"The labels.txt inside {path}")
@@ -163,6 +164,6 @@ def _class_names(path, folders, classes):
     return None if names is None else tuple(names)
 
 
-def _run(folders):
+def _run(folders: list[Path]) -> dict | None:
     runs = (read_run(folder) for folder in folders)
     return next((run for run in runs if run is not None), None)

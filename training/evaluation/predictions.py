@@ -1,10 +1,31 @@
-"""What a model predicts for every image of a split."""
+"""The predictions of a model for all images of a split."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from training.data.batches import evaluation_batches
+from training.data.split import Split
+
+# The most confident mistakes that are kept.
+_MOST_MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The form in which a model gets its images.
+
+    Attributes:
+        size: (height, width) of the model in pixels.
+        crop: side of the centre crop, as `evaluation_batches` takes it.
+        batch_size: images at a time.
+    """
+
+    size: tuple[int, int]
+    crop: float = 1.0
+    batch_size: int = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +49,13 @@ class Mistake:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Predictions for the images of a split that can be read, in the stored order.
+    """Predictions for the readable images of a split, in the stored order.
 
     Attributes:
         names: tuple of strings (images,).
         labels: integers (images,).
         probabilities: float32 (images, classes).
-        mistakes: tuple of `Mistake`, the most confident one first.
+        mistakes: tuple of up to 24 `Mistake`s, the most confident one first.
         broken_names: tuple of strings, images that cannot be read.
         examples: uint8 (up to 8, height, width, 3), the first images.
     """
@@ -48,31 +69,35 @@ class Predictions:
 
 
 def predict_split(
-    predict, split, size, crop, batch_size=64, columns=None, mistakes=24, progress=None
-):
+    predict: Callable[[np.ndarray], np.ndarray],
+    split: Split,
+    framing: Framing,
+    columns: list[int] | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Predictions:
     """Predicts the class of every image of a split.
 
     Args:
-        predict: function from uint8 images (count, *size, 3) to probabilities (count, classes).
+        predict: function from uint8 images (count, height, width, 3) to probabilities (count,
+            classes).
         split: `Split`.
-        size: (height, width) of the model in pixels.
-        crop: side of the centre crop, as `evaluation_batches` takes it.
-        batch_size: integer.
+        framing: `Framing`.
         columns: integers (classes,), the model's class for each of the split's; None if their
             classes are in the same order.
-        mistakes: integer, how many of the most confident mistakes to keep. Defaults to 24.
-        progress: function that is told (images done, all images) after each batch, or None.
+        progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
         `Predictions`.
 
     Raises:
-        ValueError: the model has another number of classes than the split, or none of the images
+        ValueError: the model and the split have different numbers of classes, or none of the images
             can be read.
     """
-    labels, probabilities, readable, examples, worst = [], [], [], [], []
+    labels, probabilities, readable = [], [], []
+    examples: list[np.ndarray] = []
+    worst = _WorstMistakes()
     done = 0
-    batches = evaluation_batches(split, size, batch_size, crop)
+    batches = evaluation_batches(split, framing.size, framing.batch_size, framing.crop)
     for images, targets, weights in batches.as_numpy_iterator():
         images = images.astype("uint8")
         predicted = predict(images)
@@ -87,53 +112,70 @@ def predict_split(
         labels.append(truth)
         probabilities.append(predicted)
         examples.extend(images[: 8 - len(examples)])
-        worst = _most_confident(worst, images, predicted, truth, positions, mistakes)
+        worst.add(images, predicted, truth, positions)
         done += len(weights)
         if progress is not None:
             progress(min(done, split.size), split.size)
 
-    readable = np.concatenate(readable)
-    if len(readable) == 0:
+    read = np.concatenate(readable)
+    if len(read) == 0:
         raise ValueError(f"None of the {split.size:,} images can be read.")
-    # Names come from a pass of their own, which reads no image files.
+    # Names come from a separate pass, which reads no image files.
     names = [
         name.decode(errors="backslashreplace")
         for name in split.in_order().map(lambda example: example["name"]).as_numpy_iterator()
     ]
-    broken = np.setdiff1d(np.arange(split.size), readable)
+    broken = np.setdiff1d(np.arange(split.size), read)
     return Predictions(
-        names=tuple(names[position] for position in readable),
+        names=tuple(names[position] for position in read),
         labels=np.concatenate(labels),
         probabilities=np.concatenate(probabilities),
         mistakes=tuple(
             Mistake(names[position], image, label, predicted, confidence)
-            for confidence, position, label, predicted, image in worst
+            for confidence, position, label, predicted, image in worst.found
         ),
         broken_names=tuple(sorted(names[position] for position in broken)),
         examples=np.stack(examples),
     )
 
 
-def class_counts_differ(model, data):
-    """Returns the sentence about a model and data with different numbers of classes."""
+def class_counts_differ(model: int, data: int) -> str:
+    """Returns the message about a model and data with different numbers of classes."""
     return (
-        f"The model must tell the data's classes apart: the model has {model} classes, and the "
+        f"The model must distinguish the data's classes: the model has {model} classes, and the "
         f"data has {data}."
     )
 
 
-def _most_confident(worst, images, probabilities, labels, positions, limit):
-    """Adds a batch's mistakes to the list of (confidence, position, label, predicted, image)."""
-    predicted = probabilities.argmax(axis=1)
-    confidence = probabilities.max(axis=1)
-    found = [
-        (
-            float(confidence[index]),
-            int(positions[index]),
-            int(labels[index]),
-            int(predicted[index]),
-            images[index],
-        )
-        for index in np.flatnonzero(predicted != labels)
-    ]
-    return sorted(worst + found, key=lambda mistake: (-mistake[0], mistake[1]))[:limit]
+@dataclass
+class _WorstMistakes:
+    """The most confident mistakes so far.
+
+    Attributes:
+        found: list of (confidence, position, label, predicted, image), the most confident first.
+    """
+
+    found: list[tuple] = field(default_factory=list)
+
+    def add(
+        self,
+        images: np.ndarray,
+        probabilities: np.ndarray,
+        labels: np.ndarray,
+        positions: np.ndarray,
+    ) -> None:
+        """Adds the mistakes of a batch."""
+        predicted = probabilities.argmax(axis=1)
+        confidence = probabilities.max(axis=1)
+        found = [
+            (
+                float(confidence[index]),
+                int(positions[index]),
+                int(labels[index]),
+                int(predicted[index]),
+                images[index],
+            )
+            for index in np.flatnonzero(predicted != labels)
+        ]
+        order = sorted(self.found + found, key=lambda mistake: (-mistake[0], mistake[1]))
+        self.found = order[:_MOST_MISTAKES]

@@ -1,46 +1,48 @@
-"""From the scores that a file gives to probabilities."""
+"""Conversion of a classifier's scores to probabilities."""
+
+from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.export.classifiers import NotAClassifier
+from keras_cabvit.export.classifiers import Classifier, NotAClassifier
 
 
 class Probabilities:
-    """Turns what a classifier gives into probabilities: applies a softmax to logits.
+    """Converts a classifier's scores to probabilities: applies a softmax to logits.
 
-    Where the file does not say which of them it gives, what is not negative and sums to about 1 in
-    every row of the first batch counts as probabilities.
+    If the file does not say which of the two it returns, scores that are not negative and sum to
+    about 1 in every row of the first batch count as probabilities.
 
     Args:
         path: of the model, for messages.
         classifier: `Classifier`.
     """
 
-    def __init__(self, path, classifier):
+    def __init__(self, path: Path, classifier: Classifier):
         self._path = path
         self._scores = classifier.scores
         self._are_probabilities = classifier.gives_probabilities
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 probabilities (count, classes) for images (count, height, width, 3)."""
         scores = np.asarray(self._scores(images)).astype("float32")
         if scores.ndim != 2 or len(scores) != len(images):
             raise NotAClassifier(
-                f"{self._path} must give one row of scores for each image. For {len(images)} "
-                f"images it gave shape {scores.shape}."
+                f"{self._path} must return one row of scores per image. For {len(images)} "
+                f"images it returned shape {scores.shape}."
             )
         if not np.isfinite(scores).all():
             raise ValueError(
-                f"{self._path} gives scores that are no numbers: it is damaged, or its training "
+                f"{self._path} returns NaN or infinite scores: it is damaged, or its training "
                 "diverged."
             )
         if self._are_probabilities is None:
             self._are_probabilities = _look_like_probabilities(scores)
         if not self._are_probabilities:
             scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-        # Rows in half precision or in 8 bits sum to 1 only roughly.
+        # Rows in half precision or 8 bits sum to 1 only approximately.
         return scores / scores.sum(axis=1, keepdims=True)
 
 
-def _look_like_probabilities(scores):
+def _look_like_probabilities(scores: np.ndarray) -> bool:
     return bool((scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 0.1).all())

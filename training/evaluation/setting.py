@@ -1,11 +1,14 @@
-"""Which images a saved model is scored on, and how they are cut."""
+"""The images that a saved model is scored on, and their crop."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_cabvit.data import evaluation_crop
-from training.data.data_set import DataSet, open_data_set
+from training.data.data_set import DataSet
 from training.data.joined_split import JoinedSplit
+from training.data.opening import open_data_set
 from training.data.split import Split
+from training.evaluation.opened_model import OpenedModel
 from training.evaluation.predictions import class_counts_differ
 from training.recipes.recipe import Recipe
 
@@ -19,7 +22,7 @@ class Scored:
     Attributes:
         data_set: `DataSet`.
         split: `Split`, the one that is scored.
-        note: sentences that say which images these are.
+        note: sentences on the images.
         are_test_of_run: whether they are the test images that the run itself was scored on.
     """
 
@@ -29,22 +32,22 @@ class Scored:
     are_test_of_run: bool
 
 
-def scored_images(data, split, run):
+def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> Scored:
     """Finds the images to score.
 
     Args:
-        data: `DataSet`, or what `open_data_set` takes; None takes the data of the run.
-        split: "test", "validation", "training", or "all" for these together. Without test images of
-            the data's own, "test" falls back to the validation images, and the note says so.
+        data: `DataSet`, or its name as `open_data_set` takes it; None takes the data of the run.
+        split: "test", "validation", "training", or "all" for these together. If the data has
+            no test images, "test" falls back to the validation images, and the note says so.
         run: dict, the run.json of the run that the model comes from, or None. Its seed and share
-            make its own validation split again.
+            reproduce its validation split.
 
     Returns:
         `Scored`.
 
     Raises:
-        ValueError: `split` is none of these; nothing says which data; or the run's data has
-            changed, so that its validation images cannot be told from its training images.
+        ValueError: `split` is none of these; no data is known; or the run's data has
+            changed, so that its validation and training images cannot be told apart.
     """
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
@@ -78,8 +81,8 @@ def scored_images(data, split, run):
     return Scored(data_set, images, " ".join(notes), split == "test" and changed == set())
 
 
-def _changed(data, data_set, run):
-    """Returns which splits are others than the run had: a set of names; None for other data."""
+def _changed(data: DataSet | str, data_set: DataSet, run: dict) -> set[str] | None:
+    """Returns the names of the splits that differ from the run's; None for other data."""
     named_alike = isinstance(data, DataSet) or data == run.get("data")
     if not run or not (named_alike or "checksums" in run):
         return None
@@ -91,8 +94,10 @@ def _changed(data, data_set, run):
     return None
 
 
-def _part_in_training(split, data_set, run, changed):
-    """Returns sentences about what part the scored images had in making the model."""
+def _part_in_training(
+    split: str, data_set: DataSet, run: dict, changed: set[str] | None
+) -> list[str]:
+    """Returns sentences on the part that the scored images had in making the model."""
     if not run:
         if split == "test":
             return []
@@ -102,8 +107,8 @@ def _part_in_training(split, data_set, run, changed):
     if split == "validation" and {"training", "validation"} <= changed:
         raise ValueError(
             f"The images of {data_set.name} are not those that the model was trained with: some "
-            "were added, removed or given another class. So nobody can say which of them it was "
-            "not trained on. Bring back what there was, or score images of their own with --data."
+            "were added, removed or given another class. So the images it was not trained on are "
+            "unknown. Restore the original images, or score other images with --data."
         )
     sentences = {
         "test": [],
@@ -121,45 +126,53 @@ def _part_in_training(split, data_set, run, changed):
     return sentences
 
 
-def size_and_crop(model, image_size=None, crop=None, others=()):
-    """Returns how images are made for a model.
+def size_and_crop(
+    model: OpenedModel,
+    image_size: tuple[int, int] | None = None,
+    crop: float | None = None,
+    others: Sequence[OpenedModel] = (),
+) -> tuple[tuple[int, int], float, list[str]]:
+    """Returns the size and crop of a model's images.
 
     Args:
         model: `OpenedModel`.
         image_size: (height, width), or None for the model's own.
         crop: side of the centre crop as a share of the image; None for the run's.
-        others: further `OpenedModel`s, whose crop counts where the model's is unknown.
+        others: further `OpenedModel`s, whose crop is taken if the model's is unknown.
 
     Returns:
-        (height, width), the crop, and a list of sentences about what was assumed.
+        (height, width), the crop, and a list of sentences on assumptions.
 
     Raises:
         ValueError: the model takes another size, or any, and none is given.
     """
     size = model.image_size or image_size
     if size is None:
-        raise ValueError(f"{model.path} takes images of any size: say which with `image_size`.")
-    size = tuple(size)
+        raise ValueError(f"{model.path} takes images of any size: choose one with `image_size`.")
+    height, width = size
+    size = (height, width)
     if image_size is not None and tuple(image_size) != size:
         raise ValueError(
             f"`image_size` must be {size[0]}x{size[1]}, which is what {model.path} takes. "
             f"Received: {image_size[0]}x{image_size[1]}"
         )
-    known = [crop, *(opened.evaluation_crop for opened in (model, *others))]
-    known = [value for value in known if value is not None]
+    crops = [crop, *(opened.evaluation_crop for opened in (model, *others))]
+    known = [value for value in crops if value is not None]
     if known:
         return size, known[0], []
     crop = evaluation_crop(size)
-    how = (
+    framing = (
         "the whole images were resized"
         if crop == 1
         else f"the centre, {crop:.1%} of a side, was cut out"
     )
-    return size, crop, [f"No run.json beside {model.path} says how images are cut: {how}."]
+    return size, crop, [f"No run.json beside {model.path} says how images are cropped: {framing}."]
 
 
-def columns_for(model, class_names):
-    """Returns where the model has each of the data's classes, and sentences about it.
+def columns_for(
+    model: OpenedModel, class_names: Sequence[str]
+) -> tuple[list[int] | None, list[str]]:
+    """Returns the position of each of the data's classes in the model, and sentences about it.
 
     Classes that have the same names in another order are matched by name, others by position.
 
@@ -186,6 +199,6 @@ def columns_for(model, class_names):
         ]
     mine, theirs = next(pair for pair in zip(own, class_names, strict=True) if pair[0] != pair[1])
     return None, [
-        f'{model.name} names its classes otherwise than the data ("{mine}" where the data has '
+        f'{model.name} names its classes differently from the data ("{mine}" where the data has '
         f'"{theirs}"): they were matched by position.'
     ]

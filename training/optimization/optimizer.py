@@ -1,18 +1,22 @@
-"""The optimizer of a recipe: AdamW, its schedule, and which parameters decay."""
+"""The optimizer of a recipe: AdamW, its schedule and its weight decay."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import ops
 
 from keras_cabvit.layers import CabViTStage, PatchEmbedding
+from training.recipes.recipe import Recipe
 
 
-def make_optimizer(model, recipe, steps_per_epoch):
+def make_optimizer(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> "LayerwiseAdamW":
     """Returns AdamW with linear warm-up, cosine decay and the authors' decay groups.
 
     Args:
-        model: that it will train.
+        model: the model to train.
         recipe: `Recipe`.
-        steps_per_epoch: integer, batches an epoch.
+        steps_per_epoch: integer, batches per epoch.
     """
     options = recipe.optimization
     return LayerwiseAdamW(
@@ -31,17 +35,19 @@ def make_optimizer(model, recipe, steps_per_epoch):
     )
 
 
-def learning_rate_schedule(recipe, steps_per_epoch):
+def learning_rate_schedule(
+    recipe: Recipe, steps_per_epoch: int
+) -> keras.optimizers.schedules.LearningRateSchedule:
     """Returns the Keras schedule of a recipe: linear warm-up from 0, then a cosine.
 
-    It counts batches, also those whose gradients are only accumulated.
+    It counts batches, including those whose gradients are only accumulated.
 
     Args:
         recipe: `Recipe`.
-        steps_per_epoch: integer, batches an epoch.
+        steps_per_epoch: integer, batches per epoch.
 
     Raises:
-        ValueError: the recipe has no epochs, or fewer than of the warm-up.
+        ValueError: the recipe has no epochs, or fewer than its warm-up.
     """
     options = recipe.optimization
     if recipe.epochs < max(1, options.warmup_epochs):
@@ -64,33 +70,39 @@ def learning_rate_schedule(recipe, steps_per_epoch):
 
 
 class LayerwiseAdamW(keras.optimizers.Adam):
-    """AdamW with a learning rate of its own for each variable.
+    """AdamW with a separate learning rate for each variable.
 
     Keras' AdamW has one learning rate for all, and with gradient accumulation it decays the weights
-    at every batch, not at every change.
+    at every batch instead of at every update.
 
     Args:
         learning_rate: float or schedule.
-        without_decay: list of variables that weight decay leaves alone.
-        rate_factors: dict from a variable's path to the factor of its learning rate; 1 where there
-            is none.
+        without_decay: list of variables that do not decay.
+        rate_factors: dict from a variable's path to the factor of its learning rate, by default 1.
         decay: float, the weight decay.
         **kwargs: of `keras.optimizers.Adam`.
     """
 
-    def __init__(self, learning_rate, without_decay=(), rate_factors=None, decay=0.0, **kwargs):
+    def __init__(
+        self,
+        learning_rate: float | keras.optimizers.schedules.LearningRateSchedule,
+        without_decay: Sequence[keras.Variable] = (),
+        rate_factors: dict[str, float] | None = None,
+        decay: float = 0.0,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate, **kwargs)
         self.decay = decay
         self._without_decay = {id(variable) for variable in without_decay}
         self._rate_factors = rate_factors or {}
 
-    def build(self, variables):
-        """Creates the moments, and keeps which variable has which factors."""
+    def build(self, variables: list[keras.Variable]) -> None:
+        """Creates the moments, and looks up the factors of each variable."""
         self._decays = [id(variable) not in self._without_decay for variable in variables]
         self._factors = [self._rate_factors.get(variable.path, 1.0) for variable in variables]
         super().build(variables)
 
-    def learning_rate_of(self, step):
+    def learning_rate_of(self, step: int) -> float:
         """Returns the learning rate after so many batches, as a float.
 
         Unlike `learning_rate` it reads no variable, so one of several processes can ask for it.
@@ -100,8 +112,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         """
         return float(self._learning_rate(step))
 
-    def _clip_gradients(self, grads):
-        """Clips the gradients of the whole batch: Keras would clip each device's part of them."""
+    def _clip_gradients(self, grads: list) -> list:
+        """Clips the gradients of the whole batch; Keras would clip each device's part alone."""
         if not self.global_clipnorm or keras.backend.backend() != "tensorflow":
             return super()._clip_gradients(grads)
         import tensorflow as tf
@@ -110,10 +122,10 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         if context is None or context.num_replicas_in_sync == 1:
             return super()._clip_gradients(grads)
         clipped = super()._clip_gradients(context.all_reduce(tf.distribute.ReduceOp.SUM, grads))
-        # Keras adds the devices' gradients up after this.
+        # Keras sums the devices' gradients after this.
         return [gradient / context.num_replicas_in_sync for gradient in clipped]
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
         """Decays one variable and moves it against its gradient."""
         index = self._get_variable_index(variable)
         rate = ops.cast(learning_rate, variable.dtype) * self._factors[index]
@@ -122,8 +134,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         super().update_step(gradient, variable, rate)
 
 
-def variables_without_decay(model):
-    """Returns the trainable variables that weight decay leaves alone, as the authors have it.
+def variables_without_decay(model: keras.Model) -> list[keras.Variable]:
+    """Returns the trainable variables that do not decay, as the authors have it.
 
     These are all vectors (biases, norms, LayerScale, the class token) and the plain model's
     positions. Position biases, digest biases and digest scale factors do decay.
@@ -136,12 +148,12 @@ def variables_without_decay(model):
     )
 
 
-def layerwise_rates(model, layer_decay):
-    """Returns the factor of the learning rate of every variable, smaller for earlier blocks.
+def layerwise_rates(model: keras.Model, layer_decay: float) -> dict[str, float]:
+    """Returns the learning rate factor of every variable, smaller for earlier blocks.
 
     The classifier and the norm before it have 1, the last block `layer_decay`, the block before it
-    its square, and so on to the stem; what stands between two stages goes with the block after it.
-    (ELECTRA, section 3.2, and BEiT, appendix H, for vision transformers.)
+    its square, and so on to the stem; a layer between two stages has the factor of the block
+    after it. (ELECTRA, section 3.2, and BEiT, appendix H, for vision transformers.)
 
     Args:
         model: a CabViT.
@@ -152,7 +164,7 @@ def layerwise_rates(model, layer_decay):
     """
     if layer_decay == 1:
         return {}
-    groups = [[]]
+    groups: list[list[keras.layers.Layer]] = [[]]
     for layer in model.layers:
         if isinstance(layer, CabViTStage):
             first, *others = ([block] for block in layer.blocks)

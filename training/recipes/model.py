@@ -1,7 +1,9 @@
-"""The model of a recipe, with the weights it starts from."""
+"""The model of a recipe, with its initial weights."""
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -9,19 +11,20 @@ from keras_cabvit import CabViTH, CabViTP, list_models
 from keras_cabvit.models import build_variant
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.weights import load_weights, transfer_weights
+from training.recipes.recipe import ModelOptions
 
-_BUILDERS = {"hybrid": CabViTH, "plain": CabViTP}
+_BUILDERS: dict[str, Callable[..., keras.Model]] = {"hybrid": CabViTH, "plain": CabViTP}
 _FAMILIES = {"CabViTH": "hybrid", "CabViTP": "plain"}
 # Fields of the recipe that are not arguments of a builder.
 _OTHER_FIELDS = ("variant", "image_size", "initial_weights")
 
 
-def build_model(options, classes):
+def build_model(options: ModelOptions, classes: int) -> keras.Model:
     """Builds the model that a recipe names.
 
     Args:
         options: `ModelOptions`.
-        classes: integer, how many classes it tells apart.
+        classes: integer, the number of classes.
 
     Returns:
         A `keras.Model` from pixels in [0, 255] to probabilities.
@@ -31,11 +34,11 @@ def build_model(options, classes):
     """
     model = _build(options, classes=classes)
     if options.initial_weights is not None:
-        _take_over(model, options, classes)
+        _transfer(model, options, classes)
     return model
 
 
-def _build(options, **arguments):
+def _build(options: ModelOptions, **arguments: Any) -> keras.Model:
     variant = VARIANTS.get(options.variant)
     if variant is None and options.variant not in _FAMILIES:
         raise ValueError(
@@ -68,8 +71,8 @@ def _build(options, **arguments):
     )
 
 
-def _plain_sizes(chosen):
-    """Turns the lists of one number into the numbers that the plain builder takes."""
+def _plain_sizes(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Converts lists of one number to the numbers that the plain builder takes."""
     singular = {"embed_dims": "embed_dim", "depths": "depth", "num_heads": "num_heads"}
     for plural, name in singular.items():
         if plural in chosen:
@@ -82,9 +85,9 @@ def _plain_sizes(chosen):
     return chosen
 
 
-def _take_over(model, options, classes):
-    """Gives the model the weights of another; the classifier too, if it fits."""
-    path = options.initial_weights
+def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
+    """Copies the weights of another model; the classifier too, if it fits."""
+    path = str(options.initial_weights)
     if path == "imagenet":
         if options.variant not in VARIANTS:
             raise ValueError(
@@ -102,15 +105,15 @@ def _take_over(model, options, classes):
     else:
         try:
             source = keras.saving.load_model(path, compile=False)
-        except Exception as error:  # what a damaged file raises has no common class
-            raise ValueError(f"`initial_weights`: {path} is no Keras model. {error}") from error
+        except Exception as error:  # the errors of a damaged file have no common class
+            raise ValueError(f"`initial_weights`: {path} is not a Keras model. {error}") from error
     try:
         transfer_weights(model, source)
     except ValueError as error:
         raise ValueError(f"`initial_weights`: {path} does not fit this variant. {error}") from error
 
 
-def _with_weights(options, classes, path):
+def _with_weights(options: ModelOptions, classes: int, path: str) -> keras.Model:
     """Returns a model with the weights of a file, without the classifier if that does not fit."""
     model = _build(options, classes=classes)
     try:

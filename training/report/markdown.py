@@ -2,20 +2,21 @@
 
 import math
 import re
+from collections.abc import Sequence
 
-# What starts something in Markdown, or in the HTML and the formulas that it may hold. Inside a word
-# an underscore does not.
+# Characters with a meaning in Markdown, or in the HTML and formulas inside it. An underscore within
+# a word has none.
 _MARKS = re.compile(r"([\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#|\w+;))")
 
 
-def table(header, rows, text_columns=1):
-    """Returns a Markdown table whose columns line up.
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: int = 1) -> str:
+    """Returns a Markdown table with aligned columns.
 
     Args:
         header: list of strings.
         rows: list of lists of strings, each as long as the header.
-        text_columns: integer, how many columns, from the left, are text; the others are numbers,
-            which stand to the right.
+        text_columns: integer, the number of text columns, from the left; the others are numbers,
+            aligned to the right.
     """
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = [
@@ -23,7 +24,7 @@ def table(header, rows, text_columns=1):
         for index, width in enumerate(widths)
     ]
 
-    def line(cells):
+    def line(cells: Sequence[str]) -> str:
         padded = [
             cell.ljust(width) if index < text_columns else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
@@ -33,20 +34,20 @@ def table(header, rows, text_columns=1):
     return "\n".join([line(header), line(rule), *map(line, rows)])
 
 
-def escaped(text):
-    """Returns text, such as the name of a class or a file, that Markdown shows as it is."""
+def escaped(text: str) -> str:
+    """Escapes text, such as the name of a class or a file, for Markdown."""
     one_line = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
     return _MARKS.sub(r"\\\1", one_line)
 
 
-def percent(share, images):
-    """Returns a share as a percentage with as many decimals as one image of so many is worth.
+def percent(share: float, images: int) -> str:
+    """Returns a share as a percentage with as many decimals as the number of images justifies.
 
     Args:
-        share: float, 0 to 1, or NaN where there is none.
-        images: integer, of which it is a share.
+        share: float, 0 to 1, or NaN if there is none.
+        images: integer, the number of images that it is a share of.
     """
     if math.isnan(share):
         return "-"

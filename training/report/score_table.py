@@ -1,63 +1,9 @@
 """The scores of several models, as a table."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+from training.evaluation.model_score import ModelScore
 from training.report.markdown import escaped, percent, table
-
-
-@dataclass(frozen=True)
-class ModelScore:
-    """How one of several models did.
-
-    Attributes:
-        model: its name.
-        form: "Keras", "SavedModel" or "TFLite", or what the caller calls it.
-        images: how many were scored.
-        top1: share of the images whose most probable class is the right one.
-        top5: share whose class is among the five most probable; None with five classes or fewer.
-        cross_entropy: in nats.
-        calibration_error: expected calibration error, 0 to 1.
-        size: bytes on disk.
-        latency: median seconds for one image.
-        agreement: share of the images that get the same class from the first of several models.
-    """
-
-    model: str
-    form: str
-    images: int
-    top1: float
-    top5: float | None
-    cross_entropy: float
-    calibration_error: float
-    size: int
-    latency: float
-    agreement: float | None = None
-
-
-def score_row(model, form, scores, size, latency, agreement=None):
-    """Returns the `ModelScore` of a model.
-
-    Args:
-        model: its name.
-        form: of the model.
-        scores: `training.evaluation.metrics.Scores`.
-        size: bytes on disk.
-        latency: median seconds for one image.
-        agreement: share of the images that get the same class from the first of several models.
-    """
-    return ModelScore(
-        model=model,
-        form=form,
-        images=scores.images,
-        top1=scores.top1,
-        top5=scores.top5 if scores.classes > 5 else None,
-        cross_entropy=scores.cross_entropy,
-        calibration_error=scores.calibration_error,
-        size=size,
-        latency=latency,
-        agreement=agreement,
-    )
-
 
 _COLUMNS = {
     "model": lambda row: escaped(row.model),
@@ -72,13 +18,13 @@ _COLUMNS = {
 }
 
 
-def score_table(rows, columns=tuple(_COLUMNS)):
-    """Returns scores as a Markdown table, which also reads well in a terminal.
+def score_table(rows: Sequence[ModelScore], columns: Sequence[str] = tuple(_COLUMNS)) -> str:
+    """Returns scores as a Markdown table that also reads well in a terminal.
 
     Args:
         rows: list of `ModelScore`.
-        columns: names of the columns; all by default. Those that say nothing are left out: "top-5"
-            with five classes or fewer, and the agreement of a single model.
+        columns: names of the columns; all by default. Meaningless ones are left out: "top-5" with
+            five classes or fewer, and the agreement of a single model.
     """
     silent = {
         "top-5": rows[0].top5 is None,

@@ -1,10 +1,12 @@
-"""Checkpoints: everything that a killed run needs to go on as if nothing had happened."""
+"""Checkpoints: everything that a killed run needs to resume as if nothing had happened."""
 
 import json
+import os
 import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,11 +18,11 @@ _PROGRESS = "progress"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The content of a checkpoint file.
 
     Attributes:
         arrays: dict from a name to a numpy array: weights, averages, optimizer, random state.
-        progress: dict that JSON can hold: the step, the history and the like.
+        progress: dict that JSON can represent: the step, the history and the like.
     """
 
     arrays: dict[str, np.ndarray]
@@ -30,17 +32,17 @@ class Checkpoint:
 class CheckpointFolder:
     """The checkpoints of one run, of which the latest two are kept.
 
-    A file is written under a hidden name, brought to the disk and renamed, so that a checkpoint is
-    there whole or not at all, whenever the process is killed.
+    A file is written under a hidden name, flushed to the disk and renamed, so that a checkpoint is
+    complete or absent whenever the process is killed.
 
     Args:
-        path: of the folder; it is made with the first checkpoint.
+        path: of the folder; the first checkpoint creates it.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
 
-    def write(self, step, checkpoint):
+    def write(self, step: int, checkpoint: Checkpoint) -> None:
         """Writes the checkpoint of a step, and removes all but the latest two.
 
         Args:
@@ -48,29 +50,30 @@ class CheckpointFolder:
             checkpoint: `Checkpoint`.
 
         Raises:
-            OSError: it cannot be written. Earlier checkpoints are as they were.
+            OSError: it cannot be written. Earlier checkpoints are unchanged.
         """
         progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), np.uint8)
         path = self.path / _name(step)
         try:
-            # At once: they are large, and no other process writes here.
+            # At once: leftovers are large, and no other process writes here.
             remove_abandoned(self.path, "step_*.npz", seconds=0)
             with atomic_path(path) as partial:
-                np.savez(partial, **checkpoint.arrays, **{_PROGRESS: progress})
+                arrays: dict[str, Any] = checkpoint.arrays | {_PROGRESS: progress}
+                np.savez(partial, **arrays)
         except OSError as error:
             raise OSError(
                 f"The checkpoint of step {step} could not be written to {self.path}: "
-                f"{error.strerror or error}. Earlier checkpoints are as they were; make room or "
-                "give the right to write, and the same command goes on from them."
+                f"{error.strerror or error}. Earlier checkpoints are unchanged; free some "
+                "space or grant the right to write, and the same command resumes from them."
             ) from error
         for _, old in self._files()[:-2]:
             old.unlink(missing_ok=True)
 
-    def read_latest(self):
-        """Returns the latest `Checkpoint` that can be read, or None where there is none.
+    def read_latest(self) -> Checkpoint | None:
+        """Returns the latest `Checkpoint` that can be read, or None if there is none.
 
         Raises:
-            ValueError: there are checkpoints, and none can be read.
+            ValueError: there are checkpoints, but none can be read.
         """
         files = self._files()
         errors = []
@@ -86,20 +89,20 @@ class CheckpointFolder:
             raise ValueError("No checkpoint can be read. " + " ".join(errors))
         return None
 
-    def remove(self, step):
+    def remove(self, step: int) -> None:
         """Removes the checkpoint of a step, if there is one."""
         (self.path / _name(step)).unlink(missing_ok=True)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         """Whether there is a checkpoint, readable or not."""
         return bool(self._files())
 
-    def _files(self):
+    def _files(self) -> list[tuple[int, Path]]:
         if not self.path.is_dir():
             return []
         found = ((_NAME.fullmatch(path.name), path) for path in self.path.iterdir())
         return sorted((int(match[1]), path) for match, path in found if match)
 
 
-def _name(step):
+def _name(step: int) -> str:
     return f"step_{step:09d}.npz"

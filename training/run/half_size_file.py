@@ -1,11 +1,13 @@
 """A `.keras` file of half the size: its large weights in half precision."""
 
 import io
+import os
 import tempfile
 import zipfile
 from pathlib import Path
 
 import h5py
+import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
@@ -13,15 +15,15 @@ from keras_cabvit.atomic_files import atomic_path
 _WEIGHTS = "model.weights.h5"
 
 
-def save_half_size(model, path):
+def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
     """Saves a model with its kernels and tables in float16; Keras loads it as a float32 model.
 
-    Vectors stay in float32: biases, scales and BatchNorm's statistics are few, and the least exact
-    of them would change a whole channel.
+    Vectors stay in float32: biases, scales and BatchNorm's statistics are few, and a rounding error
+    in one of them would change a whole channel.
 
     Args:
         model: a Keras model.
-        path: of the `.keras` file. It appears whole or not at all.
+        path: of the `.keras` file. It appears complete or not at all.
 
     Raises:
         ValueError: a weight is too large for float16.
@@ -32,7 +34,7 @@ def save_half_size(model, path):
         model.save(whole)
         with (
             zipfile.ZipFile(whole) as source,
-            # Half-precision weights hardly get smaller by compression, and load slower.
+            # Compression hardly shrinks half-precision weights, and slows loading down.
             zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as target,
         ):
             for name in source.namelist():
@@ -40,13 +42,13 @@ def save_half_size(model, path):
                 target.writestr(name, _halved(content) if name == _WEIGHTS else content)
 
 
-def _halved(content):
-    """Returns the bytes of an HDF5 file whose float32 matrices are float16."""
+def _halved(content: bytes) -> bytes:
+    """Returns an HDF5 file with its float32 matrices converted to float16, as bytes."""
     result = io.BytesIO()
     with h5py.File(io.BytesIO(content)) as source, h5py.File(result, "w") as target:
         target.attrs.update(source.attrs)
 
-        def copy(name, item):
+        def copy(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Group):
                 target.require_group(name).attrs.update(item.attrs)
                 return

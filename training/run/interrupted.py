@@ -1,4 +1,4 @@
-"""What a run raises when it was asked to stop and its state is saved."""
+"""The exception of a run that was asked to stop and has saved its state."""
 
 import signal
 
@@ -10,10 +10,10 @@ class Interrupted(Exception):
         signal: number of the signal.
     """
 
-    def __init__(self, signal_number, step):
+    def __init__(self, signal_number: int, step: int):
         name = signal.Signals(signal_number).name
         super().__init__(
-            f"Stopped by {name} after step {step:,}, which is saved. The same command goes on from "
-            "there."
+            f"Stopped by {name} after step {step:,}, which is saved. The same command resumes "
+            "from there."
         )
         self.signal = signal_number

@@ -1,4 +1,4 @@
-"""run.json: what a run was started with, and where."""
+"""run.json: the record of a run's settings, data and computer."""
 
 import dataclasses
 import importlib.metadata
@@ -7,9 +7,16 @@ import os
 import platform
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import keras
+
+from training.data.data_set import DataSet
+from training.devices.strategies import Placement
+from training.recipes.recipe import Recipe
+from training.run.options import TrainOptions
 
 _PACKAGES = (
     "keras-cabvit",
@@ -20,24 +27,30 @@ _PACKAGES = (
     "numpy",
     "tensorflow-datasets",
 )
-# How and where it is trained, which may change when it goes on.
+# How and where a run is trained, which may change when it is resumed.
 _CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
-# Another value of these would be another run, not the same one going on.
+# A run with another value of these is another run, and is not resumed.
 _IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
 
 
-def run_record(recipe, options, placement, data_set, command):
-    """Returns what run.json says about a run that begins.
+def run_record(
+    recipe: Recipe,
+    options: TrainOptions,
+    placement: Placement,
+    data_set: DataSet,
+    command: str | None,
+) -> dict:
+    """Returns the content of run.json for a new run.
 
     Args:
         recipe: `Recipe`.
         options: `TrainOptions`.
         placement: `Placement`.
         data_set: `DataSet`.
-        command: string, how the run was started; None means this process's own command line.
+        command: string, the command that started the run; None means this process's command line.
 
     Returns:
-        A dict that JSON can hold.
+        A dict that JSON can represent.
     """
     return {
         "recipe": _plain(dataclasses.asdict(recipe)),
@@ -63,8 +76,8 @@ def run_record(recipe, options, placement, data_set, command):
     }
 
 
-def read_run(folder):
-    """Returns the content of a folder's run.json, or None where there is none.
+def read_run(folder: str | os.PathLike) -> dict | None:
+    """Returns the content of a folder's run.json, or None if there is none.
 
     Raises:
         ValueError: it is damaged.
@@ -81,17 +94,19 @@ def read_run(folder):
     return run
 
 
-def continued_record(earlier, record, folder, change_optimization=False):
-    """Returns the run.json of a run that goes on.
+def continued_record(
+    earlier: dict, record: dict, folder: Path, change_optimization: bool = False
+) -> dict:
+    """Returns the run.json of a run that is resumed.
 
     Args:
         earlier: dict, the folder's run.json.
-        record: dict, of the run that is started.
+        record: dict, of the command that is started now.
         folder: path, for the message.
-        change_optimization: whether the recipe's `optimization` may be another one.
+        change_optimization: whether the recipe's `optimization` may have changed.
 
     Returns:
-        `earlier`, in which "continued" lists what changed when the run went on: new values of
+        `earlier`, in which "continued" lists the changes of each resumption: new values of
         "hardware" and the like, and under "optimization" pairs of an old and a new value.
 
     Raises:
@@ -109,7 +124,7 @@ def continued_record(earlier, record, folder, change_optimization=False):
             if name.startswith(prefix) and name in now and before[name] != now[name]
         }
     differences = [
-        f"the {name.partition('.')[2]} images or their classes are others"
+        f"the {name.partition('.')[2]} images or their classes differ"
         if name.startswith("checksums.")
         else f"{name} was {old} and is {now.get(name)}"
         for name, old in before.items()
@@ -137,8 +152,8 @@ def continued_record(earlier, record, folder, change_optimization=False):
     return earlier | {"recipe": record["recipe"], "continued": continued}
 
 
-def hardware():
-    """Returns in words what this computer computes with."""
+def hardware() -> str:
+    """Returns a description of the processors and accelerators of this computer."""
     cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
@@ -151,7 +166,7 @@ def hardware():
     return ", ".join(words)
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -161,14 +176,14 @@ def _versions():
     return versions
 
 
-def _plain(value):
-    """Turns tuples into lists, as JSON would, so that a record equals itself when read again."""
+def _plain(value: Any) -> Any:
+    """Turns tuples into lists, as JSON does, so that a record equals itself after reading."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _leaves(value, name=""):
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yields (dotted name, value) of everything in nested dicts."""
     if isinstance(value, dict):
         for key in value:

@@ -1,4 +1,4 @@
-"""The variables of a training run as arrays, and back."""
+"""The variables of a training run, converted to arrays and back."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import numpy as np
 _METRICS = "metrics"
 
 
-def read_state(model):
+def read_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns everything that training changes, as numpy arrays.
 
     These are the weights, their averages, the random state of dropout and stochastic depth, the
@@ -16,10 +16,10 @@ def read_state(model):
         model: a compiled model whose optimizer is built.
 
     Returns:
-        Dict from a variable's group and place to an array.
+        Dict from a variable's group and position to an array.
     """
     if keras.backend.backend() == "jax":
-        # Between two batches the values are JAX's, and not yet in the variables.
+        # Between two batches JAX holds the values, and they are not yet in the variables.
         model.jax_state_sync()
     groups = {"model": model.variables, "optimizer": model.optimizer.variables}
     groups[_METRICS] = model.metrics_variables
@@ -30,15 +30,15 @@ def read_state(model):
     }
 
 
-def write_state(model, arrays):
-    """Gives model and optimizer the values that `read_state` returned.
+def write_state(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """Restores the values that `read_state` returned in model and optimizer.
 
     Args:
         model: a compiled model of the same architecture, whose optimizer is built.
         arrays: dict from `read_state`.
 
     Raises:
-        ValueError: the arrays belong to another architecture. Nothing has changed then.
+        ValueError: the arrays belong to another architecture. Nothing is changed.
     """
     groups = {"model": model.variables, "optimizer": model.optimizer.variables}
     pairs = []
@@ -60,17 +60,17 @@ def write_state(model, arrays):
         variable.assign(value)
 
 
-def write_metrics(model, arrays):
-    """Gives the metrics the values that `read_state` returned, inside an epoch.
+def write_metrics(model: keras.Model, arrays: dict[str, np.ndarray]) -> None:
+    """Restores the metrics that `read_state` returned, inside an epoch.
 
     Args:
-        model: a model that has seen its first batch's shapes, as it has when an epoch begins.
+        model: a model that has seen the shapes of its first batch, as at the beginning of an epoch.
         arrays: dict from `read_state`.
     """
     for name, variable in _named(_METRICS, model.metrics_variables):
         variable.assign(arrays[name])
 
 
-def _named(group, variables):
-    # Names that Keras gives differ from process to process; the order does not.
+def _named(group: str, variables: list) -> list[tuple[str, keras.Variable]]:
+    # The names that Keras gives vary between processes; the order does not.
     return [(f"{group}/{index:04d}", variable) for index, variable in enumerate(variables)]

@@ -80,8 +80,8 @@ def test_jax_trains_alike_on_one_device_on_four_and_in_two_processes(tmp_path):
     assert_trained_alike(tmp_path / "devices", tmp_path / "single")
 
     assert first["statuses"] == second["statuses"] == [128 + signal.SIGTERM, 0]
-    assert "Going on after step" in first["output"]
-    assert "report.md says" in first["output"]
+    assert "Resuming after step" in first["output"]
+    assert "The report is in" in first["output"]
     assert_trained_alike(out, tmp_path / "single")
     # Only the first process writes.
     assert first["written"]

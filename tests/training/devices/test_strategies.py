@@ -96,7 +96,7 @@ def test_several_hosts_are_refused_where_they_cannot_train_together(strategy):
 
 @pytest.mark.every_backend
 def test_hosts_without_values_are_none():
-    assert place("single", RECIPE, Hosts()).process_count == 1
+    assert place("single", RECIPE, Hosts()).share.count == 1
 
 
 def test_unknown_strategy_is_refused():

@@ -129,8 +129,8 @@ def test_run_says_how_it_was_evaluated(forms, tmp_path):
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("notes.txt", b"text", r"notes\.txt is none of the files that can be opened"),
-        ("model.weights.h5", b"\x89HDF", "holds weights alone, and no model"),
+        ("notes.txt", b"text", r"notes\.txt is not a file that can be opened"),
+        ("model.weights.h5", b"\x89HDF", "holds only weights, not a model"),
         ("model.keras", b"text", r"model\.keras is damaged, or holds no Keras model"),
         ("model.tflite", b"text", r"model\.tflite is damaged, or holds no TFLite model"),
         ("model.tflite", b"", r"model\.tflite is damaged"),
@@ -217,7 +217,7 @@ def test_scores_that_are_no_numbers_are_a_sentence(tmp_path):
     model.layers[-1].bias.assign([np.nan, 0, 0, 0])
     model.save(tmp_path / "model.keras")
 
-    with pytest.raises(ValueError, match="gives scores that are no numbers"):
+    with pytest.raises(ValueError, match="returns NaN or infinite scores"):
         open_model(tmp_path / "model.keras").predict(IMAGES)
 
 

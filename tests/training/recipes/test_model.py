@@ -115,5 +115,5 @@ def test_damaged_model_file_is_a_sentence(tmp_path):
     (tmp_path / "bad.keras").write_bytes(b"no model")
     options = dataclasses.replace(SMALL, initial_weights=str(tmp_path / "bad.keras"))
 
-    with pytest.raises(ValueError, match=r"bad\.keras is no Keras model"):
+    with pytest.raises(ValueError, match=r"bad\.keras is not a Keras model"):
         build_model(options, classes=4)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training.evaluate import Evaluation
 from training.evaluation.metrics import score_predictions
 from training.evaluation.predictions import Mistake
+from training.evaluation.result import Evaluation
 from training.report.page import write_report
 
 RUN = {
@@ -184,7 +184,9 @@ def test_full_disk_leaves_the_earlier_report(tmp_path):
     # Too little for a picture: what a file may hold ends like a disk that is full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
-        with pytest.raises(OSError, match=r"could not be written .* An earlier one there is as it"):
+        with pytest.raises(
+            OSError, match=r"could not be written .* earlier one there is unchanged"
+        ):
             write_report(tmp_path, evaluation(classes=4), HISTORY, RUN)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,4 +1,5 @@
-from training.report.score_table import ModelScore, score_table
+from training.evaluation.model_score import ModelScore
+from training.report.score_table import score_table
 
 
 def row(**changes):

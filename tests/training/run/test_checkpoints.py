@@ -78,7 +78,7 @@ def test_full_disk_is_a_sentence_and_leaves_the_earlier_checkpoint(tmp_path, dis
     folder.write(1, checkpoint(1))
     disk_for_a_kilobyte()
 
-    with pytest.raises(OSError, match=r"step 2 could not be written to .*make room"):
+    with pytest.raises(OSError, match=r"step 2 could not be written to .*free some space"):
         folder.write(2, checkpoint(2, size=10_000))
     assert [path.name for path in tmp_path.iterdir()] == ["step_000000001.npz"]
     assert folder.read_latest().progress == {"step": 1}

@@ -100,7 +100,7 @@ def test_killed_five_times_it_ends_with_the_same_bits(folder, uninterrupted, tmp
         assert process.returncode == -signal.SIGKILL, "it was done before it was killed"
     output = finish(start(folder, out))
 
-    assert "Going on after step" in output
+    assert "Resuming after step" in output
     assert_same_run(out, uninterrupted)
 
 

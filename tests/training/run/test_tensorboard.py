@@ -37,7 +37,7 @@ def test_full_disk_is_a_sentence(model, tmp_path):
     # What a file may hold ends like a disk that is full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
-        with pytest.raises(OSError, match=r"^The logs for TensorBoard .*; File too large\. Make"):
+        with pytest.raises(OSError, match=r"^The logs for TensorBoard .*; File too large\. Free"):
             fit(model, tmp_path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -46,5 +46,5 @@ def test_full_disk_is_a_sentence(model, tmp_path):
 def test_folder_that_cannot_be_made_is_a_sentence(model, tmp_path):
     (tmp_path / "file").touch()
 
-    with pytest.raises(OSError, match=r"^The logs for TensorBoard .* not a directory\. Make"):
+    with pytest.raises(OSError, match=r"^The logs for TensorBoard .* not a directory\. Free"):
         fit(model, tmp_path / "file")

@@ -1,1 +1,1 @@
-"""The figures of a report, one in each file."""
+"""The figures of a report, one per file."""

@@ -1,5 +1,9 @@
 """Draws augmented images with their labels."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from training.report.figures.style import GREY, INK, figure_style, new_figure, shortened
@@ -9,13 +13,15 @@ _COLUMNS = 8
 _WIDTH, _GAP, _TEXT = 1.25, 0.08, 0.4
 
 
-def draw_batch(images, labels, class_names, path):
-    """Writes a PNG with a grid of images and the classes that their labels are shared among.
+def draw_batch(
+    images: np.ndarray, labels: np.ndarray, class_names: Sequence[str], path: Path
+) -> None:
+    """Writes a PNG with a grid of images and the classes of their mixed labels.
 
     Args:
-        images: array (count, height, width, 3), 0..255; what is outside of that is cut off.
+        images: array (count, height, width, 3), 0..255; values outside are clipped.
         labels: array (count, classes), shares that add up to 1. Smoothing gives every class a
-            little: a second class is named from a share of 10 % on.
+            small share: a second class is named from a share of 10 % on.
         class_names: strings, in the order of the labels.
         path: file to write.
     """
@@ -45,7 +51,7 @@ def draw_batch(images, labels, class_names, path):
         figure.savefig(path, format="png")
 
 
-def _write_label(axes, label, class_names):
+def _write_label(axes: Any, label: np.ndarray, class_names: Sequence[str]) -> None:
     first, second = np.argsort(-label, kind="stable")[:2]
     for line, index in enumerate([first, second] if label[second] >= 0.1 else [first]):
         text = shortened(class_names[index], 14)

@@ -1,5 +1,9 @@
 """Draws a confusion matrix."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from training.report.figures.style import (
@@ -13,15 +17,15 @@ from training.report.figures.style import (
     shortened,
 )
 
-# More classes than this could not be read; then those are drawn that are confused most.
+# More classes than this would be unreadable; then only the most confused ones are drawn.
 MOST_CLASSES = 24
 
 
-def draw_confusion(confusion, class_names, path):
+def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], path: Path) -> None:
     """Writes a PNG of the confusion matrix, with the number of images in every cell.
 
-    A cell's shade is its share of the images of its class. Of more than 24 classes, those are drawn
-    that are confused most often, with a column for all others.
+    A cell's shade is its share of the images of its class. Of more than 24 classes, the most
+    confused ones are drawn, with a column for all others.
 
     Args:
         confusion: integers (classes, classes), true class by predicted class.
@@ -63,12 +67,12 @@ def draw_confusion(confusion, class_names, path):
         figure.savefig(path, format="png")
 
 
-def most_confused_pairs(confusion, count):
-    """Returns the pairs of classes of which one is predicted for the other most often.
+def most_confused_pairs(confusion: np.ndarray, count: int) -> list[tuple[int, int, int]]:
+    """Returns the pairs of classes in which one is most often predicted for the other.
 
     Args:
         confusion: integers (classes, classes), true class by predicted class.
-        count: integer, how many pairs at most.
+        count: integer, the largest number of pairs.
 
     Returns:
         A list of (images, true class, predicted class), the most images first.
@@ -77,10 +81,10 @@ def most_confused_pairs(confusion, count):
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:count]
     pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
-    return [(int(wrong[pair]), *map(int, pair)) for pair in pairs if wrong[pair]]
+    return [(int(wrong[pair]), int(pair[0]), int(pair[1])) for pair in pairs if wrong[pair]]
 
 
-def most_confused_classes(confusion, count):
+def most_confused_classes(confusion: np.ndarray, count: int) -> list[int]:
     """Returns the sorted indices of the `count` classes in the most confused pairs, or of all."""
     classes = len(confusion)
     if classes <= count:
@@ -94,7 +98,7 @@ def most_confused_classes(confusion, count):
     return sorted(chosen[:count])
 
 
-def _shades(shares):
+def _shades(shares: np.ndarray) -> np.ndarray:
     """Returns the colours (rows, columns, 4): the diagonal blue, the rest orange."""
     # A square root shows a mistake in a hundred.
     colors = WRONG(0.75 * np.sqrt(shares))
@@ -103,7 +107,7 @@ def _shades(shares):
     return colors
 
 
-def _write_counts(axes, counts, shares, cell):
+def _write_counts(axes: Any, counts: np.ndarray, shares: np.ndarray, cell: float) -> None:
     size = float(np.clip(19 * cell, 6.5, 11))
     for (row, column), count in np.ndenumerate(counts):
         if not count and row != column:
@@ -122,7 +126,7 @@ def _write_counts(axes, counts, shares, cell):
         )
 
 
-def _draw_grid(axes, rows, columns, others):
+def _draw_grid(axes: Any, rows: int, columns: int, others: bool) -> None:
     axes.set_xticks(np.arange(columns + 1) - 0.5, minor=True)
     axes.set_yticks(np.arange(rows + 1) - 0.5, minor=True)
     axes.grid(which="minor", color=FAINT, linewidth=0.6)

@@ -1,20 +1,22 @@
-"""Draws how a training run went."""
+"""Draws the curves of a training run."""
 
 import math
+from pathlib import Path
+from typing import Any
 
 from training.report.figures.style import BLUE, GREY, ORANGE, epoch_axis, figure_style, new_figure
 
 
-def draw_curves(history, path):
-    """Writes a PNG with loss, top-1 and, where it is known, the learning rate by epoch.
+def draw_curves(history: list[dict], path: Path) -> None:
+    """Writes a PNG with loss, top-1 and, if it is known, the learning rate by epoch.
 
     Args:
-        history: list of dicts, one an epoch: `epoch`, counted from 1, and any of `loss`, `top1`,
-            `val_cross_entropy`, `val_top1` and `learning_rate`. What an epoch does not have, or
-            has as None or NaN, is left out. Shares are 0 to 1.
+        history: list of dicts, one per epoch: `epoch`, counted from 1, and any of `loss`, `top1`,
+            `val_cross_entropy`, `val_top1` and `learning_rate`. Values that are missing, None or
+            NaN are left out. Shares are 0 to 1.
         path: file to write.
     """
-    panels = [
+    panels: list[tuple[str, tuple]] = [
         ("Loss", (("loss", "training"), ("val_cross_entropy", "validation"))),
         ("Top-1 accuracy (%)", (("top1", "training"), ("val_top1", "validation"))),
     ]
@@ -29,8 +31,8 @@ def draw_curves(history, path):
         figure.savefig(path, format="png")
 
 
-def epochs_of_fit(history):
-    """Returns what `model.fit(...).history` holds as a list of dicts, one an epoch.
+def epochs_of_fit(history: dict[str, list]) -> list[dict]:
+    """Converts `model.fit(...).history` to a list of dicts, one per epoch.
 
     Args:
         history: dict of lists with `loss`, `accuracy`, `val_loss` and `val_accuracy`, where the
@@ -48,19 +50,19 @@ def epochs_of_fit(history):
     ]
 
 
-def _draw_line(axes, history, key, label, color):
+def _draw_line(axes: Any, history: list[dict], key: str, label: str | None, color: str) -> None:
     factor = 100 if "top1" in key else 1
     points = [(row["epoch"], factor * row[key]) for row in history if _is_known(row.get(key))]
     if not points:
         return
-    # Markers would run into each other in a long run.
+    # Markers would overlap in a long run.
     marker = "o" if len(points) <= 30 else None
     axes.plot(*zip(*points, strict=True), color=color, marker=marker, markersize=4, label=label)
     if key == "val_top1":
         _name_best(axes, points, color)
 
 
-def _name_best(axes, points, color):
+def _name_best(axes: Any, points: list[tuple], color: str) -> None:
     epoch, best = max(points, key=lambda point: (point[1], -point[0]))
     axes.plot([epoch], [best], "o", color=color, markersize=8, fillstyle="none")
     axes.annotate(
@@ -74,7 +76,7 @@ def _name_best(axes, points, color):
     )
 
 
-def _finish(axes, title):
+def _finish(axes: Any, title: str) -> None:
     axes.set_title(title)
     epoch_axis(axes)
     axes.grid(True)
@@ -87,5 +89,5 @@ def _finish(axes, title):
         axes.legend(loc="lower right" if title.startswith("Top-1") else "upper right")
 
 
-def _is_known(value):
+def _is_known(value: Any) -> bool:
     return value is not None and math.isfinite(value)

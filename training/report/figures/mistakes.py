@@ -1,5 +1,10 @@
-"""Draws the images that a model is surest about and wrong."""
+"""Draws the most confident mistakes of a model."""
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from training.evaluation.predictions import Mistake
 from training.report.figures.style import BLUE, GREY, ORANGE, figure_style, new_figure, shortened
 
 _COLUMNS = 6
@@ -7,11 +12,11 @@ _COLUMNS = 6
 _WIDTH, _GAP, _TEXT = 1.6, 0.08, 0.42
 
 
-def draw_mistakes(mistakes, class_names, path):
-    """Writes a PNG with a grid of images, each with its class and what was predicted.
+def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], path: Path) -> None:
+    """Writes a PNG with a grid of images, each with its class and its prediction.
 
     Args:
-        mistakes: list of `training.evaluation.predictions.Mistake`, at least one.
+        mistakes: list of `Mistake`, at least one.
         class_names: strings, in the order of the labels.
         path: file to write.
     """
@@ -39,7 +44,7 @@ def draw_mistakes(mistakes, class_names, path):
         figure.savefig(path, format="png")
 
 
-def _draw_one(axes, mistake, class_names):
+def _draw_one(axes: Any, mistake: Mistake, class_names: Sequence[str]) -> None:
     axes.imshow(mistake.image, aspect="auto")
     axes.axis("off")
     predicted = shortened(class_names[mistake.predicted], 13)

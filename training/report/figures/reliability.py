@@ -1,7 +1,11 @@
-"""Draws whether a model is right as often as it says."""
+"""Draws the calibration of a model."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from training.evaluation.metrics import Calibration
 from training.report.figures.style import (
     BLUE,
     GREY,
@@ -13,11 +17,11 @@ from training.report.figures.style import (
 )
 
 
-def draw_reliability(calibration, path):
-    """Writes a PNG with the accuracy by confidence, and how many images have which confidence.
+def draw_reliability(calibration: Calibration, path: Path) -> None:
+    """Writes a PNG with the accuracy by confidence, and the distribution of the confidence.
 
     Args:
-        calibration: `training.evaluation.metrics.Calibration`.
+        calibration: `Calibration`.
         path: file to write.
     """
     with figure_style():
@@ -28,7 +32,7 @@ def draw_reliability(calibration, path):
         figure.savefig(path, format="png")
 
 
-def _draw_accuracy(axes, calibration):
+def _draw_accuracy(axes: Any, calibration: Calibration) -> None:
     filled = calibration.images > 0
     accuracy, confidence = calibration.accuracy[filled], calibration.confidence[filled]
     images = calibration.images[filled]
@@ -54,7 +58,7 @@ def _draw_accuracy(axes, calibration):
     axes.legend(loc="best", fontsize=9)
 
 
-def _draw_confidence(axes, calibration):
+def _draw_confidence(axes: Any, calibration: Calibration) -> None:
     bins = len(calibration.images)
     share = calibration.images / calibration.images.sum()
     axes.bar(
@@ -76,5 +80,5 @@ def _draw_confidence(axes, calibration):
     axes.legend(loc="best", fontsize=9)
 
 
-def _mean(values, share):
+def _mean(values: np.ndarray, share: np.ndarray) -> float:
     return float(np.nansum(values * share))

@@ -1,8 +1,10 @@
-"""What the figures have in common: colours, type, and how a name is written."""
+"""The style of all figures: colours, fonts and names."""
 
 import contextlib
 import functools
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import matplotlib
 from matplotlib import font_manager
@@ -10,15 +12,15 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Colours that stay apart for colour-blind readers (Okabe and Ito).
+# Colours that colour-blind readers can tell apart (Okabe and Ito).
 BLUE, LIGHT_BLUE, ORANGE, GREY = "#0072b2", "#7fb8d8", "#d55e00", "#6e7781"
 INK, FAINT = "#1f2328", "#d1d9e0"
-# Shades of what is right and of what is wrong, from none to all.
+# Shades of right and of wrong shares, from none to all.
 RIGHT = LinearSegmentedColormap.from_list("right", ["#ffffff", LIGHT_BLUE, BLUE, "#00406a"])
 WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#f2b48a", ORANGE, "#7a3600"])
 
 _LATIN = "DejaVu Sans"
-# Of these the first that the computer has writes the names of classes that the font above cannot.
+# The first of these that is installed writes class names that the font above lacks letters for.
 _FURTHER_FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -57,15 +59,16 @@ _SETTINGS = {
 
 
 @contextlib.contextmanager
-def figure_style():
-    """A context in which figures are made, drawn and saved."""
-    with warnings.catch_warnings(), matplotlib.rc_context(_SETTINGS | {"font.family": _fonts()}):
-        # What no font can write becomes a box; the report names it in full.
+def figure_style() -> Iterator[None]:
+    """Applies this project's style to the figures drawn in a block."""
+    settings: Any = _SETTINGS | {"font.family": _fonts()}
+    with warnings.catch_warnings(), matplotlib.rc_context(settings):
+        # A letter that no font has becomes a box; the report has the name in full.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         yield
 
 
-def new_figure(width, height):
+def new_figure(width: float, height: float) -> Any:
     """Returns an empty figure.
 
     Args:
@@ -75,14 +78,14 @@ def new_figure(width, height):
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def epoch_axis(axes):
-    """Makes the horizontal axis one of whole epochs."""
+def epoch_axis(axes: Any) -> None:
+    """Labels the horizontal axis with whole epochs."""
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
-def shortened(name, letters):
-    """Returns a name on one line that is at most so many letters long."""
+def shortened(name: str, letters: int) -> str:
+    """Returns a name on one line, cut to a number of letters."""
     name = "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
     )
@@ -90,6 +93,6 @@ def shortened(name, letters):
 
 
 @functools.cache
-def _fonts():
+def _fonts() -> Any:
     installed = set(font_manager.get_font_names())
     return [_LATIN, *[name for name in _FURTHER_FONTS if name in installed][:1]]

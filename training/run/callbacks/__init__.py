@@ -1,8 +1,8 @@
-"""What happens beside the training steps: checkpoints, checks, logs and progress."""
+"""Callbacks around the training steps: checkpoints, checks, logs and progress."""
 
 from training.run.callbacks.averaged_evaluation import AveragedEvaluation
 from training.run.callbacks.callback_list import CallbackList
-from training.run.callbacks.checkpointing import Checkpointing
+from training.run.callbacks.checkpointing import Checkpointing, CheckpointOptions
 from training.run.callbacks.history import History
 from training.run.callbacks.loss_guard import Diverged, LossGuard
 from training.run.callbacks.progress import Progress
@@ -11,6 +11,7 @@ from training.run.callbacks.tensorboard import TensorBoard
 __all__ = [
     "AveragedEvaluation",
     "CallbackList",
+    "CheckpointOptions",
     "Checkpointing",
     "Diverged",
     "History",

@@ -6,19 +6,19 @@ import keras
 
 
 class AveragedEvaluation(keras.callbacks.Callback):
-    """Puts the averages in the weights' place while the validation images are scored.
+    """Replaces the weights by their averages while the validation images are scored.
 
     The model must be an `AveragedModel`.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._swap = contextlib.ExitStack()
 
-    def on_test_begin(self, logs=None):
-        """Puts the averages into the weights."""
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Replaces the weights by their averages."""
         self._swap.enter_context(self.model.averages_as_weights())
 
-    def on_test_end(self, logs=None):
-        """Puts the weights back."""
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Restores the weights."""
         self._swap.close()

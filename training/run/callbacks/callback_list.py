@@ -1,38 +1,39 @@
-"""Callbacks that do not hold up the device."""
+"""Callbacks that do not delay the device."""
 
 from collections import deque
+from typing import Any
 
 import keras
 
-# Steps that may be under way at a time. Each holds its images in the device's memory.
+# Steps that may be in flight at a time. Each holds its images in the device's memory.
 _STEPS = 2
 
 
 class CallbackList(keras.callbacks.CallbackList):
-    """Hands on the scores of a batch as the backend gives them, while they are computed.
+    """Passes on the scores of a batch as the backend returns them, while they are computed.
 
-    Keras' own turns them into numbers first, for which it waits until the device has done the step,
-    and only then is the next batch sent. Here the next step is under way by then. A callback that
-    wants a number takes `float` of a score, and waits.
+    Keras' own list converts them to numbers first, for which it waits until the device has finished
+    the step, and sends the next batch only then. Here the next step is in flight by then. A
+    callback that needs a number takes `float` of a score, and waits.
     """
 
-    def __init__(self, callbacks, **options):
+    def __init__(self, callbacks: list[keras.callbacks.Callback], **options: Any):
         super().__init__(callbacks, **options)
-        self._under_way = deque()
+        self._in_flight: deque = deque()
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Tells all callbacks, and waits for the step before the last one."""
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Calls all callbacks, and waits for the last step but one."""
         for callback in self.callbacks:
             callback.on_train_batch_end(batch, logs)
         self._wait(logs)
 
-    def on_test_batch_end(self, batch, logs=None):
-        """Tells all callbacks, and waits for the step before the last one."""
+    def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Calls all callbacks, and waits for the last step but one."""
         for callback in self.callbacks:
             callback.on_test_batch_end(batch, logs)
         self._wait(logs)
 
-    def _wait(self, logs):
-        self._under_way.append(logs["loss"])
-        if len(self._under_way) == _STEPS:
-            float(self._under_way.popleft())
+    def _wait(self, logs: Any) -> None:
+        self._in_flight.append(logs["loss"])
+        if len(self._in_flight) == _STEPS:
+            float(self._in_flight.popleft())

@@ -1,14 +1,14 @@
-"""Stops a run whose loss says that it is lost."""
+"""Stops a run that has diverged."""
 
 import math
 
 import keras
 
-# What a person can do about it.
+# Remedies, for messages.
 ADVICE = (
     "A smaller learning rate, a longer warm-up or gradient clipping (--optimization.clip-norm 1) "
-    "may help. The same command with such an option and --change-optimization goes on from the "
-    "last good checkpoint, if there is one; in another folder it begins anew."
+    "may help. The same command with such an option and --change-optimization resumes from the "
+    "last good checkpoint, if there is one; in another folder it starts anew."
 )
 
 
@@ -22,32 +22,33 @@ class LossGuard(keras.callbacks.Callback):
     Args:
         classes: integer. Random guessing has a cross-entropy of ln(classes); training diverges when
             the mean loss of an epoch so far exceeds twice that, or that and 2 with more than 7
-            classes: Keras' losses on JAX and PyTorch end at 16, wherever training goes.
-        every: integer, batches between two looks: each look waits for the device.
+            classes: Keras' losses on JAX and PyTorch are at most 16, however training diverges.
+        every: integer, batches between two checks: each check waits for the device.
     """
 
-    def __init__(self, classes, every=20):
+    def __init__(self, classes: int, every: int = 20):
         super().__init__()
         self.guessing = math.log(max(2, classes))
         self.limit = self.guessing + min(self.guessing, 2)
         self.every = every
 
-    def on_train_batch_end(self, batch, logs=None):
-        """Looks at the mean loss of the epoch so far."""
-        if (batch + 1) % self.every == 0:
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Checks the mean loss of the epoch so far."""
+        if logs and (batch + 1) % self.every == 0:
             self.check(logs["loss"])
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Looks at the mean loss of the epoch, and at that of the validation images.
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Checks the mean loss of the epoch, and that of the validation images.
 
-        The latter may be large in a model that only knows its training images too well.
+        The latter may be large in a model that merely overfits.
         """
+        logs = logs or {}
         self.check(logs["loss"])
         if "val_cross_entropy" in logs:
             self.check(logs["val_cross_entropy"], limit=math.inf)
 
-    def check(self, loss, limit=None):
-        """Raises `Diverged` if a loss is NaN, or above a limit: by default the callback's."""
+    def check(self, loss: float, limit: float | None = None) -> None:
+        """Raises `Diverged` if a loss is NaN or above a limit, by default the callback's."""
         loss = float(loss)
         if math.isfinite(loss) and loss <= (self.limit if limit is None else limit):
             return
