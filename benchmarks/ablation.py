@@ -17,14 +17,14 @@ import statistics
 import sys
 from pathlib import Path
 
-from training.figures.style import epoch_axis, figure_style, new_figure
-from training.interrupted import Interrupted
-from training.markdown import table
-from training.metrics_csv import read_metrics_csv
+from keras_cabvit.atomic_files import write_text_atomically
 from training.recipes.fashion_mnist import FASHION_MNIST
 from training.recipes.recipe import ModelOptions, Optimization
-from training.run_folder import write_whole
-from training.run_record import read_run
+from training.report.figures.style import epoch_axis, figure_style, new_figure
+from training.report.markdown import table
+from training.run.interrupted import Interrupted
+from training.run.metrics_csv import read_metrics_csv
+from training.run.record import read_run
 from training.train import TrainOptions, train
 
 DATA = "fashion_mnist:10000"
@@ -175,7 +175,7 @@ def main():
         for name, score in scores.items()
     ]
     print("\n" + table(["model", "top-1", "± (standard deviation)", "of each seed"], rows, 1))
-    write_whole(options.out / "ablation.json", json.dumps(scores, indent=2) + "\n")
+    write_text_atomically(options.out / "ablation.json", json.dumps(scores, indent=2) + "\n")
     draw(results, options.out / "ablation.png")
     return 0
 

@@ -209,7 +209,7 @@ def _torch_inference(model, contender):
 
 
 def _keras_step(model, contender):
-    from training.optimizer import make_optimizer
+    from training.optimization.optimizer import make_optimizer
     from training.recipes.imagenet_cabvith_s import IMAGENET_CABVITH_S
 
     model.compile(

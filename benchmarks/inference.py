@@ -28,9 +28,17 @@ from pathlib import Path
 from benchmarks.contenders import MATRIX_PRODUCT, Contender
 from benchmarks.in_turns import measure, peak_memory, ratios
 from benchmarks.processor import gpu_names, processor_name
-from training.figures.style import BLUE, FAINT, GREY, LIGHT_BLUE, ORANGE, figure_style, new_figure
-from training.markdown import table
-from training.run_folder import write_whole
+from keras_cabvit.atomic_files import write_text_atomically
+from training.report.figures.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    LIGHT_BLUE,
+    ORANGE,
+    figure_style,
+    new_figure,
+)
+from training.report.markdown import table
 
 BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16")
@@ -225,8 +233,8 @@ def report(result, folder, stem):
     print(text, flush=True)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"{stem}.json", json.dumps(result, indent=1) + "\n")
-        write_whole(folder / f"{stem}.md", text)
+        write_text_atomically(folder / f"{stem}.json", json.dumps(result, indent=1) + "\n")
+        write_text_atomically(folder / f"{stem}.md", text)
         draw(result, folder / f"{stem}.png")
 
 

@@ -22,7 +22,7 @@ import tensorflow as tf
 from benchmarks.photographs import write_photographs
 from training.augmentation import random_resized_crop
 from training.data.batches import training_batches
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 from training.recipes.imagenet_cabvith_s import IMAGENET_CABVITH_S
 
 BATCH_SIZE = 64

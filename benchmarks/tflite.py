@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
+from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.export import to_tflite
 from keras_cabvit.export.tflite.flatbuffer import unpack
 from keras_cabvit.runtimes import load_tflite
@@ -31,17 +32,16 @@ from keras_cabvit.runtimes.comparison import comparable_scores, signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
 from keras_cabvit.runtimes.latency import median_latencies
 from training.data.batches import evaluation_batches
-from training.data.data_set import open_data_set
-from training.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
-from training.markdown import table
-from training.run_folder import write_whole
+from training.data.opening import open_data_set
+from training.report.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
+from training.report.markdown import table
 
 FORMS = {
     "none": {"quantization": "none"},
-    "none, biases computed": {"quantization": "none", "attention_bias": "computed"},
+    "none, biases expanded in the graph": {"quantization": "none", "store_bias": False},
     "float16": {"quantization": "float16"},
     "int8": {"quantization": "int8"},
-    "int8, biases computed": {"quantization": "int8", "attention_bias": "computed"},
+    "int8, biases expanded in the graph": {"quantization": "int8", "store_bias": False},
     "int8-static": {"quantization": "int8-static"},
     "int8-full": {"quantization": "int8-full"},
 }
@@ -126,7 +126,7 @@ def measure(model, folder, calibration, test, rounds):
     for number, (name, options) in enumerate(FORMS.items()):
         print(f"exporting {name}", flush=True)
         path = folder / f"{number}.tflite"
-        to_tflite(model, path, calibration=calibration.pixels, **options)
+        to_tflite(model, path, representative_data=calibration.pixels, **options)
         paths.append(path)
 
     classifiers = [load_tflite(path) for path in (reference, *paths)]
@@ -284,8 +284,8 @@ def main():
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         report = {"setting": heading, "results": results}
-        write_whole(options.out / "tflite.json", json.dumps(report, indent=2) + "\n")
-        write_whole(options.out / "tflite.md", text)
+        write_text_atomically(options.out / "tflite.json", json.dumps(report, indent=2) + "\n")
+        write_text_atomically(options.out / "tflite.md", text)
         draw(results, options.out / "tflite.png")
     return 0
 

@@ -14,9 +14,9 @@ import json
 import sys
 from pathlib import Path
 
-from training.markdown import table
+from keras_cabvit.atomic_files import write_text_atomically
 from training.recipes.imagenet import imagenet_recipe
-from training.run_folder import write_whole
+from training.report.markdown import table
 from training.tpu.process import can_compile, run_again
 from training.tpu.slices import find_slice
 
@@ -36,7 +36,7 @@ def compile_models(models, topology, batch):
     """
     # Here, because they bring Keras and its backend.
     from keras_cabvit import list_models
-    from training.model import build_model
+    from training.recipes.model import build_model
     from training.tpu.compiled_step import compile_step
 
     steps = []
@@ -105,8 +105,8 @@ def main():
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         report = [dataclasses.asdict(step) for step in steps]
-        write_whole(options.out / "tpu.json", json.dumps(report, indent=2) + "\n")
-        write_whole(options.out / "tpu.md", text)
+        write_text_atomically(options.out / "tpu.json", json.dumps(report, indent=2) + "\n")
+        write_text_atomically(options.out / "tpu.md", text)
     return 0
 
 

@@ -1,39 +1,42 @@
-"""Files and folders that appear whole, or not at all."""
+"""Files and folders that appear complete, or not at all."""
 
 import contextlib
 import glob
 import os
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-# What nothing has written to for so long was left by a process that was killed.
+# A leftover that nothing has written to for so long belongs to a process that was killed.
 _ABANDONED_SECONDS = 24 * 3600
+# Marks a folder that `atomic_folder` wrote, so that nobody's own folder is ever replaced.
+_MARK = ".complete"
 
 
 @contextlib.contextmanager
-def written_atomically(path):
-    """Gives a path to write a file or a folder to, which becomes `path` when the block ends.
+def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary path for a file or a new folder, renamed to `path` when the block ends.
 
-    Until then it has a hidden name beside `path`, with the same ending, and a file at `path` stays
-    as it is. An error, Ctrl-C or SystemExit removes it; what a killed process left is removed by a
-    later call for the same `path`, a day after.
+    The temporary path has a hidden name beside `path` with the same suffix, and a file at `path`
+    stays as it is until the block ends. An error, Ctrl-C or SystemExit removes the temporary file;
+    the leftover of a killed process is removed by a later call for the same `path`, a day after.
 
     Args:
-        path: of the file or folder to be. A file that is there is replaced; the folder that it is
-            to be in is made.
+        path: of the file or folder to write. An existing file is replaced; missing parent folders
+            are created.
 
     Yields:
         The `pathlib.Path` to write to.
 
     Raises:
-        OSError: it cannot be written. A file at `path` is as it was.
+        OSError: it cannot be written. A file at `path` is unchanged.
 
     Example:
         >>> import tempfile
-        >>> from keras_cabvit.atomic_files import written_atomically
+        >>> from keras_cabvit.atomic_files import atomic_path
         >>> path = tempfile.mkdtemp() + "/labels.txt"
-        >>> with written_atomically(path) as partial:
+        >>> with atomic_path(path) as partial:
         ...     length = partial.write_text("cat")
         >>> open(path).read()
         'cat'
@@ -46,7 +49,7 @@ def written_atomically(path):
     try:
         yield partial
         if partial.is_file():
-            # Or a power cut may leave an empty file of the new name.
+            # Without this, a power cut may leave an empty file under the new name.
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
         os.replace(partial, path)
@@ -54,13 +57,62 @@ def written_atomically(path):
         _remove(partial)
 
 
-def remove_abandoned(folder, pattern, seconds=_ABANDONED_SECONDS):
-    """Removes what killed processes left of `written_atomically`.
+@contextlib.contextmanager
+def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a temporary folder to write into, renamed to `path` when the block ends.
+
+    Unlike `atomic_path`, it replaces an earlier folder, provided that this function wrote it. The
+    earlier folder stays until the block ends. An error, Ctrl-C or SystemExit removes the temporary
+    folder.
 
     Args:
-        folder: path, in which files or folders were to be.
+        path: of the folder to write.
+
+    Yields:
+        The `pathlib.Path` of an empty folder.
+
+    Raises:
+        ValueError: `path` is a file, or a folder that this function did not write.
+    """
+    path = Path(path).resolve()
+    if path.exists() and not (path / _MARK).is_file():
+        raise ValueError(
+            f"{path} already exists and was not written by this command. Choose another folder, "
+            "or remove it."
+        )
+    # Named so that `remove_abandoned` finds it too, should this process be killed.
+    replaced = path.with_name(f".partial-{os.getpid()}-replaced.{path.name}")
+    try:
+        with atomic_path(path) as partial:
+            partial.mkdir()
+            yield partial
+            (partial / _MARK).touch()
+            if path.exists():
+                os.replace(path, replaced)
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+def write_text_atomically(path: str | os.PathLike, text: str) -> None:
+    """Writes a text file completely or not at all; an existing file is replaced.
+
+    Args:
+        path: of the file.
+        text: string, written as UTF-8.
+    """
+    with atomic_path(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def remove_abandoned(
+    folder: str | os.PathLike, pattern: str, seconds: float = _ABANDONED_SECONDS
+) -> None:
+    """Removes the leftovers of processes that were killed inside `atomic_path`.
+
+    Args:
+        folder: path of the folder that the files or folders were to be in.
         pattern: of their names, as `pathlib.Path.glob` takes it.
-        seconds: float, for which nothing has written to a leftover. Defaults to a day.
+        seconds: float, time since the last write to a leftover. Defaults to a day.
     """
     for leftover in Path(folder).glob(f".partial-*.{pattern}"):
         with contextlib.suppress(OSError):  # another process may be removing it

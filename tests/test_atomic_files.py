@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from backend_process import REPOSITORY
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path, write_text_atomically
 
 KILLED = """
 import os, signal, sys
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 path, kind = sys.argv[1:]
-with written_atomically(path) as first, written_atomically(path) as second:
+with atomic_path(path) as first, atomic_path(path) as second:
     for partial in (first, second):
         if kind == "folder":
             partial.mkdir()
@@ -29,17 +29,17 @@ def names(folder):
 
 
 def write_half(path, error):
-    with written_atomically(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text("half")
         raise error
 
 
 def test_file_and_folder_appear_when_the_block_ends(tmp_path):
-    with written_atomically(tmp_path / "new" / "model.keras") as partial:
+    with atomic_path(tmp_path / "new" / "model.keras") as partial:
         partial.write_text("new")
         assert partial.name.endswith(".keras")
         assert not (tmp_path / "new" / "model.keras").exists()
-    with written_atomically(tmp_path / "new" / "1") as partial:
+    with atomic_path(tmp_path / "new" / "1") as partial:
         partial.mkdir()
         (partial / "file").touch()
 
@@ -49,7 +49,7 @@ def test_file_and_folder_appear_when_the_block_ends(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_what_is_there_stays_after_an_error(tmp_path, error):
+def test_existing_file_survives_an_error(tmp_path, error):
     path = tmp_path / "model.keras"
     path.write_text("old")
 
@@ -60,25 +60,25 @@ def test_what_is_there_stays_after_an_error(tmp_path, error):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path, kind):
+def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path, kind):
     path = tmp_path / "model[1]"  # a name that is a pattern, too
     subprocess.run([sys.executable, "-c", KILLED, path, kind], cwd=REPOSITORY)
     old, fresh = tmp_path.iterdir()
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(old, (two_days_ago, two_days_ago))
-    with written_atomically(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_text("whole")
 
     assert path.read_text() == "whole"
     assert names(tmp_path) == sorted([fresh.name, path.name])
 
 
-def test_writers_of_the_same_file_do_not_meet(tmp_path):
+def test_concurrent_writers_of_one_file_do_not_collide(tmp_path):
     path = tmp_path / "labels.txt"
     together = threading.Barrier(2, timeout=60)
 
     def write(text):
-        with written_atomically(path) as partial:
+        with atomic_path(path) as partial:
             partial.write_text(text)
             together.wait()
             assert partial.read_text() == text
@@ -87,3 +87,12 @@ def test_writers_of_the_same_file_do_not_meet(tmp_path):
         list(pool.map(write, ("cat", "a dog")))
     assert path.read_text() in ("cat", "a dog")
     assert names(tmp_path) == ["labels.txt"]
+
+
+def test_text_is_written_as_utf8_and_replaces_an_earlier_file(tmp_path):
+    path = tmp_path / "new" / "labels.txt"
+    write_text_atomically(path, "cat\n")
+    write_text_atomically(path, "Kätzchen\n")
+
+    assert path.read_bytes() == "Kätzchen\n".encode()
+    assert names(path.parent) == ["labels.txt"]

@@ -5,9 +5,9 @@ import os
 import sys
 
 from keras_cabvit.signals import end_in_order
-from training.interrupted import Interrupted
+from training.run.interrupted import Interrupted
 
-# Each has a module in training/commands, which is imported when it is called.
+# Each has a module in training/commands, imported when it is called.
 COMMANDS = {
     "quickstart": "train a small CabViT on 5,000 shipped images, export it and score every form",
     "train": "train a recipe on ImageNet, a folder of photographs or another data set",
@@ -18,20 +18,20 @@ COMMANDS = {
 }
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """Runs the command.
 
     Args:
-        arguments: list of strings; None takes the process's own.
+        arguments: list of strings; None takes those of the process.
 
     Returns:
-        The exit status: 0; 1 after a sentence on standard error; 2 for wrong arguments; 128 plus
-        the signal's number when a signal stopped training and its state is in a checkpoint; 130
-        when a signal ended anything else.
+        The exit status: 0; 1 after an error message on standard error; 2 for wrong arguments; 128
+        plus the signal's number when a signal stopped training and its state is in a checkpoint;
+        130 when a signal ended anything else.
     """
-    # TensorFlow reports on the processor at every start, which is nobody's question here.
+    # TensorFlow reports on the processor at every start, which interests nobody here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # A polite kill ends like Ctrl-C: what is half written is removed.
+    # SIGTERM ends like Ctrl-C: half-written files are removed.
     end_in_order()
     arguments = sys.argv[1:] if arguments is None else arguments
     name, *others = arguments or ["--help"]
@@ -42,13 +42,13 @@ def main(arguments=None):
         print(f"There is no command {name!r}.\n\n{_help()}", file=sys.stderr)
         return 2
     try:
-        # Importing TensorFlow takes seconds, in which Ctrl-C may come as well.
+        # Importing TensorFlow takes seconds, and Ctrl-C may come in them.
         command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
         command.run(others)
     except KeyboardInterrupt:
-        print(f"\n{name}: interrupted; nothing half written is left.", file=sys.stderr)
+        print(f"\n{name}: interrupted; no half-written files are left.", file=sys.stderr)
         if name == "train":
-            print("The same command goes on from the last checkpoint, if any.", file=sys.stderr)
+            print("The same command resumes from the last checkpoint, if any.", file=sys.stderr)
         return 130
     except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -59,7 +59,7 @@ def main(arguments=None):
     return 0
 
 
-def _help():
+def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name.ljust(width)}  {text}" for name, text in COMMANDS.items()]
     return "\n".join(

@@ -1,17 +1,22 @@
 """Scores several saved models, or forms of one, side by side."""
 
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
-from training.evaluation_setting import columns_for, scored_images, size_and_crop
-from training.metrics import score_predictions
-from training.open_model import open_model
-from training.predictions import predict_split
-from training.score_table import ModelScore, score_row, score_table
+from training.data.data_set import DataSet
+from training.evaluation.metrics import score_predictions
+from training.evaluation.model_score import ModelScore, model_score
+from training.evaluation.opened_model import open_model
+from training.evaluation.predictions import Framing, predict_split
+from training.evaluation.setting import columns_for, scored_images, size_and_crop
+from training.report.score_table import score_table
 
 
 @dataclass(frozen=True)
@@ -20,8 +25,8 @@ class Comparison:
 
     Attributes:
         rows: tuple of `ModelScore`.
-        note: sentences that say which images were scored.
-        notes: tuple of sentences about what a person should know.
+        note: sentences on the images that were scored.
+        notes: tuple of sentences that a person should know.
     """
 
     rows: tuple[ModelScore, ...]
@@ -29,34 +34,46 @@ class Comparison:
     notes: tuple[str, ...]
 
     @property
-    def table(self):
+    def table(self) -> str:
         """The rows as a Markdown table."""
         return score_table(self.rows)
 
 
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A model and its predictions; `examples` are the images that it is timed on."""
+
+    name: str
+    form: str
+    size: int
+    predict: Callable[[np.ndarray], np.ndarray]
+    probabilities: np.ndarray
+    examples: np.ndarray
+
+
 def compare(
-    paths,
-    data=None,
-    split="test",
+    paths: Sequence[str | os.PathLike],
+    data: DataSet | str | None = None,
+    split: str = "test",
     *,
-    image_size=None,
-    crop=None,
-    batch_size=64,
-    latency_rounds=50,
-    progress=None,
-):
+    image_size: tuple[int, int] | None = None,
+    crop: float | None = None,
+    batch_size: int = 64,
+    latency_rounds: int = 50,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Comparison:
     """Scores several saved models on the same images.
 
     Args:
-        paths: list of what `open_model` takes.
+        paths: list of paths as `open_model` takes them.
         data: as `evaluate` takes it; None takes the data of the first model that comes from a run.
         split: as `evaluate` takes it.
         image_size: (height, width) in pixels, for models that take any size.
-        crop: as `evaluate` takes it; where a model's own is unknown, that of the first model that
-            comes from a run counts.
+        crop: as `evaluate` takes it; a model whose own crop is unknown gets that of the first model
+            that comes from a run.
         batch_size: integer, images at a time.
-        latency_rounds: integer, how many single images are timed.
-        progress: function that is told (images done, all images) after each batch, or None.
+        latency_rounds: integer, the number of single images that are timed.
+        progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
         `Comparison`.
@@ -69,46 +86,49 @@ def compare(
     models = [open_model(path) for path in paths]
     run = next((model.run for model in models if model.run), None)
     scored = scored_images(data, split, run)
-    ways = [size_and_crop(model, image_size, crop, models) for model in models]
+    framings = [size_and_crop(model, image_size, crop, models) for model in models]
     columns = [columns_for(model, scored.data_set.class_names) for model in models]
-    predictions = []
-    for number, (model, (size, own_crop, _)) in enumerate(zip(models, ways, strict=True)):
-
-        def told(done, images, number=number):
-            progress(number * images + done, len(models) * images)
-
-        predictions.append(
-            predict_split(
-                model.predict,
-                scored.split,
-                size,
-                own_crop,
-                batch_size,
-                columns[number][0],
-                mistakes=0,
-                progress=progress and told,
-            )
-        )
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    rows = _rows(
-        [(name, model.form, model.size) for name, model in zip(names, models, strict=True)],
-        [model.predict for model in models],
-        [each.probabilities for each in predictions],
-        predictions[0].labels,
-        [each.examples for each in predictions],
-        latency_rounds,
-    )
-    notes = [note for *_, found in ways for note in found]
+    candidates: list[_Candidate] = []
+    for number, (model, name) in enumerate(zip(models, names, strict=True)):
+
+        def report(done: int, images: int, number: int = number) -> None:
+            if progress is not None:
+                progress(number * images + done, len(models) * images)
+
+        size, own_crop, _ = framings[number]
+        framing = Framing(size, own_crop, batch_size)
+        predictions = predict_split(
+            model.predict, scored.split, framing, columns[number][0], report
+        )
+        candidates.append(
+            _Candidate(
+                name,
+                model.form,
+                model.size,
+                model.predict,
+                predictions.probabilities,
+                predictions.examples,
+            )
+        )
+    rows = _rows(candidates, predictions.labels, latency_rounds)
+    notes = [note for *_, found in framings for note in found]
     notes += [note for _, found in columns for note in found]
-    broken = predictions[0].broken_names
+    broken = predictions.broken_names
     if broken:
         notes.append(f"{len(broken)} images cannot be read and were not scored: {broken[0]}, ...")
     return Comparison(rows, scored.note, (*notes, *scored.data_set.notes))
 
 
-def score_forms(forms, images, labels, latency_rounds=50, batch_size=100):
+def score_forms(
+    forms: Mapping[str, tuple[str | os.PathLike, Callable[[np.ndarray], np.ndarray]]],
+    images: np.ndarray,
+    labels: np.ndarray,
+    latency_rounds: int = 50,
+    batch_size: int = 100,
+) -> tuple[ModelScore, ...]:
     """Scores forms of one model on images in memory.
 
     Args:
@@ -116,38 +136,41 @@ def score_forms(forms, images, labels, latency_rounds=50, batch_size=100):
             probabilities).
         images: uint8 array (count, height, width, channels), as the model takes them.
         labels: integer array (count,).
-        latency_rounds: integer, how many single images are timed. Defaults to 50.
+        latency_rounds: integer, the number of single images that are timed. Defaults to 50.
         batch_size: integer, images at a time.
 
     Returns:
         A tuple of `ModelScore`, in the order of `forms`.
     """
-    predictors = [predict for _, predict in forms.values()]
-    probabilities = [
-        np.concatenate(
-            [
-                predict(images[start : start + batch_size])
-                for start in range(0, len(images), batch_size)
-            ]
+    candidates = []
+    for form, (path, predict) in forms.items():
+        starts = range(0, len(images), batch_size)
+        probabilities = [predict(images[start : start + batch_size]) for start in starts]
+        candidates.append(
+            _Candidate(
+                Path(path).name,
+                form,
+                size_on_disk(path),
+                predict,
+                np.concatenate(probabilities),
+                images,
+            )
         )
-        for predict in predictors
-    ]
-    return _rows(
-        [(Path(path).name, form, size_on_disk(path)) for form, (path, _) in forms.items()],
-        predictors,
-        probabilities,
-        labels,
-        [images] * len(forms),
+    return _rows(candidates, labels, latency_rounds)
+
+
+def _rows(
+    candidates: list[_Candidate], labels: np.ndarray, latency_rounds: int
+) -> tuple[ModelScore, ...]:
+    latencies = median_latencies(
+        [each.predict for each in candidates],
+        [each.examples for each in candidates],
         latency_rounds,
     )
-
-
-def _rows(models, predictors, probabilities, labels, examples, latency_rounds):
-    latencies = median_latencies(predictors, examples, latency_rounds)
-    first = probabilities[0].argmax(axis=1)
+    first = candidates[0].probabilities.argmax(axis=1)
     rows = []
-    for (name, form, size), latency, of_model in zip(models, latencies, probabilities, strict=True):
-        agreement = float(np.mean(of_model.argmax(axis=1) == first))
-        scores = score_predictions(of_model, labels)
-        rows.append(score_row(name, form, scores, size, latency, agreement))
+    for candidate, latency in zip(candidates, latencies, strict=True):
+        agreement = float(np.mean(candidate.probabilities.argmax(axis=1) == first))
+        scores = score_predictions(candidate.probabilities, labels)
+        rows.append(model_score(candidate, scores, latency, agreement))
     return tuple(rows)

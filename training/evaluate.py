@@ -1,105 +1,55 @@
 """Scores a saved model on real images."""
 
+import os
 import time
-from dataclasses import dataclass
-from pathlib import Path
-
-import numpy as np
+from collections.abc import Callable
+from typing import Any
 
 from keras_cabvit.runtimes.latency import median_latencies
-from training.evaluation_setting import columns_for, scored_images, size_and_crop
-from training.metrics import Scores, score_predictions
-from training.metrics_csv import read_metrics_csv
-from training.open_model import open_model
-from training.predictions import Mistake, predict_split
-from training.score_table import score_row
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """How a saved model did.
-
-    Attributes:
-        name: of the run or the file.
-        form: "Keras", "SavedModel" or "TFLite".
-        path: of the file or directory.
-        data: name of the data set.
-        note: sentences that say which of its images were scored.
-        are_test_of_run: whether these are the test images that the run itself was scored on.
-        notes: tuple of sentences about what a person should know.
-        class_names: tuple of strings, in the order of the labels.
-        scores: `Scores`.
-        names: tuple of strings, the images that were scored.
-        labels: integers (images,).
-        predicted: integers (images,).
-        mistakes: tuple of `Mistake`, the most confident ones, the worst first.
-        broken_names: tuple of strings, images that cannot be read and were not scored.
-        latency: float, median seconds for one image.
-        size: integer, bytes on disk.
-        image_size: (height, width) in pixels.
-        crop: float, side of the centre crop as a share of the image.
-        seconds: float, how long the evaluation took.
-    """
-
-    name: str
-    form: str
-    path: Path
-    data: str
-    note: str
-    are_test_of_run: bool
-    notes: tuple[str, ...]
-    class_names: tuple[str, ...]
-    scores: Scores
-    names: tuple[str, ...]
-    labels: np.ndarray
-    predicted: np.ndarray
-    mistakes: tuple[Mistake, ...]
-    broken_names: tuple[str, ...]
-    latency: float
-    size: int
-    image_size: tuple[int, int]
-    crop: float
-    seconds: float
-
-    def as_row(self):
-        """Returns the scores as a `ModelScore`, a row of a table."""
-        return score_row(self.name, self.form, self.scores, self.size, self.latency)
+from training.data.data_set import DataSet
+from training.evaluation.metrics import score_predictions
+from training.evaluation.opened_model import open_model
+from training.evaluation.predictions import Framing, predict_split
+from training.evaluation.result import Evaluation
+from training.evaluation.setting import columns_for, scored_images, size_and_crop
+from training.run.metrics_csv import read_metrics_csv
 
 
 def evaluate(
-    path,
-    data=None,
-    split="test",
-    out=None,
+    path: str | os.PathLike,
+    data: DataSet | str | None = None,
+    split: str = "test",
+    out: str | os.PathLike | None = None,
     *,
-    image_size=None,
-    crop=None,
-    batch_size=64,
-    latency_rounds=50,
-    progress=None,
-):
-    """Scores a saved model, and writes a report if asked to.
+    image_size: tuple[int, int] | None = None,
+    crop: float | None = None,
+    batch_size: int = 64,
+    latency_rounds: int = 50,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Evaluation:
+    """Scores a saved model, and optionally writes a report.
 
     Args:
-        path: what `open_model` takes: a run's folder, a `.keras` file, a SavedModel directory or a
+        path: as `open_model` takes it: a run's folder, a `.keras` file, a SavedModel directory or a
             `.tflite` file.
-        data: `DataSet`, or "fashion_mnist", "elpv", "folder:PATH" or "tfds:NAME"; None takes what
-            the run was trained on.
-        split: "test", "validation", "training", or "all" for these together. Without test images of
-            the data's own, "test" falls back to the validation images, and the note says so.
+        data: `DataSet`, or "fashion_mnist", "elpv", "folder:PATH" or "tfds:NAME"; None takes the
+            data that the run was trained on.
+        split: "test", "validation", "training", or "all" for these together. If the data has no
+            test images of its own, "test" falls back to the validation images, and the note says
+            so.
         out: folder for `report.md` and its pictures; None writes nothing.
         image_size: (height, width) in pixels, for a model that takes any size.
-        crop: side of the centre crop as a share of the image; None is as the run has it, and
-            without a run as the authors have it: 0.875 below 384 pixels, else 1.
+        crop: side of the centre crop as a share of the image; None is the run's crop or, without a
+            run, the authors': 0.875 below 384 pixels, else 1.
         batch_size: integer, images at a time.
-        latency_rounds: integer, how many single images are timed.
-        progress: function that is told (images done, all images) after each batch, or None.
+        latency_rounds: integer, the number of single images that are timed.
+        progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
         `Evaluation`.
 
     Raises:
-        FileNotFoundError: there is no model at `path`, or the data is not there.
+        FileNotFoundError: there is no model at `path`, or the data is missing.
         ValueError: the file is damaged, no classifier, or does not fit the data; or an argument is
             wrong.
         ImportError: a package that the model or the data needs is not installed.
@@ -111,7 +61,7 @@ def evaluate(
     scored = scored_images(data, split, model.run)
     columns, notes_on_classes = columns_for(model, scored.data_set.class_names)
     predictions = predict_split(
-        model.predict, scored.split, size, crop, batch_size, columns, progress=progress
+        model.predict, scored.split, Framing(size, crop, batch_size), columns, progress
     )
     (latency,) = median_latencies([model.predict], [predictions.examples], latency_rounds)
     evaluation = Evaluation(
@@ -136,7 +86,7 @@ def evaluate(
         seconds=time.perf_counter() - started,
     )
     if out is not None:
-        from training.report import write_report  # which draws with matplotlib
+        from training.report.page import write_report  # which draws with matplotlib
 
         metrics = model.path.parent / "metrics.csv"
         history = read_metrics_csv(metrics) if model.run and metrics.is_file() else None

@@ -1,33 +1,36 @@
-"""Makes of a finished run what can be given to others: a small file with a model card."""
+"""Publishes a finished run: a small model file with a model card."""
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
 import keras
 
+from keras_cabvit.atomic_files import atomic_folder
 from training.evaluate import evaluate
-from training.half_size_file import save_half_size
-from training.metrics_csv import read_metrics_csv
-from training.report import model_card, write_report
-from training.run_folder import written_whole
-from training.run_record import read_run
+from training.evaluation.result import Evaluation
+from training.report.model_card import model_card
+from training.report.page import write_report
+from training.run.half_size_file import save_half_size
+from training.run.metrics_csv import read_metrics_csv
+from training.run.record import read_run
 
 
-def publish(run, out, description=""):
+def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "") -> Evaluation:
     """Writes a run's model in half the size, its labels, its scores and a model card.
 
-    The scores are those of the file that is written, on the images that the run was scored on.
+    The scores are those of the written file, on the images that the run was scored on.
 
     Args:
         run: folder of a finished run.
         out: folder to write: `model.keras`, `labels.txt`, `run.json`, `metrics.csv`, `report.md`
-            with its pictures, and `README.md`, the model card. It appears when all of it is there.
-        description: Markdown, what a person should know of the data and of the model's use.
+            with its pictures, and `README.md`, the model card. It appears when it is complete.
+        description: Markdown on the data and the use of the model.
 
     Returns:
-        The `training.evaluate.Evaluation` of the written file.
+        The `Evaluation` of the written file.
 
     Raises:
         ValueError: the run is not finished, or `out` was written by something else.
@@ -39,10 +42,10 @@ def publish(run, out, description=""):
         raise FileNotFoundError(f"There is no run in {run}: it has no run.json.")
     if not record.get("finished"):
         raise ValueError(
-            f"The run in {run} has not finished. The command that started it goes on with it: "
+            f"The run in {run} has not finished. The command that started it resumes it: "
             f"{record.get('command')}"
         )
-    with written_whole(out) as partial:
+    with atomic_folder(out) as partial:
         save_half_size(
             keras.saving.load_model(run / "model.keras", compile=False), partial / "model.keras"
         )

@@ -1,26 +1,35 @@
-"""Shows the images of a training step as the model sees them."""
+"""Draws the images of a training step as the model sees them."""
 
 import dataclasses
 import os
-from pathlib import Path
 
+from keras_cabvit.atomic_files import atomic_path
 from training.data.batches import training_batches
-from training.figures.batch import draw_batch
+from training.data.split import Split
+from training.recipes.recipe import Recipe
+from training.report.figures.batch import draw_batch
 
 
-def show_batch(split, recipe, path, seed=0, step=0, count=32):
+def show_batch(
+    split: Split,
+    recipe: Recipe,
+    path: str | os.PathLike,
+    seed: int = 0,
+    step: int = 0,
+    count: int = 32,
+) -> int:
     """Writes a PNG with the augmented images of one step of a run, and their labels.
 
     Args:
         split: `Split` of the training images.
-        recipe: `Recipe`. Where it asks for more images a batch than there are, all of them are one.
-        path: PNG file to write; one that is there is replaced.
+        recipe: `Recipe`. If its batch is larger than the split, the batch is the whole split.
+        path: PNG file to write; an existing one is replaced.
         seed: integer, of the run.
         step: integer, counted from 0.
-        count: integer, how many images of the batch are drawn, from its first on.
+        count: integer, the number of images of the batch that are drawn, from its first on.
 
     Returns:
-        How many images were drawn.
+        The number of images drawn.
 
     Raises:
         ValueError: `step` or `count` is out of range, or there are no images.
@@ -32,12 +41,6 @@ def show_batch(split, recipe, path, seed=0, step=0, count=32):
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, split.size))
     batches = training_batches(split, recipe, seed, first_step=step)
     images, labels = next(batches.as_numpy_iterator())
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with atomic_path(path) as partial:
         draw_batch(images[:count], labels[:count], split.class_names, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
     return min(count, len(images))

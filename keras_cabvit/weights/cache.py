@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # A line of sha256sum: the hash, a blank, a blank (text) or an asterisk (binary), the file's name.
@@ -84,7 +84,7 @@ def write_checksum(path: str | os.PathLike[str]) -> Path:
     """
     path = Path(path)
     checksum = checksum_path(path)
-    with written_atomically(checksum) as partial:
+    with atomic_path(checksum) as partial:
         partial.write_bytes(f"{file_sha256(path)}  {path.name}\n".encode())
     return checksum
 

@@ -7,7 +7,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 
 # Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
@@ -29,7 +29,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
-    with written_atomically(path) as partial:
+    with atomic_path(path) as partial:
         model.save_weights(partial)
     return path
 

@@ -8,8 +8,10 @@ from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classif
 
 from training.compare import compare, score_forms
 from training.data.array_split import ArraySplit
-from training.data.data_set import DataSet, open_data_set
+from training.data.data_set import DataSet
+from training.data.opening import open_data_set
 from training.evaluate import evaluate
+from training.evaluation.predictions import Framing, predict_split
 
 COUNT = 36
 
@@ -94,8 +96,6 @@ def test_mistakes_are_the_most_confident_ones_as_the_model_saw_them(run):
 
 
 def test_only_the_worst_mistakes_are_kept():
-    from training.predictions import predict_split
-
     images = noise(40)
     shares = np.linspace(0.3, 0.9, 40)
     values = {image.tobytes(): share for image, share in zip(images, shares, strict=True)}
@@ -105,7 +105,7 @@ def test_only_the_worst_mistakes_are_kept():
         return np.stack([1 - sure, sure * 0, sure * 0, sure], axis=1)
 
     split = data_set(images, np.full(40, 1)).test
-    predictions = predict_split(predict, split, SIZE, 1.0, batch_size=7, mistakes=24)
+    predictions = predict_split(predict, split, Framing(SIZE, batch_size=7))
 
     assert len(predictions.mistakes) == 24
     assert [mistake.name for mistake in predictions.mistakes[:2]] == ["image 39", "image 38"]
@@ -151,7 +151,7 @@ def test_images_added_to_those_of_a_run_do_not_pass_for_its_validation_images(ru
     for number, image in enumerate(noise(4, seed=2)):
         write(folder / "data" / "train", number, 90 + number, image)
 
-    with pytest.raises(ValueError, match="nobody can say which of them it was not trained on"):
+    with pytest.raises(ValueError, match="the images it was not trained on are unknown"):
         evaluate(folder)
     evaluation = evaluate(folder, split="training", latency_rounds=1)
     assert "Some were added, removed or given another class since then." in evaluation.note

@@ -11,8 +11,8 @@ import tiny_models
 from tiny_runs import RECIPE, image_folder
 
 from training.evaluate import evaluate
-from training.half_size_file import save_half_size
 from training.publish import publish
+from training.run.half_size_file import save_half_size
 from training.train import TrainOptions, train
 
 
@@ -124,7 +124,7 @@ def test_a_run_that_is_not_finished_is_told_how_to_go_on(finished_run, tmp_path)
     del record["finished"]
     (tmp_path / "run.json").write_text(json.dumps(record))
 
-    with pytest.raises(ValueError, match=r"has not finished. .* goes on with it: the command it"):
+    with pytest.raises(ValueError, match=r"has not finished. .* resumes it: the command it"):
         publish(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -60,7 +60,7 @@ def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
     _, errors = process.communicate(timeout=120)
 
     assert process.returncode == 130
-    assert "interrupted; nothing half written is left" in errors
+    assert "interrupted; no half-written files are left" in errors
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
 

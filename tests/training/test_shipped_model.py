@@ -8,7 +8,7 @@ import pytest
 
 from keras_cabvit.data import evaluation_pixels
 from training.data.fashion_mnist import CLASS_NAMES, fashion_mnist_subset
-from training.open_model import open_model
+from training.evaluation.opened_model import open_model
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "saved_models" / "fashion_mnist_cabvith_t"

@@ -13,9 +13,9 @@ import pytest
 from backend_process import REPOSITORY
 from tiny_runs import OPTIONS, RECIPE, image_folder
 
-from training.callbacks import Diverged, LossGuard
-from training.checkpoints import CheckpointFolder
 from training.data.broken import TooManyBrokenImages
+from training.run.callbacks import Diverged, LossGuard
+from training.run.checkpoints import CheckpointFolder
 from training.train import TrainOptions, train
 
 
@@ -156,7 +156,7 @@ def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
     for file, now in ((("dark", "000.png"), "bright"), (("bright", "001.png"), "dark")):
         (tmp_path / "images").joinpath(*file).rename(tmp_path / "images" / now / "moved.png")
 
-    with pytest.raises(ValueError, match="the training images or their classes are others"):
+    with pytest.raises(ValueError, match="the training images or their classes differ"):
         train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))
 
 
@@ -245,7 +245,7 @@ def test_diverging_run_stops_with_the_last_good_checkpoint_kept(diverged):
     out, sentence = diverged
 
     assert sentence.startswith("Training has diverged")
-    assert "--change-optimization goes on from the last good checkpoint" in sentence
+    assert "--change-optimization resumes from the last good checkpoint" in sentence
     latest = CheckpointFolder(out / "checkpoints").read_latest()
     assert latest.progress["step"] == 1
     assert not (out / "model.keras").exists()
@@ -347,7 +347,7 @@ def test_folder_in_a_bucket_is_a_sentence(folder, tmp_path, monkeypatch):
 def test_model_that_does_not_fit_into_memory_is_a_sentence(folder, tmp_path):
     recipe = changed(model={"embed_dims": (8, 8, 16, 2**22)})
 
-    with pytest.raises(MemoryError, match=r"8 images of 32x32 a step\. --batch-size 4 "):
+    with pytest.raises(MemoryError, match=r"8 images of 32x32 per step\. --batch-size 4 "):
         train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
 
 

@@ -1,4 +1,4 @@
-"""What makes new training images out of the given ones, in the graph of a `tf.data.Dataset`."""
+"""Augmentation of training images, in the graph of a `tf.data.Dataset`."""
 
 from training.augmentation.augment import augment_image
 from training.augmentation.mixing import mix_batch

@@ -1,13 +1,14 @@
-"""What a training image goes through after it is cropped."""
+"""Augmentation of a training image after it is cropped."""
 
 import tensorflow as tf
 
 from training.augmentation.rand_augment import rand_augment
 from training.augmentation.random_erasing import random_erasing
 from training.augmentation.random_numbers import Purpose, uniform
+from training.recipes.recipe import Augmentation
 
 
-def augment_image(image, augmentation, seed):
+def augment_image(image: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Flips an image, applies RandAugment and erases a rectangle, in this order.
 
     With `augmentation.library` "keras_cv" it is only flipped: `mix_batch` does the rest to whole
@@ -19,7 +20,7 @@ def augment_image(image, augmentation, seed):
         seed: int32 or int64 tensor (2,).
 
     Returns:
-        A float32 tensor (h, w, 3) in 0..255; the noise of an erased rectangle leaves that range.
+        A float32 tensor (h, w, 3) in 0..255; the noise of an erased rectangle exceeds that range.
     """
     flips = uniform(Purpose.FLIP, seed, (2,))
     if augmentation.horizontal_flip:

@@ -1,18 +1,21 @@
 """The operations of RandAugment that move pixels, each as Pillow's affine transform does it.
 
-All take and return a uint8 tensor (h, w, 3) of known shape. Each pixel of the result has a place in
-the given image. If that is outside, the pixel gets the colour `fill`. Otherwise it is interpolated
-from the 2 (bilinear) or 4 (bicubic) nearest pixels of as many rows; pixels of the border stand for
-those beyond it. Bicubic is the cubic convolution with the parameter -1, as in Pillow's transform
-(in Pillow's resize it is -1/2).
+All take and return a uint8 tensor (h, w, 3) of known shape. Each pixel of the result has a source
+position in the given image. A pixel whose source is outside gets the colour `fill`. Otherwise it is
+interpolated from the 2 (bilinear) or 4 (bicubic) nearest pixels of as many rows; border pixels are
+repeated beyond the border. Bicubic is the cubic convolution with the parameter -1, as in Pillow's
+transform (in Pillow's resize it is -1/2).
 """
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
 
-def shear_x(image, factor, interpolation, fill):
+def shear_x(
+    image: tf.Tensor, factor: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Moves each row to the left, by a factor of its distance from the top.
 
     Args:
@@ -24,12 +27,16 @@ def shear_x(image, factor, interpolation, fill):
     return _move_rows(image, factor * _centres(image.shape[0]), interpolation, fill)
 
 
-def shear_y(image, factor, interpolation, fill):
+def shear_y(
+    image: tf.Tensor, factor: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Moves each column up, by a factor of its distance from the left; as `shear_x`."""
     return _move_columns(image, factor * _centres(image.shape[1]), interpolation, fill)
 
 
-def translate_x(image, pixels, interpolation, fill):
+def translate_x(
+    image: tf.Tensor, pixels: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Moves an image to the left.
 
     Args:
@@ -41,12 +48,16 @@ def translate_x(image, pixels, interpolation, fill):
     return _move_rows(image, tf.fill((image.shape[0],), pixels), interpolation, fill)
 
 
-def translate_y(image, pixels, interpolation, fill):
+def translate_y(
+    image: tf.Tensor, pixels: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Moves an image up; as `translate_x`."""
     return _move_columns(image, tf.fill((image.shape[1],), pixels), interpolation, fill)
 
 
-def rotate(image, degrees, interpolation, fill):
+def rotate(
+    image: tf.Tensor, degrees: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Turns an image about its centre, counterclockwise.
 
     Args:
@@ -57,7 +68,7 @@ def rotate(image, degrees, interpolation, fill):
     """
     height, width, _ = image.shape
     cosine, sine = tf.cos(degrees * (math.pi / 180)), tf.sin(degrees * (math.pi / 180))
-    # In float64: an error of the place would show where decimals are cut off.
+    # In float64: an error of the position would show when decimals are cut off.
     across = (_centres(width) - width / 2)[None, :]
     down = (_centres(height) - height / 2)[:, None]
     x = cosine * across - sine * down + width / 2
@@ -78,12 +89,14 @@ def rotate(image, degrees, interpolation, fill):
     return _finish(_interpolate(of_rows, y_fraction), inside, image, fill)
 
 
-def _move_rows(image, distances, interpolation, fill):
+def _move_rows(
+    image: tf.Tensor, distances: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Moves row i to the left by `distances[i]`, float64 (h,), in pixels."""
     height, width, _ = image.shape
     left, fraction = _split(distances[:, None] + 0.5)
     offsets = _OFFSETS[interpolation]
-    # Within a row the fraction is one: neighbours of neighbours are looked up once for all.
+    # A row has one fraction: neighbours of neighbours are looked up once for all.
     columns = left + tf.range(offsets[0], width + offsets[-1])
     rows = tf.range(height)[:, None] * width
     found = tf.gather(tf.reshape(image, (-1, 3)), rows + tf.clip_by_value(columns, 0, width - 1))
@@ -93,7 +106,9 @@ def _move_rows(image, distances, interpolation, fill):
     return _finish(_interpolate(neighbours, fraction), (x >= 0) & (x < width), image, fill)
 
 
-def _move_columns(image, distances, interpolation, fill):
+def _move_columns(
+    image: tf.Tensor, distances: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Moves column i up by `distances[i]`, float64 (w,), in pixels."""
     height, width, _ = image.shape
     top, fraction = _split(distances[None, :] + 0.5)
@@ -109,35 +124,35 @@ def _move_columns(image, distances, interpolation, fill):
     return _finish(_interpolate(neighbours, _for_channels(fraction)), inside, image, fill)
 
 
-# Of the pixels that are interpolated, from the one whose centre is next to the left or above.
+# Offsets of the interpolated pixels from the one whose centre is next to the left or above.
 _OFFSETS = {"bilinear": (0, 1), "bicubic": (-1, 0, 1, 2)}
 
 
-def _centres(length):
+def _centres(length: int) -> tf.Tensor:
     """Returns float64 (length,): 0.5, 1.5, ..."""
     return tf.range(length, dtype=tf.float64) + 0.5
 
 
-def _split(places):
-    """Returns the next pixel to the left (or above), int32, and the way from there, float32."""
+def _split(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the next pixel to the left (or above), int32, and the distance to it, float32."""
     pixel = tf.floor(places - 0.5)
     return tf.cast(pixel, tf.int32), tf.cast(places - 0.5 - pixel, tf.float32)
 
 
-def _values(pixels):
+def _values(pixels: tf.Tensor) -> tf.Tensor:
     """Returns float32 (h, 3 w) of uint8 (h, w, 3).
 
-    Two axes are several times as fast as three, the last of them 3.
+    Two axes are several times as fast as three with a last one of length 3.
     """
     return tf.reshape(tf.cast(pixels, tf.float32), (pixels.shape[0], -1))
 
 
-def _for_channels(numbers):
-    """Returns (h, 3 w) of (h, w): each number once a channel."""
+def _for_channels(numbers: tf.Tensor) -> tf.Tensor:
+    """Returns (h, 3 w) of (h, w): each number once per channel."""
     return tf.repeat(numbers, 3, axis=1)
 
 
-def _interpolate(values, fraction):
+def _interpolate(values: Any, fraction: tf.Tensor) -> tf.Tensor:
     """Returns the value between the two middle ones of 2 or 4 values, one pixel apart.
 
     Args:
@@ -147,15 +162,17 @@ def _interpolate(values, fraction):
     if len(values) == 2:
         return values[0] + fraction * (values[1] - values[0])
     before, first, second, after = values
-    # Cubic convolution with the parameter -1, written in differences: in a plain area it is exact,
-    # which matters because decimals are cut off.
+    # Cubic convolution with the parameter -1, written in differences: in a uniform area it is
+    # exact, which matters because decimals are cut off.
     rise = first - before
     cubic = rise + (after - second)
     quadratic = -(cubic + rise)
     return first + fraction * (second - before + fraction * (quadratic + fraction * cubic))
 
 
-def _finish(values, inside, image, fill):
+def _finish(
+    values: Any, inside: tf.Tensor, image: tf.Tensor, fill: tuple[int, int, int]
+) -> tf.Tensor:
     """Returns interpolated values as pixels, and `fill` where `inside`, bool (h, w), is not."""
     outside = tf.tile(tf.constant([fill], tf.float32), (1, image.shape[1]))
     values = tf.where(_for_channels(inside), tf.clip_by_value(values, 0.0, 255.0), outside)

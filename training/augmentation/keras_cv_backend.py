@@ -2,11 +2,13 @@
 
 They are not the published recipe. KerasCV's RandAugment has ten operations and other strengths;
 MixUp and CutMix draw a share and a partner for every image; labels of CutMix count a rectangle as
-whole where the border cuts it. They work in a `tf.data.Dataset` on every Keras backend.
+whole even when the border cuts it. They work in a `tf.data.Dataset` on every Keras backend.
 
-KerasCV draws from generators of TensorFlow that go on from batch to batch. So here a batch is not a
-function of its seed: a run that is resumed goes on with other numbers.
+KerasCV draws from TensorFlow generators whose state continues from batch to batch. So here a batch
+is not a function of its seed: a resumed run draws other numbers.
 """
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,6 +16,7 @@ import tensorflow as tf
 from training.augmentation.random_erasing import random_erasing
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
 from training.augmentation.smooth_labels import smooth_labels
+from training.recipes.recipe import Augmentation
 
 try:
     import keras_cv
@@ -23,7 +26,9 @@ except ImportError as error:
     ) from error
 
 
-def keras_cv_augment_batch(images, labels, classes, augmentation, seed):
+def keras_cv_augment_batch(
+    images: tf.Tensor, labels: tf.Tensor, classes: int, augmentation: Augmentation, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Applies RandAugment, random erasing, and MixUp or CutMix to a batch.
 
     Random erasing is this project's own, because KerasCV has none. It comes after RandAugment,
@@ -32,7 +37,7 @@ def keras_cv_augment_batch(images, labels, classes, augmentation, seed):
     Args:
         images: uint8 or float32 tensor (b, h, w, 3) in 0..255 of known shape.
         labels: integer tensor (b,), each in 0..classes-1.
-        classes: integer, how many classes there are.
+        classes: integer, the number of classes.
         augmentation: `Augmentation`; crops, flips and interpolation are not used.
         seed: int32 or int64 tensor (2,), of the erased rectangles and of the choice between MixUp
             and CutMix.
@@ -56,7 +61,7 @@ def keras_cv_augment_batch(images, labels, classes, augmentation, seed):
     )
 
 
-def _rand_augment(images, augmentation):
+def _rand_augment(images: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
     if augmentation.rand_augment_operations == 0:
         return images
     layer = _layer(
@@ -70,7 +75,9 @@ def _rand_augment(images, augmentation):
     return tf.ensure_shape(layer(images), images.shape)
 
 
-def _mix(images, labels, augmentation, seed):
+def _mix(
+    images: tf.Tensor, labels: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     layers = [
         _layer(kind, alpha=alpha)
         for kind, alpha in (
@@ -80,7 +87,7 @@ def _mix(images, labels, augmentation, seed):
         if alpha > 0
     ]
 
-    def mixed_by(layer):
+    def mixed_by(layer: Any) -> tuple[tf.Tensor, tf.Tensor]:
         mixed = layer({"images": images, "labels": labels})
         return (
             tf.ensure_shape(mixed["images"], images.shape),
@@ -96,13 +103,13 @@ def _mix(images, labels, augmentation, seed):
     )
 
 
-def _layer(kind, **arguments):
-    """Returns a layer of KerasCV that computes in float32, whatever the model computes in."""
+def _layer(kind: Any, **arguments: Any) -> Any:
+    """Returns a layer of KerasCV that computes in float32, whatever the model's precision."""
     policy = keras.config.dtype_policy()
-    # The layers that RandAugment is made of take the global policy, not its own.
+    # RandAugment's inner layers take the global policy instead of its own.
     keras.config.set_dtype_policy("float32")
     try:
-        # A layer's generator is a variable, which cannot be made in the graph of a data set.
+        # A layer's generator is a variable, which cannot be created in the graph of a data set.
         with tf.init_scope():
             return kind(**arguments)
     finally:

@@ -5,22 +5,25 @@ import tensorflow as tf
 from training.augmentation.paste import paste
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
 from training.augmentation.smooth_labels import smooth_labels
+from training.recipes.recipe import Augmentation
 
 
-def mix_batch(images, labels, classes, augmentation, seed):
+def mix_batch(
+    images: tf.Tensor, labels: tf.Tensor, classes: int, augmentation: Augmentation, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Mixes a batch with itself in reverse order, and smooths the labels.
 
     As timm does in its batch mode: one of mixup and cutmix, and one share for the whole batch.
 
     Mixup weights the pixels. Cutmix replaces a rectangle, whose centre may lie so near the border
-    that a part of it falls outside; the labels go by the area that was really replaced.
+    that a part of it falls outside; the labels follow the area that was really replaced.
 
     With `augmentation.library` "keras_cv" this is `keras_cv_augment_batch`.
 
     Args:
         images: float32 tensor (b, h, w, 3) of known height and width.
         labels: integer tensor (b,), each in 0..classes-1.
-        classes: integer, how many classes there are.
+        classes: integer, the number of classes.
         augmentation: `Augmentation`, of which `mixup_alpha`, `cutmix_alpha`, `label_smoothing` and
             `library` are used.
         seed: int32 or int64 tensor (2,).
@@ -45,11 +48,11 @@ def mix_batch(images, labels, classes, augmentation, seed):
 
     y, x, choice, *roots = tf.unstack(uniform(Purpose.MIXING, seed, (5,)))
 
-    def with_mixup():
+    def with_mixup() -> tuple[tf.Tensor, tf.Tensor]:
         share = _beta(augmentation.mixup_alpha, roots, seed)
         return images * share + tf.reverse(images, [0]) * (1 - share), share
 
-    def with_cutmix():
+    def with_cutmix() -> tuple[tf.Tensor, tf.Tensor]:
         return _cutmix(images, _beta(augmentation.cutmix_alpha, roots, seed), y, x)
 
     if mixup and cutmix:
@@ -59,12 +62,14 @@ def mix_batch(images, labels, classes, augmentation, seed):
     return images, targets * share + tf.reverse(targets, [0]) * (1 - share)
 
 
-def _cutmix(images, share, y, x):
+def _cutmix(
+    images: tf.Tensor, share: tf.Tensor, y: tf.Tensor, x: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns images that have a rectangle of their partner, and the share that is their own.
 
     Args:
         images: float32 tensor (b, h, w, 3).
-        share: float32 scalar, of the area outside the rectangle where it is not cut off.
+        share: float32 scalar, of the area outside the rectangle if the border does not cut it.
         y: float32 scalar, the rectangle's centre as a share of the height.
         x: float32 scalar, of the width.
     """
@@ -76,19 +81,19 @@ def _cutmix(images, share, y, x):
     return paste(images, patch, top, left), 1 - replaced
 
 
-def _side(share, length, centre):
-    """Returns where a side of the rectangle begins and ends, as int32 scalars."""
+def _side(share: tf.Tensor, length: int, centre: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the begin and end of a side of the rectangle, as int32 scalars."""
     side = tf.cast(tf.sqrt(1 - share) * length, tf.int32)
     middle = tf.cast(centre * length, tf.int32)
     return tf.maximum(middle - side // 2, 0), tf.minimum(middle + (side + 1) // 2, length)
 
 
-def _beta(alpha, roots, seed):
+def _beta(alpha: float, roots: list[tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
     """Returns one number of the beta distribution (alpha, alpha), as a float32 scalar.
 
-    That is x / (x + y) of two gamma numbers. Those of a small alpha may be smaller than any float,
-    but not their logarithms. A gamma number of alpha is one of alpha + 1 times the root, of degree
-    alpha, of a uniform number.
+    It is x / (x + y) of two gamma numbers. Those of a small alpha may be smaller than any float,
+    but their logarithms are not. A gamma number of alpha is one of alpha + 1 times the root, of
+    degree alpha, of a uniform number.
 
     Args:
         alpha: float above 0.

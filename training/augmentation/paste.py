@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def paste(images, patch, top, left):
+def paste(images: tf.Tensor, patch: tf.Tensor, top: tf.Tensor, left: tf.Tensor) -> tf.Tensor:
     """Replaces a rectangle of an image, or the same one of several images.
 
     The pieces around it and the patch are joined, which copies whole rows; TensorFlow's update of a

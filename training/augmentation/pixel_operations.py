@@ -1,4 +1,4 @@
-"""The operations of RandAugment that change values of pixels, each as Pillow does it.
+"""The operations of RandAugment that change pixel values, each as Pillow does it.
 
 All take and return a uint8 tensor (h, w, 3) of known shape.
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 from training.augmentation.paste import paste
 
 
-def autocontrast(image):
+def autocontrast(image: tf.Tensor) -> tf.Tensor:
     """Stretches the values of each channel to 0..255."""
     low = tf.cast(tf.reduce_min(image, (0, 1)), tf.float64)[:, None]
     high = tf.cast(tf.reduce_max(image, (0, 1)), tf.float64)[:, None]
@@ -23,7 +23,7 @@ def autocontrast(image):
     return _look_up(image, tf.where(high > low, stretched, tf.range(256)))
 
 
-def equalize(image):
+def equalize(image: tf.Tensor) -> tf.Tensor:
     """Makes all values of each channel about equally frequent."""
     counts = tf.math.bincount(_with_channel(image), minlength=3 * 256, maxlength=3 * 256)
     counts = tf.reshape(counts, (3, 256))
@@ -35,12 +35,12 @@ def equalize(image):
     return _look_up(image, tf.where(step > 0, equalized, tf.range(256)))
 
 
-def invert(image):
-    """Makes 255 - x of x."""
+def invert(image: tf.Tensor) -> tf.Tensor:
+    """Replaces each value x by 255 - x."""
     return tf.bitwise.invert(image)
 
 
-def posterize(image, bits):
+def posterize(image: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Keeps the upper bits of a value.
 
     Args:
@@ -51,7 +51,7 @@ def posterize(image, bits):
     return tf.bitwise.bitwise_and(image, tf.cast(mask & 255, tf.uint8))
 
 
-def solarize(image, threshold):
+def solarize(image: tf.Tensor, threshold: tf.Tensor) -> tf.Tensor:
     """Inverts the values that reach a threshold.
 
     Args:
@@ -64,7 +64,7 @@ def solarize(image, threshold):
     return _pixels(tf.abs(values - 255.0 * reached), image)
 
 
-def solarize_add(image, addition):
+def solarize_add(image: tf.Tensor, addition: tf.Tensor) -> tf.Tensor:
     """Adds to the values below 128.
 
     Args:
@@ -76,7 +76,7 @@ def solarize_add(image, addition):
     return _pixels(tf.minimum(values + tf.cast(addition, tf.float32) * below, 255.0), image)
 
 
-def color(image, factor):
+def color(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Makes an image less colourful (factor below 1) or more; 0 is grey.
 
     Args:
@@ -86,7 +86,7 @@ def color(image, factor):
     return _blend(_grey(image), image, factor)
 
 
-def contrast(image, factor):
+def contrast(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Moves all values towards the mean of the grey image (factor below 1) or away from it.
 
     Args:
@@ -98,7 +98,7 @@ def contrast(image, factor):
     return _blend(tf.cast(tf.floor(mean + 0.5), tf.float32), image, factor)
 
 
-def brightness(image, factor):
+def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Multiplies all values.
 
     Args:
@@ -108,7 +108,7 @@ def brightness(image, factor):
     return _blend(0.0, image, factor)
 
 
-def sharpness(image, factor):
+def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Makes an image smoother (factor below 1) or sharper. The pixels of the border stay.
 
     Args:
@@ -127,36 +127,36 @@ def sharpness(image, factor):
     return paste(image, _blend(smooth, image[1:-1, 1:-1], factor), 1, 1)
 
 
-def _values(image):
-    """Returns float32 (h, 3 w): two axes are several times as fast as three, the last of them 3."""
+def _values(image: tf.Tensor) -> tf.Tensor:
+    """Returns float32 (h, 3 w): two axes are several times as fast as three ending in 3."""
     return tf.reshape(tf.cast(image, tf.float32), (image.shape[0], -1))
 
 
-def _pixels(values, image):
+def _pixels(values: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
     """Returns values in 0..255 as uint8, in the shape of the image; decimals are cut off."""
     return tf.reshape(tf.cast(values, tf.uint8), image.shape)
 
 
-def _grey(image):
+def _grey(image: tf.Tensor) -> tf.Tensor:
     """Returns the luminance as Pillow rounds it, float32 (h, 3 w): the same for every channel."""
     weights = tf.constant([[19595.0] * 3, [38470.0] * 3, [7471.0] * 3])  # in 1 / 2^16
     total = tf.matmul(tf.reshape(tf.cast(image, tf.float32), (-1, 3)), weights)
     return tf.floor((tf.reshape(total, (image.shape[0], -1)) + 32768.0) / 65536.0)
 
 
-def _blend(other, image, factor):
+def _blend(other: tf.Tensor, image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Returns other + factor (image - other) as uint8, where `other` is float32."""
     blended = other + factor * (_values(image) - other)
     return _pixels(tf.clip_by_value(blended, 0.0, 255.0), image)
 
 
-def _with_channel(image):
+def _with_channel(image: tf.Tensor) -> tf.Tensor:
     """Returns value + 256 channel of every pixel, int32 (h, 3 w)."""
     offsets = tf.tile(tf.constant([[0, 256, 512]]), (1, image.shape[1]))
     return tf.reshape(tf.cast(image, tf.int32), (image.shape[0], -1)) + offsets
 
 
-def _look_up(image, tables):
-    """Returns what one table a channel, int32 (3, 256), has for the values of an image."""
+def _look_up(image: tf.Tensor, tables: tf.Tensor) -> tf.Tensor:
+    """Looks up the values of an image in one table per channel, int32 (3, 256)."""
     table = tf.reshape(tf.cast(tables, tf.uint8), [-1])
     return tf.reshape(tf.gather(table, _with_channel(image)), image.shape)

@@ -1,18 +1,20 @@
-"""RandAugment, as timm's "rand-m9-mstd0.5-inc1": which operations, and how strong they are."""
+"""RandAugment, as timm's "rand-m9-mstd0.5-inc1": its operations and their strengths."""
 
 import functools
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from training.augmentation import geometric_operations as geometric
 from training.augmentation import pixel_operations as pixel
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
+from training.recipes.recipe import Augmentation
 
-# The mean of the ImageNet pixels: the colour of what a moved image leaves free.
+# The mean of the ImageNet pixels: the colour of areas that a moved image leaves empty.
 FILL = (124, 116, 104)
 
 
-def rand_augment(image, augmentation, seed):
+def rand_augment(image: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Draws operations and applies one after the other.
 
     Args:
@@ -27,7 +29,7 @@ def rand_augment(image, augmentation, seed):
         return image
     operations, magnitudes, signs = draw_operations(augmentation, seed)
     for position in range(augmentation.rand_augment_operations):
-        # Of a switch only the chosen branch runs.
+        # Only the chosen branch of a switch runs.
         image = tf.switch_case(
             operations[position],
             [
@@ -45,17 +47,19 @@ def rand_augment(image, augmentation, seed):
     return image
 
 
-def draw_operations(augmentation, seed):
-    """Draws what `rand_augment` applies: evenly, the same one more than once if it comes so.
+def draw_operations(
+    augmentation: Augmentation, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Draws the operations of `rand_augment`: uniformly and with replacement.
 
     Args:
         augmentation: `Augmentation`.
         seed: int32 or int64 tensor (2,).
 
     Returns:
-        operations: int32 tensor (operations,), positions in `OPERATIONS`; -1 where none is applied.
+        operations: int32 tensor (operations,), positions in `OPERATIONS`; -1 applies none.
         magnitudes: float64 tensor (operations,) in 0..10.
-        signs: float64 tensor (operations,) of -1 and 1: the direction, where an operation has two.
+        signs: float64 tensor (operations,) of -1 and 1: the direction, if an operation has two.
     """
     count = augmentation.rand_augment_operations
     operation, applied, sign = tf.unstack(uniform(Purpose.RAND_AUGMENT_OPERATION, seed, (3, count)))
@@ -75,36 +79,44 @@ def draw_operations(augmentation, seed):
     )
 
 
-def _plain(operation):
-    """An operation that has no strength."""
+def _plain(operation: Callable) -> Callable:
+    """Returns an operation without strength."""
     return lambda image, strength, sign, interpolation: operation(image)
 
 
-def _bits(image, strength, sign, interpolation):
+def _bits(image: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str) -> tf.Tensor:
     return pixel.posterize(image, 4 - tf.cast(strength * 4, tf.int32))
 
 
-def _threshold(image, strength, sign, interpolation):
+def _threshold(
+    image: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str
+) -> tf.Tensor:
     return pixel.solarize(image, 256 - tf.cast(strength * 256, tf.int32))
 
 
-def _addition(image, strength, sign, interpolation):
+def _addition(
+    image: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str
+) -> tf.Tensor:
     return pixel.solarize_add(image, tf.cast(strength * 110, tf.int32))
 
 
-def _enhanced(operation):
-    """An operation with a factor, of which 1 changes nothing."""
+def _enhanced(operation: Callable) -> Callable:
+    """Returns an operation with a factor, of which 1 changes nothing."""
 
-    def apply(image, strength, sign, interpolation):
+    def apply(
+        image: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str
+    ) -> tf.Tensor:
         return operation(image, tf.cast(tf.maximum(1 + sign * strength * 0.9, 0.1), tf.float32))
 
     return apply
 
 
-def _moved(operation, largest, axis=None):
-    """An operation that moves pixels: by `largest` at most, in sides where `axis` names one."""
+def _moved(operation: Callable, largest: float, axis: int | None = None) -> Callable:
+    """Returns an operation that moves pixels by at most `largest`, times the side of `axis`."""
 
-    def apply(image, strength, sign, interpolation):
+    def apply(
+        image: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str
+    ) -> tf.Tensor:
         side = 1 if axis is None else image.shape[axis]
         return operation(image, sign * strength * largest * side, interpolation, FILL)
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from training.augmentation.paste import paste
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
 
-# Of the ImageNet pixels, which the models normalise with.
+# Of the ImageNet pixels, by which the models normalise.
 _MEAN = (0.485, 0.456, 0.406)
 _DEVIATION = (0.229, 0.224, 0.225)
 
@@ -16,18 +16,18 @@ _RATIO = (0.3, 1 / 0.3)
 _TRIES = 10
 
 
-def random_erasing(image, probability, seed):
+def random_erasing(image: tf.Tensor, probability: float, seed: tf.Tensor) -> tf.Tensor:
     """Fills a random rectangle with noise.
 
-    The rectangle covers 2 % to a third of the image and is 0.3 to 3.3 times as high as wide, evenly
-    on a logarithmic scale. It is drawn up to ten times, until it is smaller than the image in both
-    directions; otherwise the image stays. The noise has the mean and the deviation of the ImageNet
-    pixels, independently for each pixel and channel, and is not cut at 0 and 255: normalised, it is
-    a standard normal distribution.
+    The rectangle covers 2 % to a third of the image and is 0.3 to 3.3 times as high as wide,
+    uniformly on a logarithmic scale. It is drawn up to ten times, until it is smaller than the
+    image in both directions; otherwise the image is unchanged. The noise has the mean and the
+    deviation of the ImageNet pixels, independently for each pixel and channel, and is not clipped
+    at 0 and 255: normalised, it has a standard normal distribution.
 
     Args:
         image: float32 tensor (h, w, 3) in 0..255, of known shape.
-        probability: float, with which an image has a rectangle.
+        probability: float, of an image having a rectangle.
         seed: int32 or int64 tensor (2,).
 
     Returns:
@@ -37,7 +37,7 @@ def random_erasing(image, probability, seed):
     # One number decides, the others draw ten rectangles.
     numbers = uniform(Purpose.ERASED_RECTANGLE, seed, (1 + 4 * _TRIES,))
 
-    def erased():
+    def erased() -> tf.Tensor:
         area, ratio, top, left = tf.unstack(tf.reshape(numbers[1:], (4, _TRIES)))
         area = (_AREA[0] + area * (_AREA[1] - _AREA[0])) * (height * width)
         ratio = tf.exp(math.log(_RATIO[0]) + ratio * (math.log(_RATIO[1]) - math.log(_RATIO[0])))
@@ -45,7 +45,7 @@ def random_erasing(image, probability, seed):
         widths = tf.cast(tf.round(tf.sqrt(area / ratio)), tf.int32)
         fits = (heights < height) & (widths < width)
         chosen = tf.argmax(fits)  # the first of equals
-        # Where none fits, the rectangle is empty.
+        # If none fits, the rectangle is empty.
         box_height = tf.where(fits[chosen], heights[chosen], 0)
         box_width = tf.where(fits[chosen], widths[chosen], 0)
         box_top = tf.cast(top[chosen] * tf.cast(height - box_height + 1, tf.float32), tf.int32)

@@ -6,10 +6,9 @@ import tensorflow as tf
 
 
 class Purpose(enum.IntEnum):
-    """What numbers are drawn for.
+    """The purpose of random numbers.
 
-    An image has one seed, a batch has one: what is drawn for different purposes must not be the
-    same numbers.
+    An image has one seed, and so has a batch: different purposes must not draw the same numbers.
     """
 
     CROP = 0
@@ -22,22 +21,22 @@ class Purpose(enum.IntEnum):
     MIXING_SHARE = 7
 
 
-def seed_for(purpose, seed):
-    """Returns the seed (2,) of what is drawn for one purpose.
+def seed_for(purpose: Purpose, seed: tf.Tensor) -> tf.Tensor:
+    """Returns the seed (2,) of one purpose.
 
     Args:
         purpose: a `Purpose`.
         seed: int32 or int64 tensor (2,), of the image or the batch.
     """
     seed = tf.convert_to_tensor(seed)
-    # In upper bits of the second word: seeds that count images or steps do not meet.
+    # In upper bits of the second word: seeds that count images or steps do not collide.
     return tf.bitwise.bitwise_xor(seed, tf.constant([0, purpose << 24], seed.dtype))
 
 
-def uniform(purpose, seed, shape):
+def uniform(purpose: Purpose, seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
     """Returns float32 numbers in [0, 1).
 
-    One call draws all that an image needs for a purpose: the call costs more than the numbers.
+    One call draws all numbers of a purpose: the call costs more than the numbers.
 
     Args:
         purpose: a `Purpose`.

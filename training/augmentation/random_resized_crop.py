@@ -1,4 +1,4 @@
-"""A random part of an image, in the size of the model."""
+"""A random part of an image, resized for the model."""
 
 import math
 
@@ -6,19 +6,22 @@ import tensorflow as tf
 
 from keras_cabvit.data.decode import decode_rgb
 from training.augmentation.random_numbers import Purpose, uniform
+from training.recipes.recipe import Augmentation
 
 _TRIES = 10
 
 
-def random_resized_crop(image, size, augmentation, seed):
+def random_resized_crop(
+    image: tf.Tensor, size: tuple[int, int], augmentation: Augmentation, seed: tf.Tensor
+) -> tf.Tensor:
     """Decodes a random part of an image and resizes it.
 
-    The part is drawn as torchvision and timm do: a share of the area in `crop_scale` and, evenly on
-    a logarithmic scale, a width in heights in `crop_ratio`; up to ten times, until the part lies
-    inside the image. After that it is the largest central part whose ratio is allowed. Where both
-    ranges are (1, 1) the whole image is resized.
+    The part is drawn as torchvision and timm do: a share of the area in `crop_scale` and,
+    uniformly on a logarithmic scale, a width in heights in `crop_ratio`; up to ten times, until the
+    part lies inside the image. After that it is the largest central part whose ratio is allowed. If
+    both ranges are (1, 1), the whole image is resized.
 
-    Of a JPEG, only that part is decoded. Grey becomes red, green and blue; transparency is dropped.
+    Only that part of a JPEG is decoded. Grey becomes red, green and blue; transparency is dropped.
 
     Args:
         image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file (of several
@@ -32,7 +35,7 @@ def random_resized_crop(image, size, augmentation, seed):
 
     Raises:
         ValueError: `image` is neither of the two.
-        tf.errors.InvalidArgumentError: when it runs, the bytes are no image.
+        tf.errors.InvalidArgumentError: when it runs, the bytes are not an image.
     """
     if image.dtype == tf.string:
         crop = _crop_of_file(image, augmentation, seed)
@@ -48,18 +51,18 @@ def random_resized_crop(image, size, augmentation, seed):
     return _resize(crop, size, augmentation)
 
 
-def _crop_of_file(file, augmentation, seed):
+def _crop_of_file(file: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Returns uint8 (h, w, 3)."""
 
-    def of_jpeg():
+    def of_jpeg() -> tf.Tensor:
         box = _random_box(tf.image.extract_jpeg_shape(file), augmentation, seed)
-        # INTEGER_ACCURATE is what Pillow and torchvision decode with. TensorFlow's default is as
-        # fast and differs by one level in the mean.
+        # INTEGER_ACCURATE is the method of Pillow and torchvision. TensorFlow's default is as fast
+        # and differs by one level on average.
         return tf.image.decode_and_crop_jpeg(
             file, tf.stack(box), channels=3, dct_method="INTEGER_ACCURATE"
         )
 
-    def of_other():
+    def of_other() -> tf.Tensor:
         pixels = decode_rgb(file)
         top, left, height, width = _random_box(tf.shape(pixels), augmentation, seed)
         return pixels[top : top + height, left : left + width]
@@ -67,7 +70,7 @@ def _crop_of_file(file, augmentation, seed):
     return tf.cond(tf.io.is_jpeg(file), of_jpeg, of_other)
 
 
-def _random_box(shape, augmentation, seed):
+def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tuple:
     """Returns top, left, height and width of the part, as int32 scalars."""
     height, width = shape[0], shape[1]
     if augmentation.crop_scale == (1.0, 1.0) and augmentation.crop_ratio == (1.0, 1.0):
@@ -81,7 +84,7 @@ def _random_box(shape, augmentation, seed):
     heights = tf.cast(tf.round(tf.sqrt(area / ratio)), tf.int32)
     fits = (heights <= height) & (widths <= width) & (heights > 0) & (widths > 0)
 
-    def first_that_fits():
+    def first_that_fits() -> tuple:
         chosen = tf.argmax(fits, output_type=tf.int32)  # the first of equals
         box = heights[chosen], widths[chosen]
         free = tf.stack([height - box[0] + 1, width - box[1] + 1])
@@ -90,7 +93,7 @@ def _random_box(shape, augmentation, seed):
         )
         return top, left, *box
 
-    def central():
+    def central() -> tuple:
         ratio = tf.cast(width, tf.float32) / tf.cast(height, tf.float32)
         low, high = augmentation.crop_ratio
         box_width = tf.where(ratio > high, _rounded(height, high), width)
@@ -100,19 +103,19 @@ def _random_box(shape, augmentation, seed):
     return tf.cond(tf.reduce_any(fits), first_that_fits, central)
 
 
-def _rounded(length, factor):
+def _rounded(length: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
     """Returns an integer length multiplied by a factor, as an integer."""
     return tf.cast(tf.round(tf.cast(length, tf.float32) * factor), tf.int32)
 
 
-def _resize(crop, size, augmentation):
+def _resize(crop: tf.Tensor, size: tuple[int, int], augmentation: Augmentation) -> tf.Tensor:
     resized = tf.image.resize(
         crop,
         size,
         method=augmentation.crop_interpolation,
         antialias=augmentation.crop_antialias,
     )
-    # Bicubic interpolation overshoots at edges. A cast cuts decimals off, hence the half.
+    # Bicubic interpolation overshoots at edges. A cast truncates, hence the half.
     pixels = tf.cast(tf.clip_by_value(resized + 0.5, 0.0, 255.0), tf.uint8)
     if crop.shape[-1] == 1:
         pixels = tf.repeat(pixels, 3, axis=-1)

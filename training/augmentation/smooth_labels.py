@@ -3,12 +3,12 @@
 import tensorflow as tf
 
 
-def smooth_labels(labels, classes, smoothing):
+def smooth_labels(labels: tf.Tensor, classes: int, smoothing: float) -> tf.Tensor:
     """Spreads a share of each target evenly over all classes.
 
     Args:
         labels: integer tensor (b,), each in 0..classes-1.
-        classes: integer, how many classes there are.
+        classes: integer, the number of classes.
         smoothing: float in 0..1, the share.
 
     Returns:

@@ -1,1 +1,1 @@
-"""The subcommands of `python -m training`: each parses its options and calls the program."""
+"""The subcommands of `python -m training`: each parses its options and calls its program."""

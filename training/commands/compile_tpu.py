@@ -1,32 +1,35 @@
-"""`python -m training compile-tpu`: what a training step costs on a TPU slice."""
+"""`python -m training compile-tpu`: the cost of a training step on a TPU slice."""
 
 import dataclasses
 import json
 import sys
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from training.recipes import RECIPES
 from training.recipes.imagenet import imagenet_recipe
+from training.recipes.recipe import Recipe
 from training.tpu.process import can_compile, run_again
-from training.tpu.slices import find_slice
+from training.tpu.slices import Chip, Slice, find_slice
+
+if TYPE_CHECKING:
+    from training.tpu.compiled_step import CompiledStep
 
 
 @dataclasses.dataclass(frozen=True)
 class CompileTpu:
     """Compiles the step that `train` runs for a TPU slice, with no TPU present.
 
-    Prints the memory, operations and memory traffic of a device, and the time that these take at
-    the chip's published rates. A batch that does not fit ends with status 1 and the largest that
-    does.
+    Prints the memory, operations and memory traffic per device, and their time at the chip's
+    published rates. A batch that does not fit ends with status 1 and the largest one that does.
 
     Attributes:
-        variant: the model, trained by its ImageNet recipe; or CabViTH or CabViTP with own sizes.
+        variant: the model, trained by its ImageNet recipe; or CabViTH or CabViTP with other sizes.
         topology: the slice, such as v5e:4x4.
-        batch: images a step, on all devices together; the recipe's by default.
+        batch: images per step, on all devices together; the recipe's by default.
         image_size: height and width in pixels; the recipe's by default.
-        classes: how many the model tells apart.
+        classes: the number of classes.
         precision: of the computations; the recipe's by default.
         embed_dims: channels, of CabViTH or CabViTP.
         depths: blocks, of CabViTH or CabViTP.
@@ -51,13 +54,13 @@ class CompileTpu:
 _MODEL_OPTIONS = ("image_size", "embed_dims", "depths", "num_heads", "patch_size")
 
 
-def run(arguments):
-    """Compiles the step and prints what it costs.
+def run(arguments: list[str]) -> None:
+    """Compiles the step and prints its cost.
 
-    Keras takes its backend at the first import, so this happens in a process of its own.
+    Keras chooses its backend at the first import, so this happens in a separate process.
 
     Args:
-        arguments: list of strings, what stands after `compile-tpu`.
+        arguments: list of strings, those after `compile-tpu`.
 
     Raises:
         DoesNotFit: the step needs more memory than a device has.
@@ -76,7 +79,7 @@ def run(arguments):
     _compile(recipe, options, tpu_slice)
 
 
-def _recipe(options):
+def _recipe(options: CompileTpu) -> Recipe:
     """Returns the variant's ImageNet recipe with the options in place."""
     recipe = RECIPES.get(f"imagenet_{options.variant.lower()}") or imagenet_recipe(
         options.variant, drop_path_rate=None
@@ -94,13 +97,13 @@ def _recipe(options):
     )
 
 
-def _compile(recipe, options, tpu_slice):
-    # Here, because they bring Keras and its backend.
+def _compile(recipe: Recipe, options: CompileTpu, tpu_slice: Slice) -> None:
+    # Here, because they import Keras and its backend.
     from training.tpu.compiled_step import DoesNotFit, compile_step
     from training.tpu.largest_batch import find_largest_batch
 
-    def compile_batch(batch):
-        _say(f"Compiling for {batch:,} images on {tpu_slice.devices} devices. It takes minutes.")
+    def compile_batch(batch: int) -> "CompiledStep":
+        _say(f"Compiling for {batch:,} images on {tpu_slice.devices} devices. This takes minutes.")
         smaller = dataclasses.replace(recipe, batch_size=batch)
         return compile_step(smaller, options.classes, tpu_slice)
 
@@ -109,28 +112,26 @@ def _compile(recipe, options, tpu_slice):
     except DoesNotFit as refusal:
         _say(f"{refusal} Looking for the largest batch that fits.")
         largest = find_largest_batch(compile_batch, recipe.batch_size, tpu_slice.devices, refusal)
-        memory = {
-            "needed_memory": refusal.needed_memory,
-            "usable_memory": refusal.usable_memory,
-        }
+        needed, usable = refusal.needed_memory, refusal.usable_memory
         if options.json:
+            memory = {"needed_memory": needed, "usable_memory": usable}
             _print_json({"fits": False} | memory | dataclasses.asdict(largest))
-        raise DoesNotFit(f"{refusal} {largest}", **memory) from None
+        raise DoesNotFit(f"{refusal} {largest}", needed, usable) from None
     if options.json:
         _print_json({"fits": True} | dataclasses.asdict(step))
     else:
         print(_sentences(step, tpu_slice.chip))
 
 
-def _sentences(step, chip):
+def _sentences(step: "CompiledStep", chip: Chip) -> str:
     height, width = step.image_size
     versions = ", ".join(f"{name} {version}" for name, version in step.versions.items())
     return "\n".join(
         [
-            f"{step.variant}, {height}x{width}, {step.precision}: {step.batch:,} images a step on "
-            f"the {step.devices} devices of {step.topology}",
+            f"{step.variant}, {height}x{width}, {step.precision}: {step.batch:,} images per step "
+            f"on the {step.devices} devices of {step.topology}",
             "",
-            "One device, one step:",
+            "Per device and step:",
             f"  peak memory     {step.peak_memory / 2**30:,.2f} GiB "
             f"of {step.usable_memory / 2**30:,.2f} GiB",
             f"  arithmetic      {step.flops / 1e9:,.1f} GFLOP: "
@@ -143,16 +144,16 @@ def _sentences(step, chip):
             f"By these figures the step is bound by {step.bound_by} and takes "
             f"{step.step_seconds * 1e3:,.2f} ms: {step.images_per_second:,.0f} images/s on the "
             "slice.",
-            f"They are the compiler's ({versions}) and the chip's published rates. Its traffic has "
-            "also what moves within the chip, and not what devices send each other.",
+            f"They are the compiler's ({versions}) and the chip's published rates. Its traffic "
+            "includes transfers within the chip, but no communication between devices.",
         ]
     )
 
 
-def _print_json(record):
+def _print_json(record: dict) -> None:
     print(json.dumps(record, indent=2))
 
 
-def _say(sentence):
-    # Standard output has the result alone.
+def _say(sentence: str) -> None:
+    # Standard output has only the result.
     print(sentence, file=sys.stderr, flush=True)

@@ -2,16 +2,18 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from tqdm import tqdm
 
+from keras_cabvit.atomic_files import write_text_atomically
 from training.compare import compare
 from training.evaluate import evaluate
-from training.run_folder import write_whole
-from training.score_table import score_table
+from training.evaluation.model_score import ModelScore
+from training.report.score_table import score_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,15 +21,15 @@ class Evaluate:
     """Scores a run's folder, a .keras file, a SavedModel directory or a .tflite file.
 
     Attributes:
-        model: what to score.
-        data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv"; by default what the run was
-            trained on.
-        compare: score these side by side, in one table, the first with the others.
-        split: which images. Without test images of the data's own, test means validation.
+        model: path of the model.
+        data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv"; by default the data that the
+            run was trained on.
+        compare: score these side by side in one table, and compare each with the first.
+        split: the images to score; if the data has no test images, test means validation.
         out: folder for report.md and its pictures, of one model.
         json: file for the scores.
         image_size: (height, width) in pixels, for a model that takes any size.
-        crop: side of the centre crop as a share of the image; by default as the run has it.
+        crop: side of the centre crop as a share of the image; by default the run's.
         batch_size: images at a time.
     """
 
@@ -42,11 +44,11 @@ class Evaluate:
     batch_size: int = 64
 
 
-def run(arguments):
+def run(arguments: list[str]) -> None:
     """Scores one model, or several side by side, and prints a table.
 
     Args:
-        arguments: list of strings, what stands after `evaluate`.
+        arguments: list of strings, those after `evaluate`.
     """
     options = tyro.cli(Evaluate, args=arguments, prog="python -m training evaluate")
     paths = [path for path in (options.model, *options.compare) if path is not None]
@@ -54,43 +56,43 @@ def run(arguments):
         raise ValueError("Give a model to score, or several after --compare.")
     if options.out is not None and len(paths) > 1:
         raise ValueError("--out is for one model; --compare writes its scores with --json.")
-    settings = {
-        "image_size": options.image_size,
-        "crop": options.crop,
-        "batch_size": options.batch_size,
-    }
-    with _bar() as progress:
+    rows: tuple[ModelScore, ...]
+    with _Bar() as progress:
+        settings: dict[str, Any] = {
+            "image_size": options.image_size,
+            "crop": options.crop,
+            "batch_size": options.batch_size,
+            "progress": progress,
+        }
         if len(paths) == 1:
-            result = evaluate(
-                paths[0], options.data, options.split, options.out, progress=progress, **settings
-            )
-            rows = (result.as_row(),)
+            result = evaluate(paths[0], options.data, options.split, options.out, **settings)
+            rows, notes = (result.as_row(),), (result.note, *result.notes)
         else:
-            result = compare(paths, options.data, options.split, progress=progress, **settings)
-            rows = result.rows
+            compared = compare(paths, options.data, options.split, **settings)
+            rows, notes = compared.rows, (compared.note, *compared.notes)
     print(score_table(rows))
-    print("\n" + "\n".join((result.note, *result.notes)))
+    print("\n" + "\n".join(notes))
     if options.out is not None:
-        print(f"{options.out / 'report.md'} says more.")
+        print(f"The report is in {options.out / 'report.md'}.")
     if options.json is not None:
         text = json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
-        write_whole(options.json, text)
+        write_text_atomically(options.json, text)
 
 
-class _bar:
-    """A bar of the images done; where nobody watches it is not drawn."""
+class _Bar:
+    """A progress bar of the images, drawn only in a terminal."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._bar = tqdm(unit="image", leave=False, disable=None)
 
-    def __enter__(self):
+    def __enter__(self) -> Callable[[int, int], None]:
         return self._show
 
-    def _show(self, done, total):
+    def _show(self, done: int, total: int) -> None:
         if done < self._bar.n:
             self._bar.reset()
         self._bar.total = total
         self._bar.update(done - self._bar.n)
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self._bar.close()

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from training.publish import publish
-from training.score_table import score_table
+from training.report.score_table import score_table
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,8 +17,7 @@ class Publish:
     Attributes:
         run: folder of the run.
         out: folder to write.
-        description: file of Markdown that goes into the card: what a person should know of the data
-            and of the model's use.
+        description: file of Markdown for the card, on the data and the use of the model.
     """
 
     run: Annotated[Path, tyro.conf.Positional]
@@ -26,11 +25,11 @@ class Publish:
     description: Path | None = None
 
 
-def run(arguments):
-    """Publishes a run and prints the scores of what was written.
+def run(arguments: list[str]) -> None:
+    """Publishes a run and prints the scores of the written file.
 
     Args:
-        arguments: list of strings, what stands after `publish`.
+        arguments: list of strings, those after `publish`.
     """
     options = tyro.cli(Publish, args=arguments, prog="python -m training publish")
     text = ""

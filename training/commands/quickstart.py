@@ -24,11 +24,11 @@ class Quickstart:
     seed: int = 0
 
 
-def run(arguments):
+def run(arguments: list[str]) -> None:
     """Runs the quickstart.
 
     Args:
-        arguments: list of strings, what stands after `quickstart`.
+        arguments: list of strings, those after `quickstart`.
     """
     options = tyro.cli(Quickstart, args=arguments, prog="python -m training quickstart")
     recipe = QUICKSTART

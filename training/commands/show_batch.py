@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from training.commands.train import recipe_name
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
 from training.show_batch import show_batch
@@ -15,15 +15,15 @@ from training.show_batch import show_batch
 
 @dataclasses.dataclass(frozen=True)
 class ShowBatchOptions:
-    """What is drawn.
+    """The images to draw.
 
     Attributes:
         data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv".
         out: PNG file to write.
-        step: which batch of the training run, counted from 0.
-        images: how many of its images.
+        step: the batch of the training run, counted from 0.
+        images: the number of its images.
         seed: of the run.
-        split_seed: of the cut between training and validation images.
+        split_seed: of the split into training and validation images.
     """
 
     data: str
@@ -39,19 +39,19 @@ class ShowBatch:
     """All options of the command.
 
     Attributes:
-        options: what is drawn.
-        recipe: of which every field can be changed.
+        options: the images to draw.
+        recipe: every field can be changed.
     """
 
     options: Annotated[ShowBatchOptions, tyro.conf.arg(name="")]
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
 
 
-def run(arguments):
+def run(arguments: list[str]) -> None:
     """Draws a batch.
 
     Args:
-        arguments: list of strings, what stands after `show-batch`.
+        arguments: list of strings, those after `show-batch`.
     """
     name, others = recipe_name("show-batch", arguments)
     command = tyro.cli(

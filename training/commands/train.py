@@ -7,10 +7,11 @@ from typing import Annotated
 
 import tyro
 
+from training.devices.hosts import Hosts
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
-from training.strategies import Hosts
-from training.train import TrainOptions, train
+from training.run.options import TrainOptions
+from training.train import train
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,9 +19,9 @@ class Train:
     """All options of the command.
 
     Attributes:
-        options: what a run needs besides its recipe.
-        recipe: of which every field can be changed.
-        hosts: how several processes find each other, on the JAX backend.
+        options: options of the run besides its recipe.
+        recipe: every field can be changed.
+        hosts: addresses by which several processes find each other, on the JAX backend.
     """
 
     options: Annotated[TrainOptions, tyro.conf.arg(name="")]
@@ -28,11 +29,11 @@ class Train:
     hosts: Hosts = dataclasses.field(default_factory=Hosts)
 
 
-def run(arguments):
+def run(arguments: list[str]) -> None:
     """Trains a model.
 
     Args:
-        arguments: list of strings, what stands after `train`.
+        arguments: list of strings, those after `train`.
     """
     name, others = recipe_name("train", arguments)
     command = tyro.cli(
@@ -45,12 +46,12 @@ def run(arguments):
     train(command.recipe, command.options, command.hosts)
 
 
-def recipe_name(command, arguments):
-    """Takes --recipe out of the arguments: it sets the defaults of all others.
+def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """Splits --recipe from the other arguments, whose defaults it sets.
 
     Args:
         command: string, the subcommand's name.
-        arguments: list of strings, what stands after it.
+        arguments: list of strings, those after it.
 
     Returns:
         The name, and a list of the other arguments.
@@ -64,7 +65,7 @@ def recipe_name(command, arguments):
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--recipe", choices=sorted(RECIPES), required=True, help="what is trained, and how"
+        "--recipe", choices=sorted(RECIPES), required=True, help="the model and its training"
     )
     known, others = parser.parse_known_args(arguments)
     return known.recipe, others

@@ -1,9 +1,11 @@
 """Labelled images in memory."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
-from training.data.split import RandomAccessSplit, checksum_of
+from training.data.split import Example, RandomAccessSplit, checksum_of
 
 
 class ArraySplit(RandomAccessSplit):
@@ -14,13 +16,19 @@ class ArraySplit(RandomAccessSplit):
             (count, height, width, 3).
         labels: integer array (count,), indices into `class_names`.
         class_names: names of the classes.
-        name: what an image is called, before its number.
+        name: the word before an image's number in its name.
 
     Raises:
         ValueError: the arrays have another shape or type, or do not belong together.
     """
 
-    def __init__(self, images, labels, class_names, name="image"):
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        class_names: Sequence[str],
+        name: str = "image",
+    ):
         if images.dtype != np.uint8 or not (
             images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in (1, 3))
         ):
@@ -30,17 +38,17 @@ class ArraySplit(RandomAccessSplit):
             )
         if labels.shape != images.shape[:1]:
             raise ValueError(
-                f"`labels` must have the shape {images.shape[:1]}, one label an image. Received: "
+                f"`labels` must have the shape {images.shape[:1]}, one label per image. Received: "
                 f"shape {labels.shape}"
             )
         super().__init__(len(images), class_names, has_pixels=True)
         self.name = name
-        # Without this a GPU would hold all of the images.
+        # Without this a GPU would hold all the images.
         with tf.device("CPU"):
             self._images = tf.constant(images)
             self._labels = tf.constant(labels, tf.int64)
 
-    def at(self, index):
+    def at(self, index: tf.Tensor) -> Example:
         """Returns the example with a number."""
         return {
             "name": tf.strings.join([self.name, tf.strings.as_string(index)], " "),
@@ -48,10 +56,10 @@ class ArraySplit(RandomAccessSplit):
             "index": index,
         }
 
-    def checksum(self):
+    def checksum(self) -> str:
         """Returns the checksum of pixels and labels."""
         return checksum_of(self._images.numpy(), self._labels.numpy())
 
-    def image(self, example):
+    def image(self, example: Example) -> tf.Tensor:
         """Returns an example's pixels."""
         return self._images[example["index"]]

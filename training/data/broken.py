@@ -1,6 +1,7 @@
-"""Image files that cannot be read: training goes on without them, and says which they are."""
+"""Image files that cannot be read: training continues without them and lists their names."""
 
 import threading
+from collections.abc import Iterable
 
 
 class TooManyBrokenImages(ValueError):
@@ -11,24 +12,24 @@ class BrokenImages:
     """The names of the broken images of a data set.
 
     Args:
-        size: integer, how many images there are.
+        size: integer, the number of images.
         limit: share of them that may be broken. Defaults to 1 %.
     """
 
-    def __init__(self, size, limit=0.01):
+    def __init__(self, size: int, limit: float = 0.01):
         self.size = size
         self.limit = limit
-        self._found = set()
-        self._earlier = set()
+        self._found: set[str] = set()
+        self._earlier: set[str] = set()
         self._lock = threading.Lock()
 
-    def record(self, name):
-        """Adds a name. Several threads may do so at once, and as often as they like."""
+    def record(self, name: str) -> None:
+        """Adds a name. Several threads may do so at once, any number of times."""
         with self._lock:
             self._found.add(name)
 
-    def remember(self, names):
-        """Adds names that an earlier process recorded, before the run went on.
+    def remember(self, names: Iterable[str]) -> None:
+        """Adds names that an earlier process of the same run recorded.
 
         These images may have been replaced since, so they count as broken only when they are
         recorded again.
@@ -36,17 +37,17 @@ class BrokenImages:
         self._earlier.update(names)
 
     @property
-    def found(self):
+    def found(self) -> list[str]:
         """The sorted names that were recorded, each once."""
         with self._lock:
             return sorted(self._found)
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """The sorted names that were recorded or remembered, each once."""
         return sorted({*self.found, *self._earlier})
 
-    def check(self):
+    def check(self) -> None:
         """Raises TooManyBrokenImages if more images are broken than may be."""
         names = self.found
         if len(names) > self.limit * self.size:
@@ -54,5 +55,5 @@ class BrokenImages:
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
                 f"cannot be read, and at most {self.limit:.0%} may be broken: {shown}. Replace "
-                "them and go on, or remove them and begin in another folder."
+                "them and resume, or remove them and start in another folder."
             )

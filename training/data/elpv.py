@@ -1,4 +1,4 @@
-"""ELPV: photographs of solar cells, made in the dark while a current lets them glow."""
+"""ELPV: photographs of solar cells, taken in the dark while a current makes them glow."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from training.data.stratified import held_out
 
 CLASS_NAMES = ("functional", "defective")
 TEST_SHARE = 0.25
-# One test set for every run, whatever its seed, so that the scores of several seeds compare.
+# One test set for every run and seed, so that the scores of several seeds can be compared.
 TEST_SEED = 0
 
 
-def elpv(validation_share, seed):
-    """Opens the 2,624 images, grey, 300x300; "defective" are those whose probability is above 0.5.
+def elpv(validation_share: float, seed: int) -> DataSet:
+    """Opens the 2,624 images, grey, 300x300; "defective" means a probability above 0.5.
 
     The data set's paper trained on 1,968 of them, which is three quarters, but did not publish
     which. Here the test split is a quarter, 656 images, always the same. The rest is divided into
@@ -35,12 +35,12 @@ def elpv(validation_share, seed):
         from elpv_dataset.utils import load_dataset
     except ImportError as error:
         raise ImportError(
-            "The data set elpv comes as a package, which is not installed: "
+            "The data set elpv comes as a package that is not installed: "
             "pip install elpv-dataset (91 MB; CC BY-NC-SA 4.0, for non-commercial use)."
         ) from error
     images, probabilities, types = load_dataset()
     labels = (probabilities > 0.5).astype(np.int64)
-    # Every pair of type and probability has a number of its own.
+    # Each pair of type and probability gets its own number.
     _, kind = np.unique(types, return_inverse=True)
     _, degree = np.unique(np.round(probabilities, 2), return_inverse=True)
     strata = kind * (degree.max() + 1) + degree
@@ -49,7 +49,7 @@ def elpv(validation_share, seed):
     rest = np.flatnonzero(~test)
     held = held_out(strata[rest], validation_share, seed)
 
-    def split(chosen, name):
+    def split(chosen: np.ndarray, name: str) -> ArraySplit:
         return ArraySplit(images[chosen], labels[chosen], CLASS_NAMES, name)
 
     return DataSet(

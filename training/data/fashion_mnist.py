@@ -1,4 +1,4 @@
-"""Fashion-MNIST: all of it, and the subset that comes with the project."""
+"""Fashion-MNIST: all of it, and the subset that the project ships."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from training.data.data_set import DataSet
 from training.data.idx import read_idx
 from training.data.stratified import held_out
 
-# Where Debian's package dataset-fashion-mnist has the published files.
+# The published files in Debian's package dataset-fashion-mnist.
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SUBSET_FOLDER = Path(__file__).parent / "fashion_mnist_subset"
 
@@ -31,7 +31,7 @@ CLASS_NAMES = (
 
 
 class LabeledImages(NamedTuple):
-    """Images and what they show.
+    """Images and their labels.
 
     Attributes:
         images: uint8 (count, 28, 28), grey, 0 is the background.
@@ -42,7 +42,7 @@ class LabeledImages(NamedTuple):
     labels: np.ndarray
 
 
-def fashion_mnist(validation_share, seed, count=None):
+def fashion_mnist(validation_share: float, seed: int, count: int | None = None) -> DataSet:
     """Opens the 60,000 training and 10,000 test images.
 
     They are Debian's files if its package is installed, else Keras' download.
@@ -50,8 +50,8 @@ def fashion_mnist(validation_share, seed, count=None):
     Args:
         validation_share: share of every class of the training images that is held out.
         seed: integer, of this draw.
-        count: integer, how many of the other training images are kept, evenly by class: those of a
-            fixed draw, the same in every run. None keeps all.
+        count: integer, how many of the other training images are kept, evenly by class: a fixed
+            draw, the same in every run. None keeps all.
 
     Returns:
         A `DataSet`.
@@ -59,7 +59,7 @@ def fashion_mnist(validation_share, seed, count=None):
     Raises:
         ValueError: there are not `count` images, `validation_share` is not between 0 and 1, or a
             file is damaged.
-        FileNotFoundError: the files are not there and cannot be downloaded.
+        FileNotFoundError: the files are missing and cannot be downloaded.
     """
     if DEBIAN_FOLDER.is_dir():
         training, test = _read("train", DEBIAN_FOLDER), _read("t10k", DEBIAN_FOLDER)
@@ -78,12 +78,12 @@ def fashion_mnist(validation_share, seed, count=None):
     )
 
 
-def _drawn(labels, mask, count):
+def _drawn(labels: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
     """Returns a mask with `count` of the images of another one, evenly by class."""
     places = np.flatnonzero(mask)
     if not 0 < count < len(places):
         raise ValueError(
-            f"fashion_mnist:COUNT must be between 1 and {len(places) - 1:,}, the images that are "
+            f"fashion_mnist:COUNT must be between 1 and {len(places) - 1:,}, the images "
             f"left for training. Received: {count:,}"
         )
     drawn = np.zeros(len(labels), bool)
@@ -91,35 +91,35 @@ def _drawn(labels, mask, count):
     return drawn
 
 
-def _split(data, mask, name):
+def _split(data: LabeledImages, mask: np.ndarray, name: str) -> ArraySplit:
     return ArraySplit(data.images[mask], data.labels[mask], CLASS_NAMES, name)
 
 
-def _download():
+def _download() -> tuple[LabeledImages, LabeledImages]:
     try:
-        parts = keras.datasets.fashion_mnist.load_data()
+        training, test = keras.datasets.fashion_mnist.load_data()
     except Exception as error:  # Keras raises no narrower one.
         raise FileNotFoundError(
             f"Fashion-MNIST is neither in {DEBIAN_FOLDER} (Debian's package dataset-fashion-mnist) "
             f"nor could Keras download it: {error}"
         ) from error
-    return tuple(LabeledImages(images, labels) for images, labels in parts)
+    return LabeledImages(*training), LabeledImages(*test)
 
 
-def fashion_mnist_subset():
+def fashion_mnist_subset() -> tuple[LabeledImages, LabeledImages]:
     """Reads the 5,000 training and 1,000 test images, even by class.
 
     Returns:
         Two `LabeledImages`: training and test.
 
     Raises:
-        FileNotFoundError: the files are not where the project has them.
+        FileNotFoundError: the project's files are missing.
         ValueError: a file is damaged.
     """
     return _read("train", SUBSET_FOLDER), _read("t10k", SUBSET_FOLDER)
 
 
-def _read(part, folder):
+def _read(part: str, folder: Path) -> LabeledImages:
     return LabeledImages(
         read_idx(folder / f"{part}-images-idx3-ubyte.gz"),
         read_idx(folder / f"{part}-labels-idx1-ubyte.gz"),

@@ -1,6 +1,7 @@
-"""A folder of photographs, with a folder for every class."""
+"""A folder of photographs, with a subfolder for every class."""
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,53 +10,59 @@ import tensorflow as tf
 
 from keras_cabvit.data.image_folder import SUFFIXES
 from training.data.data_set import DataSet
-from training.data.split import RandomAccessSplit, checksum_of
+from training.data.split import Example, RandomAccessSplit, checksum_of
 from training.data.stratified import held_out
 
 
 class FolderSplit(RandomAccessSplit):
-    """A split of image files, which are read when they are needed.
+    """A split of image files, each read when it is needed.
 
     Args:
-        root: folder. An image is called by its path from here.
-        files: paths from `root`.
-        labels: integers, indices into `class_names`, one a file.
+        root: folder. The name of an image is its path relative to it.
+        files: paths relative to `root`.
+        labels: integers, indices into `class_names`, one per file.
         class_names: names of the classes.
     """
 
-    def __init__(self, root, files, labels, class_names):
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        files: Sequence[str],
+        labels: Sequence[int] | np.ndarray,
+        class_names: Sequence[str],
+    ):
         super().__init__(len(files), class_names)
         self._root = os.fsencode(os.path.join(os.path.abspath(root), ""))
         with tf.device("CPU"):
             self._files = tf.constant([os.fsencode(file) for file in files], tf.string)
             self._labels = tf.constant(labels, tf.int64)
 
-    def at(self, index):
+    def at(self, index: tf.Tensor) -> Example:
         """Returns the example with a number."""
         return {"name": self._files[index], "label": self._labels[index]}
 
-    def checksum(self):
-        """Returns the checksum of the files' paths from `root` and of the labels."""
+    def checksum(self) -> str:
+        """Returns the checksum of the files' relative paths and of the labels."""
         return checksum_of(b"\0".join(self._files.numpy()), self._labels.numpy())
 
-    def image(self, example):
+    def image(self, example: Example) -> tf.Tensor:
         """Returns the content of an example's file."""
         return tf.io.read_file(tf.strings.join([self._root, example["name"]]))
 
 
-def image_folder(path, validation_share, seed):
+def image_folder(path: str | os.PathLike, validation_share: float, seed: int) -> DataSet:
     """Opens a folder of images.
 
-    It has a folder for every class, named like it; or it has `train/` and, if there are such
-    images, `val/` (or `validation/`) and `test/`, each with a folder for every class. Without
-    `val/` the validation images are drawn from the training images, evenly by class. Labels are in
-    the order of the sorted names. Images are the files that end in .jpg, .jpeg, .png, .webp, .gif
-    or .bmp, in small letters or capitals; files and folders whose names begin with a dot are
-    passed over, and what else there is, is named in the notes.
+    It has a folder for every class, named like it; or it has `train/` and optionally `val/` (or
+    `validation/`) and `test/`, each with a folder for every class. Without `val/` the validation
+    images are drawn from the training images, evenly by class. Labels are in the order of the
+    sorted names. Images are the files that end in .jpg, .jpeg, .png, .webp, .gif or .bmp, in lower
+    or upper case; files and folders whose names begin with a dot are ignored, and all other entries
+    are listed in the notes.
 
     Args:
         path: the folder.
-        validation_share: share of every class's training images that is held out, if there is no
+        validation_share: share of every class's training images that is held out, unless there is a
             `val/`.
         seed: integer, of this draw.
 
@@ -84,12 +91,12 @@ def image_folder(path, validation_share, seed):
             )
     notes = list(training.notes)
 
-    def further(name):
+    def other_part(name: str) -> FolderSplit:
         part = _read_part(root, parts[name])
         unknown = [name for name in part.classes if name not in training.classes]
         if unknown:
             raise ValueError(
-                f"{parts[name]} must not have classes that {parts['train']} has not. It has "
+                f"{parts[name]} must not have classes that {parts['train']} lacks. It has "
                 f"{_listed(unknown)}."
             )
         missing = [name for name in training.classes if name not in part.classes]
@@ -99,16 +106,16 @@ def image_folder(path, validation_share, seed):
         labels = [training.classes.index(part.classes[label]) for label in part.labels]
         return FolderSplit(root, part.files, labels, training.classes)
 
-    def share(mask):
+    def share(mask: np.ndarray) -> FolderSplit:
         files = [file for file, kept in zip(training.files, mask, strict=True) if kept]
         return FolderSplit(root, files, np.asarray(training.labels)[mask], training.classes)
 
     if "val" in parts:
         held = np.zeros(len(training.labels), bool)
-        validation = further("val")
+        validation = other_part("val")
         note = f"The {validation.size:,} validation images are those in {parts['val']}."
     else:
-        held = held_out(training.labels, validation_share, seed)
+        held = held_out(np.asarray(training.labels), validation_share, seed)
         if not held.any():
             raise ValueError(
                 f"At least one class in {parts['train']} must have two images or more, so that one "
@@ -124,7 +131,7 @@ def image_folder(path, validation_share, seed):
         training.classes,
         share(~held),
         validation,
-        further("test") if "test" in parts else None,
+        other_part("test") if "test" in parts else None,
         note,
         tuple(notes),
     )
@@ -137,9 +144,9 @@ class _Part(NamedTuple):
     notes: list[str]
 
 
-def _parts(root):
-    """Returns the folders of "train" and, where there are any, "val" and "test"."""
-    # A folder named train with nothing but files is a class, of trains.
+def _parts(root: Path) -> dict[str, Path]:
+    """Returns the folders of "train" and, if present, of "val" and "test"."""
+    # A folder named train that has only files is a class, of trains.
     found = {
         name: root / name
         for name in ("train", "val", "validation", "test")
@@ -158,7 +165,7 @@ def _parts(root):
     return found
 
 
-def _read_part(root, folder):
+def _read_part(root: Path, folder: Path) -> _Part:
     """Returns the images of a folder's class folders."""
     classes = _folders(folder)
     if not classes:
@@ -175,7 +182,7 @@ def _read_part(root, folder):
         ]
         if not images:
             raise ValueError(
-                f"{folder / name} must have images in it ({_listed(SUFFIXES)}). It has none: add "
+                f"{folder / name} must contain images ({_listed(SUFFIXES)}). It has none: add "
                 "some, or remove the folder."
             )
         relative = os.path.relpath(folder / name, root)
@@ -194,12 +201,12 @@ def _read_part(root, folder):
     return _Part(tuple(classes), files, labels, notes)
 
 
-def _folders(folder):
+def _folders(folder: Path) -> list[str]:
     return [entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
-def _entries(folder):
-    """Returns what a folder has in it, sorted by name, without hidden files."""
+def _entries(folder: Path) -> list[os.DirEntry]:
+    """Returns the entries of a folder, sorted by name, without hidden files."""
     try:
         with os.scandir(folder) as entries:
             return sorted(
@@ -214,7 +221,7 @@ def _entries(folder):
         ) from error
 
 
-def _listed(names, limit=5):
+def _listed(names: Iterable[str], limit: int = 5) -> str:
     """Returns the first few names as text."""
     names = list(names)
     return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" * (len(names) > limit))

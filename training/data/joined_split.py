@@ -2,7 +2,8 @@
 
 import tensorflow as tf
 
-from training.data.split import Split, checksum_of
+from training.data.share import WHOLE, Share
+from training.data.split import Example, Split, checksum_of
 
 
 class JoinedSplit(Split):
@@ -12,25 +13,27 @@ class JoinedSplit(Split):
         splits: list of `Split`s of one data set.
     """
 
-    def __init__(self, splits):
+    def __init__(self, splits: list[Split]):
         first = splits[0]
         super().__init__(sum(split.size for split in splits), first.class_names, first.has_pixels)
         self._splits = splits
 
-    def examples(self, seed, epoch, start, process_index=0, process_count=1):
+    def examples(
+        self, seed: int, epoch: int | tf.Tensor, start: int | tf.Tensor, share: Share = WHOLE
+    ) -> tf.data.Dataset:
         """Returns the examples of each split in its shuffled order of one epoch."""
         joined = self._joined([split.examples(seed, epoch, 0) for split in self._splits])
-        return joined.skip(start).shard(process_count, process_index)
+        return joined.skip(start).shard(share.count, share.index)
 
-    def in_order(self):
+    def in_order(self) -> tf.data.Dataset:
         """Returns the examples of each split in their stored order."""
         return self._joined([split.in_order() for split in self._splits])
 
-    def checksum(self):
+    def checksum(self) -> str:
         """Returns the checksum of all splits."""
         return checksum_of(*(split.checksum().encode() for split in self._splits))
 
-    def image(self, example):
+    def image(self, example: Example) -> tf.Tensor:
         """Returns an example's image, as its split does."""
         example = dict(example)
         return tf.switch_case(
@@ -38,7 +41,7 @@ class JoinedSplit(Split):
             [lambda split=split: split.image(example) for split in self._splits],
         )
 
-    def _joined(self, parts):
+    def _joined(self, parts: list[tf.data.Dataset]) -> tf.data.Dataset:
         marked = [
             part.map(lambda example, number=number: {**example, "split": number})
             for number, part in enumerate(parts)

@@ -4,7 +4,7 @@ usage: python -m training.data.make_fashion_mnist_subset FOLDER
 
 FOLDER holds the four files of https://github.com/zalandoresearch/fashion-mnist (Debian's package
 dataset-fashion-mnist puts them in /usr/share/datasets/fashion-mnist). The draw is even by class and
-has a fixed seed, so that the same files come out again.
+has a fixed seed, so that it reproduces the same files.
 """
 
 import sys
@@ -19,7 +19,7 @@ SEED = 0
 PER_CLASS = {"train": 500, "t10k": 100}
 
 
-def main(folder):
+def main(folder: Path) -> None:
     """Writes the subset's four files into the package."""
     generator = np.random.default_rng(SEED)
     for part, count in PER_CLASS.items():

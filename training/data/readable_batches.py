@@ -1,93 +1,111 @@
-"""Batches of images of which some may be broken."""
+"""Batches of images some of which may be broken."""
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-# Batches that are in the making at the same time, so that the end of one does not leave cores idle.
+from training.data.broken import BrokenImages
+from training.data.split import Example, Split
+
+# Batches in the making at the same time, so that the end of one does not leave cores idle.
 _BATCHES_AT_A_TIME = 2
+_CORES = os.cpu_count() or 1
 
 
-def readable_batches(places, split, batch_size, size, load, prepare, broken=None):
-    """Loads images and makes batches of them, in the given order.
+@dataclass(frozen=True, eq=False)
+class ReadableBatches:
+    """Batches of the images that can be loaded, in the given order.
 
-    In place of an image that cannot be loaded its batch has the next one that can, around its end.
-    Zeros remain where there is none in the whole batch: far more images are broken then than may
-    be, which is for `BrokenImages.check` to say.
+    An image that cannot be loaded is replaced by the next one of its batch that can, wrapping
+    around its end. If the whole batch has none, zeros remain: far more images are broken then than
+    may be, which is for `BrokenImages.check` to report.
 
-    Args:
-        places: `tf.data.Dataset` of (place, example): a scalar int64 and an example of `split`.
-        split: `Split`. If its images are pixels, an error is an error.
-        batch_size: integer; a last, smaller batch is dropped.
-        size: (height, width) in pixels.
-        load: function from place and example to a uint8 image (*size, 3). If it fails when it runs,
-            the image is broken.
+    Attributes:
+        split: `Split`. If its images are pixels, an error is raised.
+        shape: (batch_size, height, width, 3) of a batch.
+        load: function from place and example to a uint8 image (height, width, 3). If it fails when
+            it runs, the image is broken.
         prepare: function from place and such an image to a float32 one.
         broken: `BrokenImages` to record names in, or None.
-
-    Returns:
-        A `tf.data.Dataset` of float32 images (batch_size, *size, 3), int64 labels (batch_size,),
-        and booleans (batch_size,): which images are their own.
     """
-    cores = os.cpu_count() or 1
 
-    def load_one(number, place, example):
-        return number, place, tf.ensure_shape(load(place, example), (*size, 3))
+    split: Split
+    shape: tuple[int, int, int, int]
+    load: Callable
+    prepare: Callable
+    broken: BrokenImages | None = None
 
-    def prepare_one(number, place, image):
-        return number, tf.ensure_shape(prepare(place, image), (*size, 3))
+    def of(self, places: tf.data.Dataset) -> tf.data.Dataset:
+        """Returns the batches of some images.
 
-    def of_batch(places, examples):
-        numbers = tf.range(batch_size, dtype=tf.int64)
-        images = tf.data.Dataset.from_tensor_slices((numbers, places, examples)).map(
-            load_one, num_parallel_calls=cores, deterministic=True
+        Args:
+            places: `tf.data.Dataset` of (place, example): a scalar int64 and an example of `split`.
+                A last, smaller batch is dropped.
+
+        Returns:
+            A `tf.data.Dataset` of float32 images (batch_size, height, width, 3), int64 labels
+            (batch_size,), and booleans (batch_size,): whether an image is its own and not a
+            replacement.
+        """
+        # One data set per batch: an error in the stream of all images would end it.
+        return places.batch(self.shape[0], drop_remainder=True).interleave(
+            self._batch,
+            cycle_length=_BATCHES_AT_A_TIME,
+            num_parallel_calls=_BATCHES_AT_A_TIME,
+            deterministic=True,
         )
-        if not split.has_pixels:
-            # What `load_one` fails on is left out, and the stream goes on behind it.
+
+    def _batch(self, places: tf.Tensor, examples: Example) -> tf.data.Dataset:
+        numbers = tf.range(self.shape[0], dtype=tf.int64)
+        images = tf.data.Dataset.from_tensor_slices((numbers, places, examples)).map(
+            self._load_one, num_parallel_calls=_CORES, deterministic=True
+        )
+        if not self.split.has_pixels:
+            # Images that fail in `_load_one` are left out, and the stream continues behind them.
             images = images.ignore_errors()
-        none = tf.zeros((0,), tf.int64), tf.zeros((0, *size, 3))
+        none = tf.zeros((0,), tf.int64), tf.zeros((0, *self.shape[1:]))
         return (
-            images.map(prepare_one, num_parallel_calls=cores, deterministic=True)
-            .batch(batch_size)
+            images.map(self._prepare_one, num_parallel_calls=_CORES, deterministic=True)
+            .batch(self.shape[0])
             .concatenate(tf.data.Dataset.from_tensors(none))
             .take(1)
-            .map(lambda numbers, images: filled(numbers, images, examples))
+            .map(lambda numbers, images: self._filled(numbers, images, examples))
         )
 
-    def filled(numbers, images, examples):
-        found = tf.size(numbers, tf.int64)
-        places = tf.range(batch_size, dtype=tf.int64)
+    def _load_one(self, number: tf.Tensor, place: tf.Tensor, example: Example) -> tuple:
+        return number, place, tf.ensure_shape(self.load(place, example), self.shape[1:])
 
-        def with_stand_ins():
-            # The first of the images found whose number is not below the place's.
-            index = tf.searchsorted(numbers, places, out_type=tf.int64) % tf.maximum(found, 1)
-            readable = tf.reduce_any(places[:, None] == numbers, axis=1)
-            if broken is not None:
-                _record(broken, tf.boolean_mask(examples["name"], ~readable))
-            padded = tf.concat([images, tf.zeros((1, *size, 3))], axis=0)
-            source = tf.gather(tf.concat([numbers, [0]], axis=0), index)
-            return tf.gather(padded, index), tf.gather(examples["label"], source), readable
+    def _prepare_one(self, number: tf.Tensor, place: tf.Tensor, image: tf.Tensor) -> tuple:
+        return number, tf.ensure_shape(self.prepare(place, image), self.shape[1:])
 
+    def _filled(self, numbers: tf.Tensor, images: tf.Tensor, examples: Example) -> tuple:
         batch = tf.cond(
-            found == batch_size,
-            lambda: (images, examples["label"], tf.ones((batch_size,), tf.bool)),
-            with_stand_ins,
+            tf.size(numbers, tf.int64) == self.shape[0],
+            lambda: (images, examples["label"], tf.ones((self.shape[0],), tf.bool)),
+            lambda: self._with_replacements(numbers, images, examples),
         )
-        shapes = (batch_size, *size, 3), (batch_size,), (batch_size,)
+        shapes = self.shape, self.shape[:1], self.shape[:1]
         return tuple(map(tf.ensure_shape, batch, shapes))
 
-    # One data set a batch: an error in the stream of all images would end it.
-    return places.batch(batch_size, drop_remainder=True).interleave(
-        of_batch,
-        cycle_length=_BATCHES_AT_A_TIME,
-        num_parallel_calls=_BATCHES_AT_A_TIME,
-        deterministic=True,
-    )
+    def _with_replacements(self, numbers: tf.Tensor, images: tf.Tensor, examples: Example) -> tuple:
+        found = tf.size(numbers, tf.int64)
+        places = tf.range(self.shape[0], dtype=tf.int64)
+        # The first of the images found whose number is not below the place's.
+        index = tf.searchsorted(numbers, places, out_type=tf.int64) % tf.maximum(found, 1)
+        readable = tf.reduce_any(places[:, None] == numbers, axis=1)
+        if self.broken is not None:
+            _record(self.broken, tf.boolean_mask(examples["name"], ~readable))
+        padded = tf.concat([images, tf.zeros((1, *self.shape[1:]))], axis=0)
+        source = tf.gather(tf.concat([numbers, [0]], axis=0), index)
+        return tf.gather(padded, index), tf.gather(examples["label"], source), readable
 
 
-def _record(broken, names):
-    def record(names):
+def _record(broken: BrokenImages, names: Any) -> None:
+    def record(names: Any) -> np.int64:
         for name in names:
             # A file's name need not be UTF-8.
             broken.record(name.decode(errors="backslashreplace"))

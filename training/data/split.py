@@ -1,53 +1,58 @@
-"""A part of a data set: labelled images in a stored order and in one shuffled order an epoch."""
+"""A part of a data set: labelled images in a stored order and in one shuffled order per epoch."""
 
 import abc
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
+from training.data.share import WHOLE, Share
+
+# Tensors by name: "name" (scalar string), "label" (scalar int64) and those that `image` needs.
+Example = dict[str, tf.Tensor]
+
 
 class Split(abc.ABC):
-    """Labelled images that can be read in any epoch's order, from any place on.
-
-    An example is a dict of "name" (scalar string), "label" (scalar int64) and what `image` needs.
+    """Labelled images that can be read in the order of any epoch, from any place on.
 
     Args:
-        size: integer, how many images there are.
+        size: integer, the number of images.
         class_names: names of the classes, in the order of the labels.
         has_pixels: whether the images are pixels already, and so cannot be broken.
     """
 
-    def __init__(self, size, class_names, has_pixels=False):
+    def __init__(self, size: int, class_names: Sequence[str], has_pixels: bool = False):
         self.size = size
         self.class_names = tuple(class_names)
         self.has_pixels = has_pixels
 
     @abc.abstractmethod
-    def examples(self, seed, epoch, start, process_index=0, process_count=1):
+    def examples(
+        self, seed: int, epoch: int | tf.Tensor, start: int | tf.Tensor, share: Share = WHOLE
+    ) -> tf.data.Dataset:
         """Returns the examples in the shuffled order of one epoch, from the place `start` on.
 
         Args:
             seed: integer.
             epoch: integer or scalar int64 tensor. The order is a pure function of seed and epoch.
             start: integer or scalar int64 tensor, how many examples to skip; a multiple of
-                `process_count`.
-            process_index: integer, which of the processes this is. It gets every
-                `process_count`-th example, beginning with this one.
-            process_count: integer, how many processes share the examples.
+                `share.count`.
+            share: `Share` of the examples to return.
 
         Returns:
             A `tf.data.Dataset` of examples.
         """
 
     @abc.abstractmethod
-    def in_order(self):
-        """Returns the examples in their stored order, as a `tf.data.Dataset`."""
+    def in_order(self) -> tf.data.Dataset:
+        """Returns the examples in their stored order."""
 
     @abc.abstractmethod
-    def checksum(self):
-        """Returns a string that tells these images, with their labels and order, from others."""
+    def checksum(self) -> str:
+        """Returns a string that distinguishes these images, labels and order from others."""
 
-    def image(self, example):
+    def image(self, example: Example) -> tf.Tensor:
         """Returns an example's image; many are asked for at a time.
 
         Returns:
@@ -62,23 +67,25 @@ class RandomAccessSplit(Split):
     """A split whose examples can be looked up by their number."""
 
     @abc.abstractmethod
-    def at(self, index):
+    def at(self, index: tf.Tensor) -> Example:
         """Returns the example with a number (scalar int64 tensor)."""
 
-    def examples(self, seed, epoch, start, process_index=0, process_count=1):
-        """Returns the examples in the shuffled order of one epoch: every order is as likely."""
+    def examples(
+        self, seed: int, epoch: int | tf.Tensor, start: int | tf.Tensor, share: Share = WHOLE
+    ) -> tf.data.Dataset:
+        """Returns the examples in the shuffled order of one epoch, each order equally likely."""
         order = tf.random.experimental.stateless_shuffle(
             tf.range(self.size, dtype=tf.int64), seed=stream_seed(seed, ORDER, epoch)
         )
-        own = order[start + process_index :: process_count]
+        own = order[start + share.index :: share.count]
         return tf.data.Dataset.from_tensor_slices(own).map(self.at)
 
-    def in_order(self):
+    def in_order(self) -> tf.data.Dataset:
         """Returns the examples by their number."""
         return tf.data.Dataset.range(self.size).map(self.at)
 
 
-def checksum_of(*parts):
+def checksum_of(*parts: Any) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of buffers, such as bytes or arrays."""
     digest = hashlib.sha256()
     for part in parts:
@@ -86,11 +93,11 @@ def checksum_of(*parts):
     return digest.hexdigest()[:16]
 
 
-# What random numbers are for: the same seed must not draw the same numbers twice.
+# Purposes of random numbers: the same seed must not draw the same numbers twice.
 ORDER, IMAGE, BATCH = 0, 1, 2
 
 
-def stream_seed(seed, purpose, number):
+def stream_seed(seed: int, purpose: int, number: int | tf.Tensor) -> tf.Tensor:
     """Returns the seed, int64 (2,), of an epoch's order, of an image or of a batch.
 
     Args:
@@ -98,7 +105,7 @@ def stream_seed(seed, purpose, number):
         purpose: `ORDER`, `IMAGE` or `BATCH`.
         number: integer or scalar int64 tensor, of the epoch, the image or the batch.
     """
-    # All bits of both words are mixed: whoever uses the seed may change or leave out any of them.
+    # All bits of both words are mixed, so a user of the seed may change or drop any of them.
     return tf.random.stateless_uniform(
         (2,),
         seed=tf.stack([tf.constant(4 * seed + purpose, tf.int64), tf.cast(number, tf.int64)]),

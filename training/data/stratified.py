@@ -3,14 +3,14 @@
 import numpy as np
 
 
-def held_out(strata, share, seed):
+def held_out(strata: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Draws which examples to hold out, the same share of every stratum.
 
-    The counts add up to the share of all, rounded; what rounding leaves over goes to the strata
+    The counts add up to the share of all, rounded; the remainder of the rounding goes to the strata
     that lost most by it. A stratum of two or more keeps at least one and gives at least one.
 
     Args:
-        strata: integer array (count,), which stratum each example belongs to: its class.
+        strata: integer array (count,), the stratum of each example: its class.
         share: float between 0 and 1.
         seed: integer.
 
@@ -21,9 +21,7 @@ def held_out(strata, share, seed):
         ValueError: `share` is out of range.
     """
     if not 0 < share < 1:
-        raise ValueError(
-            f"The held-out share must be between 0 and 1, without these. Received: {share}"
-        )
+        raise ValueError(f"The held-out share must lie strictly between 0 and 1. Received: {share}")
     strata = np.asarray(strata)
     names, sizes = np.unique(strata, return_counts=True)
     exact = sizes * share

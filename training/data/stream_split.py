@@ -1,49 +1,70 @@
-"""Labelled images in files that can only be read from their beginning."""
+"""Labelled images in files that can only be read sequentially."""
 
 import math
 import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from training.data.split import ORDER, Split, checksum_of, stream_seed
+from training.data.share import WHOLE, Share
+from training.data.split import ORDER, Example, Split, checksum_of, stream_seed
 
-# Parts of the epoch's order that are read at the same time.
+# Parts of the epoch's order that are read concurrently.
 _LANES = 16
 _CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, eq=False)
+class RecordFiles:
+    """Files of records, each a stream.
+
+    Attributes:
+        sizes: integers, the number of records of each file.
+        open: function from a file's number (scalar int64 tensor) to a `tf.data.Dataset` of its
+            records, in their stored order.
+        parse: function from a record and its number in the split (scalar int64 tensor) to an
+            example with an encoded "image".
+    """
+
+    sizes: Sequence[int]
+    open: Callable[[tf.Tensor], tf.data.Dataset]
+    parse: Callable[..., Example]
 
 
 class StreamSplit(Split):
     """A split of several files, each a stream of records.
 
     The records of an epoch are those of its files in a shuffled order of the files. They are cut
-    into 16 lanes of equal length, which are read at the same time and give an image in turn. Every
-    lane is shuffled a window at a time. So a place's lane and window are known without reading:
-    beginning at a later place reads, of each lane, no more than a file and a window before it, and
-    each of several processes reads its own lanes. A split that fits into memory is one lane of one
-    window, shuffled as a whole.
+    into 16 lanes of equal length, which are read concurrently and give an image in turn. Every lane
+    is shuffled in windows. So a place's lane and window are known without reading: starting at a
+    later place reads at most a file and a window of each lane before it, and each of several
+    processes reads its own lanes. A split that fits into memory is one lane of one window, shuffled
+    as a whole.
 
     Args:
-        file_sizes: list of integers, how many records each file has.
-        open_file: function from a file's number (scalar int64 tensor) to a `tf.data.Dataset` of its
-            records, in their stored order.
-        parse: function from a record and its number in the split (scalar int64 tensor) to an
-            example with an encoded "image".
+        files: `RecordFiles`.
         class_names: names of the classes.
-        kept: boolean array, one entry a record: which belong to the split. None means all.
+        kept: boolean array, one entry per record: which belong to the split. None means all.
         buffer_size: integer, records that are held in memory.
     """
 
-    def __init__(self, file_sizes, open_file, parse, class_names, kept=None, buffer_size=16384):
-        file_sizes = np.asarray(file_sizes, np.int64)
+    def __init__(
+        self,
+        files: RecordFiles,
+        class_names: Sequence[str],
+        kept: np.ndarray | None = None,
+        buffer_size: int = 16384,
+    ):
+        file_sizes = np.asarray(files.sizes, np.int64)
         first = np.cumsum(file_sizes) - file_sizes
         sizes = file_sizes
         if kept is not None:
             kept_before = np.concatenate([[0], np.cumsum(kept)])
             sizes = kept_before[first + file_sizes] - kept_before[first]
         super().__init__(int(sizes.sum()), class_names)
-        self._open_file = open_file
-        self._parse = parse
+        self._files = files
         self._lanes, self._window = 1, max(1, self.size)
         if self.size > buffer_size:
             self._lanes = min(_LANES, len(file_sizes))
@@ -56,14 +77,16 @@ class StreamSplit(Split):
             self._sizes = tf.constant(sizes, tf.int64)
             self._kept = None if kept is None else tf.constant(kept)
 
-    def examples(self, seed, epoch, start, process_index=0, process_count=1):
+    def examples(
+        self, seed: int, epoch: int | tf.Tensor, start: int | tf.Tensor, share: Share = WHOLE
+    ) -> tf.data.Dataset:
         """Returns the examples in the shuffled order of one epoch."""
         lanes = self._lanes
-        # Places and lanes go round together: of so many groups of lanes, a process reads one.
-        groups = math.gcd(lanes, process_count)
-        group = process_index % groups
+        # Places and lanes cycle together, so each process reads one of so many groups of lanes.
+        groups = math.gcd(lanes, share.count)
+        group = share.index % groups
 
-        def of_epoch(epoch, start):
+        def of_epoch(epoch: tf.Tensor, start: tf.Tensor) -> tf.data.Dataset:
             order_seed = stream_seed(seed, ORDER, epoch)
             files = tf.random.experimental.stateless_shuffle(
                 tf.range(tf.size(self._first, tf.int64)), seed=order_seed
@@ -80,36 +103,38 @@ class StreamSplit(Split):
             return (
                 records.concatenate(left_over.shard(groups, group))
                 .skip((start - begin * lanes) // groups)
-                .shard(process_count // groups, process_index // groups)
+                .shard(share.count // groups, share.index // groups)
             )
 
         start_of_epoch = tf.cast(epoch, tf.int64), tf.cast(start, tf.int64)
         records = tf.data.Dataset.from_tensors(start_of_epoch).flat_map(of_epoch)
         return records.map(self._example, num_parallel_calls=_CORES, deterministic=True)
 
-    def in_order(self):
-        """Returns the examples file after file."""
+    def in_order(self) -> tf.data.Dataset:
+        """Returns the examples file by file."""
         files = tf.data.Dataset.range(self._first.shape[0])
         return files.flat_map(self._records).map(
             self._example, num_parallel_calls=_CORES, deterministic=True
         )
 
-    def checksum(self):
-        """Returns the checksum of how many records the files have, and which are kept."""
+    def checksum(self) -> str:
+        """Returns the checksum of the files' record counts and the records that are kept."""
         return self._checksum
 
-    def _lane(self, files, lane, begin, seed):
+    def _lane(
+        self, files: tf.Tensor, lane: tf.Tensor, begin: tf.Tensor, seed: tf.Tensor
+    ) -> tf.data.Dataset:
         """Returns the shuffled records of a lane, from its record number `begin` on."""
         first_window = begin // self._window
-        windows_a_lane = -(-self._lane_size // self._window)
+        windows_per_lane = -(-self._lane_size // self._window)
 
-        def shuffled(window, records):
+        def shuffled(window: tf.Tensor, records: tuple[tf.data.Dataset, ...]) -> tf.data.Dataset:
             # `Dataset.shuffle` adds its graph's seed, which is otherwise the global one, to its
             # own. This is the graph of this function alone.
             tf.compat.v1.get_default_graph().seed = 1
             return tf.data.Dataset.zip(records).shuffle(
                 self._window,
-                seed=seed + lane * windows_a_lane + window,
+                seed=seed + lane * windows_per_lane + window,
                 reshuffle_each_iteration=False,
             )
 
@@ -123,14 +148,14 @@ class StreamSplit(Split):
             .prefetch(self._window)
         )
 
-    def _between(self, files, begin, end):
+    def _between(self, files: tf.Tensor, begin: tf.Tensor, end: tf.Tensor) -> tf.data.Dataset:
         """Returns the records from number `begin` to `end` of the files in the given order."""
         sizes = tf.gather(self._sizes, files)
         ends = tf.cumsum(sizes)
         begins = ends - sizes
         read = (begins < end) & (ends > begin)
 
-        def of_file(file, file_begin, file_end):
+        def of_file(file: tf.Tensor, file_begin: tf.Tensor, file_end: tf.Tensor) -> tf.data.Dataset:
             skipped = tf.maximum(begin - file_begin, 0)
             left = tf.minimum(file_end, end) - file_begin - skipped
             return self._records(file).skip(skipped).take(left)
@@ -139,12 +164,12 @@ class StreamSplit(Split):
             tuple(tf.boolean_mask(values, read) for values in (files, begins, ends))
         ).flat_map(of_file)
 
-    def _records(self, file):
+    def _records(self, file: tf.Tensor) -> tf.data.Dataset:
         """Returns the (number in the split, record) of a file that belong to the split."""
-        records = self._open_file(file).enumerate(self._first[file])
+        records = self._files.open(file).enumerate(self._first[file])
         if self._kept is not None:
             records = records.filter(lambda number, _: self._kept[number])
         return records
 
-    def _example(self, number, record):
-        return self._parse(record, number)
+    def _example(self, number: tf.Tensor, record: tf.Tensor) -> Example:
+        return self._files.parse(record, number)

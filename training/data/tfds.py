@@ -1,31 +1,35 @@
 """Data sets of TensorFlow Datasets."""
 
 import difflib
-from typing import NamedTuple
+import os
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from training.data.data_set import DataSet
+from training.data.split import Example
 from training.data.stratified import held_out
-from training.data.stream_split import StreamSplit
+from training.data.stream_split import RecordFiles, StreamSplit
 
-# Encoded images that wait to be drawn from, in bytes.
+# Encoded images in the shuffle buffers, in bytes.
 _BUFFER_BYTES = 1 << 30
 _READ_AHEAD_BYTES = 1 << 20
 
 
-def tfds_data_set(name, validation_share, seed, data_folder=None):
-    """Opens a data set by its name, and prepares it first if it is not.
+def tfds_data_set(
+    name: str, validation_share: float, seed: int, data_folder: str | os.PathLike | None = None
+) -> DataSet:
+    """Opens a data set by its name, and prepares it first if necessary.
 
-    "train" is trained on. "validation" is the validation split; without it the validation images
-    are drawn from "train", evenly by class. "test" is the test split, if its images have labels.
+    The split "train" is trained on. "validation" is the validation split; without it the validation
+    images are drawn from "train", evenly by class. "test" is the test split if it has labels.
 
     Args:
         name: "name", "name/config", "name:version" or "name/config:version".
-        validation_share: share of every class of "train" that is held out, if need be.
+        validation_share: share of every class of "train" that is held out, if necessary.
         seed: integer, of this draw.
-        data_folder: where data sets are kept; None is TensorFlow Datasets' default.
+        data_folder: folder of the data sets; None is TensorFlow Datasets' default.
 
     Returns:
         A `DataSet`.
@@ -33,7 +37,7 @@ def tfds_data_set(name, validation_share, seed, data_folder=None):
     Raises:
         ImportError: TensorFlow Datasets is not installed.
         ValueError: there is no such data set, or it has no labelled images to train on.
-        FileNotFoundError: it is not prepared, and cannot be.
+        FileNotFoundError: it is not prepared, and cannot be prepared.
     """
     builder = _prepared(_builder(name, data_folder))
     source = _source(builder)
@@ -74,16 +78,16 @@ def tfds_data_set(name, validation_share, seed, data_folder=None):
 
 
 class _Source(NamedTuple):
-    builder: object
+    builder: Any
     image: str
     label: str
     file_name: str | None
     class_names: tuple[str, ...]
 
 
-def _builder(name, data_folder):
+def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
     try:
-        # TensorFlow Datasets needs the second one too, but does not ask for it.
+        # TensorFlow Datasets needs importlib_resources too, but does not require it.
         import importlib_resources  # noqa: F401
         import tensorflow_datasets as tfds
     except ImportError as error:
@@ -98,13 +102,13 @@ def _builder(name, data_folder):
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"TensorFlow Datasets has no data set {name}.{hint}") from error
-    except Exception as error:  # as many kinds as there are things wrong with a name
+    except Exception as error:  # a wrong name raises many kinds
         raise ValueError(f"TensorFlow Datasets cannot open {name}: {_line(error)}") from error
 
 
-def _prepared(builder):
-    """Downloads and prepares a data set, if it is not there."""
-    # A builder that reads files of its own has splits without being prepared.
+def _prepared(builder: Any) -> Any:
+    """Downloads and prepares a data set, unless it is prepared."""
+    # A builder that reads its own files has splits without being prepared.
     if builder.is_prepared() or builder.info.splits:
         return builder
     name = builder.info.full_name
@@ -113,12 +117,12 @@ def _prepared(builder):
     manual_folder = folder / "downloads" / "manual"
     if manual and not (manual_folder.exists() and any(manual_folder.iterdir())):
         raise FileNotFoundError(
-            f"The data set {name} is not in {folder} and has to be downloaded by hand first. Put "
+            f"The data set {name} is not in {folder} and must be downloaded by hand first. Put "
             f"its files into {manual_folder}. {' '.join(manual.split())}"
         )
     print(
         f"The data set {name} is not in {folder}. Downloading and preparing it; without a network "
-        "it takes some minutes until that fails.",
+        "this fails after some minutes.",
         flush=True,
     )
     try:
@@ -131,19 +135,19 @@ def _prepared(builder):
     return builder
 
 
-def _line(error):
-    """Returns the first line of an error's message, or what kind it is if there is none."""
+def _line(error: Exception) -> str:
+    """Returns the first line of an error's message, or its kind if it has none."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
-def _source(builder):
+def _source(builder: Any) -> _Source:
     """Finds an image and its label among a data set's features."""
     import tensorflow_datasets as tfds
 
     features = dict(builder.info.features.items())
 
-    def first(kind):
-        # Not a subclass: a mask is a kind of image too.
+    def first(kind: type) -> list[str]:
+        # No subclasses: a mask is a kind of image too.
         return [key for key, feature in features.items() if type(feature) is kind]
 
     keys = builder.info.supervised_keys or ()
@@ -170,14 +174,14 @@ def _source(builder):
     )
 
 
-def _split(source, name, kept=None):
+def _split(source: _Source, name: str, kept: np.ndarray | None = None) -> StreamSplit:
     import tensorflow_datasets as tfds
 
     info = source.builder.info.splits[name]
     wanted = {source.image, source.label} | ({source.file_name} - {None})
     decoders = {source.image: tfds.decode.SkipDecoding()}
 
-    def example(features, number):
+    def example(features: dict, number: tf.Tensor) -> Example:
         called = tf.strings.join([f"{name} image ", tf.strings.as_string(number)])
         if source.file_name:
             called = tf.strings.join([called, " (", features[source.file_name], ")"])
@@ -189,42 +193,39 @@ def _split(source, name, kept=None):
 
     if source.builder.is_prepared():
         _check_format(source.builder)
-        # Paths and sizes in the same order, and no more than is wanted of a record is parsed.
+        # Paths and sizes in the same order; only the features that are used are parsed.
         paths = tf.constant([str(path) for path in info.filepaths])
         features = tfds.decode.PartialDecoding(dict.fromkeys(wanted, True)).extract_features(
             source.builder.info.features
         )
 
-        def open_file(number):
-            return tf.data.TFRecordDataset(paths[number], buffer_size=_READ_AHEAD_BYTES)
-
-        def parse(record, number):
-            return example(features.deserialize_example(record, decoders=decoders), number)
-
-        sizes = info.shard_lengths
+        files = RecordFiles(
+            info.shard_lengths,
+            lambda file: tf.data.TFRecordDataset(paths[file], buffer_size=_READ_AHEAD_BYTES),
+            lambda record, number: example(
+                features.deserialize_example(record, decoders=decoders), number
+            ),
+        )
     else:
-        # It reads its own files, in an order of its own.
+        # It reads its own files, in its own order.
         stored = source.builder.as_dataset(name, shuffle_files=False, decoders=decoders)
 
-        def open_file(_):
-            return stored
-
-        parse, sizes = example, [info.num_examples]
+        files = RecordFiles([info.num_examples], lambda _: stored, example)
     image_bytes = info.num_bytes / max(1, info.num_examples) or 1 << 16
     buffer_size = max(1, min(16384, int(_BUFFER_BYTES / image_bytes)))
-    return StreamSplit(sizes, open_file, parse, source.class_names, kept, buffer_size)
+    return StreamSplit(files, source.class_names, kept, buffer_size)
 
 
-def _check_format(builder):
+def _check_format(builder: Any) -> None:
     if builder.info.file_format.value != "tfrecord":
         raise ValueError(
-            f"The data set {builder.info.full_name} must be prepared as tfrecord, which is read as "
-            f"a stream. It is prepared as {builder.info.file_format.value}: prepare it again with "
-            "`tfds build --file_format=tfrecord`."
+            f"The data set {builder.info.full_name} must be prepared as tfrecord, which can "
+            f"be streamed. It is prepared as {builder.info.file_format.value}: prepare it again "
+            "with `tfds build --file_format=tfrecord`."
         )
 
 
-def _labels(source, name):
+def _labels(source: _Source, name: str) -> np.ndarray:
     """Reads the labels of a split, in its stored order."""
     split = _split(source, name)
     if split.size > 20_000:

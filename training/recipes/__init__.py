@@ -1,4 +1,4 @@
-"""Recipes: what is trained, on what, and how, as data."""
+"""Recipes: models and their training, as data."""
 
 from training.recipes.elpv import ELPV
 from training.recipes.fashion_mnist import FASHION_MNIST

@@ -1,15 +1,15 @@
-r"""Training on from ImageNet's weights, on a person's own photographs.
+r"""Fine-tuning of ImageNet's weights on one's own photographs.
 
 Command:
     python -m training train --recipe finetune --data folder:PHOTOGRAPHS --out DIR \
         --model.initial-weights imagenet
 Hardware: one GPU, or a CPU with patience.
 Cost and result: depend on the data. Not run here from ImageNet's weights, because none are
-    published; from another run's `model.keras` it is tested.
+    published; tested from another run's `model.keras`.
 
-Small augmentation, because the weights know what photographs look like, and a learning rate that
-falls from block to block towards the stem (BEiT's layer-wise decay), because early layers need to
-change least. Start from any run of the same variant with `--model.initial-weights DIR/model.keras`.
+Light augmentation, because the weights know photographs already, and a learning rate that falls
+from block to block towards the stem (BEiT's layer-wise decay), because early layers need the least
+change. Start from any run of the same variant with `--model.initial-weights DIR/model.keras`.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe

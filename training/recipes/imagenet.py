@@ -1,9 +1,9 @@
-"""What the ImageNet recipes share."""
+"""The recipe that the ImageNet variants share."""
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
 
-def imagenet_recipe(variant, drop_path_rate):
+def imagenet_recipe(variant: str, drop_path_rate: float | None) -> Recipe:
     """Returns the authors' recipe for one variant.
 
     300 epochs, 20 of them warm-up, cosine to 1e-6; AdamW with a learning rate of 2e-3 at 1,024

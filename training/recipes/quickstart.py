@@ -2,11 +2,11 @@
 
 Command: python -m training quickstart
 Hardware: 2 CPU cores.
-Cost and result: see the README's section "Quickstart", which says what was measured.
+Cost and result: measured in the README's section "Quickstart".
 
 Sizes, epochs and learning rate were chosen by accuracy on 5,000 further images of Fashion-MNIST's
-training files, which the quickstart does not ship; the test images had no part in it. Images are
-enlarged from 28x28 to 64x64, because the stages of CabViT-H halve them five times.
+training files, which the quickstart does not ship; the test images had no part in the choice.
+Images are enlarged from 28x28 to 64x64, because the stages of CabViT-H halve them five times.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe

@@ -1,4 +1,4 @@
-"""What a recipe says."""
+"""The fields of a recipe."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -8,7 +8,7 @@ from keras_cabvit.data import evaluation_crop
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model is trained. What is None is as the variant or the builder has it.
+    """The model to train. None leaves a field to the variant or the builder.
 
     Attributes:
         variant: a name of `keras_cabvit.list_models()`, or "CabViTH" or "CabViTP" for another size.
@@ -17,14 +17,14 @@ class ModelOptions:
         depths: blocks; four numbers for a hybrid model, one for a plain one.
         num_heads: attention heads; two numbers for a hybrid model, one for a plain one.
         patch_size: side of a patch in pixels, of a plain model.
-        max_digests: how many earlier blocks' digest tokens a block attends to; 0: none.
+        max_digests: the number of earlier blocks whose digest tokens a block attends to; 0: none.
         enhance: whether blocks enhance their tokens with a depthwise convolution.
         scale_digests: whether digest tokens are multiplied by learned scale factors.
-        layer_scale_init: start of the LayerScale factors.
+        layer_scale_init: initial LayerScale factors.
         drop_rate: dropout after projections and before the classifier.
         drop_path_rate: stochastic depth of the last block.
         initial_weights: "imagenet", a `.keras` file of any image size, or a `.weights.h5` file of
-            this one, to start from; the classifier is taken over if it has as many classes.
+            this one, to start from; the classifier is copied if it has as many classes.
     """
 
     variant: str
@@ -44,16 +44,16 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What training images go through, in this order. The defaults change nothing but the size.
+    """Augmentation of training images, in this order. The defaults change only the size.
 
     Attributes:
         crop_scale: smallest and largest share of the image's area that a random crop takes.
         crop_ratio: smallest and largest width of a crop, in heights.
-        crop_interpolation: how a crop becomes the model's size.
-        crop_antialias: whether a crop that shrinks is smoothed first.
+        crop_interpolation: of the resizing to the model's size.
+        crop_antialias: whether a crop is smoothed before it is reduced.
         horizontal_flip: probability of mirroring left and right.
         vertical_flip: probability of mirroring top and bottom.
-        rand_augment_operations: how many operations RandAugment draws an image; 0 is none.
+        rand_augment_operations: operations that RandAugment draws per image; 0 is none.
         rand_augment_magnitude: mean strength of an operation, 0 to 10.
         rand_augment_magnitude_std: standard deviation of the strength.
         rand_augment_probability: with which each drawn operation is applied.
@@ -61,11 +61,11 @@ class Augmentation:
         erasing_probability: of filling a random rectangle with noise.
         mixup_alpha: of the beta distribution of mixup's share; 0 switches mixup off.
         cutmix_alpha: of the beta distribution of cutmix's share; 0 switches cutmix off. With both,
-            a batch has one of the two, half of the time each.
+            a batch has one of the two with equal probability.
         label_smoothing: share of the target that is spread over all classes.
-        library: whose operations: "tensorflow" is this project's own, which is the published
-            recipe; "keras_cv" takes RandAugment, MixUp and CutMix of KerasCV on whole batches,
-            whose random numbers a run that goes on does not draw again.
+        library: origin of the operations: "tensorflow" is this project's own, the published recipe;
+            "keras_cv" takes RandAugment, MixUp and CutMix of KerasCV on whole batches, whose
+            random numbers a resumed run does not reproduce.
     """
 
     crop_scale: tuple[float, float] = (1.0, 1.0)
@@ -88,7 +88,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Optimization:
-    """How the weights are changed: AdamW with linear warm-up and cosine decay.
+    """The optimization of the weights: AdamW with linear warm-up and cosine decay.
 
     Attributes:
         learning_rate: peak of the schedule, for batches of `learning_rate_batch` images.
@@ -96,18 +96,18 @@ class Optimization:
             leaves it as it is.
         warmup_epochs: epochs in which the learning rate rises linearly to the peak.
         final_learning_rate: at the end of the cosine.
-        weight_decay: for the parameters that decay.
+        weight_decay: of the parameters that decay.
         beta_1, beta_2, epsilon: of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients behind
             LayerScale start near 1e-9.
         clip_norm: largest norm of all gradients together; None clips nothing.
-        layer_decay: factor of the learning rate from one block to the block before it; 1 trains
-            all alike.
-        average_momentum: of the exponential moving average of the weights, which is what is
-            evaluated and saved; None keeps no average.
+        layer_decay: factor of the learning rate from one block to the preceding one; 1 trains all
+            alike.
+        average_momentum: of the exponential moving average of the weights, which is evaluated and
+            saved; None keeps no average.
         average_warmup: whether the momentum rises to this value, at most (1 + n) / (10 + n) after n
-            changes of the weights. The published recipe, which is long, does without; a run of a
-            few thousand steps would not forget its initial weights.
-        accumulation_steps: batches whose gradients are averaged into one change of the weights.
+            updates. The published recipe is long and does without; a run of a few thousand steps
+            would not forget its initial weights.
+        accumulation_steps: batches whose gradients are averaged into one update of the weights.
     """
 
     learning_rate: float
@@ -127,22 +127,22 @@ class Optimization:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A model and how it is trained.
+    """A model and its training.
 
     Attributes:
-        model: which model.
-        optimization: how the weights are changed.
-        augmentation: what training images go through.
+        model: the model to train.
+        optimization: of the weights.
+        augmentation: of the training images.
         epochs: passes over the training images.
-        batch_size: images a step, on all devices together; a last, smaller batch is dropped.
+        batch_size: images per step, on all devices together; a last, smaller batch is dropped.
         validation_share: share of the training images that is held out for validation, evenly by
-            class, where the data brings no validation images of its own.
+            class, unless the data has validation images of its own.
         evaluation_crop: side of the centre crop that is evaluated, as a share of the shorter side;
-            1 resizes the whole image to the model's size. None is as the authors': 224/256, and 1
-            from 384 pixels on.
-        select: which weights become the model: those of the last epoch, or of the epoch with the
-            best top-1 on the validation images.
-        precision: of the computations; weights are float32 always.
+            1 resizes the whole image to the model's size. None is the authors': 224/256, and 1 from
+            384 pixels on.
+        select: the weights that become the model: those of the last epoch, or of the epoch with
+            the best top-1 on the validation images.
+        precision: of the computations; weights are always float32.
     """
 
     model: ModelOptions
@@ -156,7 +156,7 @@ class Recipe:
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
 
     @property
-    def crop_of_evaluation(self):
+    def crop_of_evaluation(self) -> float:
         """Side of the centre crop that is evaluated, as a share of the shorter side."""
         if self.evaluation_crop is None:
             return evaluation_crop(self.model.image_size)

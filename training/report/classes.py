@@ -1,17 +1,20 @@
 """The sections about single classes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from training.figures.confusion import MOST_CLASSES, most_confused_pairs
-from training.markdown import escaped, percent, table
+from training.evaluation.metrics import Scores
+from training.report.figures.confusion import MOST_CLASSES, most_confused_pairs
+from training.report.markdown import escaped, percent, table
 
-# What is listed one by one before the rest is left out or folded away.
+# Rows that are listed before the rest is left out or collapsed.
 _MOST_PAIRS = 12
 _MOST_CLASS_ROWS = 30
 
 
-def confusion(scores, class_names):
-    """Returns the section about which classes are confused."""
+def confusion(scores: Scores, class_names: Sequence[str]) -> str:
+    """Returns the section about confused classes."""
     shown = (
         "all classes"
         if scores.classes <= MOST_CLASSES
@@ -39,11 +42,11 @@ def confusion(scores, class_names):
     return "\n\n".join(lines)
 
 
-def classes(scores, class_names):
+def classes(scores: Scores, class_names: Sequence[str]) -> str:
     """Returns the section with a row for every class."""
     numbers = list(zip(scores.precision, scores.recall, scores.f1, scores.support, strict=True))
 
-    def row(index):
+    def row(index: int) -> list[str]:
         *shares, support = numbers[index]
         return [
             escaped(class_names[index]),
@@ -61,7 +64,7 @@ def classes(scores, class_names):
     if scores.classes <= _MOST_CLASS_ROWS:
         lines.append(table(header, [row(index) for index in everything]))
         return "\n\n".join(lines)
-    # NaN, of a class that is nowhere, is sorted to the end.
+    # NaN, of an absent class, is sorted to the end.
     hardest = np.argsort(scores.f1, kind="stable")[:20]
     lines += [
         f"The {len(hardest)} classes with the lowest F1:",

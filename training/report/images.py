@@ -1,12 +1,15 @@
 """The sections about single images."""
 
-from training.markdown import escaped, table
+from collections.abc import Sequence
 
-# Broken images that are named before the rest is only counted.
+from training.evaluation.result import Evaluation
+from training.report.markdown import escaped, table
+
+# Broken images that are listed before the rest is only counted.
 _MOST_BROKEN = 50
 
 
-def mistakes(evaluation):
+def mistakes(evaluation: Evaluation) -> str:
     """Returns the section with the most confident mistakes."""
     title = "## Worst mistakes"
     if not evaluation.mistakes:
@@ -26,8 +29,8 @@ def mistakes(evaluation):
         [
             title,
             "![Misclassified images](mistakes.png)",
-            f"Of {wrong:,} mistakes the {len(rows)} that the model was surest about, as the model "
-            "saw them: ✗ what it predicted, with its probability, ✓ what they are labelled as. "
+            f"The {len(rows)} most confident of {wrong:,} mistakes, as the model saw them: ✗ the "
+            "prediction with its probability, ✓ the label. "
             "Some of them may be mistakes in the labels.",
             "<details><summary>Their names</summary>",
             table(["image", "class", "predicted", "probability"], rows, text_columns=3),
@@ -36,8 +39,8 @@ def mistakes(evaluation):
     )
 
 
-def broken_images(evaluation, broken_names):
-    """Returns the section that names images which cannot be read."""
+def broken_images(evaluation: Evaluation, broken_names: Sequence[str]) -> str:
+    """Returns the section that lists images which cannot be read."""
     lines = ["## Broken images"]
     for names, what in (
         (broken_names, "Images for training and validation"),
@@ -49,5 +52,5 @@ def broken_images(evaluation, broken_names):
             if len(names) > _MOST_BROKEN:
                 lines.append(f"and {len(names) - _MOST_BROKEN:,} more.")
     if len(lines) == 1:
-        lines.append("None was found.")
+        lines.append("None were found.")
     return "\n\n".join(lines)

@@ -1,17 +1,18 @@
-"""The page that goes with a model that is given to others."""
+"""The card of a published model."""
 
-from training.markdown import escaped
+from training.evaluation.result import Evaluation
+from training.report.markdown import escaped
 from training.report.scores import summary
 from training.report.training_run import origin
 
 
-def model_card(evaluation, run, description=""):
+def model_card(evaluation: Evaluation, run: dict, description: str = "") -> str:
     """Returns the text of a model card (Mitchell et al. 2019), in Markdown.
 
     Args:
-        evaluation: `training.evaluate.Evaluation` of the file that is given away.
+        evaluation: `Evaluation` of the published file.
         run: dict, the content of run.json.
-        description: Markdown, what a person should know of the data and of the model's use.
+        description: Markdown on the data and the use of the model.
     """
     height, width = evaluation.image_size
     crop = (

@@ -1,32 +1,40 @@
-"""Writes how well a model does, as a page with pictures that a person can look at."""
+"""Writes the scores of a model as a page with pictures."""
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
-from training.figures.confusion import draw_confusion
-from training.figures.curves import draw_curves
-from training.figures.mistakes import draw_mistakes
-from training.figures.reliability import draw_reliability
+from training.evaluation.result import Evaluation
 from training.report.classes import classes, confusion
+from training.report.figures.confusion import draw_confusion
+from training.report.figures.curves import draw_curves
+from training.report.figures.mistakes import draw_mistakes
+from training.report.figures.reliability import draw_reliability
 from training.report.images import broken_images, mistakes
 from training.report.scores import calibration, summary
 from training.report.training_run import curves, origin
 
 
-def write_report(folder, evaluation, history=None, run=None, broken_names=None):
+def write_report(
+    folder: str | os.PathLike,
+    evaluation: Evaluation,
+    history: list[dict] | None = None,
+    run: dict | None = None,
+    broken_names: Sequence[str] | None = None,
+) -> Path:
     """Writes `report.md` and its pictures.
 
-    Files of an earlier report are replaced when all of the new ones are written.
+    Files of an earlier report are replaced when all new ones are written.
 
     Args:
-        folder: to write into; made if it is not there.
-        evaluation: `training.evaluate.Evaluation`.
-        history: list of dicts, one an epoch, as `draw_curves` takes it; None or an empty one leaves
-            the curves out.
-        run: dict, the content of run.json, of which any key may be missing; None leaves out how the
-            model was made. `test_note`, a sentence, says how often its test images were scored;
-            `seconds` how long training took, and `epoch` which epoch's weights these are.
+        folder: to write into; created if necessary.
+        evaluation: `Evaluation`.
+        history: list of dicts, one per epoch, as `draw_curves` takes it; None or an empty one
+            leaves the curves out.
+        run: dict, the content of run.json, of which any key may be missing; None leaves out the
+            section on training. `test_note` is a sentence on the scoring of the test images,
+            `seconds` the training time, and `epoch` the epoch of the weights.
         broken_names: names of training and validation images that cannot be read; None takes
             `broken_images` of `run`.
 
@@ -34,8 +42,8 @@ def write_report(folder, evaluation, history=None, run=None, broken_names=None):
         The path of `report.md`.
 
     Raises:
-        OSError: the folder cannot be written to, or the disk is full. An earlier report is as it
-            was.
+        OSError: the folder cannot be written to, or the disk is full. An earlier report is
+            unchanged.
     """
     folder, run = Path(folder), run or {}
     if broken_names is None:
@@ -59,7 +67,7 @@ def write_report(folder, evaluation, history=None, run=None, broken_names=None):
         text.append(broken_images(evaluation, broken_names))
         text.append(origin(evaluation, run))
         (partial / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
-        # The page last: when it is new, its pictures are.
+        # The page last: a new page has new pictures.
         written = sorted(partial.iterdir(), key=lambda file: file.name == "report.md")
         for file in written:
             os.replace(file, folder / file.name)
@@ -67,7 +75,7 @@ def write_report(folder, evaluation, history=None, run=None, broken_names=None):
         raise OSError(
             error.errno,
             f"The report could not be written to {folder}: {error.strerror or error}. An earlier "
-            "one there is as it was",
+            "one there is unchanged",
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)

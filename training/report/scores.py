@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from training.markdown import escaped, percent, table
+from training.evaluation.metrics import Scores
+from training.evaluation.result import Evaluation
+from training.report.markdown import escaped, percent, table
 
 
-def summary(evaluation, run):
-    """Returns the title, which images were scored, and the scores."""
+def summary(evaluation: Evaluation, run: dict) -> str:
+    """Returns the title, a note on the scored images, and the scores."""
     scores = evaluation.scores
     n = scores.images
     rows = [
@@ -26,7 +28,7 @@ def summary(evaluation, run):
         f"# {escaped(evaluation.name)}: {percent(scores.top1, n)} top-1",
         escaped(" ".join(filter(None, notes))),
         table(["score", evaluation.form], rows),
-        f"± is the standard error that comes from scoring {n:,} images and no more. Images are "
+        f"± is the standard error of scoring only {n:,} images. Images are "
         f"{width}x{height}"
         + (
             ", resized as a whole"
@@ -34,13 +36,13 @@ def summary(evaluation, run):
             else f", the central {100 * evaluation.crop:g} % of each side"
         )
         + ". The latency is the median on this computer, which may have been busy: compare it "
-        "within a table only.",
+        "only within a table.",
     ]
     lines += [f"- {escaped(note)}" for note in evaluation.notes]
     return "\n\n".join(lines)
 
 
-def calibration(scores):
+def calibration(scores: Scores) -> str:
     """Returns the section about confidence."""
     bins = scores.calibration
     claimed = float(np.average(np.nan_to_num(bins.confidence), weights=bins.images))
@@ -48,15 +50,13 @@ def calibration(scores):
     if abs(difference) < 0.01:
         verdict = "that is about right"
     else:
-        verdict = (
-            "it is too sure of itself" if difference > 0 else "it is right more often than it says"
-        )
+        verdict = "it is overconfident" if difference > 0 else "it is underconfident"
     return "\n\n".join(
         [
             "## Calibration",
             "![Accuracy by confidence](calibration.png)",
             "On average the model gives its prediction a probability of "
-            f"{100 * claimed:.1f} %, and it is right in {100 * scores.top1:.1f} % of the images: "
+            f"{100 * claimed:.1f} %, and it is right for {100 * scores.top1:.1f} % of the images: "
             f"{verdict}. The expected calibration error over {len(bins.images)} bins of equal "
             f"width is {100 * bins.error:.2f} % (Guo et al. 2017).",
         ]

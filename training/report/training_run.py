@@ -1,9 +1,13 @@
-"""The sections about how the model was trained."""
+"""The sections about the training of the model."""
 
-from training.markdown import escaped, table
+from collections.abc import Iterator
+from typing import Any
+
+from training.evaluation.result import Evaluation
+from training.report.markdown import escaped, table
 
 
-def curves(history, run):
+def curves(history: list[dict], run: dict) -> str:
     """Returns the section about training."""
     lines = ["## Training", "![Loss, top-1 and learning rate by epoch](curves.png)"]
     known = [row for row in history if row.get("val_top1") is not None]
@@ -23,8 +27,8 @@ def curves(history, run):
     return "\n\n".join([*lines, " ".join(said)])
 
 
-def origin(evaluation, run):
-    """Returns the section that says how the model was made."""
+def origin(evaluation: Evaluation, run: dict) -> str:
+    """Returns the section about the origin of the model."""
     lines = ["## How it was made"]
     if run.get("command"):
         lines += ["Trained with", f"```sh\n{run['command']}\n```"]
@@ -38,29 +42,29 @@ def origin(evaluation, run):
         ("strategy", run.get("strategy")),
         ("backend", run.get("backend")),
         ("hardware", run.get("hardware")),
-        *(("went on with", _changes(news)) for news in run.get("continued", ())),
+        *(("resumed with", _changes(news)) for news in run.get("continued", ())),
         ("training time", _duration(run.get("seconds"))),
         ("time of this evaluation", _duration(evaluation.seconds)),
         ("versions", versions),
     ]
     rows = [[name, escaped(str(value))] for name, value in facts if value not in (None, "")]
-    lines.append(table(["what", "value"], rows, text_columns=2))
+    lines.append(table(["fact", "value"], rows, text_columns=2))
     if run.get("recipe"):
         rows = [[name, escaped(_value(value))] for name, value in _leaves(run["recipe"])]
         lines += [
             "### Recipe",
             table(["option", "value"], rows, text_columns=2),
-            "Options that are not listed are as the variant has them, or unused.",
+            "Options that are not listed have the variant's values, or are unused.",
         ]
     return "\n\n".join(lines)
 
 
-def _listed(versions):
+def _listed(versions: dict) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
-def _changes(news):
-    """Returns in words what was changed when the run went on."""
+def _changes(news: dict) -> str:
+    """Describes the changes of a resumed run."""
     words = [
         f"{name} {new} (before: {old})" for name, (old, new) in news.get("optimization", {}).items()
     ]
@@ -72,7 +76,7 @@ def _changes(news):
     return "; ".join(words)
 
 
-def _leaves(options, prefix=""):
+def _leaves(options: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields (dotted name, value) of everything in nested dicts that is not None."""
     for name, value in options.items():
         if isinstance(value, dict):
@@ -81,11 +85,11 @@ def _leaves(options, prefix=""):
             yield f"{prefix}{name}", value
 
 
-def _value(value):
+def _value(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
-def _duration(seconds):
+def _duration(seconds: float | None) -> str | None:
     if seconds is None:
         return None
     if seconds < 120:

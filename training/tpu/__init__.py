@@ -1,1 +1,1 @@
-"""What a training step costs on a TPU slice, found out by compiling it without one."""
+"""The cost of a training step on a TPU slice, found by compiling it without one."""

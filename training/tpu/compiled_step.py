@@ -1,19 +1,24 @@
-"""What a training step costs on a TPU slice, by XLA's own estimates."""
+"""The cost of a training step on a TPU slice, by XLA's own estimates."""
 
 import importlib.metadata
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
+import keras
 
-from training.model import build_model
+from training.recipes.model import build_model
+from training.recipes.recipe import Recipe
 from training.tpu.main_memory import main_memory_traffic
+from training.tpu.slices import Slice
 from training.tpu.step import lower_step
 
 _PACKAGES = ("keras", "jax", "jaxlib", "libtpu")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _AMOUNT = r"([\d.]+)([KMGT]?)"
-# Two of the compiler's ways to say so: after it has laid out the memory, and before that.
+# Two messages of the compiler: after it has laid out the memory, and before.
 _REFUSALS = (
     re.compile(rf"Used {_AMOUNT} of {_AMOUNT} hbm"),
     re.compile(rf"\({_AMOUNT}\) exceeds available HBM \({_AMOUNT}\)"),
@@ -24,12 +29,12 @@ _REFUSALS = (
 class CompiledStep:
     """One training step on a slice: forward, backward, optimizer and averages.
 
-    Memory, operations and traffic are the compiler's figures for one device. The times are what
-    these take at the chip's published rates. As traffic the compiler also counts what moves within
-    the chip: copies ahead of time into its fast memory and what is read there, a copy in slices
-    several times. So the memory's time is rather too long; that of the main memory alone, which
-    nothing else may delay, is rather too short. What devices send each other is in neither. What a
-    real step takes has to be measured on a real TPU.
+    Memory, operations and traffic are the compiler's figures for one device. The times follow from
+    these at the chip's published rates. The compiler's traffic includes transfers within the chip:
+    prefetches into its fast memory and reads there, a sliced copy several times. So the memory's
+    time is an overestimate; that of the main memory alone, which assumes no other delay, is an
+    underestimate. Neither includes communication between devices. The real time of a step must be
+    measured on a real TPU.
 
     Attributes:
         variant: the model.
@@ -37,15 +42,15 @@ class CompiledStep:
         classes: integer.
         precision: of the computations.
         topology: the slice.
-        devices: how many share the batch.
-        batch: images a step, on all devices together.
-        peak_memory: bytes a device, at the step's worst moment.
-        usable_memory: bytes a device that a program may use.
-        flops: operations a device a step.
-        memory_traffic: bytes a device reads and writes in a step, as the compiler counts them.
-        main_memory_traffic: bytes of it that move between the device and its HBM.
-        arithmetic_seconds: that `flops` take at the chip's peak bfloat16 rate.
-        memory_seconds: that `memory_traffic` takes at its peak bandwidth.
+        devices: the number of devices that share the batch.
+        batch: images per step, on all devices together.
+        peak_memory: bytes per device at the peak of the step.
+        usable_memory: bytes per device that a program may use.
+        flops: operations per device and step.
+        memory_traffic: bytes that a device reads and writes per step, as the compiler counts them.
+        main_memory_traffic: the part of it between the device and its HBM.
+        arithmetic_seconds: time of `flops` at the chip's peak bfloat16 rate.
+        memory_seconds: time of `memory_traffic` at its peak bandwidth.
         step_seconds: the longer of the two.
         bound_by: "arithmetic" or "memory", whichever takes longer.
         images_per_second: of the whole slice.
@@ -76,17 +81,19 @@ class DoesNotFit(ValueError):
     """A step needs more memory than a device has.
 
     Attributes:
-        needed_memory: bytes a device, at least; None if the compiler does not say.
-        usable_memory: bytes a device.
+        needed_memory: bytes per device, at least; None if the compiler does not say.
+        usable_memory: bytes per device.
     """
 
-    def __init__(self, message, needed_memory, usable_memory):
+    def __init__(self, message: str, needed_memory: int | None, usable_memory: int):
         super().__init__(message)
         self.needed_memory = needed_memory
         self.usable_memory = usable_memory
 
 
-def compile_step(recipe, classes, tpu_slice, build=build_model):
+def compile_step(
+    recipe: Recipe, classes: int, tpu_slice: Slice, build: Callable[..., keras.Model] = build_model
+) -> CompiledStep:
     """Compiles the step that `fit` runs for a slice, with no TPU present.
 
     Args:
@@ -100,8 +107,8 @@ def compile_step(recipe, classes, tpu_slice, build=build_model):
 
     Raises:
         DoesNotFit: the step needs more memory than a device has.
-        ValueError: the batch does not divide by the devices, the recipe's model cannot be, or the
-            compiler failed.
+        ValueError: the batch does not divide by the devices, the recipe's model is impossible, or
+            the compiler failed.
     """
     tpu_slice.check_batch(recipe.batch_size)
     try:
@@ -114,23 +121,25 @@ def compile_step(recipe, classes, tpu_slice, build=build_model):
             f"The TPU compiler failed: {message.splitlines()[0]} (keras-cabvit[tpu-compile] pins "
             "versions of jax and libtpu that go together.)"
         ) from error
-    cost = compiled.cost_analysis()
+    cost: Any = compiled.cost_analysis()
+    memory_use: Any = compiled.memory_analysis()
+    height, width = recipe.model.image_size
     chip = tpu_slice.chip
     arithmetic = cost["flops"] / chip.peak_flops
     memory = cost["bytes accessed"] / chip.memory_bandwidth
     return CompiledStep(
         variant=recipe.model.variant,
-        image_size=tuple(recipe.model.image_size),
+        image_size=(height, width),
         classes=classes,
         precision=recipe.precision,
         topology=tpu_slice.topology,
         devices=tpu_slice.devices,
         batch=recipe.batch_size,
-        peak_memory=compiled.memory_analysis().peak_memory_in_bytes,
+        peak_memory=memory_use.peak_memory_in_bytes,
         usable_memory=chip.usable_memory,
         flops=cost["flops"],
         memory_traffic=cost["bytes accessed"],
-        main_memory_traffic=main_memory_traffic(compiled.as_text()),
+        main_memory_traffic=main_memory_traffic(str(compiled.as_text())),
         arithmetic_seconds=arithmetic,
         memory_seconds=memory,
         step_seconds=max(arithmetic, memory),
@@ -140,8 +149,8 @@ def compile_step(recipe, classes, tpu_slice, build=build_model):
     )
 
 
-def _refusal(recipe, tpu_slice, message):
-    """Returns a `DoesNotFit` with the amount that the compiler's message names, if it does."""
+def _refusal(recipe: Recipe, tpu_slice: Slice, message: str) -> DoesNotFit:
+    """Returns a `DoesNotFit` with the amount in the compiler's message, if there is one."""
     needed, amount = None, "more than"
     for refusal in _REFUSALS:
         found = refusal.search(message)

@@ -8,24 +8,24 @@ import sys
 
 ENVIRONMENT = {
     "KERAS_BACKEND": "jax",
-    # The compiler needs no TPU, and a TPU that is there may be training.
+    # The compiler needs no TPU, and an existing TPU may be training.
     "JAX_PLATFORMS": "cpu",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",
-    # What libtpu would ask Google Cloud's metadata server for, and wait long without one.
+    # libtpu would ask Google Cloud's metadata server for these, and wait long without one.
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
-    # libtpu writes about the hardware it misses to a file in /tmp otherwise.
+    # Otherwise libtpu logs missing hardware to a file in /tmp.
     "TPU_LOG_DIR": "disabled",
 }
 
 
-def can_compile():
-    """Returns whether this process was started as `ENVIRONMENT` has it."""
+def can_compile() -> bool:
+    """Returns whether this process was started with `ENVIRONMENT`."""
     return all(os.environ.get(name) == value for name, value in ENVIRONMENT.items())
 
 
-def run_again(arguments, module="training"):
+def run_again(arguments: list[str], module: str = "training") -> int:
     """Runs `python -m training` in a process that can compile for a TPU.
 
     Args:

@@ -12,8 +12,8 @@ edition, because the newer one gives its bandwidth in three ways that contradict
 | tpu7x | 2,307             | 192 GiB  | 7,380     | 2           |
 
 A JAX device is a chip, whose two TensorCores work as one on v4 and v5p ("megacore"); on tpu7x it
-is half a chip, and half of each rate. How much of its HBM a program may use is what the compiler of
-libtpu 0.0.42 says when it refuses a larger one.
+is half a chip, and half of each rate. The usable part of its HBM is the one that the compiler of
+libtpu 0.0.42 names when it refuses a larger program.
 """
 
 import math
@@ -30,12 +30,12 @@ class Chip:
 
     Attributes:
         name: as topologies name it.
-        peak_flops: bfloat16 operations a second; a multiplication and an addition are two.
-        memory_bandwidth: bytes a second between the device and its HBM.
+        peak_flops: bfloat16 operations per second; a multiplication and an addition are two.
+        memory_bandwidth: bytes per second between the device and its HBM.
         usable_memory: bytes of HBM that a program may use.
         shapes: of the slices that are rented out, in chips.
         devices_per_chip: integer.
-        topology_options: what JAX's topology description needs besides the shape.
+        topology_options: further arguments of JAX's topology description.
     """
 
     name: str
@@ -56,7 +56,7 @@ CHIPS = {
             1200e9,
             int(30.75 * _GIB),
             _CUBE,
-            # Without it, the description has a device for every TensorCore, as no v4 is run.
+            # Without it, the description has one device per TensorCore, as no v4 is run.
             topology_options={"chip_config_name": "megacore"},
         ),
         Chip("v5e", 197e12, 819e9, int(15.75 * _GIB), ("1x1", *_PLANE)),
@@ -81,7 +81,7 @@ class Slice:
     chip: Chip
     devices: int
 
-    def check_batch(self, batch):
+    def check_batch(self, batch: int) -> None:
         """Raises a ValueError if the devices cannot share a batch evenly."""
         if batch < 1 or batch % self.devices:
             raise ValueError(
@@ -89,18 +89,18 @@ class Slice:
                 f"{self.topology}. Received: batch={batch}"
             )
 
-    def describe(self):
-        """Returns these devices as JAX describes them to its compiler."""
+    def describe(self) -> list:
+        """Returns JAX's descriptions of these devices for its compiler."""
         from jax.experimental import topologies
 
         options = dict(self.chip.topology_options)
         if self.topology.endswith(":1x1"):
-            options["chips_per_host_bounds"] = [1, 1, 1]  # four chips a host otherwise
+            options["chips_per_host_bounds"] = [1, 1, 1]  # four chips per host otherwise
         return topologies.get_topology_desc(self.topology, platform="tpu", **options).devices
 
 
-def find_slice(topology):
-    """Returns the slice of a topology's name.
+def find_slice(topology: str) -> Slice:
+    """Returns the slice with a topology's name.
 
     Args:
         topology: a chip's name, a colon, and the slice's shape in chips, such as "v5e:4x4".

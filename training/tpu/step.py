@@ -1,22 +1,31 @@
-"""The training step that `fit` runs, for devices that need not be there."""
+"""The training step of `fit`, for devices that need not exist."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 import keras
 
-from training.model import build_model
-from training.train import compiled_model, precision
+from training.optimization.compiled_model import compiled_model, precision
+from training.recipes.model import build_model
+from training.recipes.recipe import Recipe
 
 # Only constants of the learning-rate schedule depend on it.
 _STEPS_PER_EPOCH = 1000
 
 
-def lower_step(recipe, classes, devices, build=build_model):
-    """Returns the step that `fit` would compile under data parallelism, ready to be compiled.
+def lower_step(
+    recipe: Recipe,
+    classes: int,
+    devices: Sequence[jax.Device],
+    build: Callable[..., keras.Model] = build_model,
+) -> jax.stages.Lowered:
+    """Returns the step of `fit` under data parallelism, ready to be compiled.
 
     The model and the optimizer are those of a run. Keras itself makes the step, so that it donates
     and shards the state as `fit` does; the state and the batch are shapes without values, because
-    nothing can be put on devices that are not there. Keras 3.15 looks at the platform in one
-    operation of it, the metrics' argmax, which gets a comparison and a choice more on the CPU.
+    nothing can be put on absent devices. One operation depends on the platform in Keras 3.15: the
+    metrics' argmax has one more comparison and selection on the CPU.
 
     Args:
         recipe: `Recipe`. Its batch must divide by the devices.
@@ -36,7 +45,9 @@ def lower_step(recipe, classes, devices, build=build_model):
             return _lower(model, recipe, classes, distribution)
 
 
-def _lower(model, recipe, classes, distribution):
+def _lower(
+    model: keras.Model, recipe: Recipe, classes: int, distribution: keras.distribution.DataParallel
+) -> jax.stages.Lowered:
     batch = tuple(
         _abstract(shape, "float32", distribution.get_data_layout(shape))
         for shape in (
@@ -64,5 +75,5 @@ def _lower(model, recipe, classes, distribution):
     return model.train_function.lower(state, batch)
 
 
-def _abstract(shape, dtype, layout):
+def _abstract(shape: tuple[int, ...], dtype: Any, layout: Any) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, dtype, sharding=layout.backend_layout)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export.labels import read_labels
@@ -111,7 +111,7 @@ def to_saved_model(
     path.mkdir(parents=True, exist_ok=True)
     versions = [int(entry.name) for entry in path.iterdir() if entry.name.isdigit()]
     version = path / str(1 + max(versions, default=0))
-    with written_atomically(version) as partial:  # not a number, so TF Serving ignores it
+    with atomic_path(version) as partial:  # not a number, so TF Serving ignores it
         write_functions(model, functions, partial, labels)
         if batch_sizes:
             write_warmup_requests(partial, path.resolve().name, inputs, batch_sizes)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import written_atomically
+from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.signatures import classifier_output_name
@@ -122,7 +122,7 @@ def to_tflite(
         file.write_bytes(content)
         _check_that_it_loads(file)
 
-    with written_atomically(path) as partial:
+    with atomic_path(path) as partial:
         partial.write_bytes(content)
     return path
 

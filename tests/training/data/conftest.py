@@ -3,8 +3,8 @@ import pytest
 from image_files import CLASSES, picture, write_folder
 
 from training.data.array_split import ArraySplit
-from training.data.data_set import open_data_set
 from training.data.folder import FolderSplit
+from training.data.opening import open_data_set
 
 COUNT = 23
 

@@ -6,7 +6,8 @@ import tensorflow as tf
 from image_files import CLASSES, HEIGHT, WIDTH, numbers, picture
 
 from training.data.array_split import ArraySplit
-from training.data.batches import evaluation_batches, training_batches
+from training.data.batches import Reader, evaluation_batches, training_batches
+from training.data.share import Share
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
 # 23 pictures are five batches an epoch, and three are left over.
@@ -89,7 +90,7 @@ def test_processes_share_the_batches_of_a_single_one(split):
     images, labels = take(training_batches(split, recipe, seed=0, first_step=2), 6)
 
     for process in (0, 1):
-        part = take(training_batches(split, recipe, 0, 2, process, process_count=2), 6)
+        part = take(training_batches(split, recipe, 0, 2, Reader(Share(process, 2))), 6)
         assert_same(part, (images[:, process::2], labels[:, process::2]))
 
 
@@ -122,8 +123,8 @@ def test_fewer_images_than_a_batch_is_a_sentence(split):
 @pytest.mark.parametrize(
     "batches",
     [
-        lambda split: training_batches(split, PLAIN, seed=0, process_count=3),
-        lambda split: evaluation_batches(split, (8, 8), 4, process_count=3),
+        lambda split: training_batches(split, PLAIN, seed=0, reader=Reader(Share(0, 3))),
+        lambda split: evaluation_batches(split, (8, 8), 4, reader=Reader(Share(0, 3))),
     ],
 )
 def test_a_batch_that_does_not_divide_by_the_processes_is_a_sentence(split, batches):
@@ -158,7 +159,7 @@ def test_processes_share_the_evaluation_in_equally_many_batches(split):
     # 23 pictures in batches of 6 are four batches, though the second process has one less.
     whole = [np.concatenate(x) for x in zip(*evaluation_batches(split, (8, 8), 6), strict=True)]
     for process in (0, 1):
-        batches = evaluation_batches(split, (8, 8), 6, 1.0, process, process_count=2)
+        batches = evaluation_batches(split, (8, 8), 6, 1.0, Reader(Share(process, 2)))
         assert len(batches) == 4
         part = [np.concatenate(x) for x in zip(*batches.as_numpy_iterator(), strict=True)]
         assert_same(part, [values[process::2] for values in whole])

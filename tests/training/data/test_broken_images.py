@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from image_files import CLASSES, HEIGHT, WIDTH, numbers, write_folder
 
-from training.data.batches import evaluation_batches, training_batches
+from training.data.batches import Reader, evaluation_batches, training_batches
 from training.data.broken import BrokenImages, TooManyBrokenImages
 from training.data.folder import FolderSplit
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
@@ -33,7 +33,7 @@ BROKEN_NAMES = ["ant/0003.png", "bee/0019.png", "cat/0002.png", "cat/0011.png"]
 
 def test_training_goes_on_without_broken_images_and_names_them(split):
     broken = BrokenImages(COUNT)
-    batches = training_batches(split, RECIPE, seed=0, broken=broken)
+    batches = training_batches(split, RECIPE, seed=0, reader=Reader(broken=broken))
 
     for images, labels in batches.take(10).as_numpy_iterator():
         seen = numbers(images)
@@ -70,7 +70,7 @@ def test_batches_stay_a_function_of_the_step(split):
 
 def test_evaluation_gives_broken_images_no_weight_and_names_them(split):
     broken = BrokenImages(COUNT)
-    batches = evaluation_batches(split, (HEIGHT, WIDTH), 6, broken=broken)
+    batches = evaluation_batches(split, (HEIGHT, WIDTH), 6, reader=Reader(broken=broken))
 
     images, labels, weights = (
         np.concatenate(values) for values in zip(*batches.as_numpy_iterator(), strict=True)
@@ -114,6 +114,6 @@ def test_a_batch_of_broken_images_alone_leaves_it_to_the_record_to_say_so(tmp_pa
     broken = BrokenImages(4)
     split = FolderSplit(tmp_path, files, np.arange(4) % 3, CLASSES)
 
-    list(training_batches(split, RECIPE, seed=0, broken=broken).take(1))
+    list(training_batches(split, RECIPE, seed=0, reader=Reader(broken=broken)).take(1))
     with pytest.raises(TooManyBrokenImages, match=r"4 of 4 images \(100\.0%\)"):
         broken.check()

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.data.array_split import ArraySplit
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 from training.data.stratified import held_out
 
 

@@ -4,7 +4,7 @@ import types
 import numpy as np
 import pytest
 
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 
 
 @pytest.fixture

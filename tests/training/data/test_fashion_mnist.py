@@ -3,13 +3,13 @@ import numpy as np
 import pytest
 
 from training.data import fashion_mnist
-from training.data.data_set import open_data_set
 from training.data.fashion_mnist import (
     CLASS_NAMES,
     SUBSET_FOLDER,
     fashion_mnist_subset,
 )
 from training.data.idx import read_idx, write_idx
+from training.data.opening import open_data_set
 
 
 def test_subset_is_even_by_class_and_has_no_image_twice():
@@ -41,7 +41,7 @@ def test_damaged_idx_file_is_a_sentence(tmp_path, damage):
     write_idx(file, np.arange(200, dtype=np.uint8))
     file.write_bytes(damage(file.read_bytes()))
 
-    with pytest.raises(ValueError, match=r"images\.gz is no"):
+    with pytest.raises(ValueError, match=r"images\.gz is not an? .*idx"):
         read_idx(file)
 
 

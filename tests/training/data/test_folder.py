@@ -5,7 +5,7 @@ import shutil
 import pytest
 from image_files import CLASSES, encoded, picture, write_folder
 
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 
 
 def opened(root, share=0.2, seed=0):
@@ -165,9 +165,9 @@ def two_validations(root):
         (no_folder, FileNotFoundError, "There is no folder ROOT."),
         (a_file, ValueError, "ROOT must be a folder. It is a file."),
         (no_classes, ValueError, "ROOT must have a folder of images for every class."),
-        (an_empty_class, ValueError, "ROOT/bear must have images in it (.jpg"),
+        (an_empty_class, ValueError, "ROOT/bear must contain images (.jpg"),
         (one_class, ValueError, "ROOT must have a folder for each of at least two classes. It has"),
-        (another_class_in_val, ValueError, "ROOT/val must not have classes that ROOT/train has"),
+        (another_class_in_val, ValueError, "ROOT/val must not have classes that ROOT/train lacks"),
         (a_name_of_two_lines, ValueError, "must have names of one line"),
         (val_without_train, ValueError, "ROOT must have train/ beside val"),
         (two_validations, ValueError, "ROOT must have either val/ or validation/."),

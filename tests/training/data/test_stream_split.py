@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.data.stream_split import StreamSplit
+from training.data.share import Share
+from training.data.stream_split import RecordFiles, StreamSplit
 
 FILE_SIZES = [40, 30, 50]
 
@@ -25,11 +26,11 @@ def stream(file_sizes=FILE_SIZES, read=None, **options):
     def parse(record, number):
         return {"name": tf.strings.as_string(record), "label": number, "image": ""}
 
-    return StreamSplit(file_sizes, open_file, parse, ("a", "b"), **options)
+    return StreamSplit(RecordFiles(file_sizes, open_file, parse), ("a", "b"), **options)
 
 
 def order(split, seed=0, epoch=0, start=0, *process):
-    return [int(example["name"]) for example in split.examples(seed, epoch, start, *process)]
+    return [int(example["name"]) for example in split.examples(seed, epoch, start, Share(*process))]
 
 
 def test_a_small_buffer_gives_every_record_once_wherever_it_starts():

@@ -4,7 +4,7 @@ import pytest
 from image_files import CLASSES, numbers
 
 from training.data.batches import evaluation_batches
-from training.data.data_set import open_data_set
+from training.data.opening import open_data_set
 
 tfds = pytest.importorskip("tensorflow_datasets")
 

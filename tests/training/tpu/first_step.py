@@ -5,10 +5,10 @@ import json
 import jax
 import numpy as np
 
+from training.devices.strategies import place
+from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
-from training.strategies import place
 from training.tpu.step import lower_step
-from training.train import compiled_model, precision
 
 jax.config.update("jax_num_cpu_devices", 4)
 

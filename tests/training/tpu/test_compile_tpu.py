@@ -9,7 +9,7 @@ from tiny_step import CLASSES, OPTIONS, TINY
 
 from keras_cabvit.models import count_complexity
 from training.__main__ import main
-from training.model import build_model
+from training.recipes.model import build_model
 from training.tpu import compiled_step, process
 from training.tpu.compiled_step import DoesNotFit
 
@@ -142,11 +142,11 @@ def test_the_recipes_batch_and_precision_are_the_defaults(pretended_compiler, ca
 
     assert main(["compile-tpu", *slice_of_256]) == 0
     text = capsys.readouterr().out
-    assert "mixed_bfloat16: 1,024 images a step on the 256 devices of v5e:16x16" in text
+    assert "mixed_bfloat16: 1,024 images per step on the 256 devices of v5e:16x16" in text
     assert "5.00 GiB of" in text
     assert "bound by memory" in text
     assert main(["compile-tpu", *slice_of_256, "--precision", "float32", "--batch", "512"]) == 0
-    assert "float32: 512 images a step" in capsys.readouterr().out
+    assert "float32: 512 images per step" in capsys.readouterr().out
 
 
 def test_an_unknown_variant_is_a_sentence_and_status_1_from_any_backend():

@@ -69,4 +69,4 @@ def test_a_model_of_which_not_one_image_fits_says_so():
 
     assert largest.step is None
     assert largest.refused == DEVICES
-    assert str(largest) == "Not even one image a device fits."
+    assert str(largest) == "Not even one image per device fits."

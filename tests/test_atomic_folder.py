@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from backend_process import REPOSITORY
+
+from keras_cabvit.atomic_files import atomic_folder
+
+# Dies after the earlier folder is moved away and before the new one is moved in.
+KILLED = """
+import os, signal, sys
+from keras_cabvit.atomic_files import atomic_folder
+
+def replace_and_die(source, target, replace=os.replace):
+    replace(source, target)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace_and_die
+with atomic_folder(sys.argv[1]) as partial:
+    (partial / "file").write_text("new")
+"""
+
+
+def write(path, text):
+    with atomic_folder(path) as partial:
+        (partial / "file").write_text(text)
+
+
+def write_half(path, error):
+    with atomic_folder(path) as partial:
+        (partial / "file").write_text("half")
+        raise error
+
+
+def test_folder_appears_when_the_block_ends(tmp_path):
+    with atomic_folder(tmp_path / "run") as partial:
+        (partial / "file").write_text("new")
+        assert not (tmp_path / "run").exists()
+
+    assert (tmp_path / "run" / "file").read_text() == "new"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_later_run_replaces_the_whole_folder(tmp_path):
+    write(tmp_path / "run", "old")
+    (tmp_path / "run" / "extra").touch()
+    write(tmp_path / "run", "new")
+
+    assert (tmp_path / "run" / "file").read_text() == "new"
+    assert not (tmp_path / "run" / "extra").exists()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_interrupted_run_leaves_the_earlier_folder_alone(tmp_path, error):
+    write(tmp_path / "run", "old")
+
+    with pytest.raises(error):
+        write_half(tmp_path / "run", error)
+    assert (tmp_path / "run" / "file").read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_folder_written_by_something_else_is_refused_and_kept(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "mine").write_text("mine")
+
+    with pytest.raises(ValueError, match="was not written by this command"):
+        write(tmp_path / "photographs", "new")
+    assert (tmp_path / "photographs" / "mine").read_text() == "mine"
+
+
+def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path):
+    write(tmp_path / "run", "old")
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run"], cwd=REPOSITORY)
+    leftovers = list(tmp_path.iterdir())
+    assert len(leftovers) == 2
+    two_days_ago = time.time() - 2 * 24 * 3600
+    for leftover in leftovers:
+        os.utime(leftover, (two_days_ago, two_days_ago))
+    write(tmp_path / "run", "new")
+
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]

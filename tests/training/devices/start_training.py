@@ -1,0 +1,98 @@
+"""Runs `python -m training train` commands in one process, on devices of a test's choice.
+
+Argument: JSON with
+    commands: lists of arguments, started one after the other;
+    cpus: logical CPUs of TensorFlow;
+    frozen: whether BatchNorm keeps its initial statistics;
+    stop_at: batch of the first command after which this process gets SIGTERM;
+    watched: folder of which writes are reported.
+Prints, as its last line, JSON with the commands' exit statuses, what each wrote to standard error,
+and the paths in the watched folder that were written to.
+"""
+
+import contextlib
+import functools
+import io
+import json
+import os
+import signal
+import sys
+import time
+
+import keras
+
+import training.train
+from training.__main__ import main
+from training.recipes.model import build_model
+
+
+def split_cpu(count):
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
+    )
+
+
+def freeze_batch_norm():
+    def frozen(*arguments):
+        model = build_model(*arguments)
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        return model
+
+    compiled_model = training.train.compiled_model
+    training.train.compiled_model = functools.partial(compiled_model, build=frozen)
+
+
+def stop_this_process_at(step):
+    class Killed(training.train.LossGuard):
+        seen = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            Killed.seen += 1
+            if Killed.seen == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(3)  # while the processes agree on where to stop
+
+    training.train.LossGuard = Killed
+
+
+def watch(folder):
+    """Returns a list that grows with every path in `folder` that this process writes to."""
+    written = []
+
+    def hook(event, arguments):
+        if event == "open":
+            writes = arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+        else:
+            writes = event in ("os.mkdir", "os.rename", "os.remove")
+        if writes and str(arguments[0]).startswith(folder):
+            written.append(str(arguments[0]))
+
+    sys.addaudithook(hook)
+    return written
+
+
+def run(settings):
+    if "cpus" in settings:
+        split_cpu(settings["cpus"])
+    if settings.get("frozen"):
+        freeze_batch_norm()
+    if "stop_at" in settings:
+        stop_this_process_at(settings["stop_at"])
+    written = watch(settings["watched"]) if "watched" in settings else []
+    statuses, errors = [], []
+    for command in settings["commands"]:
+        with contextlib.redirect_stderr(io.StringIO()) as stderr:
+            statuses.append(main(["train", *command]))
+        errors.append(stderr.getvalue())
+        sys.stderr.write(stderr.getvalue())
+    return {"statuses": statuses, "errors": errors, "written": written}
+
+
+if __name__ == "__main__":
+    outcome = run(json.loads(sys.argv[1]))
+    print(json.dumps(outcome), flush=True)

@@ -1,0 +1,235 @@
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tiny_models
+from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
+
+from keras_cabvit.export import to_saved_model
+from training.evaluation.opened_model import open_model
+
+IMAGES = noise(6)
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory):
+    """A folder with `model.keras`, `servable/1`, `model.tflite` and `labels.txt`."""
+    folder = tmp_path_factory.mktemp("forms")
+    save_forms(small_classifier(), folder)
+    (folder / "labels.txt").write_text("\n".join(CLASS_NAMES) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "name"),
+    [
+        ("model.keras", "Keras", "model.keras"),
+        ("servable", "SavedModel", "servable"),
+        ("servable/1", "SavedModel", "servable/1"),
+        ("model.tflite", "TFLite", "model.tflite"),
+        (".", "Keras", None),
+    ],
+)
+def test_every_form_opens_with_its_labels_and_its_size(forms, path, form, name):
+    model = open_model(forms / path)
+
+    assert (model.form, model.name) == (form, name or forms.name)
+    assert (model.image_size, model.classes, model.class_names) == (SIZE, 4, CLASS_NAMES)
+    file = {"Keras": "model.keras", "TFLite": "model.tflite"}.get(form)
+    expected = (
+        (forms / file).stat().st_size
+        if file
+        else sum(f.stat().st_size for f in (forms / "servable").rglob("*") if f.is_file())
+    )
+    assert model.size == expected
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_every_form_gives_the_probabilities_of_its_model(tmp_path, activation):
+    model = small_classifier(activation)
+    expected = model.predict_on_batch(IMAGES)
+    if activation is None:
+        expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+
+    for path in save_forms(model, tmp_path):
+        predict = open_model(path).predict
+        for images in (IMAGES, IMAGES.astype("float32")):
+            probabilities = predict(images)
+            assert probabilities.dtype == np.float32
+            np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_saved_model_that_keras_itself_exported(tmp_path, activation):
+    # Its input is float32 and named by Keras, and its output's name says nothing.
+    model = small_classifier(activation)
+    expected = keras.ops.softmax(model.predict_on_batch(IMAGES)) if activation is None else None
+    model.export(tmp_path / "exported", format="tf_saved_model", verbose=False)
+    probabilities = open_model(tmp_path / "exported").predict(IMAGES)
+
+    if expected is None:
+        expected = model.predict_on_batch(IMAGES)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+
+
+def test_separate_softmax_layer_is_not_applied_twice(tmp_path):
+    model = small_classifier(None)
+    expected = keras.ops.softmax(model.predict_on_batch(IMAGES))
+    softmax = keras.layers.Softmax()(model.output)
+    keras.Model(model.input, softmax).save(tmp_path / "model.keras")
+
+    probabilities = open_model(tmp_path / "model.keras").predict(IMAGES)
+    np.testing.assert_allclose(probabilities, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ["softmax", None])
+def test_quantised_file_with_float_input_and_output_in_8_bits(tmp_path, activation):
+    import tensorflow as tf
+
+    model = small_classifier(activation)
+    to_saved_model(model, tmp_path / "servable")
+    converter = tf.lite.TFLiteConverter.from_saved_model(
+        str(tmp_path / "servable" / "1"), signature_keys=["serving_float"]
+    )
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.representative_dataset = lambda: ([noise(1, i).astype("float32")] for i in range(20))
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.inference_output_type = tf.uint8
+    (tmp_path / "model.tflite").write_bytes(converter.convert())
+    probabilities = open_model(tmp_path / "model.tflite").predict(IMAGES)
+
+    expected = small_classifier().predict_on_batch(IMAGES)
+    np.testing.assert_allclose(probabilities, expected, atol=0.06)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_highest_version_of_a_servable_is_opened(tmp_path):
+    (tmp_path / "servable" / "8").mkdir(parents=True)  # the next one is 9
+    to_saved_model(small_classifier(seed=1), tmp_path / "servable")
+    newer = small_classifier(seed=2)
+    to_saved_model(newer, tmp_path / "servable")
+    model = open_model(tmp_path / "servable")
+
+    assert model.path.name == "10"
+    np.testing.assert_allclose(model.predict(IMAGES), newer.predict_on_batch(IMAGES), atol=1e-5)
+
+
+def test_run_says_how_it_was_evaluated(forms, tmp_path):
+    shutil.copy(forms / "model.keras", tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"recipe": {"evaluation_crop": 0.9}}))
+
+    for path in (tmp_path, tmp_path / "model.keras"):
+        assert open_model(path).evaluation_crop == 0.9
+    assert open_model(forms).evaluation_crop is None
+    assert open_model(tmp_path).class_names is None
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("notes.txt", b"text", r"notes\.txt is not a file that can be opened"),
+        ("model.weights.h5", b"\x89HDF", "holds only weights, not a model"),
+        ("model.keras", b"text", r"model\.keras is damaged, or holds no Keras model"),
+        ("model.tflite", b"text", r"model\.tflite is damaged, or holds no TFLite model"),
+        ("model.tflite", b"", r"model\.tflite is damaged"),
+        ("servable/1/saved_model.pb", b"text", r"servable/1 is damaged, or holds no SavedModel"),
+        ("photographs/cat.jpg", b"text", "photographs is a folder of something else"),
+        ("run/checkpoints/1.npz", b"text", "The run in .*run has not finished"),
+    ],
+)
+def test_what_is_no_model_is_a_sentence(tmp_path, file, content, sentence):
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_bytes(content)
+
+    with pytest.raises(ValueError, match=sentence):
+        open_model(tmp_path / file.split("/")[0])
+
+
+def test_path_to_nothing_is_a_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"There is nothing at .*Give a run's folder, a \."):
+        open_model(tmp_path / "no" / "model.keras")
+
+
+@pytest.mark.parametrize("file", ["model.keras", "model.tflite", "servable/1/saved_model.pb"])
+def test_file_that_is_cut_short_is_a_sentence(forms, tmp_path, file):
+    folder = shutil.copytree(forms, tmp_path / "forms")
+    (folder / file).write_bytes((folder / file).read_bytes()[:-700])
+
+    with pytest.raises(ValueError, match="is damaged, or holds no"):
+        open_model(folder / file.split("/")[0])
+
+
+def test_model_without_its_classifier_is_a_sentence(tmp_path):
+    pooled = tiny_models.hybrid(depths=(1, 1, 1, 1), include_top=False, pooling="avg")
+    feature_map = keras.Model(pooled.input, pooled.get_layer("stage_3").output)
+    for model in (pooled, feature_map):
+        model.save(tmp_path / "model.keras")
+        with pytest.raises(ValueError, match=r"has no classifier: .* `include_top=True`"):
+            open_model(tmp_path / "model.keras")
+
+
+def test_other_models_are_a_sentence(tmp_path):
+    image = keras.Input((8, 8, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(image)
+    sigmoid = keras.layers.Dense(3, "sigmoid")(pooled)
+    grey = keras.Input((8, 8, 1))
+    scores = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(grey))
+    for model, sentence in (
+        (keras.Model(image, [sigmoid, sigmoid]), "has 1 inputs and 2 outputs"),
+        (keras.Model(image, sigmoid), "ends in sigmoid"),
+        (keras.Model(grey, scores), r"of shape \(height, width, 3\). It takes \(8, 8, 1\)"),
+    ):
+        model.save(tmp_path / "model.keras")
+        with pytest.raises(ValueError, match=sentence):
+            open_model(tmp_path / "model.keras")
+
+
+def test_labels_of_another_model_are_a_sentence(forms, tmp_path):
+    shutil.copy(forms / "model.keras", tmp_path)
+    (tmp_path / "labels.txt").write_text("ant\nbee\n")
+
+    with pytest.raises(
+        ValueError, match=r"labels\.txt must name the 4 classes .* Received: 2 names"
+    ):
+        open_model(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["servable", "model.tflite"])
+def test_export_brings_its_own_labels(name, tmp_path):
+    save_forms(small_classifier(), tmp_path, CLASS_NAMES)
+    (tmp_path / "labels.txt").write_text("of\nsome\nother\nmodel\n")
+
+    assert open_model(tmp_path / name).class_names == CLASS_NAMES
+
+
+def test_damaged_run_record_is_a_sentence(forms, tmp_path):
+    shutil.copy(forms / "model.keras", tmp_path)
+    (tmp_path / "run.json").write_text('{"recipe": ')
+
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        open_model(tmp_path)
+
+
+def test_scores_that_are_no_numbers_are_a_sentence(tmp_path):
+    model = small_classifier()
+    model.layers[-1].bias.assign([np.nan, 0, 0, 0])
+    model.save(tmp_path / "model.keras")
+
+    with pytest.raises(ValueError, match="returns NaN or infinite scores"):
+        open_model(tmp_path / "model.keras").predict(IMAGES)
+
+
+def test_tflite_file_for_several_images_at_once_is_a_sentence(tmp_path):
+    import tensorflow as tf
+
+    model = small_classifier()
+    signature = tf.function(
+        lambda image: model(image), [tf.TensorSpec((8, *SIZE, 3), name="image")]
+    ).get_concrete_function()
+    content = tf.lite.TFLiteConverter.from_concrete_functions([signature], model).convert()
+    (tmp_path / "model.tflite").write_bytes(content)
+
+    with pytest.raises(ValueError, match=r"one image at a time.* takes float32 of shape \(8, 16"):
+        open_model(tmp_path / "model.tflite")

@@ -1,0 +1,201 @@
+import resource
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.evaluation.metrics import score_predictions
+from training.evaluation.predictions import Mistake
+from training.evaluation.result import Evaluation
+from training.report.page import write_report
+
+RUN = {
+    "recipe": {
+        "model": {"variant": "CabViTH_T", "image_size": [64, 64], "depths": None},
+        "epochs": 20,
+    },
+    "data": "folder:/data/animals",
+    "seed": 7,
+    "strategy": "mirrored",
+    "backend": "jax",
+    "command": "python -m training train --data folder:/data/animals",
+    "versions": {"keras": "3.15.1", "jax": "0.10.2"},
+    "hardware": "2 cores, x86_64, Linux",
+    "validation_note": "The validation images were drawn from the training images.",
+    "test_note": "They were scored once, after every choice had been made.",
+    "seconds": 7380,
+    "epoch": 19,
+}
+HISTORY = [
+    {"epoch": epoch, "loss": 2 / epoch, "top1": 0.2 * epoch, "val_top1": 0.2 * epoch + 0.05}
+    | {"val_cross_entropy": 1.5 / epoch, "learning_rate": 1e-3 / epoch}
+    for epoch in (1, 2, 3)
+]
+PICTURES = {"curves.png", "confusion.png", "calibration.png", "mistakes.png"}
+
+
+def evaluation(classes=6, images=200, right=False, **changes):
+    """Returns an evaluation of a model that is right about most images, or about all."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(images) % classes
+    logits = rng.normal(size=(images, classes)) + (50 if right else 2) * np.eye(classes)[labels]
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    predicted = probabilities.argmax(axis=1)
+    mistakes = [
+        Mistake(
+            f"test/{number}.png",
+            rng.integers(0, 256, (20, 30, 3), dtype=np.uint8),
+            int(labels[number]),
+            int(predicted[number]),
+            float(probabilities[number].max()),
+        )
+        for number in np.flatnonzero(predicted != labels)[:24]
+    ]
+    values = {
+        "name": "animals",
+        "form": "Keras",
+        "path": "runs/animals/model.keras",
+        "data": "animals",
+        "note": f"The {images} test images of animals were scored.",
+        "are_test_of_run": True,
+        "notes": ("One folder was left aside.",),
+        "class_names": tuple(f"class {number}" for number in range(classes)),
+        "scores": score_predictions(probabilities, labels),
+        "names": tuple(f"test/{number}.png" for number in range(images)),
+        "labels": labels,
+        "predicted": predicted,
+        "mistakes": tuple(mistakes),
+        "broken_names": (),
+        "latency": 0.0123,
+        "size": 2_960_000,
+        "image_size": (20, 30),
+        "crop": 0.875,
+        "seconds": 3.0,
+    }
+    return Evaluation(**values | changes)
+
+
+def test_report_says_what_a_person_wants_to_know(tmp_path):
+    scored = evaluation()
+    path = write_report(tmp_path, scored, HISTORY, RUN, ["train/a.jpg", "train/b.jpg"])
+    text = path.read_text(encoding="utf-8")
+
+    scores = scored.scores
+    for expected in (
+        f"# animals: {100 * scores.top1:.1f} % top-1",
+        f"{100 * scores.top1:.1f} % ± {100 * scores.top1_standard_error:.1f} %",
+        f"{100 * scores.top5:.1f} %",
+        f"{scores.cross_entropy:.4f}",
+        f"{100 * scores.calibration_error:.2f} %",
+        "The 200 test images of animals were scored. They were scored once, after every choice",
+        "One folder was left aside.",
+        "2.96 MB",
+        "12.30 ms",
+        "The best top-1 on the validation images was 65.00 %, after epoch 3.",
+        "The weights are those after epoch 19.",
+        "Images for training and validation that cannot be read and were left out, 2 in all:",
+        "- train/b.jpg",
+        "python -m training train --data folder:/data/animals",
+        "3.15.1",
+        "2 cores, x86_64, Linux",
+        "2 h 3 min",
+        "mirrored",
+        "class 5",
+        "test/",
+    ):
+        assert expected in text
+    rows = {tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines()}
+    assert ("seed", "7") in rows
+    assert ("model.variant", "CabViTH_T") in rows
+    assert ("model.image_size", "64, 64") in rows
+    assert ("epochs", "20") in rows
+
+
+def test_every_picture_of_the_page_is_there_and_opens(tmp_path):
+    text = write_report(tmp_path, evaluation(), HISTORY, RUN).read_text(encoding="utf-8")
+
+    assert {entry.name for entry in tmp_path.iterdir()} == PICTURES | {"report.md"}
+    for name in PICTURES:
+        assert f"]({name})" in text
+        with Image.open(tmp_path / name) as picture:
+            picture.load()
+            assert all(300 < side < 3000 for side in picture.size)
+
+
+def test_without_history_and_run_the_report_is_about_the_scores_alone(tmp_path):
+    text = write_report(tmp_path, evaluation()).read_text(encoding="utf-8")
+
+    assert {entry.name for entry in tmp_path.iterdir()} == (PICTURES | {"report.md"}) - {
+        "curves.png"
+    }
+    assert "curves.png" not in text
+    assert "Recipe" not in text
+
+
+def test_model_without_mistakes_has_none_drawn(tmp_path):
+    text = write_report(tmp_path, evaluation(right=True)).read_text(encoding="utf-8")
+
+    assert "No image was misclassified." in text
+    assert not (tmp_path / "mistakes.png").exists()
+
+
+@pytest.mark.parametrize("classes", [2, 300])
+def test_few_and_many_classes(tmp_path, classes):
+    scored = evaluation(classes, images=900)
+    text = write_report(tmp_path, scored).read_text(encoding="utf-8")
+
+    top5 = [line for line in text.splitlines() if line.startswith("| top-5")]
+    assert len(top5) == (classes > 5)
+    assert f"| class {classes - 1} " in text
+    assert ("<summary>All 300 classes</summary>" in text) == (classes == 300)
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert max(picture.size) < 2000
+
+
+def test_names_are_shown_as_they_are(tmp_path):
+    names = ("a|b", "*bold*", "<b>", "$x$", "`code`", "中文\n")
+    text = write_report(
+        tmp_path, evaluation(class_names=names, broken_names=("test/x|y*.jpg",))
+    ).read_text(encoding="utf-8")
+
+    for escaped in (r"| a\|b ", r"| \*bold\* ", r"| \<b\> ", r"| \$x\$ ", r"| \`code\` "):
+        assert escaped in text
+    assert "中文" in text
+    assert r"- test/x\|y\*.jpg" in text
+
+
+def test_many_broken_images_are_counted(tmp_path):
+    names = tuple(f"train/{number}.jpg" for number in range(70))
+    text = write_report(tmp_path, evaluation(), run={"broken_images": names}).read_text()
+
+    assert (
+        "Images for training and validation that cannot be read and were left out, 70 in all:"
+        in text
+    )
+    assert "- train/49.jpg" in text
+    assert "- train/50.jpg" not in text
+    assert "and 20 more." in text
+
+
+def test_full_disk_leaves_the_earlier_report(tmp_path):
+    write_report(tmp_path, evaluation(), HISTORY, RUN)
+    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Too little for a picture: what a file may hold ends like a disk that is full.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match=r"could not be written .* earlier one there is unchanged"
+        ):
+            write_report(tmp_path, evaluation(classes=4), HISTORY, RUN)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+
+
+def test_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OSError, match="The report could not be written to"):
+        write_report(tmp_path / "file" / "report", evaluation())

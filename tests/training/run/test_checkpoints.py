@@ -1,0 +1,98 @@
+import resource
+import signal
+
+import numpy as np
+import pytest
+
+from training.run.checkpoints import Checkpoint, CheckpointFolder
+
+
+def checkpoint(value, size=10):
+    return Checkpoint({"model/0000": np.full(size, value, "float32")}, {"step": value})
+
+
+def test_latest_checkpoint_comes_back_as_it_was_written(tmp_path):
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    folder.write(9, checkpoint(9))
+    folder.write(10, checkpoint(10))
+    latest = folder.read_latest()
+
+    assert latest.progress == {"step": 10}
+    np.testing.assert_array_equal(latest.arrays["model/0000"], np.full(10, 10, "float32"))
+
+
+def test_without_a_checkpoint_there_is_none(tmp_path):
+    assert CheckpointFolder(tmp_path / "checkpoints").read_latest() is None
+
+
+def test_latest_two_are_kept(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    for step in (1, 2, 30, 4):
+        folder.write(step, checkpoint(step))
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step_000000004.npz",
+        "step_000000030.npz",
+    ]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b"", lambda data: b"x"])
+def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, damage):
+    folder = CheckpointFolder(tmp_path)
+    folder.write(1, checkpoint(1))
+    folder.write(2, checkpoint(2))
+    latest = tmp_path / "step_000000002.npz"
+    latest.write_bytes(damage(latest.read_bytes()))
+
+    assert folder.read_latest().progress == {"step": 1}
+
+
+def test_changed_bits_are_noticed(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    folder.write(1, checkpoint(1, size=1000))
+    (path,) = tmp_path.iterdir()
+    data = bytearray(path.read_bytes())
+    data[2000] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(ValueError, match="No checkpoint can be read"):
+        folder.read_latest()
+
+
+@pytest.fixture
+def disk_for_a_kilobyte():
+    """Makes every file end at 1,000 bytes, as a full disk does, until the test ends."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def fill():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+
+    yield fill
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_full_disk_is_a_sentence_and_leaves_the_earlier_checkpoint(tmp_path, disk_for_a_kilobyte):
+    folder = CheckpointFolder(tmp_path)
+    folder.write(1, checkpoint(1))
+    disk_for_a_kilobyte()
+
+    with pytest.raises(OSError, match=r"step 2 could not be written to .*free some space"):
+        folder.write(2, checkpoint(2, size=10_000))
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000000001.npz"]
+    assert folder.read_latest().progress == {"step": 1}
+
+
+def test_place_that_cannot_be_written_to_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(OSError, match="step 3 could not be written"):
+        CheckpointFolder(tmp_path / "file" / "checkpoints").write(3, checkpoint(3))
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
+    (tmp_path / ".partial-123-456.step_000000123.npz").write_bytes(b"half")
+    CheckpointFolder(tmp_path).write(1, checkpoint(1))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["step_000000001.npz"]

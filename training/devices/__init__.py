@@ -1,0 +1,1 @@
+"""The devices of a run: strategies, hosts and their memory."""

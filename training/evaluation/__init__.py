@@ -1,0 +1,1 @@
+"""Opening a trained model, predicting with it and scoring the predictions."""

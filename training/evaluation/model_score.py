@@ -1,0 +1,76 @@
+"""The scores of one of several models."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from training.evaluation.metrics import Scores
+
+
+class Named(Protocol):
+    """A saved model: `OpenedModel`, `Evaluation` and the like."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def form(self) -> str:
+        """Its form: "Keras", "SavedModel" or "TFLite"."""
+
+    @property
+    def size(self) -> int:
+        """Its size on disk in bytes."""
+
+
+@dataclass(frozen=True)
+class ModelScore:
+    """The scores of one of several models.
+
+    Attributes:
+        model: its name.
+        form: "Keras", "SavedModel" or "TFLite", or the caller's name for it.
+        images: the number of images that were scored.
+        top1: share of the images whose most probable class is the right one.
+        top5: share whose class is among the five most probable; None with five classes or fewer.
+        cross_entropy: in nats.
+        calibration_error: expected calibration error, 0 to 1.
+        size: bytes on disk.
+        latency: median seconds for one image.
+        agreement: share of the images that get the same class from the first of several models.
+    """
+
+    model: str
+    form: str
+    images: int
+    top1: float
+    top5: float | None
+    cross_entropy: float
+    calibration_error: float
+    size: int
+    latency: float
+    agreement: float | None = None
+
+
+def model_score(
+    model: Named, scores: Scores, latency: float, agreement: float | None = None
+) -> ModelScore:
+    """Returns the `ModelScore` of a model.
+
+    Args:
+        model: object with the model's `name`, `form` and `size` in bytes.
+        scores: `Scores`.
+        latency: median seconds for one image.
+        agreement: share of the images that get the same class from the first of several models.
+    """
+    return ModelScore(
+        model=model.name,
+        form=model.form,
+        images=scores.images,
+        top1=scores.top1,
+        top5=scores.top5 if scores.classes > 5 else None,
+        cross_entropy=scores.cross_entropy,
+        calibration_error=scores.calibration_error,
+        size=model.size,
+        latency=latency,
+        agreement=agreement,
+    )

@@ -1,0 +1,169 @@
+"""Opens a trained model: a run, or any file made from it."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_cabvit.data import evaluation_crop
+from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.tflite.metadata import embedded_labels
+from keras_cabvit.runtimes.classifiers import (
+    NotAClassifier,
+    load_keras,
+    load_saved_model,
+    load_tflite,
+)
+from keras_cabvit.runtimes.reading import latest_version
+from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from training.evaluation.probabilities import Probabilities
+from training.run.record import read_run
+
+_ACCEPTED = (
+    "Give a run's folder, a .keras file, a SavedModel directory (or the folder of its numbered "
+    "versions), or a .tflite file."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A classifier that is ready to predict.
+
+    Attributes:
+        path: of the file or directory that was opened.
+        name: of that file, or of the run's folder.
+        form: "Keras", "SavedModel" or "TFLite".
+        predict: function from uint8 or float32 images (count, height, width, 3) with values in
+            0..255 to probabilities, float32 (count, classes).
+        image_size: (height, width) in pixels; None if the model takes any.
+        classes: integer; None if the file does not say.
+        class_names: tuple of strings: the labels in the model itself, else those in `labels.txt`
+            beside it, or None without any.
+        size: bytes on disk.
+        run: dict, the `run.json` of the run it comes from, or None.
+    """
+
+    path: Path
+    name: str
+    form: str
+    predict: Callable
+    image_size: tuple[int, int] | None
+    classes: int | None
+    class_names: tuple[str, ...] | None
+    size: int
+    run: dict | None
+
+    @property
+    def evaluation_crop(self) -> float | None:
+        """Share of the image's shorter side that the run evaluates; None if unknown."""
+        recipe = (self.run or {}).get("recipe") or {}
+        if "evaluation_crop" not in recipe:
+            return None
+        # None in a recipe means the authors' crop.
+        crop = recipe["evaluation_crop"]
+        if crop is not None:
+            return crop
+        return evaluation_crop(self.image_size or recipe["model"]["image_size"])
+
+
+def open_model(path: str | os.PathLike) -> OpenedModel:
+    """Opens a trained classifier.
+
+    A softmax is applied to logits. The activation of a Keras model's classifier tells logits from
+    probabilities, as does the output name of this project's exports; in other files, scores that
+    are not negative and sum to 1 in every row of the first batch count as probabilities.
+
+    Labels inside a `.tflite` file or a SavedModel come first. Otherwise labels, and `run.json`, are
+    looked up in the folder of the file; for a SavedModel also in its own directory.
+
+    Args:
+        path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
+            versions of one (the highest is taken), or a `.tflite` file.
+
+    Returns:
+        `OpenedModel`.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is something else, damaged, or not a classifier of RGB images
+            (`NotAClassifier`).
+        ImportError: the runtime of this form is not installed.
+    """
+    form, path, name = _found_at(Path(path))
+    classifier = _READERS[form](path)
+    if len(classifier.image_shape) != 3 or classifier.image_shape[2] != 3:
+        raise NotAClassifier(
+            f"{path} must take images of shape (height, width, 3). It takes "
+            f"{tuple(classifier.image_shape)}."
+        )
+    height, width, _ = classifier.image_shape
+    folders = _folders_beside(path)
+    return OpenedModel(
+        path=path,
+        name=name,
+        form=form,
+        predict=Probabilities(path, classifier),
+        image_size=None if height is None or width is None else (height, width),
+        classes=classifier.classes,
+        class_names=_class_names(path, folders, classifier.classes),
+        size=size_on_disk(path),
+        run=_run(folders),
+    )
+
+
+_READERS = {
+    "Keras": load_keras,
+    "SavedModel": load_saved_model,
+    "TFLite": load_tflite,
+}
+
+
+def _found_at(path: Path) -> tuple[str, Path, str]:
+    """Returns the form, the file or directory to read, and the name."""
+    name = path.resolve().name
+    if not path.exists():
+        raise FileNotFoundError(f"There is nothing at {path}. {_ACCEPTED}")
+    if path.is_file():
+        form = {".keras": "Keras", ".tflite": "TFLite"}.get(path.suffix.lower())
+        if form:
+            return form, path, name
+        if path.suffix == ".h5":
+            raise ValueError(f"{path} holds only weights, not a model. {_ACCEPTED}")
+        raise ValueError(f"{path} is not a file that can be opened. {_ACCEPTED}")
+    if (path / "model.keras").is_file():
+        return "Keras", path / "model.keras", name
+    version = latest_version(path)
+    if version == path and name.isdigit():
+        return "SavedModel", path, f"{path.resolve().parent.name}/{name}"
+    if version:
+        return "SavedModel", version, name
+    if (path / "checkpoints").is_dir() or (path / "run.json").is_file():
+        raise ValueError(
+            f"The run in {path} has not finished: there is no model.keras in it yet. The command "
+            "that started it resumes it."
+        )
+    raise ValueError(f"{path} is a folder of something else. {_ACCEPTED}")
+
+
+def _folders_beside(path: Path) -> list[Path]:
+    """Returns the folders that may hold the `labels.txt` and `run.json` of a model."""
+    if path.is_file():
+        return [path.parent]
+    servable = path.parent if path.resolve().name.isdigit() else path
+    return [path, servable, servable.parent]
+
+
+def _class_names(path: Path, folders: list[Path], classes: int | None) -> tuple[str, ...] | None:
+    """Returns the names inside the model, else those beside it, else None."""
+    names = None
+    if path.suffix.lower() == ".tflite":
+        names = read_labels(embedded_labels(path), classes, f"The labels.txt inside {path}")
+    if names is None:
+        files = (folder / "labels.txt" for folder in [path / "assets", *folders])
+        names = read_labels(next((file for file in files if file.is_file()), None), classes)
+    return None if names is None else tuple(names)
+
+
+def _run(folders: list[Path]) -> dict | None:
+    runs = (read_run(folder) for folder in folders)
+    return next((run for run in runs if run is not None), None)

@@ -1,0 +1,181 @@
+"""The predictions of a model for all images of a split."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from training.data.batches import evaluation_batches
+from training.data.split import Split
+
+# The most confident mistakes that are kept.
+_MOST_MISTAKES = 24
+
+
+@dataclass(frozen=True)
+class Framing:
+    """The form in which a model gets its images.
+
+    Attributes:
+        size: (height, width) of the model in pixels.
+        crop: side of the centre crop, as `evaluation_batches` takes it.
+        batch_size: images at a time.
+    """
+
+    size: tuple[int, int]
+    crop: float = 1.0
+    batch_size: int = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """A misclassified image.
+
+    Attributes:
+        name: of the image.
+        image: uint8 (height, width, 3), as the model saw it.
+        label: integer, its class.
+        predicted: integer, the predicted class.
+        confidence: float, the probability of that class.
+    """
+
+    name: str
+    image: np.ndarray
+    label: int
+    predicted: int
+    confidence: float
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Predictions for the readable images of a split, in the stored order.
+
+    Attributes:
+        names: tuple of strings (images,).
+        labels: integers (images,).
+        probabilities: float32 (images, classes).
+        mistakes: tuple of up to 24 `Mistake`s, the most confident one first.
+        broken_names: tuple of strings, images that cannot be read.
+        examples: uint8 (up to 8, height, width, 3), the first images.
+    """
+
+    names: tuple[str, ...]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    mistakes: tuple[Mistake, ...]
+    broken_names: tuple[str, ...]
+    examples: np.ndarray
+
+
+def predict_split(
+    predict: Callable[[np.ndarray], np.ndarray],
+    split: Split,
+    framing: Framing,
+    columns: list[int] | None = None,
+    progress: Callable[[int, int], Any] | None = None,
+) -> Predictions:
+    """Predicts the class of every image of a split.
+
+    Args:
+        predict: function from uint8 images (count, height, width, 3) to probabilities (count,
+            classes).
+        split: `Split`.
+        framing: `Framing`.
+        columns: integers (classes,), the model's class for each of the split's; None if their
+            classes are in the same order.
+        progress: function called with (images done, all images) after each batch, or None.
+
+    Returns:
+        `Predictions`.
+
+    Raises:
+        ValueError: the model and the split have different numbers of classes, or none of the images
+            can be read.
+    """
+    labels, probabilities, readable = [], [], []
+    examples: list[np.ndarray] = []
+    worst = _WorstMistakes()
+    done = 0
+    batches = evaluation_batches(split, framing.size, framing.batch_size, framing.crop)
+    for images, targets, weights in batches.as_numpy_iterator():
+        images = images.astype("uint8")
+        predicted = predict(images)
+        if predicted.shape[1] != targets.shape[1]:
+            raise ValueError(class_counts_differ(predicted.shape[1], targets.shape[1]))
+        if columns is not None:
+            predicted = predicted[:, columns]
+        good = weights > 0
+        positions = done + np.flatnonzero(good)
+        images, predicted, truth = images[good], predicted[good], targets[good].argmax(axis=1)
+        readable.append(positions)
+        labels.append(truth)
+        probabilities.append(predicted)
+        examples.extend(images[: 8 - len(examples)])
+        worst.add(images, predicted, truth, positions)
+        done += len(weights)
+        if progress is not None:
+            progress(min(done, split.size), split.size)
+
+    read = np.concatenate(readable)
+    if len(read) == 0:
+        raise ValueError(f"None of the {split.size:,} images can be read.")
+    # Names come from a separate pass, which reads no image files.
+    names = [
+        name.decode(errors="backslashreplace")
+        for name in split.in_order().map(lambda example: example["name"]).as_numpy_iterator()
+    ]
+    broken = np.setdiff1d(np.arange(split.size), read)
+    return Predictions(
+        names=tuple(names[position] for position in read),
+        labels=np.concatenate(labels),
+        probabilities=np.concatenate(probabilities),
+        mistakes=tuple(
+            Mistake(names[position], image, label, predicted, confidence)
+            for confidence, position, label, predicted, image in worst.found
+        ),
+        broken_names=tuple(sorted(names[position] for position in broken)),
+        examples=np.stack(examples),
+    )
+
+
+def class_counts_differ(model: int, data: int) -> str:
+    """Returns the message about a model and data with different numbers of classes."""
+    return (
+        f"The model must distinguish the data's classes: the model has {model} classes, and the "
+        f"data has {data}."
+    )
+
+
+@dataclass
+class _WorstMistakes:
+    """The most confident mistakes so far.
+
+    Attributes:
+        found: list of (confidence, position, label, predicted, image), the most confident first.
+    """
+
+    found: list[tuple] = field(default_factory=list)
+
+    def add(
+        self,
+        images: np.ndarray,
+        probabilities: np.ndarray,
+        labels: np.ndarray,
+        positions: np.ndarray,
+    ) -> None:
+        """Adds the mistakes of a batch."""
+        predicted = probabilities.argmax(axis=1)
+        confidence = probabilities.max(axis=1)
+        found = [
+            (
+                float(confidence[index]),
+                int(positions[index]),
+                int(labels[index]),
+                int(predicted[index]),
+                images[index],
+            )
+            for index in np.flatnonzero(predicted != labels)
+        ]
+        order = sorted(self.found + found, key=lambda mistake: (-mistake[0], mistake[1]))
+        self.found = order[:_MOST_MISTAKES]

@@ -1,0 +1,48 @@
+"""Conversion of a classifier's scores to probabilities."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_cabvit.runtimes.classifiers import Classifier, NotAClassifier
+
+
+class Probabilities:
+    """Converts a classifier's scores to probabilities: applies a softmax to logits.
+
+    If the file does not say which of the two it returns, scores that are not negative and sum to
+    about 1 in every row of the first batch count as probabilities.
+
+    Args:
+        path: of the model, for messages.
+        classifier: `Classifier`.
+    """
+
+    def __init__(self, path: Path, classifier: Classifier):
+        self._path = path
+        self._scores = classifier.scores
+        self._are_probabilities = classifier.gives_probabilities
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """Returns float32 probabilities (count, classes) for images (count, height, width, 3)."""
+        scores = np.asarray(self._scores(images)).astype("float32")
+        if scores.ndim != 2 or len(scores) != len(images):
+            raise NotAClassifier(
+                f"{self._path} must return one row of scores per image. For {len(images)} "
+                f"images it returned shape {scores.shape}."
+            )
+        if not np.isfinite(scores).all():
+            raise ValueError(
+                f"{self._path} returns NaN or infinite scores: it is damaged, or its training "
+                "diverged."
+            )
+        if self._are_probabilities is None:
+            self._are_probabilities = _look_like_probabilities(scores)
+        if not self._are_probabilities:
+            scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        # Rows in half precision or 8 bits sum to 1 only approximately.
+        return scores / scores.sum(axis=1, keepdims=True)
+
+
+def _look_like_probabilities(scores: np.ndarray) -> bool:
+    return bool((scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 0.1).all())

@@ -1,0 +1,61 @@
+"""The result of an evaluation."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from training.evaluation.metrics import Scores
+from training.evaluation.model_score import ModelScore, model_score
+from training.evaluation.predictions import Mistake
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The scores of a saved model, with the predictions they come from.
+
+    Attributes:
+        name: of the run or the file.
+        form: "Keras", "SavedModel" or "TFLite".
+        path: of the file or directory.
+        data: name of the data set.
+        note: sentences on the images that were scored.
+        are_test_of_run: whether these are the test images that the run itself was scored on.
+        notes: tuple of sentences that a person should know.
+        class_names: tuple of strings, in the order of the labels.
+        scores: `Scores`.
+        names: tuple of strings, the images that were scored.
+        labels: integers (images,).
+        predicted: integers (images,).
+        mistakes: tuple of `Mistake`, the most confident ones, the worst first.
+        broken_names: tuple of strings, images that cannot be read and were not scored.
+        latency: float, median seconds for one image.
+        size: integer, bytes on disk.
+        image_size: (height, width) in pixels.
+        crop: float, side of the centre crop as a share of the image.
+        seconds: float, duration of the evaluation.
+    """
+
+    name: str
+    form: str
+    path: Path
+    data: str
+    note: str
+    are_test_of_run: bool
+    notes: tuple[str, ...]
+    class_names: tuple[str, ...]
+    scores: Scores
+    names: tuple[str, ...]
+    labels: np.ndarray
+    predicted: np.ndarray
+    mistakes: tuple[Mistake, ...]
+    broken_names: tuple[str, ...]
+    latency: float
+    size: int
+    image_size: tuple[int, int]
+    crop: float
+    seconds: float
+
+    def as_row(self) -> ModelScore:
+        """Returns the scores as a `ModelScore`, a row of a table."""
+        return model_score(self, self.scores, self.latency)

@@ -1,0 +1,204 @@
+"""The images that a saved model is scored on, and their crop."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_cabvit.data import evaluation_crop
+from training.data.data_set import DataSet
+from training.data.joined_split import JoinedSplit
+from training.data.opening import open_data_set
+from training.data.split import Split
+from training.evaluation.opened_model import OpenedModel
+from training.evaluation.predictions import class_counts_differ
+from training.recipes.recipe import Recipe
+
+SPLITS = ("test", "validation", "training", "all")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The images that are scored.
+
+    Attributes:
+        data_set: `DataSet`.
+        split: `Split`, the one that is scored.
+        note: sentences on the images.
+        are_test_of_run: whether they are the test images that the run itself was scored on.
+    """
+
+    data_set: DataSet
+    split: Split
+    note: str
+    are_test_of_run: bool
+
+
+def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> Scored:
+    """Finds the images to score.
+
+    Args:
+        data: `DataSet`, or its name as `open_data_set` takes it; None takes the data of the run.
+        split: "test", "validation", "training", or "all" for these together. If the data has
+            no test images, "test" falls back to the validation images, and the note says so.
+        run: dict, the run.json of the run that the model comes from, or None. Its seed and share
+            reproduce its validation split.
+
+    Returns:
+        `Scored`.
+
+    Raises:
+        ValueError: `split` is none of these; no data is known; or the run's data has
+            changed, so that its validation and training images cannot be told apart.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
+    run = run or {}
+    spec = data or run.get("data")
+    if spec is None:
+        raise ValueError(
+            'Say which data to evaluate on, such as data="folder:PATH": only a run knows its own.'
+        )
+    if isinstance(spec, DataSet):
+        data_set = spec
+    else:
+        share = run.get("recipe", {}).get("validation_share", Recipe.validation_share)
+        data_set = open_data_set(spec, share, run.get("split_seed", 0))
+
+    notes = []
+    if split == "test" and data_set.test is None:
+        notes.append(f"{data_set.name} has no test images of its own.")
+        split = "validation"
+    if split == "all":
+        parts = (data_set.training, data_set.validation, data_set.test)
+        images = JoinedSplit([part for part in parts if part is not None])
+        notes.append(f"All {images.size:,} images of {data_set.name} were scored.")
+    else:
+        images = getattr(data_set, split)
+        notes.append(f"The {images.size:,} {split} images of {data_set.name} were scored.")
+    if split == "validation":
+        notes.append(data_set.validation_note)
+    changed = _changed(spec, data_set, run)
+    notes += _part_in_training(split, data_set, run, changed)
+    return Scored(data_set, images, " ".join(notes), split == "test" and changed == set())
+
+
+def _changed(data: DataSet | str, data_set: DataSet, run: dict) -> set[str] | None:
+    """Returns the names of the splits that differ from the run's; None for other data."""
+    named_alike = isinstance(data, DataSet) or data == run.get("data")
+    if not run or not (named_alike or "checksums" in run):
+        return None
+    checksums = data_set.checksums()
+    before = run.get("checksums", checksums)  # a run of an earlier version has none
+    changed = {name for name in {*before, *checksums} if before.get(name) != checksums.get(name)}
+    if not changed or (named_alike and not isinstance(data, DataSet)):
+        return changed
+    return None
+
+
+def _part_in_training(
+    split: str, data_set: DataSet, run: dict, changed: set[str] | None
+) -> list[str]:
+    """Returns sentences on the part that the scored images had in making the model."""
+    if not run:
+        if split == "test":
+            return []
+        return ["Nothing here says whether this model was trained on some of them."]
+    if changed is None:
+        return [f"The model was trained on other data: {run.get('data')}."]
+    if split == "validation" and {"training", "validation"} <= changed:
+        raise ValueError(
+            f"The images of {data_set.name} are not those that the model was trained with: some "
+            "were added, removed or given another class. So the images it was not trained on are "
+            "unknown. Restore the original images, or score other images with --data."
+        )
+    sentences = {
+        "test": [],
+        "validation": [
+            "The model was not trained on them. Choices were made on them, so the scores are "
+            "better than they would be on images that had no part in anything."
+        ],
+        "training": ["The model was trained on them: these scores say little about other images."],
+        "all": [
+            "The model was trained on most of them: these scores say little about other images."
+        ],
+    }[split]
+    if split in changed:
+        sentences.append("Some were added, removed or given another class since then.")
+    return sentences
+
+
+def size_and_crop(
+    model: OpenedModel,
+    image_size: tuple[int, int] | None = None,
+    crop: float | None = None,
+    others: Sequence[OpenedModel] = (),
+) -> tuple[tuple[int, int], float, list[str]]:
+    """Returns the size and crop of a model's images.
+
+    Args:
+        model: `OpenedModel`.
+        image_size: (height, width), or None for the model's own.
+        crop: side of the centre crop as a share of the image; None for the run's.
+        others: further `OpenedModel`s, whose crop is taken if the model's is unknown.
+
+    Returns:
+        (height, width), the crop, and a list of sentences on assumptions.
+
+    Raises:
+        ValueError: the model takes another size, or any, and none is given.
+    """
+    size = model.image_size or image_size
+    if size is None:
+        raise ValueError(f"{model.path} takes images of any size: choose one with `image_size`.")
+    height, width = size
+    size = (height, width)
+    if image_size is not None and tuple(image_size) != size:
+        raise ValueError(
+            f"`image_size` must be {size[0]}x{size[1]}, which is what {model.path} takes. "
+            f"Received: {image_size[0]}x{image_size[1]}"
+        )
+    crops = [crop, *(opened.evaluation_crop for opened in (model, *others))]
+    known = [value for value in crops if value is not None]
+    if known:
+        return size, known[0], []
+    crop = evaluation_crop(size)
+    framing = (
+        "the whole images were resized"
+        if crop == 1
+        else f"the centre, {crop:.1%} of a side, was cut out"
+    )
+    return size, crop, [f"No run.json beside {model.path} says how images are cropped: {framing}."]
+
+
+def columns_for(
+    model: OpenedModel, class_names: Sequence[str]
+) -> tuple[list[int] | None, list[str]]:
+    """Returns the position of each of the data's classes in the model, and sentences about it.
+
+    Classes that have the same names in another order are matched by name, others by position.
+
+    Args:
+        model: `OpenedModel`.
+        class_names: tuple of strings, the data's.
+
+    Returns:
+        A list of integers, or None for the same order; and a list of sentences.
+
+    Raises:
+        ValueError: the model has another number of classes.
+    """
+    classes = model.classes or len(model.class_names or class_names)
+    if classes != len(class_names):
+        raise ValueError(f"{model.path}: {class_counts_differ(classes, len(class_names))}")
+    own = model.class_names
+    if own is None or own == tuple(class_names):
+        return None, []
+    if sorted(own) == sorted(class_names) and len(set(own)) == len(own):
+        return [own.index(name) for name in class_names], [
+            f"{model.name} has its classes in another order than the data: they were matched by "
+            "name."
+        ]
+    mine, theirs = next(pair for pair in zip(own, class_names, strict=True) if pair[0] != pair[1])
+    return None, [
+        f'{model.name} names its classes differently from the data ("{mine}" where the data has '
+        f'"{theirs}"): they were matched by position.'
+    ]

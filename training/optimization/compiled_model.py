@@ -1,0 +1,71 @@
+"""The model of a recipe, ready to be trained."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+import keras
+import numpy as np
+
+from training.optimization.averaged_model import AveragedModel
+from training.optimization.optimizer import make_optimizer
+from training.recipes.model import build_model
+from training.recipes.recipe import Recipe
+
+
+def compiled_model(
+    recipe: Recipe,
+    classes: int,
+    steps: int,
+    jit_compile: bool | str,
+    build: Callable[..., keras.Model] = build_model,
+) -> AveragedModel:
+    """Returns the `AveragedModel` of a recipe, compiled, with its optimizer built.
+
+    Args:
+        recipe: `Recipe`.
+        classes: integer.
+        steps: integer, batches per epoch.
+        jit_compile: as `model.compile` takes it.
+        build: function of the recipe's `ModelOptions` and the classes that returns the model.
+            Defaults to `build_model`.
+    """
+    options = recipe.optimization
+    model = AveragedModel(
+        build(recipe.model, classes),
+        options.average_momentum,
+        options.accumulation_steps,
+        options.average_warmup,
+    )
+    optimizer = make_optimizer(model, recipe, steps)
+    model.compile(
+        optimizer,
+        keras.losses.CategoricalCrossentropy(),
+        # Weighted, because the last validation batch is padded with images of weight 0.
+        weighted_metrics=[
+            keras.metrics.CategoricalAccuracy(name="top1"),
+            keras.metrics.TopKCategoricalAccuracy(min(5, classes), name="top5"),
+            keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
+        ],
+        jit_compile=jit_compile,
+    )
+    optimizer.build(model.trainable_variables)
+    # Keras creates the metrics' variables with the first scores; a checkpoint may need them sooner.
+    scores = np.full((1, classes), 1 / classes, "float32")
+    model.compute_metrics(None, scores, scores, np.ones(1, "float32"))
+    model.reset_metrics()
+    return model
+
+
+@contextlib.contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Builds layers with a dtype policy until the block ends.
+
+    Args:
+        policy: "float32" or "mixed_bfloat16".
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

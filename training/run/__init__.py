@@ -1,0 +1,1 @@
+"""A run and its folder: record, checkpoints, metrics and callbacks."""

@@ -1,0 +1,21 @@
+"""Callbacks around the training steps: checkpoints, checks, logs and progress."""
+
+from training.run.callbacks.averaged_evaluation import AveragedEvaluation
+from training.run.callbacks.callback_list import CallbackList
+from training.run.callbacks.checkpointing import Checkpointing, CheckpointOptions
+from training.run.callbacks.history import History
+from training.run.callbacks.loss_guard import Diverged, LossGuard
+from training.run.callbacks.progress import Progress
+from training.run.callbacks.tensorboard import TensorBoard
+
+__all__ = [
+    "AveragedEvaluation",
+    "CallbackList",
+    "CheckpointOptions",
+    "Checkpointing",
+    "Diverged",
+    "History",
+    "LossGuard",
+    "Progress",
+    "TensorBoard",
+]

@@ -1,0 +1,108 @@
+"""Checkpoints: everything that a killed run needs to resume as if nothing had happened."""
+
+import json
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cabvit.atomic_files import atomic_path, remove_abandoned
+
+_NAME = re.compile(r"step_(\d{9})\.npz")
+_PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The content of a checkpoint file.
+
+    Attributes:
+        arrays: dict from a name to a numpy array: weights, averages, optimizer, random state.
+        progress: dict that JSON can represent: the step, the history and the like.
+    """
+
+    arrays: dict[str, np.ndarray]
+    progress: dict
+
+
+class CheckpointFolder:
+    """The checkpoints of one run, of which the latest two are kept.
+
+    A file is written under a hidden name, flushed to the disk and renamed, so that a checkpoint is
+    complete or absent whenever the process is killed.
+
+    Args:
+        path: of the folder; the first checkpoint creates it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    def write(self, step: int, checkpoint: Checkpoint) -> None:
+        """Writes the checkpoint of a step, and removes all but the latest two.
+
+        Args:
+            step: integer, batches trained so far.
+            checkpoint: `Checkpoint`.
+
+        Raises:
+            OSError: it cannot be written. Earlier checkpoints are unchanged.
+        """
+        progress = np.frombuffer(json.dumps(checkpoint.progress).encode(), np.uint8)
+        path = self.path / _name(step)
+        try:
+            # At once: leftovers are large, and no other process writes here.
+            remove_abandoned(self.path, "step_*.npz", seconds=0)
+            with atomic_path(path) as partial:
+                arrays: dict[str, Any] = checkpoint.arrays | {_PROGRESS: progress}
+                np.savez(partial, **arrays)
+        except OSError as error:
+            raise OSError(
+                f"The checkpoint of step {step} could not be written to {self.path}: "
+                f"{error.strerror or error}. Earlier checkpoints are unchanged; free some "
+                "space or grant the right to write, and the same command resumes from them."
+            ) from error
+        for _, old in self._files()[:-2]:
+            old.unlink(missing_ok=True)
+
+    def read_latest(self) -> Checkpoint | None:
+        """Returns the latest `Checkpoint` that can be read, or None if there is none.
+
+        Raises:
+            ValueError: there are checkpoints, but none can be read.
+        """
+        files = self._files()
+        errors = []
+        for _, path in reversed(files):
+            try:
+                with np.load(path) as stored:
+                    arrays = {name: stored[name] for name in stored.files}
+                progress = json.loads(arrays.pop(_PROGRESS).tobytes())
+                return Checkpoint(arrays, progress)
+            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                errors.append(f"{path}: {error}")
+        if errors:
+            raise ValueError("No checkpoint can be read. " + " ".join(errors))
+        return None
+
+    def remove(self, step: int) -> None:
+        """Removes the checkpoint of a step, if there is one."""
+        (self.path / _name(step)).unlink(missing_ok=True)
+
+    def __bool__(self) -> bool:
+        """Whether there is a checkpoint, readable or not."""
+        return bool(self._files())
+
+    def _files(self) -> list[tuple[int, Path]]:
+        if not self.path.is_dir():
+            return []
+        found = ((_NAME.fullmatch(path.name), path) for path in self.path.iterdir())
+        return sorted((int(match[1]), path) for match, path in found if match)
+
+
+def _name(step: int) -> str:
+    return f"step_{step:09d}.npz"

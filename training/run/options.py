@@ -1,0 +1,33 @@
+"""Options of a run besides its recipe."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainOptions:
+    """Options of a run besides its recipe.
+
+    Attributes:
+        data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv".
+        out: folder of the run. A stopped run is resumed when it is started again with it.
+        strategy: the devices: auto, single, mirrored, tpu or data_parallel.
+        seed: of the initial weights, the order of the images and their augmentation.
+        split_seed: of the split into training and validation images.
+        checkpoint_minutes: time between two checkpoints inside an epoch.
+        deterministic: whether TensorFlow uses only operations that always give the same bits, which
+            may be slower.
+        tensorboard: whether to write logs for TensorBoard.
+        change_optimization: whether a run may be resumed with other options of the optimization:
+            with a smaller learning rate after it diverged, for example.
+    """
+
+    data: str
+    out: Path
+    strategy: str = "auto"
+    seed: int = 0
+    split_seed: int = 0
+    checkpoint_minutes: float = 10.0
+    deterministic: bool = False
+    tensorboard: bool = True
+    change_optimization: bool = False

@@ -1,0 +1,192 @@
+"""run.json: the record of a run's settings, data and computer."""
+
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from training.data.data_set import DataSet
+from training.devices.strategies import Placement
+from training.recipes.recipe import Recipe
+from training.run.options import TrainOptions
+
+_PACKAGES = (
+    "keras-cabvit",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "tensorflow-datasets",
+)
+# How and where a run is trained, which may change when it is resumed.
+_CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
+# A run with another value of these is another run, and is not resumed.
+_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
+
+
+def run_record(
+    recipe: Recipe,
+    options: TrainOptions,
+    placement: Placement,
+    data_set: DataSet,
+    command: str | None,
+) -> dict:
+    """Returns the content of run.json for a new run.
+
+    Args:
+        recipe: `Recipe`.
+        options: `TrainOptions`.
+        placement: `Placement`.
+        data_set: `DataSet`.
+        command: string, the command that started the run; None means this process's command line.
+
+    Returns:
+        A dict that JSON can represent.
+    """
+    return {
+        "recipe": _plain(dataclasses.asdict(recipe)),
+        "data": options.data,
+        "seed": options.seed,
+        "split_seed": options.split_seed,
+        "strategy": placement.strategy,
+        "devices": placement.replicas,
+        "backend": keras.backend.backend(),
+        "deterministic": options.deterministic,
+        "command": command or shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        "versions": _versions(),
+        "hardware": hardware(),
+        "class_names": list(data_set.class_names),
+        "images": {
+            "training": data_set.training.size,
+            "validation": data_set.validation.size,
+            "test": data_set.test.size if data_set.test else 0,
+        },
+        "checksums": data_set.checksums(),
+        "validation_note": data_set.validation_note,
+        "notes": list(data_set.notes),
+    }
+
+
+def read_run(folder: str | os.PathLike) -> dict | None:
+    """Returns the content of a folder's run.json, or None if there is none.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    path = Path(folder) / "run.json"
+    if not path.is_file():
+        return None
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: it is not valid JSON ({error}).") from error
+    if not isinstance(run, dict):
+        raise ValueError(f"{path} is damaged: it must hold a JSON object.")
+    return run
+
+
+def continued_record(
+    earlier: dict, record: dict, folder: Path, change_optimization: bool = False
+) -> dict:
+    """Returns the run.json of a run that is resumed.
+
+    Args:
+        earlier: dict, the folder's run.json.
+        record: dict, of the command that is started now.
+        folder: path, for the message.
+        change_optimization: whether the recipe's `optimization` may have changed.
+
+    Returns:
+        `earlier`, in which "continued" lists the changes of each resumption: new values of
+        "hardware" and the like, and under "optimization" pairs of an old and a new value.
+
+    Raises:
+        ValueError: it is another run.
+    """
+    before, now = (
+        dict(_leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
+    )
+    prefix = "recipe.optimization."
+    changes = {}
+    if change_optimization:
+        changes = {
+            name.removeprefix(prefix): [before.pop(name), now[name]]
+            for name in list(before)
+            if name.startswith(prefix) and name in now and before[name] != now[name]
+        }
+    differences = [
+        f"the {name.partition('.')[2]} images or their classes differ"
+        if name.startswith("checksums.")
+        else f"{name} was {old} and is {now.get(name)}"
+        for name, old in before.items()
+        if old != now.get(name)
+    ]
+    if differences:
+        raise ValueError(
+            f"{folder} holds a run with other settings or data: {'; '.join(differences[:5])}. "
+            "Use its original settings and data, or choose another folder with --out."
+            + (
+                " Options of the optimization alone may change, with --change-optimization."
+                if all(name.startswith(prefix) for name in before if before[name] != now.get(name))
+                else ""
+            )
+        )
+    latest = dict(earlier)
+    for continuation in earlier.get("continued", ()):
+        latest |= continuation
+    news = {key: record[key] for key in _CIRCUMSTANCES if record[key] != latest.get(key)}
+    if changes:
+        news["optimization"] = changes
+    if not news:
+        return earlier
+    continued = [*earlier.get("continued", ()), news]
+    return earlier | {"recipe": record["recipe"], "continued": continued}
+
+
+def hardware() -> str:
+    """Returns a description of the processors and accelerators of this computer."""
+    cores = os.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    words = [f"{cores} cores, {platform.machine()}, {platform.system()}"]
+    if keras.backend.backend() != "torch":  # Keras 3.15 lists no devices of PyTorch
+        kinds = [name.split(":")[0] for name in keras.distribution.list_devices()]
+        words += [
+            f"{kinds.count(kind)} {kind.upper()}s" for kind in ("gpu", "tpu") if kind in kinds
+        ]
+    return ", ".join(words)
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _plain(value: Any) -> Any:
+    """Turns tuples into lists, as JSON does, so that a record equals itself after reading."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields (dotted name, value) of everything in nested dicts."""
+    if isinstance(value, dict):
+        for key in value:
+            yield from _leaves(value[key], f"{name}.{key}".strip("."))
+    else:
+        yield name, value
