@@ -1,12 +1,12 @@
-"""What digest tokens and enhancement do for the plain model: the paper's claim, small.
+"""The effect of digest tokens and enhancement on the plain model: the paper's claim in small.
 
 usage: python -m benchmarks.ablation --out DIR [--seeds 0 1 2]
 
 Trains CabViT-P of width 96 at 32x32 (patches of 4, so that the grid is 8x8) on a fixed draw of
-10,000 images of Fashion-MNIST: whole, and without one or both of what distinguishes it from DeiT.
-All have the same recipe, data and seeds. Each run is one of `python -m training train`: started
-again, the command goes on where it was stopped. At the end it prints the mean and the spread of the
-top-1 on the 10,000 test images, and writes DIR/ablation.json and DIR/ablation.png.
+10,000 images of Fashion-MNIST: whole, and without one or both of the parts that distinguish it
+from DeiT. All have the same recipe, data and seeds. Each run is one of `python -m training train`:
+started again, the command resumes where it stopped. At the end it prints the mean and the spread of
+the top-1 on the 10,000 test images, and writes DIR/ablation.json and DIR/ablation.png.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from training.run.record import read_run
 from training.train import TrainOptions, train
 
 DATA = "fashion_mnist:10000"
-# Fashion-MNIST's recipe but for what a smaller model on fewer images needs.
+# Fashion-MNIST's recipe, adapted to a smaller model and fewer images.
 RECIPE = dataclasses.replace(
     FASHION_MNIST,
     model=ModelOptions(
@@ -46,7 +46,7 @@ RECIPE = dataclasses.replace(
     augmentation=dataclasses.replace(FASHION_MNIST.augmentation, crop_scale=(0.7, 1.0)),
     epochs=20,
 )
-# What is left out, and the options of the model that leave it out.
+# The omitted parts, and the options of the model that omit them.
 MODELS = {
     "CabViT-P": {},
     "without digest tokens": {"max_digests": 0},
@@ -54,7 +54,7 @@ MODELS = {
     "without scale factors": {"scale_digests": False},
     "without both (DeiT)": {"max_digests": 0, "enhance": False},
 }
-# Two of the curves lie on one another: one of them is dashed.
+# Two of the curves coincide: one of them is dashed.
 _LINES = dict(
     zip(
         MODELS,
@@ -70,14 +70,14 @@ def run_folder(folder, name, seed):
 
 
 def run_all(folder, seeds, names=tuple(MODELS)):
-    """Trains what is not trained yet.
+    """Trains the runs that are not finished yet.
 
     Args:
         folder: path, of the runs.
         seeds: list of integers.
         names: of the models.
     """
-    # Seed by seed, so that what is there early compares all models.
+    # Seed by seed, so that early results compare all models.
     for seed in seeds:
         for name in names:
             model = dataclasses.replace(RECIPE.model, **MODELS[name])
@@ -89,10 +89,10 @@ def run_all(folder, seeds, names=tuple(MODELS)):
 
 
 def finished_runs(folder, seeds):
-    """Returns what is trained, also by other processes.
+    """Returns the finished runs, including those of other processes.
 
     Returns:
-        Dict from a model's name to a list of (top-1 on the test images, history), one a seed.
+        Dict from a model's name to a list of (top-1 on the test images, history), one per seed.
     """
     results = {}
     for name in MODELS:
@@ -106,7 +106,7 @@ def finished_runs(folder, seeds):
 
 
 def summary(results):
-    """Returns mean, spread and the single scores of every model, as a dict that JSON can hold."""
+    """Returns mean, spread and all scores of every model, as a dict that JSON can represent."""
     return {
         name: {
             "mean": statistics.mean(top1 for top1, _ in runs),
@@ -132,7 +132,7 @@ def draw(results, path):
                 axes.plot(epochs, curve, color=color, linewidth=0.6, alpha=0.4)
             mean = [statistics.mean(values) for values in zip(*curves, strict=True)]
             axes.plot(epochs, mean, color=color, linestyle=line, linewidth=2, label=name)
-        # The first epochs, with nothing learned, would press the others together.
+        # The first epochs, with nothing learned, would compress the others.
         best = max(
             max(100 * row["val_top1"] for row in h) for runs in results.values() for _, h in runs
         )
@@ -155,7 +155,8 @@ def main():
         choices=MODELS,
         default=list(MODELS),
         metavar="MODEL",
-        help="which, so that several processes share the work: " + ", ".join(map(repr, MODELS)),
+        help="the models to train, so that several processes can share the work: "
+        + ", ".join(map(repr, MODELS)),
     )
     options = parser.parse_args()
     try:
@@ -174,7 +175,7 @@ def main():
         ]
         for name, score in scores.items()
     ]
-    print("\n" + table(["model", "top-1", "± (standard deviation)", "of each seed"], rows, 1))
+    print("\n" + table(["model", "top-1", "± (standard deviation)", "per seed"], rows, 1))
     write_text_atomically(options.out / "ablation.json", json.dumps(scores, indent=2) + "\n")
     draw(results, options.out / "ablation.png")
     return 0

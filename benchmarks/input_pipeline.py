@@ -1,10 +1,10 @@
-"""How many training images a second the input pipeline makes, and Keras' own layers instead of it.
+"""Training images per second of the input pipeline, and of Keras' own layers instead of it.
 
 usage: python -m benchmarks.input_pipeline [--cores 2] [--rounds 5] [--seconds 4] [--json FILE]
 
 500x375 JPEG files become batches of 64 images of 224x224, as in the ImageNet recipe. The pipelines
-run in turns in one process, so that whatever else the machine does meets all alike. Where it does
-much, "by processor time" says what the cores alone would give.
+take turns in one process, so that other load on the machine affects all alike. On a busy machine,
+"by processor time" gives the rate of the cores alone.
 """
 
 import argparse
@@ -31,7 +31,7 @@ REFERENCE = "Keras layers, bilinear crops"
 
 
 def pipelines(split):
-    """Returns endless data sets of batches by what they are called."""
+    """Returns endless data sets of batches by their names."""
     bicubic = dataclasses.replace(IMAGENET_CABVITH_S, batch_size=BATCH_SIZE)
     bilinear = _changed(bicubic, crop_interpolation="bilinear", crop_antialias=False)
     only_crops = {
@@ -59,9 +59,9 @@ def _changed(recipe, **options):
 
 
 def keras_batches(split, recipe):
-    """The recipe, as near as `keras.layers` come to it, on the same crops.
+    """The recipe, as closely as `keras.layers` allow, on the same crops.
 
-    RandAugment draws its operations once a call, so it is called for every image.
+    RandAugment draws its operations once per call, so it is called for every image.
     """
     size, classes = recipe.model.image_size, len(split.class_names)
     flip = keras.layers.RandomFlip("horizontal")
@@ -95,8 +95,8 @@ def keras_batches(split, recipe):
 
 
 def turn(batches, seconds):
-    """Returns images a second, and images a second of processor time."""
-    # A new iterator each time: one that is kept goes on working while others are measured.
+    """Returns images per second, and images per second of processor time."""
+    # A new iterator each time: an earlier one would keep working while others are measured.
     iterator = iter(batches)
     for _ in range(2):
         next(iterator)
@@ -130,11 +130,11 @@ def measure(split, cores, rounds, seconds):
         for name in figures
         if name != REFERENCE
     }
-    return {"images a second": figures, "ratios": ratios}
+    return {"images per second": figures, "ratios": ratios}
 
 
 def _restrict_to(cores):
-    """Lets this process use so many cores, if the system can do that, and returns how many."""
+    """Restricts this process to a number of cores, if possible, and returns their number."""
     if not hasattr(os, "sched_setaffinity"):
         return os.cpu_count()
     # Before TensorFlow counts them and starts its threads.
@@ -146,9 +146,9 @@ def _restrict_to(cores):
 def main():
     """Prints the measurement as a table, and writes it as JSON if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=2, help="how many cores may be used")
+    parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of a turn")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
     parser.add_argument("--json", type=Path, help="file to write")
     arguments = parser.parse_args()
     cores = _restrict_to(arguments.cores)
@@ -159,8 +159,8 @@ def main():
     result = {"cores": cores, "mean file size": size, **result}
 
     print(f"{cores} cores, {IMAGES} JPEG files of 500x375 and {size / 1000:.0f} kB\n")
-    print(f"{'images a second':40}  median  smallest  largest  by processor time")
-    for name, figures in result["images a second"].items():
+    print(f"{'images per second':40}  median  smallest  largest  by processor time")
+    for name, figures in result["images per second"].items():
         values = [figures[key] for key in ("median", "smallest", "largest", "by processor time")]
         print("{:40} {:7.0f} {:9.0f} {:8.0f} {:18.0f}".format(name, *values))
     print()

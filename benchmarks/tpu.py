@@ -1,11 +1,11 @@
-"""What a training step of CabViT and of ConvNeXtTiny costs on a TPU, with no TPU present.
+"""The cost of a training step of CabViT and of ConvNeXtTiny on a TPU, with no TPU present.
 
 usage: python -m benchmarks.tpu [--models CabViTH_S ConvNeXtTiny] [--topology v5e:4x4]
     [--batch 1024] [--out DIR]
 
-Compiles the step that `fit` runs, with the ImageNet recipe (mixed_bfloat16, AdamW, averaged
+Compiles the step of `fit`, with the ImageNet recipe (mixed_bfloat16, AdamW, averaged
 weights), and prints the compiler's own figures: they depend on its version, not on the computer.
-A model takes minutes.
+Each model takes minutes.
 """
 
 import argparse
@@ -29,12 +29,12 @@ def compile_models(models, topology, batch):
     Args:
         models: list of names: variants, or models of `keras.applications`.
         topology: string, such as "v5e:4x4".
-        batch: integer, images a step on all devices.
+        batch: integer, images per step on all devices.
 
     Returns:
         A list of `CompiledStep`.
     """
-    # Here, because they bring Keras and its backend.
+    # Here, because they import Keras and its backend.
     from keras_cabvit import list_models
     from training.recipes.model import build_model
     from training.tpu.compiled_step import compile_step
@@ -75,10 +75,10 @@ def as_markdown(steps):
     ]
     header = [
         "model",
-        "memory traffic an image",
+        "memory traffic per image",
         "of it in HBM",
-        "operations an image",
-        "peak memory of a device",
+        "operations per image",
+        "peak memory per device",
         "arithmetic",
         "memory",
     ]
@@ -90,7 +90,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["CabViTH_S", REFERENCE])
     parser.add_argument("--topology", default="v5e:4x4")
-    parser.add_argument("--batch", type=int, default=1024, help="images a step on all devices")
+    parser.add_argument("--batch", type=int, default=1024, help="images per step on all devices")
     parser.add_argument("--out", type=Path, help="folder for tpu.json and tpu.md")
     options = parser.parse_args()
     find_slice(options.topology).check_batch(options.batch)
@@ -98,9 +98,8 @@ def main():
         return run_again(sys.argv[1:], "benchmarks.tpu")
     steps = compile_models(options.models, options.topology, options.batch)
     versions = ", ".join(f"{name} {version}" for name, version in steps[0].versions.items())
-    text = (
-        f"{options.topology}, {options.batch:,} images a step, {versions}\n\n{as_markdown(steps)}\n"
-    )
+    title = f"{options.topology}, {options.batch:,} images per step, {versions}"
+    text = f"{title}\n\n{as_markdown(steps)}\n"
     print(text)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)

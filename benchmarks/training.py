@@ -1,10 +1,10 @@
-"""How fast one training step of CabViT is, next to other models of its size.
+"""The speed of a training step of CabViT, next to other models of its size.
 
 usage: python -m benchmarks.training [--variants CabViTH_S] [--batch 8] [--rounds 5] [--out DIR]
 
 Forward, backward and AdamW, on TensorFlow, JAX and PyTorch, next to ConvNeXtTiny and
 EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
-PyTorch; in turns, as `python -m benchmarks.inference` does it. A step counts as three forward
+PyTorch; in turns, as `python -m benchmarks.inference` does. A step counts as three forward
 passes.
 """
 
@@ -53,7 +53,7 @@ def main():
             "growth": [],
         }
         report(result, options.out, f"{variant}-training")
-        # Afterwards, because tracing each step once more takes minutes.
+        # Afterwards, because tracing each step again takes minutes.
         steps = [each for each in several if each.training and each.framework == "tensorflow"]
         result["memory"] = [
             {**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps

@@ -1,1 +1,33 @@
-"""Puts this folder on the path, so that tests in every room find its helper modules."""
+"""A small folder of images, and one finished run on them, which several files look at.
+
+pytest puts this folder on the path with it, so that tests in every room find its helper modules.
+"""
+
+import pytest
+from tiny_runs import RECIPE, image_folder
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Twenty bright and twenty dark images. Tests leave them unchanged."""
+    return image_folder(tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def finished_run(folder, tmp_path_factory):
+    """The folder of a finished run. Tests leave it unchanged, or restore it."""
+    from training.run.options import TrainOptions
+    from training.train import train
+
+    out = tmp_path_factory.mktemp("runs") / "run"
+    options = TrainOptions(f"folder:{folder}", out, seed=3)
+    return train(RECIPE, options, command="the command it was")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    # Their first test trains a model, or starts a process on another backend.
+    slow = {"finished_run", "trained_by_command", "diverged", "compiled", "run_python"}
+    for item in items:
+        if slow & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)

@@ -111,7 +111,7 @@ def test_only_the_worst_mistakes_are_kept():
     assert [mistake.name for mistake in predictions.mistakes[:2]] == ["image 39", "image 38"]
 
 
-def test_data_without_test_images_falls_back_to_validation_and_says_so(run):
+def test_data_without_test_images_falls_back_to_validation_with_a_note(run):
     images = noise(8)
     evaluation = evaluate(run, data_set(images, np.arange(8) % 4, test=False), latency_rounds=1)
 
@@ -144,7 +144,7 @@ def with_checksums(run, folder, parts):
     return folder
 
 
-def test_images_added_to_those_of_a_run_do_not_pass_for_its_validation_images(run, tmp_path):
+def test_images_added_to_a_run_are_not_taken_for_its_validation_images(run, tmp_path):
     folder = with_checksums(run, tmp_path / "run", ["train"])
     before = evaluate(folder, latency_rounds=1)
     assert "The model was not trained on them" in before.note
@@ -157,7 +157,7 @@ def test_images_added_to_those_of_a_run_do_not_pass_for_its_validation_images(ru
     assert "Some were added, removed or given another class since then." in evaluation.note
 
 
-def test_test_images_of_a_run_are_told_from_others(run, tmp_path):
+def test_test_images_of_a_run_are_distinguished_from_others(run, tmp_path):
     folder = with_checksums(run, tmp_path / "run", ["train", "test"])
     evaluate(folder, out=tmp_path / "own", latency_rounds=1)
     other = data_set(noise(8), np.arange(8) % 4)
@@ -193,7 +193,7 @@ def test_classes_in_another_order_are_matched_by_name(run):
     assert any("were matched by name" in note for note in evaluation.notes)
 
 
-def test_classes_with_other_names_are_matched_by_position_and_it_is_said(run):
+def test_classes_with_other_names_are_matched_by_position_with_a_note(run):
     images = noise(COUNT)
     labels = small_classifier().predict_on_batch(images).argmax(axis=1)
     evaluation = evaluate(run, data_set(images, labels, ("n1", "n2", "n3", "n4")), latency_rounds=1)
@@ -204,14 +204,14 @@ def test_classes_with_other_names_are_matched_by_position_and_it_is_said(run):
 
 
 @pytest.mark.parametrize("form", ["model.keras", "servable", "model.tflite"])
-def test_other_number_of_classes_is_a_sentence_with_both_numbers(run, tmp_path, form):
+def test_error_of_another_number_of_classes_names_both_numbers(run, tmp_path, form):
     data = data_set(noise(6), np.arange(6) % 3, ("ant", "bee", "cat"))
 
     with pytest.raises(ValueError, match="the model has 4 classes, and the data has 3"):
         evaluate(run / form, data)
 
 
-def test_broken_image_is_named_and_not_scored(run, tmp_path):
+def test_broken_image_is_listed_and_not_scored(run, tmp_path):
     data = shutil.copytree(run / "data", tmp_path / "data")
     file = data / "test" / "bee" / "broken.png"
     file.write_bytes(b"no image")
@@ -223,7 +223,7 @@ def test_broken_image_is_named_and_not_scored(run, tmp_path):
     assert "test/bee/broken.png" not in evaluation.names
 
 
-def test_data_of_broken_images_alone_is_a_sentence(run, tmp_path):
+def test_data_of_only_broken_images_gives_a_clear_error(run, tmp_path):
     data = shutil.copytree(run / "data", tmp_path / "data")
     for file in (data / "test").rglob("*.png"):
         file.write_bytes(b"no image")
@@ -232,7 +232,7 @@ def test_data_of_broken_images_alone_is_a_sentence(run, tmp_path):
         evaluate(run, f"folder:{data}")
 
 
-def test_crop_of_a_file_without_a_run_is_the_authors_and_it_is_said(run, tmp_path):
+def test_crop_of_a_file_without_a_run_is_the_authors_with_a_note(run, tmp_path):
     shutil.copy(run / "model.tflite", tmp_path)
     data = data_set(noise(4), np.arange(4))
     evaluation = evaluate(tmp_path / "model.tflite", data, latency_rounds=1)
@@ -260,7 +260,7 @@ def test_crop_that_a_run_leaves_to_the_authors_is_known(run, tmp_path):
         ({"image_size": (32, 32)}, "`image_size` must be 16x12.*Received: 32x32"),
     ],
 )
-def test_wrong_arguments_are_a_sentence(run, tmp_path, options, sentence):
+def test_wrong_arguments_give_a_clear_error(run, tmp_path, options, sentence):
     shutil.copy(run / "model.keras", tmp_path)
     arguments = {"data": data_set(noise(4), np.arange(4))} | options
 
@@ -268,6 +268,7 @@ def test_wrong_arguments_are_a_sentence(run, tmp_path, options, sentence):
         evaluate(tmp_path / "model.keras", **arguments)
 
 
+@pytest.mark.slow
 def test_report_of_a_run_has_its_curves(run, tmp_path):
     evaluate(run, out=tmp_path / "of_run", latency_rounds=1)
     shutil.copy(run / "model.keras", tmp_path)
@@ -279,6 +280,7 @@ def test_report_of_a_run_has_its_curves(run, tmp_path):
     assert not (tmp_path / "of_file" / "curves.png").exists()
 
 
+@pytest.mark.slow
 def test_comparison_has_a_row_for_every_model(run, tmp_path):
     other = small_classifier(seed=5)
     other.save(tmp_path / "other.keras")

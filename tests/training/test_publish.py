@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import zipfile
 from io import BytesIO
@@ -8,26 +7,15 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
-from tiny_runs import RECIPE, image_folder
 
 from training.evaluate import evaluate
 from training.publish import publish
 from training.run.half_size_file import save_half_size
-from training.train import TrainOptions, train
 
 
 @pytest.fixture(scope="module")
-def finished_run(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("publish")
-    options = TrainOptions(
-        f"folder:{image_folder(folder / 'images')}", folder / "run", seed=3, tensorboard=False
-    )
-    return train(dataclasses.replace(RECIPE, epochs=1), options, command="the command it was")
-
-
-@pytest.fixture(scope="module")
-def published(finished_run):
-    folder = finished_run.parent / "published"
+def published(finished_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published") / "published"
     publish(finished_run, folder, "Dark and bright noise.")
     return folder
 
@@ -76,7 +64,7 @@ def test_scores_are_those_of_evaluate(published):
     assert scores["cross_entropy"] == pytest.approx(again.cross_entropy, rel=1e-6)
 
 
-def test_the_card_says_how_the_model_was_made_and_how_well_it_does(published):
+def test_card_states_origin_and_scores_of_the_model(published):
     card = (published / "README.md").read_text()
     scores = json.loads((published / "scores.json").read_text())
 
@@ -99,7 +87,7 @@ def test_the_card_says_how_the_model_was_made_and_how_well_it_does(published):
     assert (published / "report.md").is_file()
 
 
-def test_the_cards_lines_run(published, monkeypatch):
+def test_code_of_the_card_runs(published, monkeypatch):
     card = (published / "README.md").read_text()
     code = card.split("```python\n")[1].split("```")[0]
     monkeypatch.chdir(published.parent)
@@ -109,7 +97,7 @@ def test_the_cards_lines_run(published, monkeypatch):
     np.testing.assert_allclose(names["probabilities"].sum(axis=1), 1, rtol=1e-5)
 
 
-def test_a_weight_too_large_is_a_sentence_and_nothing_is_left(tmp_path):
+def test_a_weight_too_large_gives_a_clear_error_and_leaves_nothing(tmp_path):
     model = tiny_models.hybrid()
     kernel = next(weight for weight in model.weights if len(weight.shape) == 4)
     kernel.assign(np.full(kernel.shape, 7e4, "float32"))
@@ -119,7 +107,7 @@ def test_a_weight_too_large_is_a_sentence_and_nothing_is_left(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_is_not_finished_is_told_how_to_go_on(finished_run, tmp_path):
+def test_unfinished_run_is_told_how_to_resume(finished_run, tmp_path):
     record = json.loads((finished_run / "run.json").read_text())
     del record["finished"]
     (tmp_path / "run.json").write_text(json.dumps(record))
@@ -129,12 +117,12 @@ def test_a_run_that_is_not_finished_is_told_how_to_go_on(finished_run, tmp_path)
     assert not (tmp_path / "out").exists()
 
 
-def test_no_run_is_a_sentence(tmp_path):
+def test_missing_run_gives_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no run in"):
         publish(tmp_path, tmp_path / "out")
 
 
-def test_another_folder_is_not_replaced(finished_run, tmp_path):
+def test_folder_of_something_else_is_not_replaced(finished_run, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
 
     with pytest.raises(ValueError, match="was not written by this command"):

@@ -12,9 +12,11 @@ import pytest
 from training.quickstart import quickstart
 from training.recipes.quickstart import QUICKSTART
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).parents[2]
 
-# A model too small to be good, so that the whole way takes seconds.
+# A model too small to be good, so that all steps together take seconds.
 SMALL = dataclasses.replace(
     QUICKSTART,
     model=dataclasses.replace(QUICKSTART.model, embed_dims=(8, 16, 24, 32), image_size=(32, 32)),
@@ -65,7 +67,7 @@ def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
     assert list(tmp_path.iterdir()) == []
 
 
-# Ctrl-C while the garbage collector calls back, where Python forgets what is raised.
+# Ctrl-C in a callback of the garbage collector, in which Python ignores exceptions.
 INTERRUPTED_COLLECTION = """
 import gc, os, signal, sys
 from training.__main__ import main
@@ -102,7 +104,7 @@ def test_interruption_of_the_garbage_collector_is_not_lost(tmp_path):
         (["--out", "tests"], "was not written by this command"),
     ],
 )
-def test_wrong_arguments_are_a_sentence(arguments, sentence):
+def test_wrong_arguments_give_a_clear_error(arguments, sentence):
     process = subprocess.run(
         [sys.executable, "-m", "training", "quickstart", *arguments],
         cwd=REPOSITORY,

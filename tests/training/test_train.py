@@ -11,12 +11,16 @@ import keras
 import numpy as np
 import pytest
 from backend_process import REPOSITORY
-from tiny_runs import OPTIONS, RECIPE, image_folder
+from tiny_runs import RECIPE, image_folder
 
 from training.data.broken import TooManyBrokenImages
+from training.recipes.recipe import ModelOptions
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
-from training.train import TrainOptions, train
+from training.run.folder import claimed
+from training.run.options import TrainOptions
+from training.run.record import read_run
+from training.train import train
 
 
 def changed(recipe=RECIPE, **groups):
@@ -28,16 +32,17 @@ def changed(recipe=RECIPE, **groups):
     return dataclasses.replace(recipe, **changes)
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return image_folder(tmp_path_factory.mktemp("images"))
+@pytest.fixture
+def run(finished_run):
+    return finished_run
 
 
-@pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
-    """A finished run."""
-    out = tmp_path_factory.mktemp("runs") / "run"
-    return train(RECIPE, TrainOptions(f"folder:{folder}", out), command="the command")
+def options(folder, out, **others):
+    """Returns the options of a run without logs for TensorBoard."""
+    return TrainOptions(f"folder:{folder}", out, tensorboard=False, **others)
+
+
+ONE_EPOCH = dataclasses.replace(changed(optimization={"warmup_epochs": 0}), epochs=1)
 
 
 def test_run_leaves_model_labels_record_and_report(run):
@@ -46,12 +51,12 @@ def test_run_leaves_model_labels_record_and_report(run):
 
     assert model.output_shape == (None, 2)
     assert (run / "labels.txt").read_text() == "bright\ndark\n"
-    assert record["command"] == "the command"
+    assert record["command"] == "the command it was"
     assert record["recipe"]["epochs"] == 2
     assert record["versions"]["keras"] == keras.__version__
     report = (run / "report.md").read_text()
     assert "validation images" in report
-    assert "the command" in report
+    assert "the command it was" in report
     assert {"curves.png", "confusion.png"} <= {path.name for path in run.iterdir()}
     assert list((run / "tensorboard").rglob("events*"))
     assert not [path.name for path in run.iterdir() if "partial" in path.name]
@@ -87,7 +92,7 @@ def test_model_has_the_averaged_weights(run):
 
 def test_finished_run_is_not_trained_again(run, folder, capsys):
     before = (run / "model.keras").stat().st_mtime_ns
-    train(RECIPE, TrainOptions(f"folder:{folder}", run))
+    train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=3))
 
     assert "is finished" in capsys.readouterr().out
     assert (run / "model.keras").stat().st_mtime_ns == before
@@ -97,25 +102,36 @@ def test_other_settings_in_the_same_folder_are_refused(run, folder):
     other = changed(optimization={"learning_rate": 0.5})
 
     with pytest.raises(ValueError, match=r"learning_rate was 0.002 and is 0.5.*another folder"):
-        train(other, TrainOptions(f"folder:{folder}", run))
-    with pytest.raises(ValueError, match=r"seed was 0 and is 1"):
+        train(other, TrainOptions(f"folder:{folder}", run, seed=3))
+    with pytest.raises(ValueError, match=r"seed was 3 and is 1"):
         train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=1))
 
 
-def test_start_that_failed_does_not_stand_in_the_way(folder, tmp_path):
-    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
+@pytest.mark.slow
+def test_failed_start_does_not_block_the_folder(folder, tmp_path):
+    out = tmp_path / "run"
 
     with pytest.raises(ValueError, match="there is no such file"):
-        train(changed(model={"initial_weights": "none.keras"}), options)
-    train(dataclasses.replace(RECIPE, epochs=1), options)
-    assert (tmp_path / "run" / "model.keras").is_file()
+        train(changed(model={"initial_weights": "none.keras"}), options(folder, out))
+    train(ONE_EPOCH, options(folder, out))
+    assert (out / "model.keras").is_file()
 
 
+# Claims a folder as a run does, and never ends.
+CLAIMED = """
+import sys, time
+from pathlib import Path
+from training.run.folder import claimed
+with claimed(Path(sys.argv[1]), {"finished": None}, None):
+    time.sleep(3600)
+"""
+
+
+@pytest.mark.slow
 def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
     out = tmp_path / "run"
-    arguments = ["--recipe", "fashion_mnist", "--data", f"folder:{folder}", "--out", str(out)]
-    command = [sys.executable, "-m", "training", "train", *arguments, *OPTIONS, "--epochs", "9999"]
     with open(tmp_path / "log", "w") as log:
+        command = [sys.executable, "-c", CLAIMED, out]
         other = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
     try:
         while not (out / "run.json").is_file():
@@ -124,14 +140,13 @@ def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
         with pytest.raises(
             ValueError, match=r"Another process is already training in .*run\. Wait"
         ):
-            train(RECIPE, TrainOptions(f"folder:{folder}", out, tensorboard=False))
+            train(RECIPE, options(folder, out))
     finally:
         other.kill()
         other.wait()
-    # What a killed process held is free.
-    recipe = dataclasses.replace(RECIPE, epochs=1)
-    train(recipe, TrainOptions(f"folder:{folder}", out, tensorboard=False))
-    assert (out / "model.keras").is_file()
+    # The lock of a killed process is free.
+    with claimed(out, {}, read_run(out)):
+        assert read_run(out) == {}
 
 
 def test_other_images_are_another_run(run, folder, tmp_path):
@@ -143,7 +158,7 @@ def test_other_images_are_another_run(run, folder, tmp_path):
     next((tmp_path / "images").rglob("*.png")).unlink()
 
     with pytest.raises(ValueError, match=r"images\.\w+ was \d+ and is \d+"):
-        train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))
+        train(RECIPE, TrainOptions(record["data"], tmp_path / "run", seed=3))
 
 
 def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
@@ -152,26 +167,29 @@ def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     record["data"] = f"folder:{tmp_path / 'images'}"
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))  # the same, elsewhere
+    train(RECIPE, TrainOptions(record["data"], tmp_path / "run", seed=3))  # the same, elsewhere
     for file, now in ((("dark", "000.png"), "bright"), (("bright", "001.png"), "dark")):
         (tmp_path / "images").joinpath(*file).rename(tmp_path / "images" / now / "moved.png")
 
     with pytest.raises(ValueError, match="the training images or their classes differ"):
-        train(RECIPE, TrainOptions(record["data"], tmp_path / "run"))
+        train(RECIPE, TrainOptions(record["data"], tmp_path / "run", seed=3))
 
 
-def test_what_a_run_began_with_is_needed_at_its_begin_alone(run, folder, tmp_path):
+@pytest.mark.slow
+def test_initial_weights_are_needed_only_at_the_start(run, folder, tmp_path):
     shutil.copy(run / "model.keras", tmp_path / "model.keras")
-    recipe = changed(model={"initial_weights": str(tmp_path / "model.keras")})
-    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
-    train(recipe, options)
+    recipe = dataclasses.replace(
+        ONE_EPOCH,
+        model=dataclasses.replace(RECIPE.model, initial_weights=str(tmp_path / "model.keras")),
+    )
+    train(recipe, options(folder, tmp_path / "run"))
     (tmp_path / "model.keras").unlink()
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     del record["finished"]  # as if it had been killed while the report was written
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     (tmp_path / "run" / "model.keras").unlink()
 
-    train(recipe, options)
+    train(recipe, options(folder, tmp_path / "run"))
     assert (tmp_path / "run" / "model.keras").is_file()
 
 
@@ -192,7 +210,7 @@ def test_recipe_that_trains_nothing_is_refused(folder, tmp_path, changes, senten
         train(dataclasses.replace(RECIPE, **changes), TrainOptions(f"folder:{folder}", tmp_path))
 
 
-def test_model_that_knows_its_training_images_too_well_has_not_diverged():
+def test_overfitting_is_not_divergence():
     guard = LossGuard(classes=2)
     guard.on_epoch_end(0, {"loss": 0.1, "val_cross_entropy": 5.0})
 
@@ -201,14 +219,14 @@ def test_model_that_knows_its_training_images_too_well_has_not_diverged():
             guard.on_epoch_end(0, logs)
 
 
-def test_run_of_a_version_with_fewer_settings_is_known_again(run, folder, capsys):
+def test_run_of_a_version_with_fewer_settings_is_recognised(run, folder, capsys):
     record = run / "run.json"
     written = record.read_text()
     older = json.loads(written)
     del older["recipe"]["optimization"]["average_warmup"]
     record.write_text(json.dumps(older))
     try:
-        train(RECIPE, TrainOptions(f"folder:{folder}", run))
+        train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=3))
     finally:
         record.write_text(written)
 
@@ -216,28 +234,28 @@ def test_run_of_a_version_with_fewer_settings_is_known_again(run, folder, capsys
 
 
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
-    wider = changed(model={"embed_dims": (8, 8, 16, 32)})
+    wider = changed(model={"embed_dims": (32,)})
     shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")
     before = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
 
     with pytest.raises(ValueError, match="belongs to another architecture"):
-        train(wider, TrainOptions(f"folder:{folder}", tmp_path / "run"))
+        train(wider, options(folder, tmp_path / "run"))
     after = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
     assert after == before
 
 
-# Epochs of one batch; that of the first has a learning rate of 0 and so is a good one.
+# Epochs of one batch. The learning rate of the first is 0, so it is a good one.
 DIVERGING = dataclasses.replace(
-    changed(optimization={"learning_rate": 1e9}), epochs=6, batch_size=30
+    changed(optimization={"learning_rate": 1e38}), epochs=4, batch_size=30
 )
 
 
 @pytest.fixture(scope="module")
 def diverged(folder, tmp_path_factory):
-    """A run that diverged, and what was said about it."""
+    """A run that diverged, and its error message."""
     out = tmp_path_factory.mktemp("diverged") / "run"
     with pytest.raises(Diverged) as error:
-        train(DIVERGING, TrainOptions(f"folder:{folder}", out, tensorboard=False))
+        train(DIVERGING, options(folder, out))
     return out, str(error.value)
 
 
@@ -251,44 +269,40 @@ def test_diverging_run_stops_with_the_last_good_checkpoint_kept(diverged):
     assert not (out / "model.keras").exists()
 
 
-def test_run_that_diverged_goes_on_with_a_smaller_learning_rate(diverged, folder, tmp_path):
+def test_diverged_run_resumes_with_a_smaller_learning_rate(diverged, folder, tmp_path):
     shutil.copytree(diverged[0], tmp_path / "run")
-    recipe = DIVERGING
-    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
+    same = options(folder, tmp_path / "run")
+    changing = dataclasses.replace(same, change_optimization=True)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     record["hardware"] = "another computer"
     (tmp_path / "run" / "run.json").write_text(json.dumps(record))
 
-    smaller = dataclasses.replace(
-        recipe, optimization=dataclasses.replace(recipe.optimization, learning_rate=1e-3)
-    )
+    smaller = changed(DIVERGING, optimization={"learning_rate": 1e-3})
     with pytest.raises(ValueError, match="may change, with --change-optimization"):
-        train(smaller, options)
-    with pytest.raises(ValueError, match="epochs was 6 and is 7"):
-        train(
-            dataclasses.replace(smaller, epochs=7),
-            dataclasses.replace(options, change_optimization=True),
-        )
-    run = train(smaller, dataclasses.replace(options, change_optimization=True))
+        train(smaller, same)
+    with pytest.raises(ValueError, match="epochs was 4 and is 7"):
+        train(dataclasses.replace(smaller, epochs=7), changing)
+    run = train(smaller, changing)
 
     record = json.loads((run / "run.json").read_text())
     (news,) = record["continued"]
-    assert news["optimization"] == {"learning_rate": [1e9, 1e-3]}
+    assert news["optimization"] == {"learning_rate": [1e38, 1e-3]}
     assert news["hardware"] != "another computer"
     assert record["recipe"]["optimization"]["learning_rate"] == 1e-3
-    assert "learning_rate 0.001 (before: 1000000000.0)" in (run / "report.md").read_text()
+    assert "learning_rate 0.001 (before: 1e+38)" in (run / "report.md").read_text()
     with open(run / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["step"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
-    assert float(rows[1]["learning_rate"]) == pytest.approx(1e-3, rel=0.2)
+    assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
+    assert float(rows[1]["learning_rate"]) == pytest.approx(1e-3, rel=0.3)
 
 
+@pytest.mark.slow
 def test_best_epoch_becomes_the_model(folder, tmp_path):
     # From the second epoch on, the learning rate spoils what the first has learned.
     recipe = dataclasses.replace(
         changed(optimization={"average_momentum": None}), select="best", epochs=3
     )
-    run = train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+    run = train(recipe, options(folder, tmp_path / "run"))
     with open(run / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     best = max(rows, key=lambda row: (float(row["val_top1"]), -int(row["epoch"])))
@@ -302,41 +316,43 @@ def test_best_epoch_becomes_the_model(folder, tmp_path):
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_three_broken_files_in_a_thousand_are_named_in_the_report(tmp_path):
-    folder = tmp_path / "images"
-    for part, images in (("train", 450), ("val", 50), ("test", 5)):
+def write_images(folder):
+    """Writes 200 images for training and 50 for validation."""
+    for part, images in (("train", 100), ("val", 25)):
         image_folder(folder / part, images)
-    broken = [
-        "train/bright/007.png",
-        "train/dark/100.png",
-        "val/dark/049.png",
-    ]
+
+
+@pytest.mark.slow
+def test_few_broken_files_are_listed_in_the_report(tmp_path):
+    folder = tmp_path / "images"
+    write_images(folder)
+    broken = ["train/dark/070.png", "val/dark/019.png"]
     for name in broken:
         (folder / name).write_bytes(b"no image")
-    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=50)
-    run = train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+    recipe = dataclasses.replace(ONE_EPOCH, batch_size=50)
+    run = train(recipe, options(folder, tmp_path / "run"))
 
     assert json.loads((run / "run.json").read_text())["broken_images"] == broken
     assert "".join(f"- {name}\n" for name in broken) in (run / "report.md").read_text()
 
 
-@pytest.mark.parametrize(("part", "count"), [("train", 50), ("val", 40)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("part", "count"), [("train", 13), ("val", 10)])
 def test_one_broken_file_in_twenty_stops_the_run(tmp_path, part, count):
     folder = tmp_path / "images"
-    image_folder(folder / "train", 450)
-    image_folder(folder / "val", 50)
+    write_images(folder)
     for path in sorted((folder / part / "dark").iterdir())[:count]:
         path.write_bytes(b"no image")
-    recipe = dataclasses.replace(RECIPE, epochs=1, batch_size=50)
+    recipe = dataclasses.replace(ONE_EPOCH, batch_size=50)
 
-    with pytest.raises(TooManyBrokenImages, match=r"of 1,000 images .* at most 1% may be broken"):
-        train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+    with pytest.raises(TooManyBrokenImages, match=r"of 250 images .* at most 1% may be broken"):
+        train(recipe, options(folder, tmp_path / "run"))
     names = (tmp_path / "run" / "broken_images.txt").read_text().splitlines()
-    assert len(names) > 10
+    assert len(names) > 2
     assert set(names) <= {f"{part}/dark/{number:03}.png" for number in range(count)}
 
 
-def test_folder_in_a_bucket_is_a_sentence(folder, tmp_path, monkeypatch):
+def test_address_of_a_bucket_gives_a_clear_error(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ValueError, match="Mount the storage"):
@@ -344,14 +360,17 @@ def test_folder_in_a_bucket_is_a_sentence(folder, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_model_that_does_not_fit_into_memory_is_a_sentence(folder, tmp_path):
-    recipe = changed(model={"embed_dims": (8, 8, 16, 2**22)})
+@pytest.mark.slow
+def test_model_that_does_not_fit_into_memory_gives_a_clear_error(folder, tmp_path):
+    # The third stage has a matrix of 70 TB.
+    huge = ModelOptions("CabViTH", (32, 32), (8, 8, 16, 2**22), (1, 1, 1, 1), (2, 2))
+    recipe = dataclasses.replace(RECIPE, model=huge)
 
     with pytest.raises(MemoryError, match=r"8 images of 32x32 per step\. --batch-size 4 "):
-        train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False))
+        train(recipe, options(folder, tmp_path / "run"))
 
 
-def test_fewer_images_than_a_batch_is_a_sentence_and_nothing_is_written(folder, tmp_path):
+def test_fewer_images_than_a_batch_gives_a_clear_error_and_writes_nothing(folder, tmp_path):
     recipe = dataclasses.replace(RECIPE, batch_size=64)
 
     with pytest.raises(ValueError, match="batch_size=64 for 30 images"):
@@ -359,7 +378,7 @@ def test_fewer_images_than_a_batch_is_a_sentence_and_nothing_is_written(folder, 
     assert not (tmp_path / "run").exists()
 
 
-def test_folder_that_cannot_be_written_to_is_a_sentence(folder, tmp_path):
+def test_unwritable_folder_gives_a_clear_error(folder, tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(OSError, match=r"run, cannot be written to: .* Choose another one"):

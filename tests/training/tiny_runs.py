@@ -7,14 +7,16 @@ from PIL import Image
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
+# TensorFlow traces this model in a third of the time of a hybrid one. It has all kinds of state:
+# weights, BatchNorm statistics, the seed of stochastic depth, averages and moments.
 RECIPE = Recipe(
     model=ModelOptions(
-        "CabViTH",
+        "CabViTP",
         image_size=(32, 32),
-        embed_dims=(8, 8, 16, 16),
-        depths=(1, 1, 2, 1),
-        num_heads=(2, 2),
-        layer_scale_init=0.1,
+        embed_dims=(16,),
+        depths=(2,),
+        num_heads=(2,),
+        patch_size=8,
         drop_path_rate=0.2,
     ),
     optimization=Optimization(learning_rate=2e-3, warmup_epochs=1, average_momentum=0.5),
@@ -25,19 +27,11 @@ RECIPE = Recipe(
     evaluation_crop=1.0,
 )
 # The same as options of `python -m training train --recipe fashion_mnist`.
-HYBRID = shlex.split(
-    "--model.variant CabViTH --model.image-size 32 32 --model.embed-dims 8 8 16 16 "
-    "--model.depths 1 1 2 1 --model.num-heads 2 2 --model.drop-path-rate 0.2"
-)
-TRAINING = shlex.split(
+OPTIONS = shlex.split(
+    "--model.variant CabViTP --model.image-size 32 32 --model.embed-dims 16 --model.depths 2 "
+    "--model.num-heads 2 --model.patch-size 8 --model.drop-path-rate 0.2 "
     "--epochs 2 --batch-size 8 --validation-share 0.25 --optimization.average-momentum 0.5 "
     "--augmentation.mixup-alpha 0.8 --no-tensorboard"
-)
-OPTIONS = [*HYBRID, *TRAINING]
-# A model whose graph TensorFlow makes in half the time, with all kinds of state.
-PLAIN = shlex.split(
-    "--model.variant CabViTP --model.image-size 32 32 --model.embed-dims 16 --model.depths 2 "
-    "--model.num-heads 2 --model.patch-size 4 --model.drop-path-rate 0.2"
 )
 
 

@@ -78,7 +78,7 @@ def test_same_seed_gives_the_same_image():
     assert len(np.unique(images, axis=0)) > 15
 
 
-def test_what_is_drawn_for_one_purpose_does_not_show_in_another():
+def test_draws_for_different_purposes_are_independent():
     # All of an image is drawn with one seed. Flipped images are erased as often as the others.
     augmentation = Augmentation(horizontal_flip=0.5, erasing_probability=0.5)
     plain = dataclasses.replace(augmentation, erasing_probability=0.0)

@@ -105,7 +105,7 @@ def test_values_are_float32_under_mixed_precision(restored_settings):
     assert keras.config.dtype_policy().name == "mixed_bfloat16"
 
 
-def test_without_keras_cv_a_sentence_says_what_to_install(monkeypatch):
+def test_missing_keras_cv_gives_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "keras_cv", None)
     monkeypatch.delitem(sys.modules, "training.augmentation.keras_cv_backend", raising=False)
 

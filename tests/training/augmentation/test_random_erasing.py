@@ -68,6 +68,6 @@ def test_noise_is_normal_in_every_pixel_and_channel_and_not_cut():
     assert noise.max() > 255
 
 
-def test_image_in_which_no_rectangle_fits_stays():
+def test_image_too_small_for_a_rectangle_is_unchanged():
     pixel = np.full((1, 1, 3), 7, np.float32)
     assert np.all(erased(1.0, 20, pixel) == 7)

@@ -183,7 +183,7 @@ def test_broken_file_is_an_error_when_it_runs(rubbish):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 4), (2, 8, 8, 3)])
-def test_pixels_of_another_kind_are_a_sentence(shape):
+def test_pixels_of_another_kind_give_a_clear_error(shape):
     for wrong in (tf.zeros(shape, tf.uint8), tf.zeros((8, 8, 3))):
         with pytest.raises(ValueError, match="must be a scalar string of encoded bytes, or uint8"):
             random_resized_crop(wrong, (16, 16), WHOLE, SEED)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 from PIL import Image
-from tiny_runs import OPTIONS, image_folder
+from tiny_runs import OPTIONS
 
 from training.__main__ import COMMANDS, main
 
@@ -10,13 +10,8 @@ TRAIN = ["train", "--recipe", "fashion_mnist"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return image_folder(tmp_path_factory.mktemp("images"))
-
-
-@pytest.fixture(scope="module")
-def run(folder, tmp_path_factory):
-    """A run that the command trained, for one epoch."""
+def trained_by_command(folder, tmp_path_factory):
+    """A run that the command trained for one epoch."""
     out = tmp_path_factory.mktemp("runs") / "run"
     changes = ["--epochs", "1", "--optimization.warmup-epochs", "0"]
     assert main([*TRAIN, "--data", f"folder:{folder}", "--out", str(out), *OPTIONS, *changes]) == 0
@@ -30,7 +25,7 @@ def test_help_lists_the_commands(arguments, capsys):
     assert all(name in text for name in COMMANDS)
 
 
-def test_unknown_command_is_a_sentence(capsys):
+def test_unknown_command_gives_a_clear_error(capsys):
     assert main(["trian"]) == 2
     assert "There is no command 'trian'" in capsys.readouterr().err
 
@@ -55,23 +50,23 @@ def test_help_of_a_recipe_shows_every_option_with_its_value(capsys):
     assert "0.9999" in text
 
 
-def test_any_field_can_be_given_on_the_command_line(run):
-    recipe = json.loads((run / "run.json").read_text())["recipe"]
+def test_any_field_can_be_given_on_the_command_line(trained_by_command):
+    recipe = json.loads((trained_by_command / "run.json").read_text())["recipe"]
 
-    assert recipe["model"]["embed_dims"] == [8, 8, 16, 16]
+    assert recipe["model"]["embed_dims"] == [16]
     assert recipe["augmentation"]["mixup_alpha"] == 0.8
     assert recipe["augmentation"]["horizontal_flip"] == 0.5  # the recipe's own
     assert recipe["epochs"] == 1
 
 
-def test_wrong_data_is_a_sentence(tmp_path, capsys):
+def test_wrong_data_gives_a_clear_error(tmp_path, capsys):
     assert main([*TRAIN, "--data", "imagenet", "--out", str(tmp_path / "run")]) == 1
     assert capsys.readouterr().err.startswith("train: `data` must be")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_evaluate_scores_a_run_with_the_data_it_names(run, tmp_path, capsys):
-    assert main(["evaluate", str(run), "--out", str(tmp_path / "report")]) == 0
+def test_evaluate_scores_a_run_with_the_data_it_names(trained_by_command, tmp_path, capsys):
+    assert main(["evaluate", str(trained_by_command), "--out", str(tmp_path / "report")]) == 0
     output = capsys.readouterr().out
 
     assert "top-1" in output
@@ -79,10 +74,10 @@ def test_evaluate_scores_a_run_with_the_data_it_names(run, tmp_path, capsys):
     assert (tmp_path / "report" / "report.md").is_file()
 
 
-def test_evaluate_compares_files(run, folder, tmp_path, capsys):
+def test_evaluate_compares_files(trained_by_command, folder, tmp_path, capsys):
     arguments = ["--data", f"folder:{folder}", "--split", "training"]
     scores = tmp_path / "scores.json"
-    models = ["--compare", str(run), str(run / "model.keras")]
+    models = ["--compare", str(trained_by_command), str(trained_by_command / "model.keras")]
     assert main(["evaluate", *models, *arguments, "--json", str(scores)]) == 0
 
     first, second = json.loads(scores.read_text())
@@ -99,7 +94,7 @@ def test_evaluate_compares_files(run, folder, tmp_path, capsys):
         (["--compare", "a", "b", "--out", "c"], "--out is for one model"),
     ],
 )
-def test_wrong_arguments_of_evaluate_are_a_sentence(arguments, sentence, capsys):
+def test_wrong_arguments_of_evaluate_give_a_clear_error(arguments, sentence, capsys):
     assert main(["evaluate", *arguments]) == 1
     assert sentence in capsys.readouterr().err
 

@@ -31,7 +31,8 @@ def assert_same(batches, others):
         np.testing.assert_array_equal(values, other_values)
 
 
-def test_training_that_goes_on_sees_what_it_would_have_seen(split):
+@pytest.mark.slow
+def test_resumed_training_sees_the_same_batches(split):
     images, labels = take(training_batches(split, AUGMENTED, seed=1), 11)
 
     # Inside an epoch, at its border, inside the next one.
@@ -115,7 +116,7 @@ def test_grey_pixels_become_three_equal_channels():
         np.testing.assert_array_equal(batch[..., 0], batch[..., 2])
 
 
-def test_fewer_images_than_a_batch_is_a_sentence(split):
+def test_fewer_images_than_a_batch_gives_a_clear_error(split):
     with pytest.raises(ValueError, match="batch_size=32 for 23 images"):
         training_batches(split, dataclasses.replace(PLAIN, batch_size=32), seed=0)
 
@@ -127,12 +128,12 @@ def test_fewer_images_than_a_batch_is_a_sentence(split):
         lambda split: evaluation_batches(split, (8, 8), 4, reader=Reader(Share(0, 3))),
     ],
 )
-def test_a_batch_that_does_not_divide_by_the_processes_is_a_sentence(split, batches):
+def test_indivisible_batch_gives_a_clear_error(split, batches):
     with pytest.raises(ValueError, match="batch_size=4 for 3 processes"):
         batches(split)
 
 
-def test_evaluation_has_every_image_once_and_no_weight_on_what_fills_up(split):
+def test_evaluation_has_every_image_once_and_padding_of_weight_0(split):
     batches = evaluation_batches(split, (HEIGHT, WIDTH), 4)
     assert len(batches) == 6
     assert [spec.shape for spec in batches.element_spec] == [(4, HEIGHT, WIDTH, 3), (4, 3), (4,)]

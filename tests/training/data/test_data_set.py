@@ -7,12 +7,12 @@ from training.data.stratified import held_out
 
 
 @pytest.mark.parametrize("spec", ["mnist", "folder:", "tfds:", "fashion_mnist:x"])
-def test_another_word_for_a_data_set_is_a_sentence(spec):
+def test_unknown_data_set_gives_a_clear_error(spec):
     with pytest.raises(ValueError, match=rf'"folder:PATH" or "tfds:NAME". Received: "{spec}"'):
         open_data_set(spec)
 
 
-def test_a_path_alone_is_told_what_it_lacks():
+def test_error_of_a_bare_path_suggests_folder():
     with pytest.raises(ValueError, match='Did you mean "folder:photos/mine"'):
         open_data_set("photos/mine")
 
@@ -23,7 +23,7 @@ def test_every_class_gives_the_same_share():
     assert np.bincount(classes[held_out(classes, 0.1, seed=0)]).tolist() == [10, 5, 1]
 
 
-def test_what_rounding_leaves_over_is_handed_out():
+def test_remainder_of_the_rounding_is_distributed():
     # A quarter of ten is 2.5 in each of four classes: ten in all.
     classes = np.repeat(range(4), 10)
 
@@ -41,7 +41,7 @@ def test_the_draw_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.1, 10])
-def test_a_share_of_nothing_or_all_is_a_sentence(share):
+def test_share_of_nothing_or_everything_gives_a_clear_error(share):
     with pytest.raises(ValueError, match="between 0 and 1"):
         held_out(np.zeros(10), share, seed=0)
 

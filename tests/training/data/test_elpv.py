@@ -56,13 +56,14 @@ def test_the_test_images_are_the_same_for_every_seed(cells):
     assert set(members(first.validation)[0]) != set(members(other.validation)[0])
 
 
-def test_a_missing_package_is_a_sentence(monkeypatch):
+def test_a_missing_package_gives_a_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "elpv_dataset", None)
 
     with pytest.raises(ImportError, match="pip install elpv-dataset"):
         open_data_set("elpv")
 
 
+@pytest.mark.slow
 def test_the_real_data_set_has_the_published_counts():
     pytest.importorskip("elpv_dataset")
     data_set = open_data_set("elpv", 0.1, 0)

@@ -36,7 +36,7 @@ def test_idx_file_comes_back_as_it_was_written(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-20], lambda b: b"text", lambda b: b""])
-def test_damaged_idx_file_is_a_sentence(tmp_path, damage):
+def test_damaged_idx_file_gives_a_clear_error(tmp_path, damage):
     file = tmp_path / "images.gz"
     write_idx(file, np.arange(200, dtype=np.uint8))
     file.write_bytes(damage(file.read_bytes()))
@@ -87,7 +87,7 @@ def test_fixed_draw_of_the_training_images_is_even_by_class(debian_folder):
     assert all_of(drawn.validation) == all_of(whole.validation)
 
 
-def test_more_images_than_there_are_is_a_sentence(debian_folder):
+def test_too_many_images_give_a_clear_error(debian_folder):
     with pytest.raises(ValueError, match=r"must be between 1 and 29, .* Received: 30"):
         open_data_set("fashion_mnist:30", 0.25, 0)
 
@@ -101,7 +101,7 @@ def test_without_debians_files_keras_downloads(monkeypatch, tmp_path):
     assert open_data_set("fashion_mnist", 0.5, 0).training.size == 10
 
 
-def test_no_files_and_no_download_is_a_sentence(monkeypatch, tmp_path):
+def test_failed_download_gives_a_clear_error(monkeypatch, tmp_path):
     def fail():
         raise Exception("URL fetch failure")
 

@@ -173,7 +173,7 @@ def two_validations(root):
         (two_validations, ValueError, "ROOT must have either val/ or validation/."),
     ],
 )
-def test_what_cannot_be_trained_on_is_a_sentence(tmp_path, change, error, sentence):
+def test_unusable_folder_gives_a_clear_error(tmp_path, change, error, sentence):
     root = write_folder(tmp_path / "pictures", 6)
     change(root)
 
@@ -181,7 +181,7 @@ def test_what_cannot_be_trained_on_is_a_sentence(tmp_path, change, error, senten
         opened(root)
 
 
-def test_a_folder_that_may_not_be_listed_is_a_sentence(tmp_path, monkeypatch):
+def test_unreadable_folder_gives_a_clear_error(tmp_path, monkeypatch):
     root = write_folder(tmp_path, 6)
 
     def refuse(folder):
@@ -192,6 +192,6 @@ def test_a_folder_that_may_not_be_listed_is_a_sentence(tmp_path, monkeypatch):
         opened(root)
 
 
-def test_too_few_images_to_hold_any_out_is_a_sentence(tmp_path):
+def test_too_few_images_for_validation_give_a_clear_error(tmp_path):
     with pytest.raises(ValueError, match="two images or more"):
         opened(write_folder(tmp_path, 3))

@@ -62,7 +62,7 @@ def test_a_process_reads_its_own_part_of_the_files():
     assert 240 <= len(read) < 300
 
 
-def test_going_on_late_in_an_epoch_reads_what_is_left_of_it():
+def test_resuming_late_in_an_epoch_reads_only_the_rest():
     read = []
     split = stream([15] * 64, read, buffer_size=100)
 

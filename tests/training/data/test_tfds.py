@@ -83,7 +83,7 @@ def test_a_builder_with_files_of_its_own_is_read_too(tmp_path):
         ("tiny_pictures_far", FileNotFoundError, "not be downloaded .*: the network is down"),
     ],
 )
-def test_what_cannot_be_opened_is_a_sentence(tfds_folder, capsys, name, error, sentence):
+def test_unusable_data_set_gives_a_clear_error(tfds_folder, capsys, name, error, sentence):
     with pytest.raises(error, match=sentence):
         open_data_set(f"tfds:{name}", 0.1, 0, tfds_folder)
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_opened_is_a_sentence(tfds_folder, capsys, name, error, s
 
 
 @pytest.mark.parametrize("package", ["tensorflow_datasets", "importlib_resources"])
-def test_a_missing_package_is_a_sentence(monkeypatch, package):
+def test_a_missing_package_gives_a_clear_error(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
 
     with pytest.raises(ImportError, match="pip install tensorflow-datasets importlib_resources"):

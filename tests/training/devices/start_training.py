@@ -1,11 +1,12 @@
-"""Runs `python -m training train` commands in one process, on devices of a test's choice.
+"""Runs `python -m training train` commands in one process, on devices that a test chooses.
 
 Argument: JSON with
     commands: lists of arguments, started one after the other;
     cpus: logical CPUs of TensorFlow;
     frozen: whether BatchNorm keeps its initial statistics;
     stop_at: batch of the first command after which this process gets SIGTERM;
-    watched: folder of which writes are reported.
+    watched: folder of which writes are reported;
+    unscored: numbers of the commands that train and write no model and no report.
 Prints, as its last line, JSON with the commands' exit statuses, what each wrote to standard error,
 and the paths in the watched folder that were written to.
 """
@@ -60,6 +61,10 @@ def stop_this_process_at(step):
     training.train.LossGuard = Killed
 
 
+def leave_out_results(self, weights, checkpointing):
+    """Instead of a model and a report, whose many small operations JAX compiles one by one."""
+
+
 def watch(folder):
     """Returns a list that grows with every path in `folder` that this process writes to."""
     written = []
@@ -85,7 +90,10 @@ def run(settings):
         stop_this_process_at(settings["stop_at"])
     written = watch(settings["watched"]) if "watched" in settings else []
     statuses, errors = [], []
-    for command in settings["commands"]:
+    write_results = training.train.Run._write_results
+    for number, command in enumerate(settings["commands"]):
+        unscored = number in settings.get("unscored", ())
+        training.train.Run._write_results = leave_out_results if unscored else write_results
         with contextlib.redirect_stderr(io.StringIO()) as stderr:
             statuses.append(main(["train", *command]))
         errors.append(stderr.getvalue())

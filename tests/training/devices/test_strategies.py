@@ -20,7 +20,7 @@ def test_mirrored_devices_train_as_one(tmp_path, run_python):
     too_many = "--optimization.accumulation-steps", "2"
     settings = {
         "cpus": 2,
-        # Each device has BatchNorm statistics of its own.
+        # Each device has its own BatchNorm statistics.
         "frozen": True,
         "commands": [
             command(images, tmp_path / "single", "single"),
@@ -28,6 +28,7 @@ def test_mirrored_devices_train_as_one(tmp_path, run_python):
             command(images, tmp_path / "none", "mirrored", "--batch-size", "9"),
             command(images, tmp_path / "none", "mirrored", *too_many),
         ],
+        "unscored": [0],
     }
     outcome = run_python(
         [HERE / "start_training.py", json.dumps(settings)], "tensorflow", CUDA_VISIBLE_DEVICES="-1"
@@ -41,7 +42,7 @@ def test_mirrored_devices_train_as_one(tmp_path, run_python):
 
 @pytest.fixture(scope="module")
 def mirrored(run_python):
-    """What two mirrored devices have after a batch, with averages and without."""
+    """The state of two mirrored devices after a batch, with averages and without."""
     program = [HERE / "mirrored_copies.py", json.dumps([0.75, None])]
     return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1")
 
@@ -65,7 +66,7 @@ def test_moving_statistics_of_the_first_mirrored_device_are_saved(mirrored):
         assert trained["saved"][place] == first
 
 
-def test_mirrored_devices_are_evaluated_with_what_is_saved(mirrored):
+def test_mirrored_devices_are_evaluated_with_the_saved_weights(mirrored):
     averaged, plain = mirrored
 
     assert averaged["evaluated"] == [averaged["averages"][0]] * 2
@@ -76,7 +77,7 @@ def test_mirrored_devices_are_evaluated_with_what_is_saved(mirrored):
 @pytest.mark.parametrize(
     "strategy", [name for name, backend in BACKENDS.items() if backend != keras.config.backend()]
 )
-def test_strategy_of_another_backend_is_refused_with_a_way_that_works(strategy):
+def test_strategy_of_another_backend_is_refused_with_an_alternative(strategy):
     instead = {
         "tensorflow": "or pass --strategy mirrored",
         "jax": "or pass --strategy data_parallel",
@@ -89,7 +90,7 @@ def test_strategy_of_another_backend_is_refused_with_a_way_that_works(strategy):
 
 @pytest.mark.every_backend
 @pytest.mark.parametrize("strategy", ["single"] + ["auto"] * (keras.config.backend() != "jax"))
-def test_several_hosts_are_refused_where_they_cannot_train_together(strategy):
+def test_several_hosts_are_refused_unless_they_can_train_together(strategy):
     with pytest.raises(ValueError, match=r"JAX backend only.*--strategy data_parallel"):
         place(strategy, hosts=Hosts("127.0.0.1:1234", 2, 0))
 
@@ -106,7 +107,7 @@ def test_unknown_strategy_is_refused():
 
 @pytest.mark.skipif(os.path.exists("/dev/accel0"), reason="there is a TPU")
 @pytest.mark.parametrize("name", [None, "grpc://127.0.0.1:9"])
-def test_tpu_that_is_not_there_is_refused(name, monkeypatch):
+def test_missing_tpu_is_refused(name, monkeypatch):
     monkeypatch.delenv("TPU_NAME", raising=False)
     if name:
         monkeypatch.setenv("TPU_NAME", name)

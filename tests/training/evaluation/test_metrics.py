@@ -37,7 +37,7 @@ def test_hand_computed_scores_of_classes():
     np.testing.assert_allclose(scores.f1, [1 / 2, 2 / 3, 0])
 
 
-def test_class_that_is_nowhere_has_no_scores():
+def test_absent_class_has_no_scores():
     scores = score_predictions(np.eye(3)[[0, 1]], np.array([0, 1]))
 
     assert np.isnan([scores.precision[2], scores.recall[2], scores.f1[2]]).all()
@@ -117,6 +117,6 @@ def test_of_equal_probabilities_the_first_class_is_the_prediction():
         (np.array([[1.0, 0], [np.nan, 1]]), [0, 1], "row 1 .*nan"),
     ],
 )
-def test_predictions_that_cannot_be_scored_are_a_sentence(probabilities, labels, sentence):
+def test_unusable_predictions_give_a_clear_error(probabilities, labels, sentence):
     with pytest.raises(ValueError, match=sentence):
         score_predictions(probabilities, np.array(labels))

@@ -116,7 +116,7 @@ def test_highest_version_of_a_servable_is_opened(tmp_path):
     np.testing.assert_allclose(model.predict(IMAGES), newer.predict_on_batch(IMAGES), atol=1e-5)
 
 
-def test_run_says_how_it_was_evaluated(forms, tmp_path):
+def test_crop_of_the_run_is_known(forms, tmp_path):
     shutil.copy(forms / "model.keras", tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"recipe": {"evaluation_crop": 0.9}}))
 
@@ -139,7 +139,7 @@ def test_run_says_how_it_was_evaluated(forms, tmp_path):
         ("run/checkpoints/1.npz", b"text", "The run in .*run has not finished"),
     ],
 )
-def test_what_is_no_model_is_a_sentence(tmp_path, file, content, sentence):
+def test_file_without_a_model_gives_a_clear_error(tmp_path, file, content, sentence):
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_bytes(content)
 
@@ -147,13 +147,13 @@ def test_what_is_no_model_is_a_sentence(tmp_path, file, content, sentence):
         open_model(tmp_path / file.split("/")[0])
 
 
-def test_path_to_nothing_is_a_sentence(tmp_path):
+def test_missing_path_gives_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"There is nothing at .*Give a run's folder, a \."):
         open_model(tmp_path / "no" / "model.keras")
 
 
 @pytest.mark.parametrize("file", ["model.keras", "model.tflite", "servable/1/saved_model.pb"])
-def test_file_that_is_cut_short_is_a_sentence(forms, tmp_path, file):
+def test_truncated_file_gives_a_clear_error(forms, tmp_path, file):
     folder = shutil.copytree(forms, tmp_path / "forms")
     (folder / file).write_bytes((folder / file).read_bytes()[:-700])
 
@@ -161,7 +161,7 @@ def test_file_that_is_cut_short_is_a_sentence(forms, tmp_path, file):
         open_model(folder / file.split("/")[0])
 
 
-def test_model_without_its_classifier_is_a_sentence(tmp_path):
+def test_model_without_its_classifier_gives_a_clear_error(tmp_path):
     pooled = tiny_models.hybrid(depths=(1, 1, 1, 1), include_top=False, pooling="avg")
     feature_map = keras.Model(pooled.input, pooled.get_layer("stage_3").output)
     for model in (pooled, feature_map):
@@ -170,7 +170,7 @@ def test_model_without_its_classifier_is_a_sentence(tmp_path):
             open_model(tmp_path / "model.keras")
 
 
-def test_other_models_are_a_sentence(tmp_path):
+def test_other_models_give_a_clear_error(tmp_path):
     image = keras.Input((8, 8, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(image)
     sigmoid = keras.layers.Dense(3, "sigmoid")(pooled)
@@ -186,7 +186,7 @@ def test_other_models_are_a_sentence(tmp_path):
             open_model(tmp_path / "model.keras")
 
 
-def test_labels_of_another_model_are_a_sentence(forms, tmp_path):
+def test_labels_of_another_model_give_a_clear_error(forms, tmp_path):
     shutil.copy(forms / "model.keras", tmp_path)
     (tmp_path / "labels.txt").write_text("ant\nbee\n")
 
@@ -204,7 +204,7 @@ def test_export_brings_its_own_labels(name, tmp_path):
     assert open_model(tmp_path / name).class_names == CLASS_NAMES
 
 
-def test_damaged_run_record_is_a_sentence(forms, tmp_path):
+def test_damaged_run_record_gives_a_clear_error(forms, tmp_path):
     shutil.copy(forms / "model.keras", tmp_path)
     (tmp_path / "run.json").write_text('{"recipe": ')
 
@@ -212,7 +212,7 @@ def test_damaged_run_record_is_a_sentence(forms, tmp_path):
         open_model(tmp_path)
 
 
-def test_scores_that_are_no_numbers_are_a_sentence(tmp_path):
+def test_nan_scores_give_a_clear_error(tmp_path):
     model = small_classifier()
     model.layers[-1].bias.assign([np.nan, 0, 0, 0])
     model.save(tmp_path / "model.keras")
@@ -221,7 +221,7 @@ def test_scores_that_are_no_numbers_are_a_sentence(tmp_path):
         open_model(tmp_path / "model.keras").predict(IMAGES)
 
 
-def test_tflite_file_for_several_images_at_once_is_a_sentence(tmp_path):
+def test_tflite_file_for_batches_gives_a_clear_error(tmp_path):
     import tensorflow as tf
 
     model = small_classifier()

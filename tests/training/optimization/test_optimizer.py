@@ -83,7 +83,7 @@ def after(optimizer, steps):
 
 
 @pytest.mark.every_backend
-def test_equals_keras_adamw_where_that_has_all_that_is_needed():
+def test_equals_keras_adamw_without_the_additions():
     settings = {"beta_2": 0.99, "epsilon": 1e-8, "global_clipnorm": 1.0}
     expected = after(keras.optimizers.AdamW(1e-2, weight_decay=0.3, **settings), gradients(5))
     actual = after(LayerwiseAdamW(1e-2, decay=0.3, **settings), gradients(5))

@@ -40,7 +40,7 @@ def test_options_reach_the_model():
     assert scaled - {weight.path.rsplit("/")[-1] for weight in unscaled} == {"digest_scale"}
 
 
-def test_variant_keeps_its_sizes_where_none_is_given():
+def test_variant_keeps_its_sizes_by_default():
     model = build_model(ModelOptions("CabViTH_T", (32, 32), drop_path_rate=0.3), classes=2)
 
     assert model.get_layer("stage_3").output.shape[-1] == 320
@@ -94,7 +94,7 @@ def test_initial_weights_may_be_those_of_another_image_size(files):
         ({"initial_weights": "imagenet"}, "needs one of the variants CabViTH_T"),
     ],
 )
-def test_wrong_options_are_a_sentence(changes, sentence):
+def test_wrong_options_give_a_clear_error(changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         build_model(dataclasses.replace(SMALL, **changes), classes=4)
 
@@ -105,13 +105,13 @@ def test_patches_of_a_hybrid_are_refused():
 
 
 @pytest.mark.parametrize("name", ["small.weights.h5", "small.keras"])
-def test_weights_of_another_model_are_a_sentence(files, name):
+def test_weights_of_another_model_give_a_clear_error(files, name):
     options = dataclasses.replace(SMALL, embed_dims=(24,), initial_weights=str(files[0] / name))
     with pytest.raises(ValueError, match=r"(belong to another model|do not fit)"):
         build_model(options, classes=4)
 
 
-def test_damaged_model_file_is_a_sentence(tmp_path):
+def test_damaged_model_file_gives_a_clear_error(tmp_path):
     (tmp_path / "bad.keras").write_bytes(b"no model")
     options = dataclasses.replace(SMALL, initial_weights=str(tmp_path / "bad.keras"))
 

@@ -75,7 +75,7 @@ def test_curves_of_fit(tmp_path):
 
 
 @pytest.mark.parametrize("gap", [None, math.nan])
-def test_curves_pass_over_what_an_epoch_does_not_have(tmp_path, gap):
+def test_curves_skip_missing_values(tmp_path, gap):
     history = [{"epoch": 1, "loss": 2.0, "val_top1": gap}, {"epoch": 2, "val_top1": 0.5}]
     draw_curves(history, tmp_path / "gaps.png")
     draw_curves([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "val_top1": 0.5}], tmp_path / "same.png")

@@ -75,7 +75,7 @@ def evaluation(classes=6, images=200, right=False, **changes):
     return Evaluation(**values | changes)
 
 
-def test_report_says_what_a_person_wants_to_know(tmp_path):
+def test_report_has_scores_origin_and_recipe(tmp_path):
     scored = evaluation()
     path = write_report(tmp_path, scored, HISTORY, RUN, ["train/a.jpg", "train/b.jpg"])
     text = path.read_text(encoding="utf-8")
@@ -194,7 +194,7 @@ def test_full_disk_leaves_the_earlier_report(tmp_path):
     assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
 
 
-def test_folder_that_cannot_be_made_is_a_sentence(tmp_path):
+def test_folder_that_cannot_be_created_gives_a_clear_error(tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(OSError, match="The report could not be written to"):

@@ -39,6 +39,6 @@ def test_agreement_of_a_single_model_is_left_out():
     assert "same class as the first" not in score_table([row(agreement=None)])
 
 
-def test_top5_is_left_out_where_it_says_nothing():
+def test_meaningless_top5_is_left_out():
     assert "top-5" in score_table([row()])
     assert "top-5" not in score_table([row(top5=None)])

@@ -73,7 +73,7 @@ def disk_for_a_kilobyte():
     signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_full_disk_is_a_sentence_and_leaves_the_earlier_checkpoint(tmp_path, disk_for_a_kilobyte):
+def test_full_disk_gives_a_clear_error_and_keeps_the_checkpoint(tmp_path, disk_for_a_kilobyte):
     folder = CheckpointFolder(tmp_path)
     folder.write(1, checkpoint(1))
     disk_for_a_kilobyte()
@@ -84,14 +84,14 @@ def test_full_disk_is_a_sentence_and_leaves_the_earlier_checkpoint(tmp_path, dis
     assert folder.read_latest().progress == {"step": 1}
 
 
-def test_place_that_cannot_be_written_to_is_a_sentence(tmp_path):
+def test_unwritable_folder_gives_a_clear_error(tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(OSError, match="step 3 could not be written"):
         CheckpointFolder(tmp_path / "file" / "checkpoints").write(3, checkpoint(3))
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path):
+def test_leftover_of_a_killed_process_is_removed(tmp_path):
     (tmp_path / ".partial-123-456.step_000000123.npz").write_bytes(b"half")
     CheckpointFolder(tmp_path).write(1, checkpoint(1))
 

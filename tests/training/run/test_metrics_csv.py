@@ -16,7 +16,7 @@ def test_rows_are_numbers_and_gaps_are_nan(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["loss\n1\n", "epoch,loss\n1,much\n", "epoch,loss\n1,2,3\n"])
-def test_damaged_file_is_a_sentence(tmp_path, text):
+def test_damaged_file_gives_a_clear_error(tmp_path, text):
     file = tmp_path / "metrics.csv"
     file.write_text(text)
 

@@ -32,7 +32,7 @@ def test_scores_of_an_epoch_are_logged(model, tmp_path):
     assert make_ndarray(event.tensor_proto) == pytest.approx(history["val_loss"][0])
 
 
-def test_full_disk_is_a_sentence(model, tmp_path):
+def test_full_disk_gives_a_clear_error(model, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     # What a file may hold ends like a disk that is full.
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
@@ -43,7 +43,7 @@ def test_full_disk_is_a_sentence(model, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
-def test_folder_that_cannot_be_made_is_a_sentence(model, tmp_path):
+def test_folder_that_cannot_be_created_gives_a_clear_error(model, tmp_path):
     (tmp_path / "file").touch()
 
     with pytest.raises(OSError, match=r"^The logs for TensorBoard .* not a directory\. Free"):

@@ -77,7 +77,7 @@ def test_times_follow_from_the_chips_published_rates(step):
     assert step["images_per_second"] == pytest.approx(BATCH / step["step_seconds"])
 
 
-def test_a_batch_that_the_compiler_refuses_says_how_much_it_needs_of_what_there_is(run_python):
+def test_refused_batch_names_needed_and_usable_memory(run_python):
     script = Path(__file__).with_name("refused_step.py")
     refusal = run_python([script], "jax", **process.ENVIRONMENT)
 
@@ -149,7 +149,8 @@ def test_the_recipes_batch_and_precision_are_the_defaults(pretended_compiler, ca
     assert "float32: 512 images per step" in capsys.readouterr().out
 
 
-def test_an_unknown_variant_is_a_sentence_and_status_1_from_any_backend():
+@pytest.mark.slow
+def test_unknown_variant_gives_a_clear_error_and_status_1_on_any_backend():
     process = compile_tpu("--batch", "4", "--variant", "CabViTH_Q")
 
     assert process.returncode == 1
@@ -165,12 +166,12 @@ def test_an_unknown_variant_is_a_sentence_and_status_1_from_any_backend():
         (["--batch", "62"], "`batch` must be a positive multiple of the 4 devices of v5e:2x2"),
     ],
 )
-def test_a_wrong_slice_or_batch_is_a_sentence(changes, sentence, capsys):
+def test_a_wrong_slice_or_batch_gives_a_clear_error(changes, sentence, capsys):
     assert main(["compile-tpu", *OPTIONS, "--batch", str(BATCH), *changes]) == 1
     assert sentence in capsys.readouterr().err
 
 
-def test_without_the_compiler_a_sentence_says_what_to_install(monkeypatch, capsys):
+def test_missing_compiler_gives_the_install_command(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "libtpu", None)
 
     assert main(["compile-tpu", *OPTIONS, "--batch", str(BATCH)]) == 1

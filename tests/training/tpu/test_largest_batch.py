@@ -64,7 +64,7 @@ def test_few_images_a_device_are_found_exactly():
     assert "The largest batch that fits is 80, and 96 does not" in str(largest)
 
 
-def test_a_model_of_which_not_one_image_fits_says_so():
+def test_model_too_large_for_one_image_says_so():
     largest = search(lambda images: 17e9 + 1e6 * images, 64 * DEVICES)
 
     assert largest.step is None

@@ -23,7 +23,7 @@ def test_padding_moves_too(programs):
     assert programs["100 rows in tiles of 8"][0] == 2 * 104 * 4 * MEBIBYTE
 
 
-def test_what_stays_in_fast_memory_is_not_counted(programs):
+def test_traffic_in_fast_memory_is_not_counted(programs):
     in_main_memory, compilers = programs["products of products"]
     two_factors_and_the_result = 3 * 256 * 256 * 4
     assert in_main_memory == two_factors_and_the_result < compilers

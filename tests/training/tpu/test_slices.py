@@ -24,7 +24,7 @@ def test_rates_are_those_of_a_device():
 
 
 @pytest.mark.parametrize("topology", ["v5e", "v5e:3x3", "v9:2x2", "v5e:2x2x2", ""])
-def test_unknown_topology_is_a_sentence_that_lists_the_known_ones(topology):
+def test_error_of_an_unknown_topology_lists_the_known_ones(topology):
     with pytest.raises(ValueError, match="`topology` must be one of") as error:
         find_slice(topology)
 
@@ -34,7 +34,7 @@ def test_unknown_topology_is_a_sentence_that_lists_the_known_ones(topology):
 
 
 @pytest.mark.parametrize("batch", [0, -16, 1, 1000])
-def test_batch_that_the_devices_cannot_share_is_a_sentence(batch):
+def test_batch_that_the_devices_cannot_share_gives_a_clear_error(batch):
     message = f"multiple of the 16 devices of v5e:4x4. Received: batch={batch}"
     with pytest.raises(ValueError, match=message):
         find_slice("v5e:4x4").check_batch(batch)

@@ -8,7 +8,7 @@ def first_step(run_python):
     return run_python([Path(__file__).with_name("first_step.py")], "jax", JAX_PLATFORMS="cpu")
 
 
-def test_the_compiled_step_computes_what_the_first_step_of_fit_does(first_step):
+def test_compiled_step_equals_the_first_step_of_fit(first_step):
     """From the same weights and batch, bit for bit: weights, averages, moments, metrics."""
     assert set(first_step["as_before"].values()) == {False}
     assert set(first_step["as_fit"].values()) == {True}
