@@ -286,7 +286,7 @@ def test_no_parameters_anywhere(save, content):
 
 @pytest.mark.parametrize("content", [torch.ones(2), [torch.ones(2)]])
 def test_another_thing_than_a_dict(save, content):
-    with pytest.raises(ValueError, match="and a checkpoint is a dict of parameters"):
+    with pytest.raises(ValueError, match="a checkpoint is a dict of parameters"):
         read_torch_checkpoint(save(content))
 
 
