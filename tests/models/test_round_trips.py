@@ -45,6 +45,7 @@ def from_config(model, folder):
 ROUND_TRIPS = [saved_and_loaded, cloned, from_config]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["CabViTH_T", "CabViTP_T"])
 def test_smallest_variants(variant, tmp_path):
     model = filled(build_variant(variant, input_shape=(64, 96, 3), classes=10))
@@ -95,7 +96,6 @@ def test_no_layer_is_numbered_by_the_models_built_before(builder):
     assert "stage_3/block_1/attention/query/kernel" in paths_of(tiny_models.hybrid())
 
 
-@pytest.mark.every_backend
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
 def test_precision_of_every_part(tiny_model, policy, tmp_path):
     builder = tiny_models.hybrid if tiny_model.name == "cabvit_h" else tiny_models.plain
@@ -111,6 +111,7 @@ def test_precision_of_every_part(tiny_model, policy, tmp_path):
                 assert {weight.dtype for weight in layer.weights} <= {expected.variable_dtype}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
 def test_quantised_model(builder, mode, tmp_path):
