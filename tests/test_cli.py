@@ -23,8 +23,8 @@ import keras_cabvit
 from keras_cabvit.cli import main
 from keras_cabvit.commands import export
 from keras_cabvit.data import evaluation_image
+from keras_cabvit.pytorch import load_torch_state_dict
 from keras_cabvit.runtimes import load_saved_model
-from keras_cabvit.weights import load_torch_state_dict
 
 REFERENCE = Path(__file__).with_name("reference") / "reference.json"
 

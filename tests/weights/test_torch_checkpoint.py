@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from keras_cabvit.weights import read_torch_checkpoint
+from keras_cabvit.pytorch import read_torch_checkpoint
 
 
 @pytest.fixture(scope="module")

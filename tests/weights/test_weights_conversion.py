@@ -10,7 +10,7 @@ import torch
 
 import keras_cabvit
 from keras_cabvit.models.variants import VARIANTS
-from keras_cabvit.weights import convert_torch_checkpoint, load_torch_state_dict
+from keras_cabvit.pytorch import convert_torch_checkpoint, load_torch_state_dict
 from keras_cabvit.weights.cache import verify_checksum
 
 NAME = "CabViTH_T_imagenet.weights.h5"
