@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from keras_cabvit.models import build_variant
-from keras_cabvit.weights import load_torch_state_dict
+from keras_cabvit.pytorch import load_torch_state_dict
 
 _REFERENCE = Path(__file__).parents[1] / "tests" / "reference"
 

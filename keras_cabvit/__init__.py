@@ -1,6 +1,6 @@
 """CabViT (FcaFormer) in Keras 3, on TensorFlow, JAX and PyTorch."""
 
-from keras_cabvit import data, export, inference, layers, models, runtimes, weights
+from keras_cabvit import data, export, inference, layers, models, pytorch, runtimes, weights
 from keras_cabvit.models import (
     CabViTH,
     CabViTH_B,
@@ -36,6 +36,7 @@ __all__ = [
     "list_models",
     "models",
     "preprocess_input",
+    "pytorch",
     "runtimes",
     "weights",
 ]

@@ -11,8 +11,8 @@ import pytest
 
 import keras_cabvit
 
-# These run on TensorFlow alone: exporters use it whatever the backend is, and the docstrings of the
-# variants are one text with names filled in, of which the large ones take long to build.
+# These run on TensorFlow only: exporters use it on every backend, and the docstrings of the variants
+# are one text with names filled in, the large ones of which take long to build.
 ON_TENSORFLOW = re.compile(r"keras_cabvit\.export|CabViT[HP]_[SBL]$")
 
 
@@ -24,6 +24,8 @@ def examples():
         for test in finder.find(module, info.name):
             if test.examples:
                 marks = [] if ON_TENSORFLOW.search(test.name) else [pytest.mark.torch_too]
+                if test.name.startswith("keras_cabvit.export."):
+                    marks.append(pytest.mark.slow)
                 yield pytest.param(test, id=test.name, marks=marks)
 
 

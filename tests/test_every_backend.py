@@ -39,6 +39,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "files"), CASES)
 def test_marked_tests_pass(backend, files):
     process = subprocess.run(

@@ -14,11 +14,12 @@ DOCUMENTS = [
     *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "docs").glob("*.md"))),
     "deploy/serving/README.md",
 ]
-# Of `cabvit`, which users of an export need.
+# Pages without commands of `cabvit`.
 WITHOUT_COMMANDS = ("docs/ablation.md", "docs/speed.md", "docs/speed-log.md", "docs/training.md")
 README = (REPOSITORY / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_code_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = {}
@@ -32,7 +33,8 @@ def test_code_of_the_readme_runs(tmp_path, monkeypatch):
     assert len(maps) == 7
 
 
-def test_table_of_variants_is_what_the_models_count():
+@pytest.mark.slow
+def test_table_of_variants_has_the_counts_of_the_models():
     rows = re.findall(
         r"^\| `(CabViT\w+)` \|.*?\| ([\d.]+) M \| ([\d.]+) G \|", README, re.MULTILINE
     )

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from keras_cabvit.commands.arguments import add_image_size
-from keras_cabvit.weights import convert_torch_checkpoint
+from keras_cabvit.pytorch import convert_torch_checkpoint
 
 
 def add(commands):

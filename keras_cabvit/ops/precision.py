@@ -1,4 +1,4 @@
-"""Which types have 16 bits: too few for sums and exponentials."""
+"""Types of 16 bits: too few for sums and exponentials."""
 
 import keras
 

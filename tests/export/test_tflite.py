@@ -26,6 +26,9 @@ RECORD = json.loads(Path(__file__).with_name("tflite_record.json").read_text())
 DECIBELS = {"none": 75, "float16": 55, "int8": 32, "int8-static": 28, "int8-full": 20}
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def model(trained_hybrid):
     """The trained model without its softmax, which would hide what is lost."""

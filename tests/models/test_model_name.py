@@ -7,7 +7,7 @@ from tiny_models import filled, images, outputs
 
 import keras_cabvit
 from keras_cabvit.models import count_complexity
-from keras_cabvit.weights.torch_parameters import torch_parameters
+from keras_cabvit.pytorch.parameters import torch_parameters
 
 # The last two are names of layers inside the models.
 NAMES = ["my_model", "stage", "stage_2"]
@@ -34,5 +34,5 @@ def test_torch_parameters_of_a_named_model(builder, name):
 
     model, named = builder(), builder(name=name)
     for each in (model, named):
-        keras_cabvit.weights.load_torch_state_dict(each, state_dict(model))
+        keras_cabvit.pytorch.load_torch_state_dict(each, state_dict(model))
     np.testing.assert_array_equal(outputs(named, images(model)), outputs(model, images(model)))

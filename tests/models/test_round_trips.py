@@ -45,6 +45,7 @@ def from_config(model, folder):
 ROUND_TRIPS = [saved_and_loaded, cloned, from_config]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["CabViTH_T", "CabViTP_T"])
 def test_smallest_variants(variant, tmp_path):
     model = filled(build_variant(variant, input_shape=(64, 96, 3), classes=10))
@@ -111,6 +112,7 @@ def test_precision_of_every_part(tiny_model, policy, tmp_path):
                 assert {weight.dtype for weight in layer.weights} <= {expected.variable_dtype}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
 def test_quantised_model(builder, mode, tmp_path):

@@ -15,7 +15,7 @@ import parameter_fill
 
 from keras_cabvit.inference import fuse
 from keras_cabvit.models import build_variant
-from keras_cabvit.weights import load_torch_state_dict
+from keras_cabvit.pytorch import load_torch_state_dict
 
 REFERENCE = Path(__file__).with_name("reference.json")
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from keras_cabvit.weights import read_torch_checkpoint
+from keras_cabvit.pytorch import read_torch_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -286,7 +286,7 @@ def test_no_parameters_anywhere(save, content):
 
 @pytest.mark.parametrize("content", [torch.ones(2), [torch.ones(2)]])
 def test_another_thing_than_a_dict(save, content):
-    with pytest.raises(ValueError, match="and a checkpoint is a dict of parameters"):
+    with pytest.raises(ValueError, match="a checkpoint is a dict of parameters"):
         read_torch_checkpoint(save(content))
 
 

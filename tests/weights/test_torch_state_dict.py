@@ -11,7 +11,7 @@ import torch
 from ml_dtypes import bfloat16
 
 from keras_cabvit.models.variants import VARIANTS
-from keras_cabvit.weights import load_torch_state_dict
+from keras_cabvit.pytorch import load_torch_state_dict
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "reference.json"
 FAMILIES = ("hybrid", "plain")

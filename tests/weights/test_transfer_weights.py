@@ -36,15 +36,13 @@ def places(shape):
 
 
 @pytest.mark.parametrize("family", BUILDERS)
-def test_at_the_same_size_outputs_are_the_same(family):
+def test_at_the_same_size_weights_are_copied(family):
     source = tiny_models.filled(BUILDERS[family]())
     model = BUILDERS[family]()
     transfer_weights(model, source)
 
-    images = tiny_models.images(model)
-    np.testing.assert_array_equal(
-        model.predict(images, verbose=0), source.predict(images, verbose=0)
-    )
+    for weight, value in zip(model.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
 
 
 def test_a_smaller_grid_has_the_values_of_the_places_and_distances_it_keeps():
@@ -97,7 +95,7 @@ def test_positions_of_the_plain_model_stay_where_they_are_in_the_image():
 @pytest.mark.parametrize(
     "other", [{"embed_dims": (8, 16, 32, 32)}, {"depths": (1, 1, 2, 2)}, {"max_digests": 1}]
 )
-def test_another_model_is_a_sentence_and_leaves_everything_as_it_was(other):
+def test_another_model_gives_a_clear_error_and_changes_nothing(other):
     source = tiny_models.filled(tiny_models.hybrid(**other))
     model = tiny_models.hybrid()
     before = [np.array(weight) for weight in model.get_weights()]

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cabvit.weights.torch_parameters import torch_parameters
+from keras_cabvit.pytorch.parameters import torch_parameters
 
 # BatchNorm's counter of training steps: every real checkpoint has it, and inference ignores it.
 _IGNORED_SUFFIX = ".num_batches_tracked"
@@ -30,7 +30,7 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3))
-        >>> keras_cabvit.weights.load_torch_state_dict(model, {"head.bias": np.zeros(1000)})
+        >>> keras_cabvit.pytorch.load_torch_state_dict(model, {"head.bias": np.zeros(1000)})
         Traceback (most recent call last):
         ...
         ValueError: The state dict does not fit model 'CabViTH_T', which is unchanged.

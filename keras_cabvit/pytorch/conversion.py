@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
+from keras_cabvit.models import build_variant
+from keras_cabvit.pytorch.checkpoint import read_torch_checkpoint
+from keras_cabvit.pytorch.state_dict import load_torch_state_dict
 from keras_cabvit.weights.cache import weights_path, write_checksum
 from keras_cabvit.weights.files import save_weights
-from keras_cabvit.weights.torch_checkpoint import read_torch_checkpoint
-from keras_cabvit.weights.torch_state_dict import load_torch_state_dict
 
 
 def convert_torch_checkpoint(
@@ -36,8 +37,6 @@ def convert_torch_checkpoint(
         ValueError: the variant is unknown, the checkpoint does not fit it, or no `output` is given
             for a checkpoint that is not for ImageNet's 1,000 classes at 224x224.
     """
-    from keras_cabvit.models import build_variant  # models load weights, so not at the top
-
     state_dict = read_torch_checkpoint(checkpoint, key)
     # A bias of another rank is for load_torch_state_dict to report.
     bias_shape = tuple(state_dict["head.bias"].shape) if "head.bias" in state_dict else ()
