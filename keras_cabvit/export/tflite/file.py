@@ -36,7 +36,7 @@ def to_tflite(
     attention_bias: str = "stored",
     metadata: Metadata | None = None,
 ) -> Path:
-    """Writes the model as a .tflite file with built-in operations only, whole or not at all.
+    """Writes the model as a .tflite file of built-in operations, completely or not at all.
 
     It takes one image (1, height, width, channels) with pixels in [0, 255], named `image`, and
     gives float32 `probabilities`, or `logits` where the model ends without an activation. It says
@@ -62,8 +62,8 @@ def to_tflite(
             or (images, labels), or an array (count, height, width, channels), with pixels in
             [0, 255]. Give a few hundred training images of all classes, never test images: at least
             16; 256 of them are used.
-        labels: names of the classes in their order, or the path of a text file with a name a line.
-            None, the default, leaves them without names.
+        labels: names of the classes in their order, or the path of a text file with one name per
+            line. None, the default, leaves them without names.
         input_type: "uint8", the default, or "float32", of the pixels.
         crop: float, side of the centre crop that calibration files get, as a share of the image.
             None, the default, is as the authors evaluate: 0.875 below 384 pixels, else 1.
