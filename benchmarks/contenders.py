@@ -21,7 +21,7 @@ class Contender:
             PyTorch without Keras.
         precision: "float32" or "mixed_bfloat16", in which a fused model's weights are bfloat16.
         batch: integer, images at a time.
-        fused: whether `keras_cabvit.export.fuse` made it; of the variants alone.
+        fused: whether `keras_cabvit.inference.fuse` made it; of the variants alone.
         image_size: integer, height and width.
         training: whether a whole training step is taken: forward, backward and AdamW.
     """
@@ -130,7 +130,7 @@ def _keras_model(contender):
 
     if keras.backend.backend() != contender.framework:
         raise RuntimeError(f"Keras runs on {keras.backend.backend()}, not {contender.framework}.")
-    from keras_cabvit.export import fuse
+    from keras_cabvit.inference import fuse
     from keras_cabvit.models import count_complexity, list_models
 
     keras.config.set_dtype_policy(contender.precision)

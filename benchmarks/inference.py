@@ -3,8 +3,8 @@
 usage: python -m benchmarks.inference [--variants CabViTH_S] [--rounds 10] [--out DIR]
 
 Every variant on every backend of Keras, in float32 and mixed_bfloat16, at batches of 1 and 8, as it
-is trained ("plain") and as `keras_cabvit.export.fuse` makes it ("fused"); next to ConvNeXtTiny and
-EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
+is trained ("plain") and as `keras_cabvit.inference.fuse` makes it ("fused"); next to ConvNeXtTiny
+and EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
 PyTorch. Then how time and memory of TensorFlow's fused form grow with batch and image.
 
 On a computer with an NVIDIA GPU, frameworks that have it use it, and timm's models are compiled by

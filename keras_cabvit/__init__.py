@@ -1,6 +1,6 @@
 """CabViT (FcaFormer) in Keras 3, on TensorFlow, JAX and PyTorch."""
 
-from keras_cabvit import data, export, layers, models, runtimes, weights
+from keras_cabvit import data, export, inference, layers, models, runtimes, weights
 from keras_cabvit.models import (
     CabViTH,
     CabViTH_B,
@@ -31,6 +31,7 @@ __all__ = [
     "data",
     "decode_predictions",
     "export",
+    "inference",
     "layers",
     "list_models",
     "models",

@@ -1,6 +1,7 @@
 """Models and values that are small enough for a test on every backend."""
 
 import contextlib
+import inspect
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import keras_cabvit
 
 @contextlib.contextmanager
 def dtype_policy(name):
-    """Lets what the block builds have a dtype policy."""
+    """Gives a dtype policy to whatever the block builds."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -42,6 +43,36 @@ def plain(**changes):
         "classes": 5,
     }
     return keras_cabvit.CabViTP(**arguments | changes)
+
+
+def block(num_heads=2, merge=True, norm_count=2, name="block", **options):
+    """Builds a block of a stage.
+
+    Args:
+        **options: of the three parts; each gets those that it has.
+    """
+
+    def part(layer_class, *args, **kwargs):
+        taken = inspect.signature(layer_class.__init__).parameters
+        given = {key: value for key, value in options.items() if key in {*taken, "dtype"}}
+        return layer_class(*args, **given, **kwargs)
+
+    layers = keras_cabvit.layers
+    return layers.CabViTBlock(
+        part(layers.CrossBlockAttention, num_heads, name="attention"),
+        part(layers.TokenMergeEnhancement, merge, name="merge_enhancement"),
+        part(layers.ChannelMixing, norm_count=norm_count, name="channel_mixing"),
+        name=name,
+    )
+
+
+def stage(depth, max_digests=12, name="stage", **options):
+    """Builds a stage of `depth` blocks, each of which leaves digest tokens but for the last."""
+    blocks = [
+        block(merge=max_digests > 0 and index < depth - 1, name=f"block_{index}", **options)
+        for index in range(depth)
+    ]
+    return keras_cabvit.layers.CabViTStage(blocks, max_digests, name=name)
 
 
 def filled(layer, seed=0):
@@ -86,7 +117,7 @@ def images(model, batch=2, seed=1):
 
 
 def outputs(model, inputs, training=False):
-    """Returns what a model or layer gives, as numpy arrays (None stays)."""
+    """Returns the outputs of a model or layer as numpy arrays (None stays)."""
     if isinstance(model, keras.Model) and not training and keras.config.backend() == "jax":
         # In one piece, which takes JAX a fifth of the time to compile.
         return model.predict_on_batch(inputs)

@@ -6,7 +6,7 @@ from pathlib import Path
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_saved_model, to_tflite
-from keras_cabvit.export.tflite.file import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
+from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cabvit.inference.fusing import can_be_fused, fuse
+from keras_cabvit.inference import can_be_fused, fuse
 from keras_cabvit.runtimes.classifiers import classifier_activation
 
 

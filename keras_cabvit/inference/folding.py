@@ -1,4 +1,4 @@
-"""Puts what multiplies and shifts channels into the kernel and bias beside it.
+"""Folds per-channel scales and shifts into the adjacent kernel and bias.
 
 All of it is computed in float64, so that the folded weights are the nearest float32 ones.
 """
@@ -36,9 +36,27 @@ def folded_before(kernel, bias, scale, shift):
     return kernel * scale[:, None], bias + shift @ kernel
 
 
-def take_over(layer, other):
-    """Gives a layer copies of the weights of another of the same structure.
+def assign_product(layer, kernel, bias):
+    """Gives a dense layer or a convolution a kernel and a bias.
+
+    Args:
+        layer: built, with a bias.
+        kernel: array of the kernel's shape.
+        bias: array (channels out,).
+    """
+    layer.kernel.assign(kernel)
+    layer.bias.assign(bias)
+
+
+def copy_weights(layer, other):
+    """Gives a layer copies of the weights of another of the same structure, LoRA merged.
 
     Memory of their own, too: JAX frees what a step was given, and with it what shares it.
     """
+    if getattr(other, "lora_enabled", False):
+        name = "kernel" if hasattr(other, "kernel") else "embeddings"
+        getattr(layer, name).assign(exact(getattr(other, name)))
+        if getattr(other, "bias", None) is not None:
+            layer.bias.assign(exact(other.bias))
+        return
     layer.set_weights([np.array(weight) for weight in other.get_weights()])

@@ -1,43 +1,79 @@
 """The form of a model for inference: fewer operations, the same outputs."""
 
+import functools
+
 import keras
 
-from keras_cabvit.inference.folding import take_over
+from keras_cabvit import ops
+from keras_cabvit.inference.channel_mixing import FusedChannelMixing
+from keras_cabvit.inference.convnext_block import FusedConvNeXtBlock
+from keras_cabvit.inference.convolution import FusedConvolution, FusedConvolutions
+from keras_cabvit.inference.cross_block_attention import (
+    FusedCrossBlockAttention,
+    FusedCrossBlockAttentionComputedBias,
+)
+from keras_cabvit.inference.folding import copy_weights
 from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
-from keras_cabvit.ops.precision import computes_in_half
+from keras_cabvit.inference.token_merge_enhancement import FusedTokenMergeEnhancement
+from keras_cabvit.layers import (
+    ChannelMixing,
+    ConvNeXtBlock,
+    ConvolutionalStem,
+    ConvolutionNorm,
+    CrossBlockAttention,
+    PatchMerging,
+    TokenMergeEnhancement,
+)
+from keras_cabvit.layers.composite import Composite
+
+INFERENCE_CLASSES = {
+    ChannelMixing: FusedChannelMixing,
+    ConvNeXtBlock: FusedConvNeXtBlock,
+    ConvolutionalStem: FusedConvolutions,
+    ConvolutionNorm: FusedConvolution,
+    CrossBlockAttention: FusedCrossBlockAttention,
+    PatchMerging: FusedConvolutions,
+    TokenMergeEnhancement: FusedTokenMergeEnhancement,
+}
+_ATTENTION = {
+    "stored": FusedCrossBlockAttention,
+    "computed": FusedCrossBlockAttentionComputedBias,
+}
+ATTENTION_BIASES = tuple(_ATTENTION)
 
 
-def fuse(model, store_bias=True, kernel_rows=None, dtype=None):
-    """Makes a model for inference, with what multiplies and shifts channels folded into kernels.
+def fuse(model, attention_bias="stored", dtype=None, classes=None):
+    """Makes a model for inference, with per-channel scales and shifts folded into kernels.
 
-    BatchNorm goes into its convolution; LayerScale, the factor of the queries, and the scale and
-    shift of the LayerNorm before an MLP go into the dense layers beside them; the scale factors of
-    digest tokens go into the LayerNorm behind them; position biases are gathered once. Layers of
-    other libraries stay as they are.
+    BatchNorm is folded into its convolution; LayerScale, the factor of the queries, and the scale
+    and shift of the LayerNorm before an MLP into the adjacent dense layers; the scale factors of
+    digest tokens into the LayerNorm behind them. What LoRA has learned is merged into the kernels.
+    Layers of other libraries stay as they are.
 
     Args:
         model: with layers of this library, on any backend. It stays as it is.
-        store_bias: whether the biases of the attention maps are stored as they are added, which is
-            faster and takes up to 0.8 bytes a parameter more in float32 at 224x224, or gathered
-            from the smaller learned tables in every call. Defaults to True.
-        kernel_rows: integer, 2 or more: at most so many rows of the 7x7 depthwise kernels are
-            computed at a time, which is faster where no kernel has so many taps: in TFLite.
-            Defaults to None: all at once.
+        attention_bias: "stored", the default, keeps the biases of the attention maps as they are
+            added, which is faster and takes up to 0.8 bytes per parameter more in float32 at
+            224x224; "computed" expands the smaller learned tables in every call.
         dtype: Keras dtype policy of the new layers, in which all but pixels and scores is computed.
-            "bfloat16" also stores the weights so, in half the bytes, where a policy such as
+            "bfloat16" also stores the weights so, in half the bytes; a policy such as
             "mixed_bfloat16" rounds each of them again in every call. LayerNorm, softmax and what
             is added before it are in float32 all the same. Defaults to None: as in `model`.
+        classes: dict from trainable classes to the inference classes that a runtime wants instead
+            of the ones here. Such a class has `from_trained(layer, form)`, as they all do. Defaults
+            to None.
 
     Returns:
         A new model of the same inputs and outputs, not trainable. Its weights are copies.
 
     Raises:
-        ValueError: `model` is no functional or sequential model, whose layers can be seen,
-            `kernel_rows` is below 2, or Keras knows no `dtype` of that name.
+        ValueError: `model` is no functional or sequential model, whose layers can be seen, one of
+            its layers is quantised, `attention_bias` is neither of the two, or Keras knows no
+            `dtype` of that name.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
-        >>> fused = keras_cabvit.export.fuse(model)
+        >>> fused = keras_cabvit.inference.fuse(model)
         >>> images = np.full((1, 64, 64, 3), 99.0, "float32")
         >>> bool(np.allclose(*(m.predict(images, verbose=0) for m in (fused, model)), atol=1e-5))
         True
@@ -47,48 +83,113 @@ def fuse(model, store_bias=True, kernel_rows=None, dtype=None):
             "`model` must be a functional or a sequential model, whose layers can be seen, to be "
             f"fused. Received: '{model.name}' of type {type(model).__name__}"
         )
-    if kernel_rows is not None and kernel_rows < 2:
-        raise ValueError(f"`kernel_rows` must be 2 or more. Received: kernel_rows={kernel_rows}")
-    policy = None if dtype is None else keras.dtype_policies.get(dtype)
-    copies = []
-
-    def copy(layer):
-        config = layer.get_config()
-        if _can_be_fused(layer):
-            options = {"fused": True, "store_bias": store_bias, "kernel_rows": kernel_rows}
-            config |= {name: value for name, value in options.items() if name in config}
-        if policy is not None and (_can_be_fused(layer) or _is_half(layer)):
-            config["dtype"] = policy
-        form = FusedLayerNormalization if _is_over_channels(layer) else type(layer)
-        copies.append((layer, form.from_config(config)))
-        return copies[-1][1]
-
-    fused = keras.models.clone_model(model, clone_function=copy, recursive=True)
-    for layer, twin in copies:
-        if _can_be_fused(layer):
-            twin.fuse_from(layer)
-        elif getattr(layer, "weights", None):  # an operation, such as slicing, has none
-            take_over(twin, layer)
+    if attention_bias not in ATTENTION_BIASES:
+        raise ValueError(
+            f"`attention_bias` must be one of {ATTENTION_BIASES}. "
+            f"Received: attention_bias={attention_bias!r}"
+        )
+    form = Forms(
+        {
+            **INFERENCE_CLASSES,
+            CrossBlockAttention: _ATTENTION[attention_bias],
+            keras.layers.LayerNormalization: FusedLayerNormalization,
+            **(classes or {}),
+        },
+        None if dtype is None else keras.dtype_policies.get(dtype),
+    )
+    fused = keras.models.clone_model(model, clone_function=form, recursive=True)
+    form.copy_weights()
     fused.trainable = False
     return fused
 
 
 def can_be_fused(model):
-    """Returns whether a model has layers that can be fused."""
-    return any(map(_can_be_fused, model._flatten_layers()))
+    """Returns whether a model has layers of which `fuse` makes others."""
+    return any(type(layer) in INFERENCE_CLASSES for layer in model._flatten_layers())
 
 
-def _can_be_fused(layer):
-    return hasattr(layer, "fuse_from") and not layer.fused
+class Forms:
+    """Makes the inference form of each layer, and gives it its weights once the model is built.
+
+    Args:
+        classes: dict from trainable classes to inference classes.
+        policy: Keras dtype policy of the new layers, or None for that of the trained ones.
+    """
+
+    def __init__(self, classes, policy):
+        self._classes = classes
+        self._policy = policy
+        self._inside = False  # a layer of this library, all of which gets the policy
+        self._weights = []  # what takes the weights of a layer, and the layer
+
+    def __call__(self, layer):
+        """Returns the form of a layer, without weights yet."""
+        _refuse_quantized(layer)
+        outside = self._inside
+        self._inside |= type(layer) in INFERENCE_CLASSES or isinstance(layer, Composite)
+        try:
+            inference_class = self._classes.get(type(layer))
+            if inference_class is not None:
+                form = inference_class.from_trained(layer, self)
+                if hasattr(form, "fold"):
+                    self._weights.append((form.fold, layer))
+                return form
+            if isinstance(layer, Composite):  # whose parts alone may have another form
+                form = layer.with_parts(self)
+                self._weights.append((form.copy_own_weights, layer))
+                return form
+            return self.copy(layer)
+        finally:
+            self._inside = outside
+
+    def copy(self, layer, inference_class=None):
+        """Returns a layer of the same config, of the same class or another.
+
+        Args:
+            layer: any Keras layer.
+            inference_class: that takes the config of the layer's class; None for that class.
+        """
+        config = {**layer.get_config(), **self.options(layer)}
+        if getattr(layer, "lora_enabled", False):
+            config["lora_rank"] = None
+        form = (inference_class or type(layer)).from_config(config)
+        # What has no weights: an operation, such as slicing, or a layer to be given folded ones.
+        if getattr(layer, "weights", None):
+            self._weights.append((functools.partial(copy_weights, form), layer))
+        return form
+
+    def product(self, layer, **changes):
+        """Returns the form of a dense layer or convolution that gets folded weights, with a bias.
+
+        Args:
+            layer: `keras.layers.Dense` or a convolution.
+            **changes: to its config.
+        """
+        _refuse_quantized(layer)
+        config = {**layer.get_config(), **changes, "use_bias": True}
+        if "lora_rank" in config:
+            config["lora_rank"] = None
+        return self(type(layer).from_config(config))
+
+    def options(self, layer):
+        """Returns the arguments of the form of a layer that all Keras layers take."""
+        if not isinstance(layer, keras.layers.Layer):
+            return {}  # an operation, such as slicing
+        half = ops.is_half(layer.compute_dtype)
+        changes = self._policy is not None and (self._inside or half)
+        return {"name": layer.name, "dtype": self._policy if changes else layer.dtype_policy}
+
+    def copy_weights(self):
+        """Gives the built forms the weights of the layers that they were made of."""
+        for take, layer in self._weights:
+            take(layer)
 
 
-def _is_half(layer):
-    """Returns whether a layer, and no operation such as slicing, computes in half precision."""
-    return isinstance(layer, keras.layers.Layer) and computes_in_half(layer)
-
-
-def _is_over_channels(layer):
-    """Returns whether a layer is Keras' own LayerNormalization of the last axis."""
-    if type(layer) is not keras.layers.LayerNormalization or layer.rms_scaling:
-        return False
-    return layer.axis in (-1, [-1])
+def _refuse_quantized(layer):
+    if getattr(layer, "quantization_mode", None) is not None:
+        raise ValueError(
+            f"Layer '{layer.name}' is quantised to {layer.quantization_mode}, and there is nothing "
+            "to fold into whole numbers. Fuse or export the model from before `quantize`: "
+            'keras_cabvit.export.to_tflite(model, path, quantization="int8") makes integers of '
+            "it."
+        )

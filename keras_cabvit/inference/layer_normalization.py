@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_cabvit.ops.precision import computes_in_half
+from keras_cabvit.ops import at_least_single
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -26,16 +26,29 @@ class FusedLayerNormalization(keras.layers.LayerNormalization):
     Output: a tensor of the input's shape.
 
     Example:
-        >>> layer = keras_cabvit.layers.FusedLayerNormalization(epsilon=1e-5)
+        >>> layer = keras_cabvit.inference.FusedLayerNormalization(epsilon=1e-5)
         >>> tokens = np.array([[[1.0, 2.0, 3.0]]], "float32")
         >>> scaled = layer(tokens, token_scale=np.array([[[-2.0]]], "float32"))
         >>> [round(float(value), 2) for value in scaled[0, 0]]
         [1.22, 0.0, -1.22]
     """
 
+    @classmethod
+    def from_trained(cls, layer, form):
+        """Makes the form of Keras' LayerNormalization, or a copy when it normalises otherwise.
+
+        Args:
+            layer: `keras.layers.LayerNormalization`.
+            form: function from a layer to its form, see `fusing.Forms`.
+        """
+        if layer.rms_scaling or layer.axis not in (-1, [-1]):
+            return form.copy(layer)
+        return form.copy(layer, cls)
+
     def call(self, inputs, token_scale=None):
         """Returns the inputs with mean 0 and variance 1, times `gamma`, plus `beta`."""
-        x = ops.cast(inputs, "float32") if computes_in_half(self) else inputs
+        dtype = at_least_single(self.compute_dtype)
+        x = ops.cast(inputs, dtype) if dtype != self.compute_dtype else inputs
         centred = x - ops.mean(x, axis=-1, keepdims=True)
         variance = ops.mean(centred * centred, axis=-1, keepdims=True)
         if token_scale is None:

@@ -1,6 +1,5 @@
 """The layers of CabViT, each registered with Keras for saving and loading."""
 
-from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.cabvit_block import CabViTBlock
 from keras_cabvit.layers.cabvit_stage import CabViTStage
 from keras_cabvit.layers.channel_mixing import ChannelMixing
@@ -11,6 +10,7 @@ from keras_cabvit.layers.cross_block_attention import CrossBlockAttention
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.initializers import DepthwiseFanInUniform
 from keras_cabvit.layers.layer_scale import LayerScale
+from keras_cabvit.layers.padded_convolution import PaddedConv2D, PaddedDepthwiseConv2D
 from keras_cabvit.layers.patch_embedding import PatchEmbedding
 from keras_cabvit.layers.patch_merging import PatchMerging
 from keras_cabvit.layers.token_merge_enhancement import TokenMergeEnhancement
@@ -25,8 +25,9 @@ __all__ = [
     "CrossBlockAttention",
     "DepthwiseFanInUniform",
     "DropPath",
-    "FusedLayerNormalization",
     "LayerScale",
+    "PaddedConv2D",
+    "PaddedDepthwiseConv2D",
     "PatchEmbedding",
     "PatchMerging",
     "TokenMergeEnhancement",

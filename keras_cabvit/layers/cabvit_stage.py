@@ -3,149 +3,106 @@
 import keras
 from keras import ops
 
-from keras_cabvit.layers.cabvit_block import CabViTBlock
+from keras_cabvit.layers.composite import Composite
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class CabViTStage(keras.layers.Layer):
+class CabViTStage(Composite):
     """Blocks of one resolution, each of which attends to the digest tokens of those before it.
 
-    The memory of digest tokens begins empty at every call and goes through the call with its
+    The memory of digest tokens starts empty at every call and goes through the call with its
     tensors: nothing passes from one batch, or from one image of a batch, to another.
 
     Args:
-        depth: integer, how many blocks.
-        num_heads: integer, must divide the channels.
-        max_digests: integer, how many earlier blocks' digest tokens a block attends to: the latest
-            ones. 0 switches digest tokens off. Defaults to 12, which no published model exceeds.
-        drop_path_rate: float for all blocks alike, or one float a block. Defaults to 0.
-        mlp_ratio, mlp_norm_count, position_bias, enhance, scale_digests, epsilon,
-            layer_scale_init, drop_rate, attention_drop_rate, grid, kernel_initializer,
-            depthwise_initializer, fused, store_bias, kernel_rows: of the blocks, see `CabViTBlock`.
-        **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
+        blocks: list of `CabViTBlock`, at least one. The last one must not merge, because nobody
+            would read its digest tokens.
+        max_digests: integer, the number of earlier blocks whose digest tokens a block attends to:
+            the latest ones. Without digest tokens (0) no block may merge. Defaults to 12, which no
+            published model exceeds.
+        **kwargs: `name` and the like, for `keras.layers.Layer`. The dtype is that of the blocks.
 
     Call arguments:
-        inputs: a feature map (batch, height, width, channels), or tokens if `grid` is given.
-        return_memory: whether to return the digest tokens that the last block attended to,
-            (batch, digest tokens, channels), None where there are none.
-        return_attention_maps: whether to return the attention maps, a list with one tensor
-            (batch, num_heads, tokens, tokens + digest tokens) a block.
+        inputs: a feature map (batch, height, width, channels), or tokens if the blocks have a grid.
+        return_intermediates: whether to return a dict, for inspection, instead of the last block's
+            tokens.
 
-    Output: a tensor of the input's shape, alone or as the first of a tuple, followed by the memory
-        and the attention maps where they are asked for.
+    Output: a tensor of the input's shape. With `return_intermediates`, a dict: `tokens`, a list of
+        each block's tokens in the input's shape; `digests`, the digest tokens that the last block
+        attended to, (batch, digest tokens, channels), absent if there were none; and `maps`, a list
+        of each block's attention maps (batch, num_heads, tokens, tokens + digest tokens).
 
     Raises:
-        ValueError: `depth` is below 1, `max_digests` below 0, or `drop_path_rate` has another
-            length than `depth`.
+        ValueError: there is no block, one is given twice, the last one merges, one merges although
+            `max_digests` is 0, or `max_digests` is negative.
 
     Example:
-        >>> stage = keras_cabvit.layers.CabViTStage(depth=3, num_heads=2)
-        >>> images = np.ones((1, 8, 8, 32), "float32")
-        >>> output, memory, maps = stage(images, return_memory=True, return_attention_maps=True)
-        >>> tuple(memory.shape), [attention.shape[-1] for attention in maps]
+        >>> layers = keras_cabvit.layers
+        >>> def block(index):
+        ...     return layers.CabViTBlock(
+        ...         layers.CrossBlockAttention(num_heads=2, name="attention"),
+        ...         layers.TokenMergeEnhancement(merge=index < 2, name="merge_enhancement"),
+        ...         layers.ChannelMixing(norm_count=2, name="channel_mixing"),
+        ...         name=f"block_{index}",
+        ...     )
+        >>> stage = layers.CabViTStage([block(index) for index in range(3)])
+        >>> found = stage(np.ones((1, 8, 8, 32), "float32"), return_intermediates=True)
+        >>> tuple(found["digests"].shape), [maps.shape[-1] for maps in found["maps"]]
         ((1, 8, 32), [64, 68, 72])
     """
 
-    def __init__(
-        self,
-        depth,
-        num_heads,
-        max_digests=12,
-        mlp_ratio=4.0,
-        mlp_norm_count=2,
-        position_bias=True,
-        enhance=True,
-        scale_digests=True,
-        epsilon=1e-5,
-        layer_scale_init=1e-6,
-        drop_rate=0.0,
-        attention_drop_rate=0.0,
-        drop_path_rate=0.0,
-        grid=None,
-        kernel_initializer=None,
-        depthwise_initializer=None,
-        fused=False,
-        store_bias=True,
-        kernel_rows=None,
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
-        if depth < 1:
-            raise ValueError(f"`depth` must be at least 1. Received: depth={depth}")
+    part_names = ("blocks",)
+
+    def __init__(self, blocks, max_digests=12, **kwargs):
+        if not blocks:
+            raise ValueError("`blocks` must be a list of at least one block. Received: none")
         if max_digests < 0:
             raise ValueError(
                 "`max_digests` must be 0 (no digest tokens) or more. "
                 f"Received: max_digests={max_digests}"
             )
-        if isinstance(drop_path_rate, (int, float)):
-            drop_path_rate = [drop_path_rate] * depth
-        if len(drop_path_rate) != depth:
+        merging = [block.name for block in blocks if block.merges]
+        if blocks[-1].merges or (merging and not max_digests):
             raise ValueError(
-                "`drop_path_rate` must be one float, or one a block. "
-                f"Received: {len(drop_path_rate)} values for depth={depth}"
+                "The last block of a stage must not merge, and no block with max_digests=0: nobody "
+                "would read its digest tokens. Received: merging blocks "
+                f"{', '.join(merging)} of {len(blocks)}, max_digests={max_digests}"
             )
-        self.depth = depth
-        self.fused = fused
+        super().__init__({"blocks": list(blocks)}, **kwargs)
         self.max_digests = max_digests
-        self.drop_path_rate = [float(rate) for rate in drop_path_rate]
-        self.blocks = [
-            CabViTBlock(
-                num_heads,
-                merge=max_digests > 0 and index < depth - 1,
-                mlp_ratio=mlp_ratio,
-                mlp_norm_count=mlp_norm_count,
-                position_bias=position_bias,
-                enhance=enhance,
-                scale_digests=scale_digests,
-                epsilon=epsilon,
-                layer_scale_init=layer_scale_init,
-                drop_rate=drop_rate,
-                attention_drop_rate=attention_drop_rate,
-                drop_path_rate=rate,
-                grid=grid,
-                kernel_initializer=kernel_initializer,
-                depthwise_initializer=depthwise_initializer,
-                fused=fused,
-                store_bias=store_bias,
-                kernel_rows=kernel_rows,
-                dtype=self.dtype_policy,
-            )
-            for index, rate in enumerate(self.drop_path_rate)
-        ]
 
     def build(self, inputs_shape):
-        """Creates the weights of the blocks; each knows how many blocks' digests it will see."""
-        digests_shape = None
-        for index, block in enumerate(self.blocks):
+        """Creates the weights of the blocks, each for the digest tokens that it will see."""
+        digests_shape, merged = None, 0
+        for block in self.blocks:
             block.build(inputs_shape, digests_shape)
-            if block.merge_enhancement.merge:
+            if block.merges:
+                merged += 1
                 _, own_shape = block.merge_enhancement.compute_output_shape(inputs_shape)
-                blocks = min(index + 1, self.max_digests)
-                digests_shape = (own_shape[0], blocks * own_shape[1], own_shape[2])
+                count = min(merged, self.max_digests) * own_shape[1]
+                digests_shape = (own_shape[0], count, own_shape[2])
 
-    def call(self, inputs, return_memory=False, return_attention_maps=False, training=None):
-        """Returns the last block's tokens, and the memory and attention maps if asked for."""
-        x, memory, maps = inputs, None, []
+    def call(self, inputs, return_intermediates=False, training=None):
+        """Returns the last block's tokens, or the dict of intermediates."""
+        x, memory, tokens, maps = inputs, None, [], []
         for block in self.blocks:
             outputs = block(
-                x, memory, return_attention_maps=return_attention_maps, training=training
+                x, memory, return_attention_maps=return_intermediates, training=training
             )
             x, *others = outputs if isinstance(outputs, tuple) else (outputs,)
-            if return_attention_maps:
+            tokens.append(x)
+            if return_intermediates:
                 maps.append(others.pop())
             if others:
                 memory = self._remember(memory, *others)
-        outputs = [x]
-        if return_memory:
-            outputs.append(memory)
-        if return_attention_maps:
-            outputs.append(maps)
-        return tuple(outputs) if len(outputs) > 1 else x
+        if not return_intermediates:
+            return x
+        digests = {} if memory is None else {"digests": memory}
+        return {"tokens": tokens, **digests, "maps": maps}
 
     def _remember(self, memory, digests):
-        """Returns the memory with a block's digest tokens at its end, without what is too old.
+        """Returns the memory with a block's digest tokens at its end, without the oldest ones.
 
-        Joined two by two: LiteRT's fast kernels take five parts at most.
+        Two tensors are joined at a time: fast kernels for phones take five at most.
         """
         if memory is None:
             return digests
@@ -157,33 +114,12 @@ class CabViTStage(keras.layers.Layer):
             memory = memory[:, too_old:]
         return ops.concatenate([memory, digests], axis=1)
 
-    def fuse_from(self, layer):
-        """Takes over the weights of a stage that is not fused."""
-        for block, other in zip(self.blocks, layer.blocks, strict=True):
-            block.fuse_from(other)
-
-    def compute_output_spec(
-        self, inputs, return_memory=False, return_attention_maps=False, training=None
-    ):
-        """Returns the input's shape; what is asked for besides is found by tracing."""
-        if return_memory or return_attention_maps:
-            return super().compute_output_spec(
-                inputs,
-                return_memory=return_memory,
-                return_attention_maps=return_attention_maps,
-                training=training,
-            )
+    def compute_output_spec(self, inputs, return_intermediates=False, training=None):
+        """Returns the input's shape; intermediates are found by tracing."""
+        if return_intermediates:
+            return super().compute_output_spec(inputs, return_intermediates=True, training=training)
         return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        config = self.blocks[0].get_config()
-        for name in ("merge", *super().get_config()):
-            config.pop(name, None)
-        return {
-            **super().get_config(),
-            **config,
-            "depth": self.depth,
-            "max_digests": self.max_digests,
-            "drop_path_rate": self.drop_path_rate,
-        }
+        return {**super().get_config(), "max_digests": self.max_digests}

@@ -1,16 +1,11 @@
 """The MLP over channels that ends every block."""
 
 import keras
-from keras import ops
 
-from keras_cabvit.inference.folding import exact, folded_before, folded_behind, take_over
-from keras_cabvit.inference.layer_normalization import FusedLayerNormalization
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.layer_scale import LayerScale
-from keras_cabvit.ops.on_tensorflow import add_branch_to_rows, as_rows, from_rows
-
-if keras.backend.backend() == "jax":
-    from keras_cabvit.ops.on_jax import mlp
+from keras_cabvit.layers.quantized_parts import quantized_parts
+from keras_cabvit.ops import mlp
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -18,8 +13,8 @@ class ChannelMixing(keras.layers.Layer):
     """LayerNorm, Dense, exact GELU, Dense, LayerScale and stochastic depth: a residual branch.
 
     Args:
-        mlp_ratio: float, hidden channels a channel. Defaults to 4.
-        norm_count: integer, how many LayerNorms with parameters of their own stand at the start.
+        mlp_ratio: float, hidden channels as a multiple of the channels. Defaults to 4.
+        norm_count: integer, the number of LayerNorms at the start, each with its own parameters.
             CabViT-H has 2 (its published code normalises in the block and once more in the MLP).
             Defaults to 1.
         epsilon: float, of the LayerNorms. Defaults to 1e-5.
@@ -28,8 +23,8 @@ class ChannelMixing(keras.layers.Layer):
         drop_rate: float, dropout after each Dense. Defaults to 0.
         drop_path_rate: float, stochastic depth of the branch. Defaults to 0.
         kernel_initializer: of both Dense layers. None means normal(0.02), the default.
-        fused: whether this is the form for inference, with the last LayerNorm's scale and shift and
-            the LayerScale factors folded into the dense layers. Defaults to False.
+        quantized: dict from the attributes `expand` and `project` to dtype policies of quantised
+            ones, which the config of a quantised layer has. Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -53,7 +48,7 @@ class ChannelMixing(keras.layers.Layer):
         drop_rate=0.0,
         drop_path_rate=0.0,
         kernel_initializer=None,
-        fused=False,
+        quantized=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,28 +60,27 @@ class ChannelMixing(keras.layers.Layer):
         self.layer_scale_init = layer_scale_init
         self.drop_rate = drop_rate
         self.drop_path_rate = drop_path_rate
-        self.fused = fused
         self.kernel_initializer = keras.initializers.get(
             kernel_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
-        norm = FusedLayerNormalization if fused else keras.layers.LayerNormalization
-        self.norms = [norm(epsilon=epsilon, dtype=self.dtype_policy) for _ in range(norm_count)]
-        if fused:
-            self.norms[-1] = norm(
-                epsilon=epsilon, center=False, scale=False, dtype=self.dtype_policy
-            )
-        self.dropout = keras.layers.Dropout(drop_rate, dtype=self.dtype_policy)
+        self.quantized = quantized or {}
+        options = {"dtype": self.dtype_policy}
+        self.norms = [
+            keras.layers.LayerNormalization(epsilon=epsilon, name=f"norm_{index}", **options)
+            for index in range(norm_count)
+        ]
+        self.dropout = keras.layers.Dropout(drop_rate, name="dropout", **options)
         self.layer_scale = None
-        if layer_scale_init is not None and not fused:
-            self.layer_scale = LayerScale(layer_scale_init, dtype=self.dtype_policy)
-        self.drop_path = DropPath(drop_path_rate, dtype=self.dtype_policy)
+        if layer_scale_init is not None:
+            self.layer_scale = LayerScale(layer_scale_init, name="layer_scale", **options)
+        self.drop_path = DropPath(drop_path_rate, name="drop_path", **options)
 
     def build(self, inputs_shape, residual_shape=None):
         """Creates the weights for inputs (..., channels)."""
         channels = inputs_shape[-1]
         hidden_shape = (*inputs_shape[:-1], int(channels * self.mlp_ratio))
-        self.expand = self._dense(hidden_shape[-1])
-        self.project = self._dense(channels)
+        self.expand = self._dense("expand", hidden_shape[-1])
+        self.project = self._dense("project", channels)
         for norm in self.norms:
             norm.build(inputs_shape)
         self.expand.build(inputs_shape)
@@ -96,9 +90,12 @@ class ChannelMixing(keras.layers.Layer):
             self.layer_scale.build(inputs_shape)
         self.drop_path.build(inputs_shape)
 
-    def _dense(self, units):
+    def _dense(self, name, units):
         return keras.layers.Dense(
-            units, kernel_initializer=self.kernel_initializer.clone(), dtype=self.dtype_policy
+            units,
+            kernel_initializer=self.kernel_initializer.clone(),
+            name=name,
+            dtype=self.quantized.get(name, self.dtype_policy),
         )
 
     def call(self, inputs, residual=None, training=None):
@@ -106,50 +103,11 @@ class ChannelMixing(keras.layers.Layer):
         x = inputs
         for norm in self.norms:
             x = norm(x)
-        if self.fused and not training and residual is not None:
-            return from_rows(add_branch_to_rows(self._mlp, x, residual), inputs)
-        if training and self._recomputes:
-            weights = (weight for dense in self._products for weight in (dense.kernel, dense.bias))
-            x = mlp(x, *(ops.cast(weight, x.dtype) for weight in weights))
-        else:
-            x = from_rows(self._mlp(as_rows(x), training=training), inputs)
-            x = self.dropout(x, training=training)
+        x = mlp(self.expand, self.project, x, dropout=self.dropout, training=training)
         if self.layer_scale is not None:
             x = self.layer_scale(x)
         x = self.drop_path(x, training=training)
         return x if residual is None else residual + x
-
-    def _mlp(self, x, training=None):
-        x = ops.gelu(self.expand(x), approximate=False)
-        return self.project(self.dropout(x, training=training))
-
-    @property
-    def _products(self):
-        return self.expand, self.project
-
-    @property
-    def _recomputes(self):
-        """Whether the backward pass may compute the hidden channels again, for less memory."""
-        plain = all(
-            not dense.lora_enabled and dense.quantization_mode is None for dense in self._products
-        )
-        return keras.backend.backend() == "jax" and plain and not self.drop_rate
-
-    def fuse_from(self, layer):
-        """Takes over the weights of a layer that is not fused.
-
-        The scale and shift of the last LayerNorm go into the first dense layer, the LayerScale
-        factors into the second.
-        """
-        *others, last = layer.norms
-        for norm, other in zip(self.norms, others, strict=False):
-            take_over(norm, other)
-        kernel, bias = map(exact, layer.expand.weights)
-        self.expand.set_weights(folded_before(kernel, bias, exact(last.gamma), exact(last.beta)))
-        kernel, bias = map(exact, layer.project.weights)
-        if layer.layer_scale is not None:
-            kernel, bias = folded_behind(kernel, bias, exact(layer.layer_scale.gamma))
-        self.project.set_weights([kernel, bias])
 
     def compute_output_shape(self, inputs_shape, residual_shape=None):
         """Returns the inputs' shape."""
@@ -166,5 +124,5 @@ class ChannelMixing(keras.layers.Layer):
             "drop_rate": self.drop_rate,
             "drop_path_rate": self.drop_path_rate,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-            "fused": self.fused,
+            **quantized_parts(self, "expand", "project"),
         }

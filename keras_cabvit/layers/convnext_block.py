@@ -2,9 +2,9 @@
 
 import keras
 
-from keras_cabvit.inference.folding import take_over
 from keras_cabvit.layers.channel_mixing import ChannelMixing
-from keras_cabvit.layers.depthwise_rows import depthwise_by_rows
+from keras_cabvit.layers.padded_convolution import PaddedDepthwiseConv2D
+from keras_cabvit.layers.quantized_parts import quantized_parts
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -16,12 +16,10 @@ class ConvNeXtBlock(keras.layers.Layer):
     Args:
         layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
-        mlp_ratio: float, hidden channels a channel. Defaults to 4.
+        mlp_ratio: float, hidden channels as a multiple of the channels. Defaults to 4.
         drop_rate: float, dropout after each Dense. Defaults to 0.
         drop_path_rate: float, stochastic depth. Defaults to 0.
-        fused: whether its channel mixing is fused, for inference. Defaults to False.
-        kernel_rows: integer, at most so many rows of a large depthwise kernel are computed at a
-            time, which is faster in TFLite (`depthwise_by_rows`). Defaults to None: all at once.
+        quantized: as of `ChannelMixing`. Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input and output: a feature map (batch, height, width, channels).
@@ -37,8 +35,7 @@ class ConvNeXtBlock(keras.layers.Layer):
         mlp_ratio=4.0,
         drop_rate=0.0,
         drop_path_rate=0.0,
-        fused=False,
-        kernel_rows=None,
+        quantized=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -46,13 +43,10 @@ class ConvNeXtBlock(keras.layers.Layer):
         self.mlp_ratio = mlp_ratio
         self.drop_rate = drop_rate
         self.drop_path_rate = drop_path_rate
-        self.fused = fused
-        self.kernel_rows = kernel_rows
-        self.depthwise = keras.layers.DepthwiseConv2D(
+        self.depthwise = PaddedDepthwiseConv2D(
             7,
-            padding="same",  # stride 1 and an odd kernel: the same as PyTorch's padding=3
             depthwise_initializer=keras.initializers.RandomNormal(stddev=0.02),
-            data_format="channels_last",
+            name="depthwise",
             dtype=self.dtype_policy,
         )
         self.channel_mixing = ChannelMixing(
@@ -61,7 +55,8 @@ class ConvNeXtBlock(keras.layers.Layer):
             layer_scale_init=layer_scale_init,
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
-            fused=fused,
+            quantized=quantized,
+            name="channel_mixing",
             dtype=self.dtype_policy,
         )
 
@@ -72,16 +67,7 @@ class ConvNeXtBlock(keras.layers.Layer):
 
     def call(self, inputs, training=None):
         """Returns the inputs plus the branch."""
-        if self.kernel_rows is None:
-            x = self.depthwise(inputs)
-        else:
-            x = depthwise_by_rows(self.depthwise, inputs, self.kernel_rows)
-        return self.channel_mixing(x, residual=inputs, training=training)
-
-    def fuse_from(self, layer):
-        """Takes over the weights of a block that is not fused."""
-        take_over(self.depthwise, layer.depthwise)
-        self.channel_mixing.fuse_from(layer.channel_mixing)
+        return self.channel_mixing(self.depthwise(inputs), residual=inputs, training=training)
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape."""
@@ -95,6 +81,5 @@ class ConvNeXtBlock(keras.layers.Layer):
             "mlp_ratio": self.mlp_ratio,
             "drop_rate": self.drop_rate,
             "drop_path_rate": self.drop_path_rate,
-            "fused": self.fused,
-            "kernel_rows": self.kernel_rows,
+            **quantized_parts(self.channel_mixing, "expand", "project"),
         }

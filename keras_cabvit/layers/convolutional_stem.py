@@ -11,7 +11,6 @@ class ConvolutionalStem(keras.layers.Layer):
 
     Args:
         filters: even integer, output channels; the first convolution has half of them.
-        fused: whether BatchNorm is folded into the convolutions, for inference. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: images (batch, height, width, 3).
@@ -26,7 +25,7 @@ class ConvolutionalStem(keras.layers.Layer):
         (1, 8, 16, 64)
     """
 
-    def __init__(self, filters, fused=False, **kwargs):
+    def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         if filters % 2:
             raise ValueError(
@@ -34,18 +33,15 @@ class ConvolutionalStem(keras.layers.Layer):
                 f"Received: filters={filters}"
             )
         self.filters = filters
-        self.fused = fused
-        self.convolution_1, self.convolution_2 = (
-            ConvolutionNorm(
-                units,
-                3,
-                strides=2,
-                activation=activation,
-                fused=fused,
-                dtype=self.dtype_policy,
-            )
-            for units, activation in ((filters // 2, "gelu"), (filters, None))
+        options = {"strides": 2, "dtype": self.dtype_policy}
+        self.convolution_1 = ConvolutionNorm(
+            filters // 2, 3, activation="gelu", name="convolution_1", **options
         )
+        self.convolution_2 = ConvolutionNorm(filters, 3, name="convolution_2", **options)
+
+    def convolutions(self):
+        """Returns the convolutions in their order."""
+        return self.convolution_1, self.convolution_2
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""
@@ -57,11 +53,6 @@ class ConvolutionalStem(keras.layers.Layer):
         x = self.convolution_1(inputs, training=training)
         return self.convolution_2(x, training=training)
 
-    def fuse_from(self, layer):
-        """Takes over the weights of a stem that is not fused."""
-        self.convolution_1.fuse_from(layer.convolution_1)
-        self.convolution_2.fuse_from(layer.convolution_2)
-
     def compute_output_shape(self, input_shape):
         """Returns (batch, ceil(height / 4), ceil(width / 4), filters)."""
         return self.convolution_2.compute_output_shape(
@@ -70,4 +61,4 @@ class ConvolutionalStem(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "filters": self.filters, "fused": self.fused}
+        return {**super().get_config(), "filters": self.filters}

@@ -7,7 +7,7 @@ import keras
 class DropPath(keras.layers.Dropout):
     """Drops a whole residual branch, example by example, and scales the kept ones up.
 
-    It is Keras' Dropout with one draw an example in place of one an element.
+    It is Keras' Dropout with one draw per example instead of one per element.
 
     Args:
         rate: float in [0, 1), the share of examples whose branch is dropped while training.

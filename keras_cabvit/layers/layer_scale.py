@@ -26,7 +26,7 @@ class LayerScale(keras.layers.Layer):
         self.initial_value = initial_value
 
     def build(self, input_shape):
-        """Creates `gamma`, one factor a channel."""
+        """Creates `gamma`, one factor per channel."""
         self.gamma = self.add_weight(
             name="gamma",
             shape=(input_shape[-1],),

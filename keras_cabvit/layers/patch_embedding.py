@@ -45,6 +45,7 @@ class PatchEmbedding(keras.layers.Layer):
             self.embed_dim,
             self.patch_size,
             strides=self.patch_size,
+            name="projection",
             kernel_initializer=keras.initializers.RandomUniform(-limit, limit),
             bias_initializer=keras.initializers.RandomUniform(-limit, limit),
             data_format="channels_last",

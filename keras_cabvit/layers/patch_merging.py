@@ -13,7 +13,6 @@ class PatchMerging(keras.layers.Layer):
 
     Args:
         filters: integer, output channels.
-        fused: whether BatchNorm is folded into the convolutions, for inference. Defaults to False.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: a feature map (batch, height, width, channels).
@@ -24,15 +23,20 @@ class PatchMerging(keras.layers.Layer):
         (1, 7, 7, 32)
     """
 
-    def __init__(self, filters, fused=False, **kwargs):
+    def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
-        self.fused = fused
-        options = {"fused": fused, "dtype": self.dtype_policy}
+        options = {"dtype": self.dtype_policy}
         # Exact, as all GELUs of the model are: Keras' activation is, unlike `keras.ops.gelu`.
-        self.expand = ConvolutionNorm(filters, 1, activation="gelu", **options)
-        self.depthwise = ConvolutionNorm(None, 3, strides=2, activation="gelu", **options)
-        self.project = ConvolutionNorm(filters, 1, **options)
+        self.expand = ConvolutionNorm(filters, 1, activation="gelu", name="expand", **options)
+        self.depthwise = ConvolutionNorm(
+            None, 3, strides=2, activation="gelu", name="depthwise", **options
+        )
+        self.project = ConvolutionNorm(filters, 1, name="project", **options)
+
+    def convolutions(self):
+        """Returns the convolutions in their order."""
+        return self.expand, self.depthwise, self.project
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""
@@ -47,12 +51,6 @@ class PatchMerging(keras.layers.Layer):
         x = self.depthwise(x, training=training)
         return self.project(x, training=training)
 
-    def fuse_from(self, layer):
-        """Takes over the weights of a layer that is not fused."""
-        self.expand.fuse_from(layer.expand)
-        self.depthwise.fuse_from(layer.depthwise)
-        self.project.fuse_from(layer.project)
-
     def compute_output_shape(self, input_shape):
         """Returns (batch, ceil(height / 2), ceil(width / 2), filters)."""
         expanded_shape = self.expand.compute_output_shape(input_shape)
@@ -60,4 +58,4 @@ class PatchMerging(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "filters": self.filters, "fused": self.fused}
+        return {**super().get_config(), "filters": self.filters}

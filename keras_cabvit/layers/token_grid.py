@@ -1,4 +1,4 @@
-"""How the tokens of a stage lie on a grid: what attention, merging and enhancement agree on.
+"""The grid of a stage's tokens, on which attention, merging and enhancement agree.
 
 A stage works either on a feature map (batch, height, width, channels), or on tokens
 (batch, prefix + height * width, channels), where the prefix is DeiT's class token, and the grid
@@ -8,13 +8,15 @@ cannot be read from the shape and must be given.
 import math
 from typing import NamedTuple
 
-# The window and step of the token merging convolution (paper: one digest token for 4x4 tokens).
+from keras import ops
+
+# The window and stride of the token merging convolution (paper: one digest token for 4x4 tokens).
 MERGE_KERNEL = 7
 MERGE_STRIDE = 4
 
 
 class TokenGrid(NamedTuple):
-    """The grid of one stage: height and width in tokens, and how many tokens stand before it."""
+    """The grid of one stage: height and width in tokens, and the number of tokens before it."""
 
     height: int
     width: int
@@ -22,13 +24,32 @@ class TokenGrid(NamedTuple):
 
     @property
     def tokens(self):
-        """How many tokens there are, the prefix included."""
+        """The number of tokens, the prefix included."""
         return self.prefix + self.height * self.width
 
     @property
     def digest_grid(self):
         """Height and width of the digest tokens that one block leaves behind."""
         return math.ceil(self.height / MERGE_STRIDE), math.ceil(self.width / MERGE_STRIDE)
+
+    def as_map(self, tokens):
+        """(batch, prefix + height * width, channels) -> (batch, height, width, channels)."""
+        if len(tokens.shape) == 4:
+            return tokens
+        places = tokens[:, self.prefix :]
+        return ops.reshape(places, (-1, self.height, self.width, tokens.shape[-1]))
+
+    def as_tokens(self, feature_map, tokens):
+        """Undoes `as_map(tokens)`: the prefix is that of `tokens`."""
+        if len(tokens.shape) == 4:
+            return feature_map
+        places = ops.reshape(feature_map, (-1, self.height * self.width, tokens.shape[-1]))
+        return ops.concatenate([tokens[:, : self.prefix], places], axis=1)
+
+    def as_digests(self, feature_map):
+        """(batch, rows, columns, channels) of merged tokens -> (batch, digest tokens, channels)."""
+        rows, columns = self.digest_grid
+        return ops.reshape(feature_map, (-1, rows * columns, feature_map.shape[-1]))
 
 
 def validated_grid(grid):
@@ -57,7 +78,7 @@ def token_grid(input_shape, grid, layer_name):
         if height is None or width is None:
             raise ValueError(
                 f"Layer '{layer_name}' needs a feature map of known height and width, because its "
-                f"weights have one value a position. Received: input shape {tuple(input_shape)}"
+                f"weights have one value per position. Received: input shape {tuple(input_shape)}"
             )
         return TokenGrid(height, width, 0)
     if len(input_shape) == 3 and grid is not None and input_shape[1] is not None:
@@ -69,3 +90,27 @@ def token_grid(input_shape, grid, layer_name):
         "None, or tokens (batch, prefix + height * width, channels) when `grid` is "
         f"(height, width). Received: input shape {tuple(input_shape)}, grid={grid}"
     )
+
+
+def digest_blocks(digests_shape, layout, layer_name):
+    """Returns the number of blocks whose digest tokens these are; 0 if there are none.
+
+    Args:
+        digests_shape: (batch, digest tokens, channels), or None.
+        layout: `TokenGrid` of the stage.
+        layer_name: for the message.
+
+    Raises:
+        ValueError: they are not a whole number of blocks'.
+    """
+    if digests_shape is None:
+        return 0
+    rows, columns = layout.digest_grid
+    blocks, remainder = divmod(digests_shape[1], rows * columns)
+    if remainder or not blocks:
+        raise ValueError(
+            f"Layer '{layer_name}': a block on a {layout.height}x{layout.width} grid leaves "
+            f"{rows * columns} digest tokens, and `digests` must hold those of one or more blocks. "
+            f"Received: digests of shape {tuple(digests_shape)}"
+        )
+    return blocks

@@ -1,11 +1,9 @@
-"""Token merge and enhancement (TME): where digest tokens come from."""
+"""Token merge and enhancement (TME), the source of the digest tokens."""
 
 import keras
-from keras import ops
 
-from keras_cabvit.inference.folding import take_over
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
-from keras_cabvit.layers.depthwise_rows import depthwise_by_rows
+from keras_cabvit.layers.padded_convolution import PaddedDepthwiseConv2D
 from keras_cabvit.layers.token_grid import (
     MERGE_KERNEL,
     MERGE_STRIDE,
@@ -21,20 +19,16 @@ class TokenMergeEnhancement(keras.layers.Layer):
     Merge: a depthwise 7x7 convolution of stride 4 without bias, padded by 3 on every side. Its
     outputs are the digest tokens, which later blocks of the stage attend to. Enhance: a depthwise
     3x3 convolution and BatchNorm on the same input, without a residual. (FcaFormer paper, the
-    section on token merge and enhancement.) A class token passes by both.
+    section on token merge and enhancement.) A class token bypasses both.
 
     Args:
         merge: whether to make digest tokens. The last block of a stage makes none, because nobody
             would read them. Defaults to True.
-        enhance: whether to enhance the tokens; without it they stay as they are, which is for
-            measuring what enhancement does. Defaults to True.
+        enhance: whether to enhance the tokens. False leaves them as they are, which is for
+            measuring the effect of enhancement. Defaults to True.
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
         depthwise_initializer: of both convolutions. None means normal(0.02), the default.
-        fused: whether the enhancement's BatchNorm is folded into its convolution, for inference.
-            Defaults to False.
-        kernel_rows: integer, at most so many rows of a large depthwise kernel are computed at a
-            time, which is faster in TFLite (`depthwise_by_rows`). Defaults to None: all at once.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: (batch, height, width, channels), or tokens if `grid` is given.
@@ -57,29 +51,22 @@ class TokenMergeEnhancement(keras.layers.Layer):
         enhance=True,
         grid=None,
         depthwise_initializer=None,
-        fused=False,
-        kernel_rows=None,
         **kwargs,
     ):
         super().__init__(**kwargs)
         self.merge = merge
         self.enhance = enhance
-        self.fused = fused
-        self.kernel_rows = kernel_rows
         self.grid = validated_grid(grid)
         self.depthwise_initializer = keras.initializers.get(
             depthwise_initializer or keras.initializers.RandomNormal(stddev=0.02)
         )
         if merge:
-            self.merge_padding = keras.layers.ZeroPadding2D(
-                MERGE_KERNEL // 2, data_format="channels_last", dtype=self.dtype_policy
-            )
-            self.merge_convolution = keras.layers.DepthwiseConv2D(
+            self.merge_convolution = PaddedDepthwiseConv2D(
                 MERGE_KERNEL,
                 strides=MERGE_STRIDE,
                 use_bias=False,
                 depthwise_initializer=self.depthwise_initializer.clone(),
-                data_format="channels_last",
+                name="merge_convolution",
                 dtype=self.dtype_policy,
             )
         if enhance:
@@ -87,7 +74,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
                 None,
                 3,
                 kernel_initializer=self.depthwise_initializer.clone(),
-                fused=fused,
+                name="enhancement",
                 dtype=self.dtype_policy,
             )
 
@@ -97,41 +84,20 @@ class TokenMergeEnhancement(keras.layers.Layer):
         self.layout = token_grid(input_shape, self.grid, self.name)
         map_shape = (batch, self.layout.height, self.layout.width, channels)
         if self.merge:
-            self.merge_padding.build(map_shape)
-            self.merge_convolution.build(self.merge_padding.compute_output_shape(map_shape))
+            self.merge_convolution.build(map_shape)
         if self.enhance:
             self.enhancement.build(map_shape)
 
     def call(self, inputs, training=None):
         """Returns the enhanced tokens, and the digest tokens if `merge`."""
-        height, width, prefix = self.layout
-        channels = inputs.shape[-1]
-        feature_map = inputs
-        if self.grid is not None:
-            feature_map = ops.reshape(inputs[:, prefix:], (-1, height, width, channels))
-
+        feature_map = self.layout.as_map(inputs)
         enhanced = inputs
         if self.enhance:
             enhanced = self.enhancement(feature_map, training=training)
-            if self.grid is not None:
-                enhanced = ops.reshape(enhanced, (-1, height * width, channels))
-                enhanced = ops.concatenate([inputs[:, :prefix], enhanced], axis=1)
+            enhanced = self.layout.as_tokens(enhanced, inputs)
         if not self.merge:
             return enhanced
-
-        if self.kernel_rows is None:
-            digests = self.merge_convolution(self.merge_padding(feature_map))
-        else:
-            digests = depthwise_by_rows(self.merge_convolution, feature_map, self.kernel_rows)
-        rows, columns = self.layout.digest_grid
-        return enhanced, ops.reshape(digests, (-1, rows * columns, channels))
-
-    def fuse_from(self, layer):
-        """Takes over the weights of a layer that is not fused."""
-        if self.merge:
-            take_over(self.merge_convolution, layer.merge_convolution)
-        if self.enhance:
-            self.enhancement.fuse_from(layer.enhancement)
+        return enhanced, self.layout.as_digests(self.merge_convolution(feature_map))
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape, and that of the digest tokens if `merge`."""
@@ -148,6 +114,4 @@ class TokenMergeEnhancement(keras.layers.Layer):
             "enhance": self.enhance,
             "grid": self.grid,
             "depthwise_initializer": keras.initializers.serialize(self.depthwise_initializer),
-            "fused": self.fused,
-            "kernel_rows": self.kernel_rows,
         }

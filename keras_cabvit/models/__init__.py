@@ -1,9 +1,10 @@
-"""The CabViT models: two builders, the named variants, and what surrounds them."""
+"""The CabViT models: two builders and the named variants, complexity, pixels and class names."""
 
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
 from keras_cabvit.models.complexity import PartComplexity, count_complexity
-from keras_cabvit.models.named_variants import (
+from keras_cabvit.models.preprocessing import decode_predictions, preprocess_input
+from keras_cabvit.models.variants import (
     CabViTH_B,
     CabViTH_L,
     CabViTH_S,
@@ -12,9 +13,8 @@ from keras_cabvit.models.named_variants import (
     CabViTP_S,
     CabViTP_T,
     build_variant,
+    list_models,
 )
-from keras_cabvit.models.preprocessing import decode_predictions, preprocess_input
-from keras_cabvit.models.variants import list_models
 
 __all__ = [
     "CabViTH",

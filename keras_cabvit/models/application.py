@@ -22,7 +22,7 @@ class Application:
         size_multiple: height and width of an image must be multiples of it.
         poolings: what the family accepts as `pooling`.
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-            include_preprocessing: as the builders document them.
+            include_preprocessing, dtype: as the builders document them.
 
     Raises:
         ValueError: one of them is wrong, or two do not go together.
@@ -38,6 +38,7 @@ class Application:
     classes: int
     classifier_activation: str | Callable | None
     include_preprocessing: bool
+    dtype: Any = None
 
     def __post_init__(self):
         """Checks everything that can be checked before a layer is made."""
@@ -107,7 +108,7 @@ class Application:
         if height is None or width is None:
             raise ValueError(
                 "`input_shape` must give height and width as integers: the model learns one value "
-                "a position, so that it is built for one size. "
+                "per position, so that it is built for one size. "
                 f"Received: input_shape={shape}"
             )
         if not all(map(is_positive_integer, shape)):
@@ -137,8 +138,11 @@ class Application:
         if x is None:
             x = keras.Input(self._shape(), name="image")
         if self.include_preprocessing:
-            x = normalization(name="normalization")(x)
+            x = normalization(name="normalization", dtype=self._variable_dtype())(x)
         return x
+
+    def _variable_dtype(self):
+        return keras.dtype_policies.get(self.dtype).variable_dtype
 
     def model(self, images, features, drop_rate, name):
         """Returns the model from the images to these features, through the classifier if wanted.
@@ -152,13 +156,13 @@ class Application:
         x = features
         if self.include_top:
             if drop_rate:
-                x = keras.layers.Dropout(drop_rate, name="head_dropout")(x)
+                x = keras.layers.Dropout(drop_rate, name="head_dropout", dtype=self.dtype)(x)
             x = keras.layers.Dense(
                 self.classes,
                 activation=self.classifier_activation,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
                 # Probabilities in half precision would have ties and a sum other than 1.
-                dtype=keras.config.dtype_policy().variable_dtype,
+                dtype=self._variable_dtype(),
                 name="predictions",
             )(x)
         inputs = keras.utils.get_source_inputs(

@@ -3,7 +3,16 @@
 import keras
 import numpy as np
 
-from keras_cabvit.layers import CabViTStage, ConvNeXtBlock, ConvolutionalStem, PatchMerging
+from keras_cabvit.layers import (
+    CabViTBlock,
+    CabViTStage,
+    ChannelMixing,
+    ConvNeXtBlock,
+    ConvolutionalStem,
+    CrossBlockAttention,
+    PatchMerging,
+    TokenMergeEnhancement,
+)
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_integer_sequence
 
@@ -29,6 +38,7 @@ def CabViTH(
     classifier_activation="softmax",
     include_preprocessing=True,
     name="cabvit_h",
+    dtype=None,
 ):
     """Builds a hybrid CabViT of any size.
 
@@ -40,12 +50,12 @@ def CabViTH(
         embed_dims: four integers, channels of the stages.
         depths: four integers, blocks of the stages.
         num_heads: two integers, attention heads of the third and fourth stage.
-        max_digests: integer, how many earlier blocks' digest tokens a block attends to; 0 switches
-            digest tokens off. Defaults to 12.
+        max_digests: integer, the number of earlier blocks whose digest tokens a block attends to; 0
+            switches digest tokens off. Defaults to 12.
         enhance: whether blocks enhance their tokens with a depthwise convolution. Defaults to True.
         scale_digests: whether digest tokens are multiplied by learned scale factors. Defaults to
             True.
-        mlp_ratio: float, hidden channels of the MLPs a channel. Defaults to 4.
+        mlp_ratio: float, MLP hidden width as a multiple of the channel count. Defaults to 4.
         layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
         drop_rate: float, dropout after projections and before the classifier. Defaults to 0.
@@ -55,17 +65,19 @@ def CabViTH(
         include_top: whether to end in the classifier. Defaults to True.
         weights: None for random values, the default, or the path of a `.weights.h5` file that a
             model of the same arguments saved.
-        input_tensor: a Keras tensor to use as images in place of a new input.
+        input_tensor: a Keras tensor to use as images instead of a new input.
         input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
             Height and width must be multiples of 32.
-        pooling: what follows the features when `include_top` is False. None leaves them as they
-            are: the last feature map, not normalised. "avg" and "max" pool them to
+        pooling: of the features when `include_top` is False. None leaves them as they are:
+            the last feature map, not normalised. "avg" and "max" pool them to
             (batch, channels), followed by the head's LayerNorm.
-        classes: integer, how many classes the classifier tells apart. Defaults to 1000.
+        classes: integer, the number of classes. Defaults to 1000.
         classifier_activation: of the classifier, "softmax" by default; None gives logits.
         include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
             itself, the default, or takes them normalised.
         name: string, the model's name.
+        dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
+            Pixels are normalised and scores computed in the policy's type of variables.
 
     Returns:
         A `keras.Model`. Its input is (batch, height, width, channels).
@@ -92,6 +104,7 @@ def CabViTH(
         classes=classes,
         classifier_activation=classifier_activation,
         include_preprocessing=include_preprocessing,
+        dtype=dtype,
     )
     _check_sizes(embed_dims, depths, num_heads)
     check_common(
@@ -102,37 +115,56 @@ def CabViTH(
         attention_drop_rate=attention_drop_rate,
         drop_path_rate=drop_path_rate,
     )
-    # Stochastic depth rises linearly over all blocks of all stages.
-    rates = [float(rate) for rate in np.linspace(0, drop_path_rate, sum(depths))]
 
-    images = x = application.images()
-    x = ConvolutionalStem(embed_dims[0], name="stem")(x)
-    for stage, (channels, depth) in enumerate(zip(embed_dims, depths, strict=True)):
-        if stage > 0:
-            x = PatchMerging(channels, name=f"merging_{stage}")(x)
-        stage_rates, rates = rates[:depth], rates[depth:]
-        shared = {
-            "mlp_ratio": mlp_ratio,
+    def residual_branch(drop_path_rate):
+        return {
             "layer_scale_init": layer_scale_init,
             "drop_rate": drop_rate,
+            "drop_path_rate": drop_path_rate,
+            "dtype": dtype,
         }
-        if stage < 2:
-            for index, rate in enumerate(stage_rates):
-                x = ConvNeXtBlock(
-                    drop_path_rate=rate, name=f"stage_{stage}_block_{index}", **shared
-                )(x)
-        else:
-            x = CabViTStage(
-                depth,
-                num_heads[stage - 2],
-                max_digests=max_digests,
-                enhance=enhance,
+
+    def convnext_block(name, drop_path_rate):
+        branch = residual_branch(drop_path_rate)
+        return ConvNeXtBlock(mlp_ratio=mlp_ratio, name=name, **branch)
+
+    def cabvit_block(name, heads, merge, drop_path_rate):
+        branch = residual_branch(drop_path_rate)
+        return CabViTBlock(
+            CrossBlockAttention(
+                heads,
                 scale_digests=scale_digests,
                 attention_drop_rate=attention_drop_rate,
-                drop_path_rate=stage_rates,
-                name=f"stage_{stage}",
-                **shared,
-            )(x)
+                name="attention",
+                **branch,
+            ),
+            TokenMergeEnhancement(merge, enhance, name="merge_enhancement", dtype=dtype),
+            ChannelMixing(mlp_ratio, norm_count=2, name="channel_mixing", **branch),
+            name=name,
+        )
+
+    # Stochastic depth rises linearly over all blocks of all stages.
+    rates = [float(rate) for rate in np.linspace(0, drop_path_rate, sum(depths))]
+    images = x = application.images()
+    x = ConvolutionalStem(embed_dims[0], name="stem", dtype=dtype)(x)
+    for stage, (channels, depth) in enumerate(zip(embed_dims, depths, strict=True)):
+        if stage > 0:
+            x = PatchMerging(channels, name=f"merging_{stage}", dtype=dtype)(x)
+        stage_rates, rates = rates[:depth], rates[depth:]
+        if stage < 2:
+            for index, rate in enumerate(stage_rates):
+                x = convnext_block(f"stage_{stage}_block_{index}", rate)(x)
+        else:
+            blocks = [
+                cabvit_block(
+                    f"block_{index}",
+                    num_heads[stage - 2],
+                    merge=max_digests > 0 and index < depth - 1,
+                    drop_path_rate=rate,
+                )
+                for index, rate in enumerate(stage_rates)
+            ]
+            x = CabViTStage(blocks, max_digests, name=f"stage_{stage}")(x)
 
     if include_top or pooling is not None:
         pool = (
@@ -140,8 +172,8 @@ def CabViTH(
             if pooling == "max"
             else keras.layers.GlobalAveragePooling2D
         )
-        x = pool(data_format="channels_last", name=f"{pooling or 'avg'}_pool")(x)
-        x = keras.layers.LayerNormalization(epsilon=1e-5, name="head_norm")(x)
+        x = pool(data_format="channels_last", name=f"{pooling or 'avg'}_pool", dtype=dtype)(x)
+        x = keras.layers.LayerNormalization(epsilon=1e-5, name="head_norm", dtype=dtype)(x)
     return application.model(images, x, drop_rate=drop_rate, name=name)
 
 

@@ -4,7 +4,15 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cabvit.layers import CabViTStage, DepthwiseFanInUniform, PatchEmbedding
+from keras_cabvit.layers import (
+    CabViTBlock,
+    CabViTStage,
+    ChannelMixing,
+    CrossBlockAttention,
+    DepthwiseFanInUniform,
+    PatchEmbedding,
+    TokenMergeEnhancement,
+)
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_positive_integers
 
@@ -34,6 +42,7 @@ def CabViTP(
     classifier_activation="softmax",
     include_preprocessing=True,
     name="cabvit_p",
+    dtype=None,
 ):
     """Builds a plain CabViT of any size.
 
@@ -45,13 +54,13 @@ def CabViTP(
         embed_dim: integer, channels.
         depth: integer, blocks.
         num_heads: integer, attention heads; must divide `embed_dim`.
-        max_digests: integer, how many earlier blocks' digest tokens a block attends to; 0 switches
-            digest tokens off. Defaults to 12.
+        max_digests: integer, the number of earlier blocks whose digest tokens a block attends to; 0
+            switches digest tokens off. Defaults to 12.
         enhance: whether blocks enhance their tokens with a depthwise convolution. Defaults to True.
         scale_digests: whether digest tokens are multiplied by learned scale factors. Defaults to
             True.
         patch_size: integer, side of a patch in pixels. Defaults to 16.
-        mlp_ratio: float, hidden channels of the MLPs a channel. Defaults to 4.
+        mlp_ratio: float, MLP hidden width as a multiple of the channel count. Defaults to 4.
         layer_scale_init: float, start of LayerScale factors. Defaults to None: no LayerScale.
         drop_rate: float, dropout after projections and before the classifier. Defaults to 0.
         attention_drop_rate: float, dropout on the attention maps. Defaults to 0.
@@ -60,17 +69,19 @@ def CabViTP(
         include_top: whether to end in the classifier. Defaults to True.
         weights: None for random values, the default, or the path of a `.weights.h5` file that a
             model of the same arguments saved.
-        input_tensor: a Keras tensor to use as images in place of a new input.
+        input_tensor: a Keras tensor to use as images instead of a new input.
         input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
             Height and width must be multiples of `patch_size`.
-        pooling: what follows the features when `include_top` is False. None leaves them as they
-            are: the normalised tokens, class token first. "avg" and "max" pool them to
+        pooling: of the features when `include_top` is False. None leaves them as they are:
+            the normalised tokens, class token first. "avg" and "max" pool them to
             (batch, channels); "token" gives the class token.
-        classes: integer, how many classes the classifier tells apart. Defaults to 1000.
+        classes: integer, the number of classes. Defaults to 1000.
         classifier_activation: of the classifier, "softmax" by default; None gives logits.
         include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
             itself, the default, or takes them normalised.
         name: string, the model's name.
+        dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
+            Pixels are normalised and scores computed in the policy's type of variables.
 
     Returns:
         A `keras.Model`. Its input is (batch, height, width, channels).
@@ -108,6 +119,7 @@ def CabViTP(
         classes=classes,
         classifier_activation=classifier_activation,
         include_preprocessing=include_preprocessing,
+        dtype=dtype,
     )
     if embed_dim % num_heads:
         raise ValueError(
@@ -115,36 +127,56 @@ def CabViTP(
             f"Received: num_heads={num_heads}, embed_dim={embed_dim}"
         )
     images = x = application.images()
-    height, width = x.shape[1] // patch_size, x.shape[2] // patch_size
-    x = PatchEmbedding(embed_dim, patch_size=patch_size, name="patch_embedding")(x)
+    grid = (x.shape[1] // patch_size, x.shape[2] // patch_size)
+
+    def cabvit_block(name, merge, drop_path_rate):
+        branch = {
+            "epsilon": EPSILON,
+            "layer_scale_init": layer_scale_init,
+            "drop_rate": drop_rate,
+            "drop_path_rate": drop_path_rate,
+            "dtype": dtype,
+        }
+        return CabViTBlock(
+            CrossBlockAttention(
+                num_heads,
+                position_bias=False,
+                scale_digests=scale_digests,
+                attention_drop_rate=attention_drop_rate,
+                grid=grid,
+                name="attention",
+                **branch,
+            ),
+            TokenMergeEnhancement(
+                merge,
+                enhance,
+                grid=grid,
+                depthwise_initializer=DepthwiseFanInUniform(),
+                name="merge_enhancement",
+                dtype=dtype,
+            ),
+            ChannelMixing(mlp_ratio, norm_count=1, name="channel_mixing", **branch),
+            name=name,
+        )
+
+    x = PatchEmbedding(embed_dim, patch_size, name="patch_embedding", dtype=dtype)(x)
     if drop_rate:
-        x = keras.layers.Dropout(drop_rate, name="embedding_dropout")(x)
-    x = CabViTStage(
-        depth,
-        num_heads,
-        max_digests=max_digests,
-        enhance=enhance,
-        scale_digests=scale_digests,
-        mlp_ratio=mlp_ratio,
-        mlp_norm_count=1,
-        position_bias=False,
-        epsilon=EPSILON,
-        layer_scale_init=layer_scale_init,
-        drop_rate=drop_rate,
-        attention_drop_rate=attention_drop_rate,
-        drop_path_rate=[float(rate) for rate in np.linspace(0, drop_path_rate, depth)],
-        grid=(height, width),
-        depthwise_initializer=DepthwiseFanInUniform(),
-        name="stage",
-    )(x)
-    x = keras.layers.LayerNormalization(epsilon=EPSILON, name="head_norm")(x)
+        x = keras.layers.Dropout(drop_rate, name="embedding_dropout", dtype=dtype)(x)
+    blocks = [
+        cabvit_block(f"block_{index}", max_digests > 0 and index < depth - 1, float(rate))
+        for index, rate in enumerate(np.linspace(0, drop_path_rate, depth))
+    ]
+    x = CabViTStage(blocks, max_digests, name="stage")(x)
+    x = keras.layers.LayerNormalization(epsilon=EPSILON, name="head_norm", dtype=dtype)(x)
     if include_top or pooling == "token":
         # In two steps: LiteRT's fast kernels take no slice that drops an axis.
         x = ops.reshape(x[:, :1], (-1, x.shape[-1]))
     elif pooling == "avg":
-        x = keras.layers.GlobalAveragePooling1D(data_format="channels_last", name="avg_pool")(
-            x[:, 1:]
-        )
+        x = keras.layers.GlobalAveragePooling1D(
+            data_format="channels_last", name="avg_pool", dtype=dtype
+        )(x[:, 1:])
     elif pooling == "max":
-        x = keras.layers.GlobalMaxPooling1D(data_format="channels_last", name="max_pool")(x[:, 1:])
+        x = keras.layers.GlobalMaxPooling1D(
+            data_format="channels_last", name="max_pool", dtype=dtype
+        )(x[:, 1:])
     return application.model(images, x, drop_rate=drop_rate, name=name)

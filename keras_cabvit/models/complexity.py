@@ -1,4 +1,4 @@
-"""How large a model is and how much it computes, counted by walking the model itself."""
+"""The size of a model and the work it does, counted by walking the model itself."""
 
 import contextlib
 import math
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import keras
 
+from keras_cabvit.inference import FusedCrossBlockAttention, FusedCrossBlockAttentionComputedBias
 from keras_cabvit.layers import CrossBlockAttention
+from keras_cabvit.ops import definitions
 
 
 @dataclass(frozen=True)
@@ -33,8 +35,9 @@ def count_complexity(model):
 
     The model is traced on the shape of one image, nothing is computed, and every layer that runs is
     counted with the shapes it runs on. Normalisations are counted as fvcore counts them, with which
-    figures are usually published (5 operations an element for LayerNorm, 2 for BatchNorm; together
-    less than 1 %). Activations, softmax and sums are left out.
+    figures are usually published (5 operations per element for LayerNorm, 4 without scale and
+    shift, 2 for BatchNorm; together less than 1 %). Activations, softmax, sums and the expansion of
+    position biases are left out.
 
     Args:
         model: a Keras model with one image input of known size.
@@ -74,12 +77,19 @@ def _traced_macs(model):
     with contextlib.ExitStack() as observed:
         for owner in model.layers:
             for layer in owner._flatten_layers():
-                count = _COUNTS.get(type(layer))
+                count = _count_of(layer)
                 if count is not None:
                     observed.enter_context(_observed_calls(layer, count, macs, owner.name))
         image = keras.KerasTensor((1, *model.input_shape[1:]), dtype=model.inputs[0].dtype)
+        # By the definitions no layer is bypassed, and all backends count the same.
+        observed.enter_context(definitions())
         _Inference(model, macs).symbolic_call(image)
     return macs
+
+
+def _count_of(layer):
+    """Returns the function that counts a call of a layer, or None for a layer not counted."""
+    return next((count for kind, count in _COUNTS.items() if isinstance(layer, kind)), None)
 
 
 class _Inference(keras.Operation):
@@ -127,7 +137,7 @@ def _attention_macs(layer, outputs, inputs, digests=None, *_):
 
 
 def _layer_norm_macs(layer, outputs, *_):
-    return 5 * math.prod(outputs.shape)
+    return (4 + (layer.gamma is not None)) * math.prod(outputs.shape)
 
 
 def _batch_norm_macs(layer, outputs, *_):
@@ -141,4 +151,6 @@ _COUNTS = {
     keras.layers.LayerNormalization: _layer_norm_macs,
     keras.layers.BatchNormalization: _batch_norm_macs,
     CrossBlockAttention: _attention_macs,
+    FusedCrossBlockAttention: _attention_macs,
+    FusedCrossBlockAttentionComputedBias: _attention_macs,
 }

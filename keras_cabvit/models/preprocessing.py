@@ -1,4 +1,4 @@
-"""What the pixels go through before the model, and the predictions after it."""
+"""Normalisation of the pixels before the model, and names for the predictions after it."""
 
 import functools
 import json
@@ -8,18 +8,20 @@ import keras
 import numpy as np
 from keras import ops
 
-# Mean and standard deviation of ImageNet's pixels in [0, 1], a channel.
+# Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def normalization(**kwargs):
-    """Returns the layer that turns pixels in [0, 255] into what the model was trained on."""
-    # It has no weights, and half precision would spoil what every later layer sees.
+    """Returns the layer that normalises pixels in [0, 255] as the model was trained.
+
+    Args:
+        **kwargs: `name`, and `dtype`: half precision would spoil what every later layer sees.
+    """
     return keras.layers.Normalization(
         mean=[255 * value for value in IMAGENET_MEAN],
         variance=[(255 * value) ** 2 for value in IMAGENET_STD],
-        dtype=keras.config.dtype_policy().variable_dtype,
         **kwargs,
     )
 
@@ -48,7 +50,7 @@ def decode_predictions(preds, top=5):
 
     Args:
         preds: array or tensor (batch, 1000) of probabilities or logits.
-        top: integer, how many classes an image. Defaults to 5.
+        top: integer, the number of classes per image. Defaults to 5.
 
     Returns:
         A list for each image of tuples (WordNet id, class name, score), the highest score first.

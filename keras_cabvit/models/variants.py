@@ -1,7 +1,12 @@
-"""The named variants, as data."""
+"""The named variants: their sizes as data, and the functions that build them."""
 
 from dataclasses import dataclass, field
 from typing import Any
+
+from keras_cabvit.models.application import DEFAULT_INPUT_SHAPE, check_classifier_activation
+from keras_cabvit.models.cabvit_h import CabViTH
+from keras_cabvit.models.cabvit_p import CabViTP
+from keras_cabvit.weights import imagenet_weights_path, load_weights
 
 
 @dataclass(frozen=True)
@@ -9,12 +14,12 @@ class Variant:
     """One named configuration of a family.
 
     Attributes:
-        name: what the library calls it; files and look-ups go by this name.
+        name: in the library; files and look-ups go by this name.
         family: "hybrid" or "plain".
-        arguments: what the family's builder is called with.
+        arguments: of the family's builder.
         published_name: the authors' names, of the 2022 code and the 2023 paper.
         published_top1: top-1 accuracy on ImageNet-1K in percent, as published (224x224, no
-            distillation), or None where nobody has published one.
+            distillation), or None if none was published.
         published_macs: multiply-accumulates of the published code at 224x224, or None.
     """
 
@@ -24,6 +29,56 @@ class Variant:
     published_name: str | None = None
     published_top1: float | None = None
     published_macs: float | None = None
+
+    def build(self, weights=None, drop_path_rate=None, name=None, **arguments):
+        """Builds the model.
+
+        Args:
+            weights: None, "imagenet", or the path of a `.weights.h5` file.
+            drop_path_rate: float; None is the variant's own.
+            name: string, the model's; None is the variant's.
+            **arguments: the others of a `keras.applications` model, as the named functions have
+                them.
+
+        Returns:
+            A `keras.Model`.
+
+        Raises:
+            ValueError: an argument is wrong or two do not go together; the message says which and
+                what would be right.
+        """
+        pretrained = weights == "imagenet"
+        sizes = dict(self.arguments)
+        if drop_path_rate is not None:
+            sizes["drop_path_rate"] = drop_path_rate
+        builder = CabViTH if self.family == "hybrid" else CabViTP
+        model = builder(
+            **sizes, weights=None if pretrained else weights, name=name or self.name, **arguments
+        )
+        if pretrained:
+            include_top = arguments.get("include_top", True)
+            if include_top:
+                activation = arguments.get("classifier_activation", "softmax")
+                check_classifier_activation(activation, weights)
+            _check_fits_imagenet(model, include_top, arguments.get("classes", 1000))
+            load_weights(model, imagenet_weights_path(self.name))
+        return model
+
+
+def _check_fits_imagenet(model, include_top, classes):
+    if include_top and classes != 1000:
+        raise ValueError(
+            '`classes` must be 1000 with weights="imagenet" and include_top=True: the trained '
+            "classifier tells ImageNet's 1,000 classes apart. For other classes pass "
+            f"include_top=False and add a classifier. Received: classes={classes}"
+        )
+    shape = model.input_shape[1:]
+    if shape != DEFAULT_INPUT_SHAPE:
+        raise ValueError(
+            '`input_shape` must be (224, 224, 3) with weights="imagenet": position biases were '
+            "trained for that size. keras_cabvit.weights.transfer_weights gives those of such a "
+            f"model to one of another size. Received: input_shape={shape}"
+        )
 
 
 def _hybrid(name, widths, depths, heads, drop_path_rate, *published):
@@ -80,3 +135,112 @@ def list_models():
         'CabViTH_T'
     """
     return list(VARIANTS)
+
+
+def build_variant(name, **arguments):
+    """Builds a variant by its name.
+
+    Args:
+        name: from `keras_cabvit.list_models()`.
+        **arguments: of the function of that name.
+
+    Raises:
+        ValueError: there is no such variant.
+
+    Example:
+        >>> keras_cabvit.models.build_variant("CabViTH_T", input_shape=(64, 64, 3)).name
+        'CabViTH_T'
+    """
+    if name not in VARIANTS:
+        raise ValueError(f"`variant` must be one of {', '.join(VARIANTS)}. Received: {name!r}")
+    return VARIANTS[name].build(**arguments)
+
+
+_DOCUMENTATION = """Builds {name}, the {family} CabViT{published}.
+
+Args:
+    include_top: whether to end in the classifier. Defaults to True.
+    weights: None for random values, the default; "imagenet" for those trained on ImageNet-1K; or
+        the path of a `.weights.h5` file that a model of the same arguments saved.
+    input_tensor: a Keras tensor to use as images instead of a new input.
+    input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3). Height
+        and width must be multiples of {size_multiple}.
+    pooling: of the features when `include_top` is False. None leaves them as they are:
+        {features}. "avg" and "max" pool them to (batch, channels){pooling}.
+    classes: integer, the number of classes. Defaults to 1000.
+    classifier_activation: of the classifier, "softmax" by default; None gives logits.
+    include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself,
+        the default, or takes them normalised.
+    drop_path_rate: float, stochastic depth of the last block. None, the default, is the variant's
+        own, {drop_path_rate}.
+    name: string, the model's name. Files and look-ups go by the variant, never by this name.
+
+Returns:
+    A `keras.Model`. Its input is (batch, height, width, channels).
+
+Raises:
+    ValueError: an argument is wrong or two do not go together; the message says which and what
+        would be right.
+
+Example:
+    >>> model = keras_cabvit.{name}(input_shape=(64, 64, 3), classes=10)
+    >>> model.output_shape
+    (None, 10)
+"""
+
+
+def _named_variant(name):
+    """Returns the function `name`, with the arguments of a `keras.applications` model."""
+    variant = VARIANTS[name]
+
+    def builder(
+        include_top=True,
+        weights=None,
+        input_tensor=None,
+        input_shape=None,
+        pooling=None,
+        classes=1000,
+        classifier_activation="softmax",
+        include_preprocessing=True,
+        drop_path_rate=None,
+        name=name,
+    ):
+        return variant.build(
+            include_top=include_top,
+            weights=weights,
+            input_tensor=input_tensor,
+            input_shape=input_shape,
+            pooling=pooling,
+            classes=classes,
+            classifier_activation=classifier_activation,
+            include_preprocessing=include_preprocessing,
+            drop_path_rate=drop_path_rate,
+            name=name,
+        )
+
+    builder.__name__ = builder.__qualname__ = name
+    builder.__doc__ = _documentation(variant)
+    return builder
+
+
+def _documentation(variant):
+    published = f" that its authors call {variant.published_name}" if variant.published_name else ""
+    hybrid = variant.family == "hybrid"
+    return _DOCUMENTATION.format(
+        name=variant.name,
+        family=variant.family,
+        published=published,
+        size_multiple="32" if hybrid else "16",
+        features="the last feature map" if hybrid else "the normalised tokens, class token first",
+        pooling="" if hybrid else '; "token" gives the class token',
+        drop_path_rate=variant.arguments["drop_path_rate"],
+    )
+
+
+CabViTH_T = _named_variant("CabViTH_T")
+CabViTH_S = _named_variant("CabViTH_S")
+CabViTH_B = _named_variant("CabViTH_B")
+CabViTH_L = _named_variant("CabViTH_L")
+CabViTP_T = _named_variant("CabViTP_T")
+CabViTP_S = _named_variant("CabViTP_S")
+CabViTP_B = _named_variant("CabViTP_B")

@@ -1,1 +1,152 @@
-"""Operations that one backend computes better than `keras.ops` does."""
+"""Operations that one backend computes better than `keras.ops` does.
+
+`plain` defines them; `on_jax` and `on_tensorflow` compute the same in a way that suits their
+backend. The choice is made here and nowhere else, and so is the decision whether a layer that an
+operation is given may be bypassed: its weights read instead of the layer called.
+"""
+
+import contextlib
+import contextvars
+
+import keras
+
+from keras_cabvit.ops import plain
+from keras_cabvit.ops.plain import attention_maps
+from keras_cabvit.ops.precision import at_least_single, is_half
+
+_BACKEND = keras.backend.backend()
+if _BACKEND == "jax":
+    from keras_cabvit.ops import on_jax
+elif _BACKEND == "tensorflow":
+    from keras_cabvit.ops import on_tensorflow
+
+__all__ = [
+    "activate",
+    "at_least_single",
+    "attend",
+    "attention_maps",
+    "definitions",
+    "dense",
+    "is_half",
+    "mlp",
+    "pointwise",
+]
+
+_implementation = contextvars.ContextVar("implementation", default=_BACKEND)
+
+
+@contextlib.contextmanager
+def definitions():
+    """Computes by the definitions in `plain` whatever the block runs or traces."""
+    token = _implementation.set("plain")
+    try:
+        yield
+    finally:
+        _implementation.reset(token)
+
+
+def attend(query, key, value, bias=None, dropout=None, training=None):
+    """Softmax attention.
+
+    On JAX a training step keeps no attention maps.
+
+    Args:
+        query: tensor (batch, heads, tokens, head_dim), already scaled.
+        key: tensor (batch, heads, sources, head_dim).
+        value: tensor of the same shape.
+        bias: tensor (heads, tokens or 1, sources), added to the logits; or None.
+        dropout: Keras layer for the attention maps, or None.
+        training: whether this is a training step.
+
+    Returns:
+        A tensor (batch, heads, tokens, head_dim).
+    """
+    if _implementation.get() == "jax" and training and not _drops(dropout):
+        return on_jax.attend(query, key, value, bias)
+    return plain.attend(query, key, value, bias, dropout, training)
+
+
+def dense(layer, x, residual=None):
+    """A dense layer, and the sum with a residual.
+
+    Args:
+        layer: `keras.layers.Dense`.
+        x: tensor (..., channels in).
+        residual: tensor (..., channels out), or None.
+
+    Returns:
+        A tensor (..., channels out).
+    """
+    if _implementation.get() == "tensorflow":
+        return on_tensorflow.dense(layer, x, residual)
+    return plain.dense(layer, x, residual)
+
+
+def mlp(expand, project, x, residual=None, dropout=None, training=None):
+    """Dense, exact GELU, Dense, and the sum with a residual.
+
+    On JAX a training step keeps no hidden channels. On TensorFlow those of a large feature map are
+    never in memory all at once.
+
+    Args:
+        expand: `keras.layers.Dense` to the hidden channels.
+        project: `keras.layers.Dense` from them.
+        x: tensor (..., channels in).
+        residual: tensor (..., channels out), or None.
+        dropout: Keras layer for what comes out of each Dense, or None.
+        training: whether this is a training step.
+
+    Returns:
+        A tensor (..., channels out).
+    """
+    implementation = _implementation.get()
+    if (
+        implementation == "jax"
+        and training
+        and not _drops(dropout)
+        and _may_be_bypassed(expand)
+        and _may_be_bypassed(project)
+    ):
+        weights = (weight for layer in (expand, project) for weight in (layer.kernel, layer.bias))
+        x = on_jax.mlp(x, *(keras.ops.cast(weight, x.dtype) for weight in weights))
+        return x if residual is None else x + residual
+    if implementation == "tensorflow":
+        return on_tensorflow.mlp(expand, project, x, residual, dropout, training)
+    return plain.mlp(expand, project, x, residual, dropout, training)
+
+
+def pointwise(convolution, x, activation):
+    """A 1x1 convolution of stride 1 with a bias, and its activation.
+
+    Args:
+        convolution: `keras.layers.Conv2D` without an activation of its own.
+        x: feature map (batch, height, width, channels in).
+        activation: function of what comes out.
+
+    Returns:
+        A feature map (batch, height, width, channels out).
+    """
+    if _implementation.get() == "tensorflow" and _may_be_bypassed(convolution):
+        return on_tensorflow.pointwise(convolution, x, activation)
+    return plain.pointwise(convolution, x, activation)
+
+
+def activate(activation, x):
+    """An activation.
+
+    Args:
+        activation: function of a tensor.
+        x: tensor.
+    """
+    if _implementation.get() == "tensorflow":
+        return on_tensorflow.activate(activation, x)
+    return plain.activate(activation, x)
+
+
+def _drops(dropout):
+    return dropout is not None and dropout.rate > 0
+
+
+def _may_be_bypassed(layer):
+    """Returns whether a layer computes nothing but a product with its kernel, plus its bias."""
+    return not layer.lora_enabled and layer.quantization_mode is None

@@ -1,8 +1,8 @@
-"""On JAX: operations whose backward pass computes again what it would else read from memory.
+"""JAX operations that recompute activations in the backward pass instead of storing them.
 
-A training step on a TPU waits for its memory. What these operations keep for the backward pass is
-small, and what they compute twice is cheap there. A step of CabViTH_S with 64 images a device,
-compiled for a TPU v5e, takes 2.2 GiB with them and 4.3 GiB without.
+A training step on a TPU waits for its memory. These operations store little for the backward pass,
+and what they compute twice is cheap there. A step of CabViTH_S with 64 images per device, compiled
+for a TPU v5e, takes 2.2 GiB with them and 4.3 GiB without.
 """
 
 import math
@@ -13,9 +13,9 @@ import jax.numpy as jnp
 
 @jax.custom_vjp
 def attend(query, key, value, bias=None):
-    """Softmax attention that keeps no attention maps.
+    """Softmax attention that stores no attention maps.
 
-    Backward computes the maps again from queries, keys and the logarithm of each softmax's
+    The backward pass recomputes the maps from queries, keys and the logarithm of each softmax's
     denominator (FlashAttention, Dao et al. 2022, section 3.1, without its tiles).
 
     Args:
@@ -73,9 +73,9 @@ attend.defvjp(_attend, _attend_backward)
 
 @jax.custom_vjp
 def mlp(x, first_kernel, first_bias, second_kernel, second_bias):
-    """Dense, exact GELU, Dense; keeps no hidden channels.
+    """Dense, exact GELU, Dense; stores no hidden channels.
 
-    Backward computes them again from the input, with one of the six products once more.
+    The backward pass recomputes them from the input: one of six products is computed twice.
 
     Args:
         x: array (..., channels in).

@@ -1,124 +1,101 @@
-"""Tokens as the rows of one matrix, where a backend multiplies these faster."""
+"""Operations on the rows of one matrix, which TensorFlow multiplies faster than feature maps.
 
-import contextlib
-import contextvars
+TensorFlow joins a product with its bias, with the GELU that follows, and with the residual that is
+added, for matrices alone, and only inside one expression. XLA, which JAX runs on, loses by it: on a
+TPU a flattened map costs a quarter more memory traffic.
+"""
+
 import math
 
 import keras
+import tensorflow as tf
 from keras import ops
+
+from keras_cabvit.ops import plain
 
 # Of each image. At 224x224 the first stage has four times as many, and its hidden channels are the
 # largest tensors of the model.
 _PLACES_AT_A_TIME = 784
 
-_MAPS_ARE_KEPT = contextvars.ContextVar("maps_are_kept", default=False)
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow as tf
+def dense(layer, x, residual=None):
+    """A dense layer, and the sum with a residual."""
+    rows = layer(_as_rows(x))
+    if residual is None:
+        return _from_rows(rows, x)
+    return _from_rows(_add(rows, _as_rows(residual)), residual)
 
 
-@contextlib.contextmanager
-def maps_kept():
-    """Lets no tokens become rows in what the block traces.
+def mlp(expand, project, x, residual=None, dropout=None, training=None):
+    """Dense, exact GELU, Dense, and the sum with a residual.
 
-    For TFLite, whose kernels take maps as they are, and where each change of shape is a copy.
+    Some rows of a large map are computed after the others, so that the hidden channels are in
+    memory for these alone.
     """
-    token = _MAPS_ARE_KEPT.set(True)
-    try:
-        yield
-    finally:
-        _MAPS_ARE_KEPT.reset(token)
 
+    def branch(rows):
+        return plain.mlp(expand, project, rows, dropout=dropout, training=training)
 
-def multiplies_rows():
-    """Returns whether tokens become rows: on TensorFlow, unless `maps_kept()`."""
-    return keras.backend.backend() == "tensorflow" and not _MAPS_ARE_KEPT.get()
-
-
-def as_rows(x):
-    """Returns tokens as the form that a chain of dense layers is fastest on.
-
-    TensorFlow joins a product with its bias, with the GELU that follows, and with the residual that
-    is added, for matrices alone. XLA, which JAX runs on, loses by it: on a TPU a flattened map
-    costs a quarter more memory traffic.
-
-    Args:
-        x: tensor (..., channels).
-
-    Returns:
-        A tensor (rows, channels) on TensorFlow, and `x` on the other backends.
-    """
-    if not multiplies_rows():
-        return x
-    return ops.reshape(x, (-1, x.shape[-1]))
-
-
-def from_rows(x, tokens):
-    """Undoes `as_rows`.
-
-    Args:
-        x: tensor, what came of `as_rows(tokens)`; its channels may be others.
-        tokens: tensor (..., channels).
-
-    Returns:
-        A tensor of the shape of `tokens`, with the channels of `x`.
-    """
-    if not multiplies_rows():
-        return x
-    places = tokens.shape[1:-1]
-    if None in places:
-        places = ops.shape(tokens)[1:-1]
-    return ops.reshape(x, (-1, *places, x.shape[-1]))
-
-
-def add_to_rows(x, tokens):
-    """Returns `x + as_rows(tokens)`.
-
-    Args:
-        x: tensor of the shape of `as_rows(tokens)`, best the result of a dense layer.
-        tokens: tensor (..., channels).
-
-    Returns:
-        A tensor of the shape of `x`.
-    """
-    rows = as_rows(tokens)
-    if multiplies_rows() and None in (x.shape[0], rows.shape[0]):
-        # Of an unknown number of rows, TensorFlow joins only a sum that cannot broadcast.
-        return tf.add_n([x, rows])
-    return x + rows
-
-
-def add_branch_to_rows(branch, x, tokens):
-    """Returns `branch(as_rows(x)) + as_rows(tokens)`.
-
-    Of a large map TensorFlow computes some of the rows after the others, so that what the branch
-    needs in between is in memory for these alone.
-
-    Args:
-        branch: function of rows (rows, channels), each of them by itself.
-        x: tensor (..., channels), what the branch is of.
-        tokens: tensor of the same shape.
-
-    Returns:
-        A tensor of the shape of `as_rows(tokens)`.
-    """
-    parts = _parts(tokens)
+    if residual is None:
+        return _from_rows(branch(_as_rows(x)), x)
+    parts = _parts(residual)
     if parts == 1:
-        return add_to_rows(branch(as_rows(x)), tokens)
+        return _from_rows(_add(branch(_as_rows(x)), _as_rows(residual)), residual)
     sums = []
-    both = (tf.split(as_rows(each), parts) for each in (x, tokens))
+    both = (tf.split(_as_rows(each), parts) for each in (x, residual))
     for rows, others in zip(*both, strict=True):
         with tf.control_dependencies(sums[-1:]):  # one after another, and not all at once
             rows = tf.identity(rows)
         # TensorFlow would not join a sum that the next part itself waits for; this costs nothing.
-        sums.append(tf.expand_dims(add_to_rows(branch(rows), others), 0))
-    return tf.reshape(tf.concat(sums, axis=1), (-1, tokens.shape[-1]))
+        sums.append(tf.expand_dims(_add(branch(rows), others), 0))
+    return _from_rows(tf.reshape(tf.concat(sums, axis=1), (-1, residual.shape[-1])), residual)
 
 
-def _parts(tokens):
-    """Returns into how many parts of the same length the rows of a map are cut."""
-    places = tokens.shape[1:-1]
-    if not multiplies_rows() or None in places:
+def pointwise(convolution, x, activation):
+    """A 1x1 convolution as a product of rows, and its activation."""
+    rows = _as_rows(x)
+    kernel, bias = (
+        ops.cast(weight, rows.dtype) for weight in (convolution.kernel, convolution.bias)
+    )
+    product = ops.matmul(rows, ops.reshape(kernel, kernel.shape[2:]))
+    # Keras makes a BiasAdd of `ops.add`, as TensorFlow wants it before a GELU; of `+` it does not.
+    return _from_rows(activation(ops.add(product, bias)), x)
+
+
+def activate(activation, x):
+    """An activation, in float32 when the tensor is bfloat16.
+
+    The erfc of a GELU takes TensorFlow four times as long in bfloat16 as in float32.
+    """
+    if x.dtype != tf.bfloat16 or activation is keras.activations.linear:
+        return activation(x)
+    return tf.cast(activation(tf.cast(x, "float32")), x.dtype)
+
+
+def _as_rows(x):
+    """(..., channels) -> (rows, channels)."""
+    return ops.reshape(x, (-1, x.shape[-1]))
+
+
+def _from_rows(rows, x):
+    """Undoes `_as_rows(x)` for rows with the same or other channels."""
+    places = x.shape[1:-1]
+    if None in places:
+        places = ops.shape(x)[1:-1]
+    return ops.reshape(rows, (-1, *places, rows.shape[-1]))
+
+
+def _add(rows, residual):
+    if None in (rows.shape[0], residual.shape[0]):
+        # Of an unknown number of rows, TensorFlow joins only a sum that cannot broadcast.
+        return tf.add_n([rows, residual])
+    return rows + residual
+
+
+def _parts(x):
+    """Returns the number of parts, all of one length, that the rows of a map are cut into."""
+    places = x.shape[1:-1]
+    if None in places:
         return 1
     count = math.prod(places)
     fewest = math.ceil(count / _PLACES_AT_A_TIME)

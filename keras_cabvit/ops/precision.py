@@ -1,6 +1,17 @@
-"""What is computed in 16 bits, too few for sums and exponentials, and for TFLite."""
+"""Types of 16 bits: too few for sums and exponentials."""
+
+import keras
 
 
-def computes_in_half(layer):
-    """Returns whether a Keras layer computes in float16 or bfloat16."""
-    return layer.compute_dtype in ("float16", "bfloat16")
+def is_half(dtype):
+    """Returns whether a type is float16 or bfloat16.
+
+    Args:
+        dtype: of a tensor or a layer, or its name.
+    """
+    return keras.backend.standardize_dtype(dtype) in ("float16", "bfloat16")
+
+
+def at_least_single(dtype):
+    """Returns the type in which sums and exponentials of values of a type are computed."""
+    return "float32" if is_half(dtype) else keras.backend.standardize_dtype(dtype)

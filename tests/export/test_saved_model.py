@@ -4,7 +4,8 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from keras_cabvit.export import fuse, to_saved_model
+from keras_cabvit.export import to_saved_model
+from keras_cabvit.inference import fuse
 from keras_cabvit.runtimes import load_saved_model
 
 

@@ -7,6 +7,7 @@ from keras_cabvit.export import to_saved_model
 from keras_cabvit.runtimes import load_saved_model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", keras_cabvit.list_models())
 def test_every_variant_is_served(variant, tmp_path):
     model = getattr(keras_cabvit, variant)(input_shape=(64, 64, 3), classes=7)

@@ -1,14 +1,17 @@
-"""Prints the operations that TensorFlow runs for layers, and how much memory some of them take."""
+"""Prints the operations that TensorFlow runs for layers, and the memory that some of them take."""
 
 import collections
 import json
 
+import keras
 import numpy as np
 import tensorflow as tf
+import tiny_models
 from tensorflow.python.eager import context
 
 from benchmarks.tensor_memory import peak_tensor_bytes
-from keras_cabvit.layers import CabViTBlock, ConvNeXtBlock, PatchMerging
+from keras_cabvit.inference import fuse
+from keras_cabvit.layers import ConvNeXtBlock, PatchMerging
 
 RNG = np.random.default_rng(0)
 MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP = (
@@ -19,14 +22,21 @@ MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP = (
 )
 
 
-def operations(layer, batch, *shapes):
+def model_of(layer, shapes, fused):
+    """Returns a model of a layer on inputs of such shapes, or its fused form."""
+    inputs = [keras.Input(shape[1:]) for shape in shapes]
+    model = keras.Model(inputs, layer(*inputs))
+    return fuse(model) if fused else model
+
+
+def operations(layer, fused, batch, *shapes):
     """Returns how often each operation is in the graph that runs, as a dict."""
+    model = model_of(layer, shapes, fused)
     inputs = [tf.constant(RNG.normal(size=shape), "float32") for shape in shapes]
-    layer(*inputs)
-    for variable in layer.variables:  # products with zeros and ones are left out
+    for variable in model.variables:  # products with zeros and ones are left out
         variable.assign(RNG.normal(size=variable.shape))
     signature = [tf.TensorSpec((batch, *shape[1:])) for shape in shapes]
-    run = tf.function(lambda *inputs: layer(*inputs, training=False), signature)
+    run = tf.function(lambda *inputs: model(list(inputs), training=False), signature)
     context.context().enable_graph_collection()
     run(*inputs)
     graphs = context.context().export_run_metadata().partition_graphs
@@ -40,23 +50,22 @@ def operations(layer, batch, *shapes):
 
 
 def memory(fused):
-    """Returns how much memory a ConvNeXt block takes, in maps such as it is given."""
-    layer = ConvNeXtBlock(fused=fused)
+    """Returns the memory that a ConvNeXt block takes, in multiples of its input."""
+    model = model_of(ConvNeXtBlock(), [LARGE_MAP], fused)
     maps = tf.constant(RNG.normal(size=LARGE_MAP), "float32")
-    layer(maps)
-    run = tf.function(lambda maps: layer(maps, training=False))
+    run = tf.function(lambda maps: model([maps], training=False))
     run(maps)
     return peak_tensor_bytes(lambda: run(maps).numpy()) / maps.numpy().nbytes
 
 
 LAYERS = {
-    "block": (CabViTBlock(2), None, MAP, DIGESTS),
-    "fused block": (CabViTBlock(2, fused=True), None, MAP, DIGESTS),
-    "fused block, known batch": (CabViTBlock(2, fused=True), 2, MAP, DIGESTS),
-    "fused ConvNeXt block": (ConvNeXtBlock(fused=True), None, MAP),
-    "fused ConvNeXt block, large map": (ConvNeXtBlock(fused=True), None, LARGE_MAP),
-    "fused ConvNeXt block, indivisible map": (ConvNeXtBlock(fused=True), None, INDIVISIBLE_MAP),
-    "fused merging": (PatchMerging(64, fused=True), None, MAP),
+    "block": (tiny_models.block(), False, None, MAP, DIGESTS),
+    "fused block": (tiny_models.block(), True, None, MAP, DIGESTS),
+    "fused block, known batch": (tiny_models.block(), True, 2, MAP, DIGESTS),
+    "fused ConvNeXt block": (ConvNeXtBlock(), True, None, MAP),
+    "fused ConvNeXt block, large map": (ConvNeXtBlock(), True, None, LARGE_MAP),
+    "fused ConvNeXt block, indivisible map": (ConvNeXtBlock(), True, None, INDIVISIBLE_MAP),
+    "fused merging": (PatchMerging(64), True, None, MAP),
 }
 print(
     json.dumps(

@@ -1,12 +1,14 @@
+import inspect
+
 import keras
 import numpy as np
 import pytest
 import tiny_models
 from tiny_models import filled, outputs
 
-import keras_cabvit
-from keras_cabvit.export import fuse
-from keras_cabvit.layers import LayerScale
+from keras_cabvit import inference, layers
+from keras_cabvit.inference import ATTENTION_BIASES, fuse
+from keras_cabvit.inference.fusing import INFERENCE_CLASSES
 
 BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
 
@@ -21,12 +23,12 @@ def images_for(model, batch=3):
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize(("kind", "store_bias"), [("hybrid", True), ("plain", False)])
-def test_fused_model_gives_the_same_and_leaves_the_model_as_it_was(kind, store_bias):
+@pytest.mark.parametrize(("kind", "attention_bias"), [("hybrid", "stored"), ("plain", "computed")])
+def test_fused_model_gives_the_same_and_leaves_the_model_as_it_was(kind, attention_bias):
     model = built(kind)
     images, before = images_for(model), model.get_weights()
     expected = outputs(model, images)
-    fused = fuse(model, store_bias=store_bias)
+    fused = fuse(model, attention_bias)
 
     np.testing.assert_allclose(outputs(fused, images), expected, atol=1e-5)
     for weight in fused.weights:
@@ -52,36 +54,50 @@ def test_fused_model_gives_the_same_and_leaves_the_model_as_it_was(kind, store_b
     ids=str,
 )
 def test_every_form_of_a_model_can_be_fused(changes):
-    changes = {"classifier_activation": "softmax"} | changes
+    changes = {"classifier_activation": "softmax", "depths": (1, 1, 3, 1)} | changes
     model = built("hybrid", **changes)
     images = images_for(model)
 
     expected = outputs(model, images)
     tolerance = 1e-5 * max(1, np.abs(expected).max())
-    for store_bias in (True, False):
-        fused = fuse(model, store_bias=store_bias)
+    for attention_bias in ATTENTION_BIASES:
+        fused = fuse(model, attention_bias)
         np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance)
 
 
 def test_nothing_that_can_be_folded_is_left():
-    layers = fuse(built("hybrid"))._flatten_layers()
+    kinds = {type(layer) for layer in fuse(built("hybrid"))._flatten_layers()}
 
-    kinds = {type(layer) for layer in layers}
-    assert not kinds & {keras.layers.BatchNormalization, LayerScale}
+    training_only = {
+        *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.Dropout),
+        *(layers.LayerScale, layers.DropPath, *INFERENCE_CLASSES),
+    }
+    assert not kinds & training_only
+
+
+def test_inference_classes_are_apart_from_the_trainable_ones():
+    trainable = tuple(getattr(layers, name) for name in layers.__all__)
+    classes = [
+        value for name in inference.__all__ if isinstance(value := getattr(inference, name), type)
+    ]
+    assert len(classes) == 8
+    for each in classes:
+        assert not issubclass(each, trainable)
+        assert keras.saving.get_registered_object(f"keras_cabvit>{each.__name__}") is each
+        assert "training" not in inspect.signature(each.call).parameters
+        assert hasattr(each, "from_trained")
+
+
+def test_every_layer_is_made_of_its_config_alone():
+    for model in (fuse(built("hybrid")), fuse(built("plain"), "computed")):
+        for layer in list(model._flatten_layers())[1:]:
+            copy = type(layer).from_config(layer.get_config())
+            assert copy.get_config() == layer.get_config()
+            assert copy.weights == []  # not built yet
 
 
 def test_fused_model_is_not_trainable():
     assert not fuse(built("hybrid")).trainable_weights
-
-
-@pytest.mark.parametrize("kernel_rows", [2, 3])
-@pytest.mark.parametrize("kind", BUILDERS)
-def test_rows_of_kernels_add_up_to_the_same(kind, kernel_rows):
-    model = built(kind)
-    images = images_for(model)
-    fused = fuse(model, kernel_rows=kernel_rows)
-
-    np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
 
 
 def test_scale_factors_of_any_size_and_sign_are_folded():
@@ -95,20 +111,64 @@ def test_scale_factors_of_any_size_and_sign_are_folded():
     np.testing.assert_allclose(outputs(fuse(model), images), outputs(model, images), atol=1e-5)
 
 
-def test_single_rows_of_kernels_are_refused():
-    with pytest.raises(ValueError, match="`kernel_rows` must be 2 or more"):
-        fuse(built("plain"), kernel_rows=1)
+def test_unknown_way_with_biases_is_named():
+    with pytest.raises(ValueError, match=r"must be one of .'stored', 'computed'.*'gathered'"):
+        fuse(built("plain"), attention_bias="gathered")
 
 
-@pytest.mark.parametrize("store_bias", [True, False])
-def test_biases_are_stored_or_gathered(store_bias):
-    fused = fuse(built("hybrid"), store_bias=store_bias)
+def test_a_class_of_the_caller_reaches_every_child():
+    found = []
+
+    class Noted(layers.PaddedDepthwiseConv2D):
+        @classmethod
+        def from_trained(cls, layer, form):
+            found.append(layer.name)
+            return form.copy(layer, cls)
+
+    model = built("hybrid")
+    fused = fuse(model, classes={layers.PaddedDepthwiseConv2D: Noted})
+    kinds = [type(layer).__name__ for layer in fused._flatten_layers()]
+    assert kinds.count("Noted") == len(found) > 0
+    assert "PaddedDepthwiseConv2D" not in kinds
+    # In a ConvNeXt block, in patch merging, and the two of a CabViT block.
+    assert set(found) == {"depthwise", "convolution", "merge_convolution"}
+    images = images_for(model)
+    np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
+
+
+@pytest.mark.every_backend
+def test_what_lora_has_learned_is_merged():
+    model = built("plain", depth=2)
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Dense):
+            layer.enable_lora(2)
+            filled(layer)
+    images = images_for(model)
+    fused = fuse(model)
+
+    assert not any(getattr(layer, "lora_enabled", False) for layer in fused._flatten_layers())
+    expected = outputs(model, images)
+    tolerance = 1e-5 * np.abs(expected).max()
+    np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", ["query", "expand", "predictions"])
+def test_quantised_layer_gives_a_clear_error(name):
+    model = built("plain", depth=1)
+    next(layer for layer in model._flatten_layers() if layer.name == name).quantize("int8")
+    with pytest.raises(ValueError, match=rf"'{name}' is quantised to int8.*before `quantize`"):
+        fuse(model)
+
+
+@pytest.mark.parametrize("attention_bias", ATTENTION_BIASES)
+def test_biases_are_stored_or_computed(attention_bias):
+    fused, stored = fuse(built("hybrid"), attention_bias), attention_bias == "stored"
     shapes = [(weight.name, tuple(weight.shape)) for weight in fused.get_layer("stage_2").weights]
 
     # 4x4 tokens; the second of three blocks sees one digest token.
-    assert (("bias", (2, 16, 17)) in shapes) == store_bias
-    assert (("position_bias", (2, 4, 4)) in shapes) != store_bias
-    assert (("digest_bias", (2, 1, 1, 1)) in shapes) != store_bias
+    assert (("bias", (2, 16, 17)) in shapes) == stored
+    assert (("position_bias", (2, 4, 4)) in shapes) != stored
+    assert (("digest_bias", (2, 1, 1, 1)) in shapes) != stored
 
 
 def test_fused_model_is_saved_and_loaded(tmp_path):
@@ -197,12 +257,3 @@ def test_model_without_visible_layers_is_refused():
 
     with pytest.raises(ValueError, match=r"functional or a sequential model.*type Hidden"):
         fuse(Hidden())
-
-
-def test_complexity_of_a_fused_model_has_fewer_parameters_and_operations():
-    model = tiny_models.hybrid()
-    before, after = [
-        keras_cabvit.models.count_complexity(m) for m in (model, fuse(model, store_bias=False))
-    ]
-
-    assert sum(part.macs for part in after) < sum(part.macs for part in before)

@@ -4,9 +4,8 @@ import keras
 import numpy as np
 import numpy_layers
 import pytest
+import tiny_models
 from tiny_models import filled, outputs
-
-from keras_cabvit.layers import CabViTBlock, CabViTStage
 
 pytestmark = pytest.mark.every_backend
 
@@ -17,10 +16,15 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
-def stage_of(depth, max_digests=12, **arguments):
-    stage = CabViTStage(depth, num_heads=2, max_digests=max_digests, epsilon=0.1, **arguments)
+def stage_of(depth, max_digests=12):
+    stage = tiny_models.stage(depth, max_digests, epsilon=0.1)
     stage.build((2, *GRID, 8))
     return filled(stage)
+
+
+def inspected(stage, inputs):
+    """Returns the dict of a stage's intermediates as numpy arrays."""
+    return outputs(lambda x, training: stage(x, return_intermediates=True), inputs)
 
 
 def numpy_block(block, x, digests):
@@ -49,7 +53,7 @@ def numpy_stage(stage, x, max_digests):
 
 
 def test_block():
-    block = CabViTBlock(num_heads=2, epsilon=0.1)
+    block = tiny_models.block(epsilon=0.1)
     inputs, digests = normal(2, *GRID, 8), normal(2, 4, 8, seed=1)
     block.build(inputs.shape, digests.shape)
     filled(block)
@@ -63,13 +67,11 @@ def test_block():
 @pytest.mark.parametrize("max_digests", [12, 2, 1])
 def test_blocks_attend_to_the_latest_digests_oldest_first(max_digests):
     stage, inputs = stage_of(depth=4, max_digests=max_digests), normal(2, *GRID, 8)
-    found, memory, maps = outputs(
-        lambda x, training: stage(x, return_memory=True, return_attention_maps=True), inputs
-    )
+    found = inspected(stage, inputs)
     expected, expected_memory, expected_maps = numpy_stage(stage, inputs, max_digests)
-    np.testing.assert_allclose(found, expected, atol=1e-4)
-    np.testing.assert_allclose(memory, expected_memory, atol=1e-4)
-    for found_map, expected_map in zip(maps, expected_maps, strict=True):
+    np.testing.assert_allclose(found["tokens"][-1], expected, atol=1e-4)
+    np.testing.assert_allclose(found["digests"], expected_memory, atol=1e-4)
+    for found_map, expected_map in zip(found["maps"], expected_maps, strict=True):
         np.testing.assert_allclose(found_map, expected_map, atol=1e-4)
         np.testing.assert_allclose(found_map.sum(axis=-1), 1, atol=1e-5)
 
@@ -88,48 +90,44 @@ def test_last_block_makes_no_digests():
 
 def test_without_digests_the_blocks_attend_to_their_own_tokens():
     stage, inputs = stage_of(depth=3, max_digests=0), normal(2, *GRID, 8)
-    _, memory, maps = outputs(
-        lambda x, training: stage(x, return_memory=True, return_attention_maps=True), inputs
-    )
-    assert memory is None
-    assert [attention.shape for attention in maps] == [(2, 2, 15, 15)] * 3
+    found = inspected(stage, inputs)
+    assert sorted(found) == ["maps", "tokens"]
+    assert [attention.shape for attention in found["maps"]] == [(2, 2, 15, 15)] * 3
     assert not any(block.merge_enhancement.merge for block in stage.blocks)
 
 
-def test_what_is_asked_for_besides_does_not_change_the_output():
+def test_intermediates_do_not_change_the_output():
     stage, inputs = stage_of(depth=3), normal(2, *GRID, 8)
-    alone = outputs(stage, inputs)
-    with_memory = outputs(lambda x, training: stage(x, return_memory=True), inputs)
-    with_maps = outputs(lambda x, training: stage(x, return_attention_maps=True), inputs)
-    assert isinstance(alone, np.ndarray)
-    assert len(with_memory) == len(with_maps) == 2
-    np.testing.assert_array_equal(with_memory[0], alone)
-    np.testing.assert_array_equal(with_maps[0], alone)
+    found = inspected(stage, inputs)
+    np.testing.assert_array_equal(found["tokens"][-1], outputs(stage, inputs))
+    assert len(found["tokens"]) == 3
+    # The first block alone gives what a stage of it alone gives.
+    (first, *_), (tokens, *_) = stage.blocks, found["tokens"]
+    alone, _ = outputs(first, inputs)
+    np.testing.assert_allclose(tokens, alone, atol=1e-6)
 
 
-def test_memory_and_maps_of_a_functional_model():
+def test_intermediates_of_a_functional_model():
     stage, inputs = stage_of(depth=3), normal(2, *GRID, 8)
     image = keras.Input(inputs.shape[1:])
-    model = keras.Model(image, stage(image, return_memory=True, return_attention_maps=True))
-    assert [output.shape for output in model.outputs] == [
-        (None, 5, 3, 8),
-        (None, 4, 8),
-        *((None, 2, 15, sources) for sources in (15, 17, 19)),
+    found = stage(image, return_intermediates=True)
+    assert [tokens.shape for tokens in found["tokens"]] == [(None, 5, 3, 8)] * 3
+    assert found["digests"].shape == (None, 4, 8)
+    assert [maps.shape for maps in found["maps"]] == [
+        (None, 2, 15, sources) for sources in (15, 17, 19)
     ]
-    _, memory, maps = outputs(model, inputs)
-    assert memory.shape == (2, 4, 8)
-    assert [attention.shape[-1] for attention in maps] == [15, 17, 19]
+    model = keras.Model(image, found)
+    expected = inspected(stage, inputs)
+    keras.tree.map_structure(
+        lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5),
+        outputs(model, inputs),
+        expected,
+    )
 
 
-def test_memory_begins_empty_at_every_call():
+def test_memory_starts_empty_at_every_call():
     stage = stage_of(depth=3)
     inputs, others = normal(2, *GRID, 8), normal(2, *GRID, 8, seed=1)
     first = outputs(stage, inputs)
     outputs(stage, others)
     np.testing.assert_array_equal(outputs(stage, inputs), first)
-
-
-def test_rate_of_each_block():
-    stage = CabViTStage(3, num_heads=2, drop_path_rate=[0.0, 0.1, 0.2])
-    assert [block.attention.drop_path_rate for block in stage.blocks] == [0.0, 0.1, 0.2]
-    assert [block.channel_mixing.drop_path_rate for block in stage.blocks] == [0.0, 0.1, 0.2]

@@ -24,9 +24,8 @@ def test_channel_mixing(norm_count):
     assert layer.expand.units == 18
 
 
-@pytest.mark.parametrize("fused", [False, True])
-def test_residual_is_added(fused):
-    layer = ChannelMixing(fused=fused)
+def test_residual_is_added():
+    layer = ChannelMixing()
     inputs, residual = np.random.default_rng(0).standard_normal((2, 2, 3, 4, 6)).astype("float32")
     layer.build(inputs.shape)
     filled(layer)

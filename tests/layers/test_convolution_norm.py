@@ -29,15 +29,6 @@ def test_pads_both_sides_alike(filters, strides, grid):
     assert layer.compute_output_shape(inputs.shape) == expected.shape
 
 
-@pytest.mark.parametrize("filters", [4, None])
-def test_fused_1x1_convolution_with_activation(filters):
-    layer = ConvolutionNorm(filters, 1, activation="gelu", fused=True)
-    layer, inputs = built(layer, (2, 3, 4, 5))
-    kernel, bias = map(weight, layer.convolution.weights)
-    expected = convolution(inputs, kernel, 1, 0, depthwise=filters is None) + bias
-    np.testing.assert_allclose(outputs(layer, inputs), numpy_layers.gelu(expected), atol=1e-5)
-
-
 def test_moving_statistics_move_by_a_tenth():
     layer = ConvolutionNorm(2, 1)
     layer.build((8, 1, 1, 1))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from tiny_models import filled, outputs
+from tiny_models import block, filled, outputs
 
-from keras_cabvit.layers import CabViTBlock, DropPath, LayerScale
+from keras_cabvit.layers import DropPath, LayerScale
 
 pytestmark = pytest.mark.every_backend
 
@@ -25,7 +25,7 @@ def test_inference_drops_nothing():
 
 def test_a_block_drops_both_branches_example_by_example():
     # In 64 copies of one example, the two branches are kept or dropped: four different results.
-    layer = CabViTBlock(num_heads=1, merge=False, layer_scale_init=1.0, drop_path_rate=0.5)
+    layer = block(num_heads=1, merge=False, layer_scale_init=1.0, drop_path_rate=0.5)
     inputs = np.repeat(np.random.default_rng(0).standard_normal((1, 2, 2, 4)), 64, axis=0)
     layer.build(inputs.shape)
     filled(layer)
@@ -40,7 +40,7 @@ def test_layer_scale_starts_at_one_millionth():
     np.testing.assert_allclose(found, 2e-6)
 
 
-def test_layer_scale_has_a_factor_a_channel():
+def test_layer_scale_has_one_factor_per_channel():
     layer = LayerScale()
     layer.build((None, 2, 3))
     layer.gamma.assign([1.0, 2.0, 3.0])

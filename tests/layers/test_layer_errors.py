@@ -1,9 +1,11 @@
-"""What the layers refuse, and in which words."""
+"""Errors of the layers, and their messages."""
 
 import numpy as np
 import pytest
+from tiny_models import block
 
 from keras_cabvit.layers import (
+    CabViTBlock,
     CabViTStage,
     ChannelMixing,
     ConvolutionalStem,
@@ -69,21 +71,45 @@ def test_grid_that_is_none(grid):
         TokenMergeEnhancement(grid=grid)
 
 
+def blocks(*merges, **options):
+    return [
+        block(merge=merge, name=f"block_{index}", **options) for index, merge in enumerate(merges)
+    ]
+
+
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("merges", "max_digests", "sentence"),
     [
-        ({"depth": 0}, "`depth` must be at least 1"),
-        ({"depth": 2, "max_digests": -1}, "`max_digests` must be 0"),
-        ({"depth": 2, "drop_path_rate": [0.1]}, "one a block.*1 values for depth=2"),
+        ((), 12, "a list of at least one block"),
+        ((False,), -1, "`max_digests` must be 0"),
+        ((True, True), 12, "last block of a stage must not merge.*block_0, block_1 of 2"),
+        ((True, False), 0, "no block with max_digests=0.*block_0 of 2, max_digests=0"),
     ],
 )
-def test_stage_arguments(arguments, sentence):
+def test_stage_that_nobody_can_read_the_digests_of(merges, max_digests, sentence):
     with pytest.raises(ValueError, match=sentence):
-        CabViTStage(num_heads=2, **arguments)
+        CabViTStage(blocks(*merges), max_digests)
+
+
+def test_one_block_twice():
+    (one,) = blocks(False)
+    with pytest.raises(ValueError, match=r"given one layer twice.*block_0, block_0"):
+        CabViTStage([one, one])
+    other = CabViTBlock(one.attention, one.merge_enhancement, one.channel_mixing)
+    with pytest.raises(ValueError, match="given one layer twice"):
+        CabViTStage([one, other])
+
+
+def test_parts_of_two_precisions():
+    (one,), (other,) = blocks(True), blocks(False, dtype="mixed_bfloat16")
+    with pytest.raises(ValueError, match=r"one dtype policy.*'float32'.*'mixed_bfloat16'"):
+        CabViTStage([one, other])
+    with pytest.raises(ValueError, match=r"one dtype policy.*'bfloat16'.*'float32'"):
+        CabViTStage([one, *blocks(False)], dtype="bfloat16")
 
 
 def test_even_window():
-    with pytest.raises(ValueError, match=r"`kernel_size` must be odd.*kernel_size=4"):
+    with pytest.raises(ValueError, match=r"`kernel_size` must be odd.*kernel_size=\(4, 4\)"):
         ConvolutionNorm(8, 4)
 
 

@@ -1,4 +1,4 @@
-"""What is wrong is a ValueError that names the argument and what would be right."""
+"""A wrong argument is a ValueError that names it, and what would be right."""
 
 import keras
 import numpy as np

@@ -5,11 +5,13 @@ from pathlib import Path
 import exchange_weights
 import keras
 import numpy as np
+import pytest
 import tiny_models
 
 SCRIPT = Path(__file__).with_name("exchange_weights.py")
 
 
+@pytest.mark.slow
 def test_weights_go_from_each_backend_to_each_other(run_python, tmp_path):
     own = keras.config.backend()
     # JAX, the slowest to start, comes once where it can.

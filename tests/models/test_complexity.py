@@ -6,6 +6,7 @@ import keras
 import pytest
 import tiny_models
 
+from keras_cabvit.inference import ATTENTION_BIASES, fuse
 from keras_cabvit.models import build_variant, count_complexity
 
 # Of the published code at 224x224, less the queries of digest tokens, which nobody reads.
@@ -67,6 +68,34 @@ def hybrid_macs():
 def test_macs_follow_from_the_definition(tiny_hybrid):
     macs = {part.name: part.macs for part in count_complexity(tiny_hybrid)}
     assert macs == hybrid_macs()
+
+
+def fused_hybrid_macs(macs):
+    """Of the fused form: without BatchNorm, and without scale and shift before each MLP."""
+
+    def normalized(side, channels):
+        return side**2 * channels
+
+    without = {
+        "stem": 2 * (normalized(32, 4) + normalized(16, 8)),
+        "stage_0": normalized(16, 8),
+        "merging_1": 2 * (normalized(16, 16) + 2 * normalized(8, 16)),
+        "stage_1": normalized(8, 16),
+        "merging_2": 2 * (normalized(8, 32) + 2 * normalized(4, 32)),
+        "stage_2": 3 * (2 + 1) * normalized(4, 32),  # of enhancement, and before the MLP
+        "merging_3": 2 * (normalized(4, 64) + 2 * normalized(2, 64)),
+        "stage_3": 2 * (2 + 1) * normalized(2, 64),
+        "head": 0,
+    }
+    return {name: macs[name] - without[name] for name in macs}
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("attention_bias", ATTENTION_BIASES)
+def test_macs_of_the_fused_form_follow_from_the_definition(tiny_hybrid, attention_bias):
+    fused = fuse(tiny_hybrid, attention_bias)
+    macs = {part.name: part.macs for part in count_complexity(fused)}
+    assert macs == fused_hybrid_macs(hybrid_macs())
 
 
 @pytest.mark.every_backend

@@ -1,5 +1,7 @@
 """A model that is saved, cloned or made again from its config gives identical outputs."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -11,10 +13,16 @@ from keras_cabvit.models import build_variant
 
 
 def assert_same(model, *others):
-    expected = outputs(model, images(model))
+    expected, paths = outputs(model, images(model)), paths_of(model)
+    assert len(set(paths)) == len(paths)
     for other in others:
         np.testing.assert_array_equal(outputs(other, images(model)), expected)
         assert other.to_json() == model.to_json()
+        assert paths_of(other) == paths
+
+
+def paths_of(model):
+    return [variable.path for variable in model.weights]
 
 
 def saved_and_loaded(model, folder):
@@ -37,10 +45,20 @@ def from_config(model, folder):
 ROUND_TRIPS = [saved_and_loaded, cloned, from_config]
 
 
-@pytest.mark.parametrize("variant", keras_cabvit.list_models())
-def test_variants(variant, tmp_path):
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["CabViTH_T", "CabViTP_T"])
+def test_smallest_variants(variant, tmp_path):
     model = filled(build_variant(variant, input_shape=(64, 96, 3), classes=10))
     assert_same(model, *(round_trip(model, tmp_path) for round_trip in ROUND_TRIPS))
+
+
+@pytest.mark.parametrize("variant", keras_cabvit.list_models())
+def test_config_of_every_variant(variant):
+    model = build_variant(variant, input_shape=(32, 64, 3), classes=10)
+    other = type(model).from_config(model.get_config())
+    assert other.to_json() == model.to_json()
+    assert paths_of(other) == paths_of(model)
+    assert [weight.shape for weight in other.weights] == [weight.shape for weight in model.weights]
 
 
 @pytest.mark.every_backend
@@ -69,3 +87,40 @@ def test_weights_file(tiny_model, tmp_path):
     filled(other, seed=1)
     keras_cabvit.weights.load_weights(other, path)
     assert_same(tiny_model, other)
+
+
+@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+def test_no_layer_is_numbered_by_the_models_built_before(builder):
+    names = [[layer.name for layer in builder()._flatten_layers()][1:] for _ in range(2)]
+    assert names[0] == names[1]
+    assert "stage_3/block_1/attention/query/kernel" in paths_of(tiny_models.hybrid())
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_precision_of_every_part(tiny_model, policy, tmp_path):
+    builder = tiny_models.hybrid if tiny_model.name == "cabvit_h" else tiny_models.plain
+    model = builder(dtype=policy)
+    expected = keras.dtype_policies.get(policy)
+    exact = {"normalization", "predictions"}  # pixels and scores
+    for each in (model, saved_and_loaded(model, tmp_path), cloned(model, tmp_path)):
+        for layer in each._flatten_layers():
+            if layer.name in exact:
+                assert layer.compute_dtype == expected.variable_dtype
+            elif not isinstance(layer, (keras.Model, keras.layers.InputLayer)):
+                assert layer.compute_dtype == expected.compute_dtype, layer.name
+                assert {weight.dtype for weight in layer.weights} <= {expected.variable_dtype}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+def test_quantised_model(builder, mode, tmp_path):
+    model = filled(builder(**({"depth": 2} if builder is tiny_models.plain else {})))
+    with warnings.catch_warnings(action="ignore"):  # of layers that cannot be quantised
+        model.quantize(mode)
+    quantised = [layer.name for layer in model._flatten_layers() if layer.quantization_mode]
+    assert {"query", "key_value", "projection", "expand", "project", "predictions"} == {*quantised}
+
+    loaded = saved_and_loaded(model, tmp_path)
+    np.testing.assert_array_equal(outputs(loaded, images(model)), outputs(model, images(model)))
+    assert sorted(paths_of(loaded)) == sorted(paths_of(model))

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import parameter_fill
 
-from keras_cabvit.export import fuse
+from keras_cabvit.inference import fuse
 from keras_cabvit.models import build_variant
 from keras_cabvit.weights import load_torch_state_dict
 

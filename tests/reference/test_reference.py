@@ -23,6 +23,7 @@ def test_reference_has_every_variant():
     assert sorted(REFERENCE) == sorted(keras_cabvit.list_models())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "variant"), CASES)
 def test_logits_and_features_equal_the_published_model(run_python, backend, variant):
     found = run_python([FOLDER / "check_reference.py", variant], backend)

@@ -1,4 +1,4 @@
-"""Stores what a TFLite model adds to its attention maps in fewer bytes."""
+"""Compact storage for the biases that a TFLite model adds to its attention maps."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
 def compact_attention_biases(model, dtype):
-    """Stores the float32 constants that are added to products of tokens in fewer bytes a value.
+    """Stores the float32 constants that are added to products of tokens in fewer bytes per value.
 
-    These are the position biases, expanded to one value a pair of tokens. LiteRT turns them into
+    These are the position biases, expanded to one value per pair of tokens. LiteRT turns them into
     float32 once, when it loads the model. Rounded to float16 they change the logits about as much
     as the order of additions does; to 255 levels, less than a thousandth of what int8 weights do.
 
@@ -42,7 +42,7 @@ def _is_float_constant(model, tensor):
 
 
 def _dequantize(model, graph, index, dtype):
-    """Makes a tensor the result of an operation on a small constant, and returns the operation."""
+    """Turns a tensor into the result of an operation on a small constant; returns the operation."""
     from ai_edge_litert import schema_py_generated as schema
 
     tensor = graph.tensors[index]

@@ -13,14 +13,15 @@ from keras_cabvit.export.signatures import (
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.export.tflite.attention_biases import compact_attention_biases
+from keras_cabvit.export.tflite.flat_depthwise import FlatDepthwiseConv2D
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
-from keras_cabvit.ops.on_tensorflow import maps_kept
-from keras_cabvit.ops.precision import computes_in_half
+from keras_cabvit.layers import PaddedDepthwiseConv2D
+from keras_cabvit.ops import definitions, is_half
 
-# XNNPACK's depthwise kernels have 25 taps at most: 3x7 are fast, 7x7 are not.
-_KERNEL_ROWS = 3
+# On top of those of `keras_cabvit.inference`.
+INFERENCE_CLASSES = {PaddedDepthwiseConv2D: FlatDepthwiseConv2D}
 
 
 @exports_with_tensorflow
@@ -28,10 +29,10 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
     """Writes a .tflite file without metadata.
 
     Args:
-        model: as `tflite` takes it.
+        model: as `to_tflite` takes it.
         path: file to write.
         output_name: string, of the scores.
-        quantization: as `tflite` takes it.
+        quantization: the same.
         input_type: the same.
         attention_bias: the same.
         images: path of a .npy file with calibration images, or None.
@@ -49,23 +50,21 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
     with tempfile.TemporaryDirectory() as folder:
         # TFLite has no bfloat16, in which the model may have been trained.
         model = inference_form(
-            model,
-            kernel_rows=_KERNEL_ROWS,
-            store_bias=attention_bias == "stored",
-            dtype="float32",
+            model, attention_bias=attention_bias, dtype="float32", classes=INFERENCE_CLASSES
         )
         for layer in model._flatten_layers():
-            if computes_in_half(layer):
+            if is_half(layer.compute_dtype):
                 raise ValueError(
                     f"TFLite computes in float32 or integers, and layer '{layer.name}' in "
-                    f"{layer.compute_dtype}. Export the model as it is trained, not what "
-                    f'`fuse(model, dtype="{layer.compute_dtype}")` makes of it; give the weights '
-                    "of a model without layers of this library to the same model in float32."
+                    f"{layer.compute_dtype}. Export the trained model, not the result of "
+                    f'`fuse(model, dtype="{layer.compute_dtype}")`. The weights of a model without '
+                    "layers of this library can be given to the same model in float32."
                 )
         # The converter makes integers of a float input, and leaves another type as it is.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)
-        with maps_kept():  # the functions are traced as they are written
+        # The kernels take feature maps as they are, and each change of shape is a copy.
+        with definitions():  # the functions are traced as they are written
             write_functions(model, functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]

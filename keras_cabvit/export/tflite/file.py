@@ -17,12 +17,12 @@ from keras_cabvit.export.signatures import classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
 from keras_cabvit.export.tflite.metadata import Metadata, with_metadata
+from keras_cabvit.inference import ATTENTION_BIASES
 from keras_cabvit.runtimes import load_tflite
 
 CALIBRATED = ("int8-static", "int8-full")
 QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)
 INPUT_TYPES = ("uint8", "float32")
-ATTENTION_BIASES = ("stored", "computed")
 
 
 def to_tflite(
@@ -36,11 +36,11 @@ def to_tflite(
     attention_bias: str = "stored",
     metadata: Metadata | None = None,
 ) -> Path:
-    """Writes the model as a .tflite file of built-in operations, completely or not at all.
+    """Writes the model as a .tflite file with built-in operations only, complete or not at all.
 
-    It takes one image (1, height, width, channels) with pixels in [0, 255], named `image`, and
-    gives float32 `probabilities`, or `logits` where the model ends without an activation. It says
-    so in metadata that Android and MediaPipe's `ImageClassifier` read.
+    Its input is one image (1, height, width, channels) with pixels in [0, 255], named `image`; its
+    output float32 `probabilities`, or `logits` if the model ends without an activation. Metadata
+    that Android and MediaPipe's `ImageClassifier` read describe both.
 
     Args:
         model: with one image input; of this library, or any that ends in a classifier.
@@ -56,8 +56,8 @@ def to_tflite(
               are a small part of the work, are computed in float32.
             - "int8-static" does the same with ranges from calibration images: faster, and a little
               less exact.
-            - "int8-full" has integers only, for NPUs and DSPs, and gives uint8 scores. It is the
-              least exact, and slow on CPUs.
+            - "int8-full" has integers only, for NPUs and DSPs, and uint8 scores. It is the least
+              exact, and slow on CPUs.
         calibration: images for the last two: a folder of image files, a `tf.data.Dataset` of images
             or (images, labels), or an array (count, height, width, channels), with pixels in
             [0, 255]. Give a few hundred training images of all classes, never test images: at least
@@ -69,7 +69,7 @@ def to_tflite(
             None, the default, is as the authors evaluate: 0.875 below 384 pixels, else 1.
         attention_bias: "stored", the default, or "computed". Stored biases are added to the
             attention maps as they are, which is faster: in float16 with quantization="none", in
-            int8 with the int8 forms. Computed biases are gathered from their smaller tables for
+            int8 with the int8 forms. Computed biases are expanded from their smaller tables for
             each image.
         metadata: `keras_cabvit.export.Metadata`, with name, description, version, author and
             license. None, the default, has the model's name and no author.
@@ -79,9 +79,9 @@ def to_tflite(
 
     Raises:
         ImportError: TensorFlow is not installed, or litert-quantizer, for "int8" and "int8-static".
-        ValueError: an argument is wrong, the calibration images do not serve, the model has not one
-            image input and one classifier, or the converter cannot convert it, or LiteRT cannot
-            load what the converter made of it.
+        ValueError: an argument is wrong, the calibration images are unsuitable, a layer is
+            quantised already, the model does not have exactly one image input and one classifier,
+            the converter cannot convert it, or LiteRT cannot load the result.
         FileNotFoundError: there is no file of labels or no folder of calibration images.
 
     Example:
@@ -128,7 +128,7 @@ def to_tflite(
 
 
 def _check_that_it_loads(file: Path) -> None:
-    """Loads what was made, because a converter may write what a runtime then refuses."""
+    """Loads the file, because a converter may write one that a runtime then refuses."""
     try:
         load_tflite(file)
     except ValueError as error:

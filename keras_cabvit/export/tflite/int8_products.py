@@ -1,6 +1,6 @@
-"""Chooses by operation what a TFLite model computes in int8.
+"""Int8 for selected operations of a TFLite model.
 
-The converter's own int8 takes the depthwise convolutions along, which XNNPACK does not compute with
+The converter's own int8 includes the depthwise convolutions, which XNNPACK does not compute with
 ranges taken at run time: they fall back to slow kernels and cut the graph into pieces.
 """
 
@@ -28,7 +28,7 @@ def with_int8_products(content):
 
 
 def with_calibrated_products(content, images):
-    """Returns a model whose dense layers and convolutions take and give int8.
+    """Returns a model whose dense layers and convolutions have int8 inputs and outputs.
 
     Args:
         content: bytes of a float32 .tflite file whose buffers lie in its flatbuffer.
@@ -60,7 +60,7 @@ def _calibrate(quantizer, regex, operation):
 
 
 def _paddings_of_convolutions(content):
-    """Returns the names of what is padded for a convolution alone: it may be padded as int8."""
+    """Returns the names of the tensors padded for a convolution alone: these may be int8."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = unpack(content)
@@ -95,7 +95,7 @@ def _quantizer(content):
 
 @contextlib.contextmanager
 def _quiet():
-    """It reports sizes, times and progress, and warns that the position biases are int8 already."""
+    """Silences reports of sizes, times and progress, and warnings that biases are int8 already."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),

@@ -1,4 +1,4 @@
-"""Makes the pixels that a TFLite model takes a quantised tensor."""
+"""The pixels of a TFLite model as a quantised tensor."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
 def dequantize_pixels(model):
-    """Puts DEQUANTIZE, with a scale of 1, in the place of the CAST from uint8 to float32.
+    """Replaces the CAST from uint8 to float32 by DEQUANTIZE with a scale of 1.
 
     The result is the same, and XNNPACK has a kernel for the one and none for the other.
 
@@ -34,9 +34,9 @@ def dequantize_pixels(model):
 
 
 def take_whole_pixel_range(model):
-    """Makes the input of a model of integers stand for pixels in 0..255, one level each.
+    """Sets the range of an integer model's input to pixels in 0..255, one level each.
 
-    The converter takes its scale from the calibration images: of dark ones, 255 would stand for the
+    The converter takes its scale from the calibration images: with dark ones, 255 would mean the
     brightest pixel among them, and every image would be read as darker than it is.
 
     Args:

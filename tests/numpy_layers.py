@@ -66,13 +66,13 @@ def weight(variable):
 
 
 def cross_block_attention(layer, tokens, digests, grid, epsilon):
-    """What a `CrossBlockAttention` returns, and its attention maps.
+    """The output of a `CrossBlockAttention`, and its attention maps.
 
     Args:
         layer: holds the weights.
         tokens: (batch, tokens, channels).
         digests: (batch, digest tokens, channels), or None.
-        grid: (height, width) of the tokens, or None where there is no position bias.
+        grid: (height, width) of the tokens, or None if there is no position bias.
     """
     batch, count, channels = tokens.shape
     size = channels // layer.num_heads
@@ -109,7 +109,7 @@ def cross_block_attention(layer, tokens, digests, grid, epsilon):
 
 
 def channel_mixing(layer, x, epsilon):
-    """What a `ChannelMixing` returns: the branch without the residual."""
+    """The output of a `ChannelMixing`: the branch without the residual."""
     for norm in layer.norms:
         x = layer_norm(x, weight(norm.gamma), weight(norm.beta), epsilon)
     x = dense(gelu(dense(x, layer.expand)), layer.project)
@@ -119,7 +119,7 @@ def channel_mixing(layer, x, epsilon):
 
 
 def enhance(layer, x):
-    """What a `TokenMergeEnhancement` makes of a feature map."""
+    """The feature map that a `TokenMergeEnhancement` has enhanced."""
     kernel = weight(layer.enhancement.convolution.kernel)
     return batch_norm(convolution(x, kernel, 1, 1, depthwise=True), layer.enhancement.norm)
 

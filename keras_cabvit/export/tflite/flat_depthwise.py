@@ -1,0 +1,91 @@
+"""A depthwise convolution with a large kernel, as a sum of convolutions with flat ones."""
+
+import functools
+import operator
+
+import keras
+from keras import ops
+
+from keras_cabvit.layers.padded_convolution import SymmetricPadding
+
+
+class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
+    """A depthwise convolution that computes three rows of a larger kernel at a time.
+
+    XNNPACK, which runs TFLite models, has fast depthwise kernels of up to 25 taps. A 7x7 kernel has
+    49 and runs as a general convolution; its three middle rows, and the others two by two, are five
+    times as fast together, and the sum is the same. Rows that would only ever meet padding are left
+    out: they give zeros, of which quantisation can make no range.
+
+    Args:
+        **kwargs: of `keras_cabvit.layers.PaddedDepthwiseConv2D`.
+
+    Input: a feature map (batch, height, width, channels) of known height.
+    Output: the feature map that `PaddedDepthwiseConv2D` gives.
+    """
+
+    ROWS = 3
+
+    @classmethod
+    def from_trained(cls, layer, form):
+        """Makes the form of a `PaddedDepthwiseConv2D`.
+
+        Args:
+            layer: `PaddedDepthwiseConv2D`.
+            form: function from a layer to its form, `keras_cabvit.inference.fusing.Forms`.
+        """
+        return form.copy(layer, cls)
+
+    def call(self, inputs):
+        """Returns the convolution of the padded feature map."""
+        if self.kernel_size[0] <= self.ROWS:
+            return super().call(inputs)
+        parts = self._around_the_middle if self.strides[0] == 1 else self._one_after_another
+        first, *others = parts(inputs)
+        if (
+            self.use_bias
+        ):  # with the first, where it costs nothing: a convolution takes a bias along
+            first = first + self.bias
+        return functools.reduce(operator.add, others, first)
+
+    def _around_the_middle(self, inputs):
+        """Yields parts whose kernels are symmetric about the middle, so that each is padded itself.
+
+        The rows at a distance above and below the middle are a kernel of two rows, dilated.
+        """
+        middle = self.kernel_size[0] // 2
+        reach = (self.ROWS - 1) // 2
+        kernels = [(self.kernel[middle - reach : middle + reach + 1], 1)]
+        for distance in range(reach + 1, min(middle + 1, inputs.shape[1])):
+            pair = [self.kernel[middle + side] for side in (-distance, distance)]
+            kernels.append((ops.stack(pair), 2 * distance))
+        for kernel, dilation in kernels:
+            yield ops.depthwise_conv(
+                inputs,
+                kernel,
+                padding="same",
+                data_format="channels_last",
+                dilation_rate=(dilation, 1),
+            )
+
+    def _one_after_another(self, inputs):
+        """Yields parts whose kernels are of adjacent rows, each on the input rows that it meets."""
+        (kernel_height, kernel_width), stride = self.kernel_size, self.strides[0]
+        top, side, height = kernel_height // 2, kernel_width // 2, inputs.shape[1]
+        outputs = (height + 2 * top - kernel_height) // stride + 1
+        starts = range(0, outputs * stride, stride)  # where the windows of the outputs begin
+        used = [
+            row
+            for row in range(kernel_height)
+            if any(top <= start + row < top + height for start in starts)
+        ]
+        padded = ops.pad(inputs, [(0, 0), (top, top), (side, side), (0, 0)])
+        for first in range(used[0], used[-1] + 1, self.ROWS):
+            kernel = self.kernel[first : min(first + self.ROWS, used[-1] + 1)]
+            yield ops.depthwise_conv(
+                padded[:, first : first + starts[-1] + kernel.shape[0]],
+                kernel,
+                strides=self.strides,
+                padding="valid",
+                data_format="channels_last",
+            )

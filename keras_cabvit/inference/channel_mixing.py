@@ -1,0 +1,82 @@
+"""`ChannelMixing` in the form for inference."""
+
+import keras
+
+from keras_cabvit.inference.folding import assign_product, exact, folded_before, folded_behind
+from keras_cabvit.layers.composite import Composite
+from keras_cabvit.ops import mlp
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class FusedChannelMixing(Composite):
+    """LayerNorm, Dense, exact GELU, Dense, and the residual.
+
+    The last LayerNorm's scale and shift are folded into the first dense layer, the LayerScale
+    factors into the second.
+
+    Args:
+        norms: list of normalisations, the last one without scale and shift.
+        expand: `keras.layers.Dense` to the hidden channels.
+        project: `keras.layers.Dense` from them.
+        **kwargs: `name` and the like, for `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: a tensor (..., channels).
+        residual: None, the default, or a tensor of the inputs' shape, to which the branch is added.
+
+    Output: a tensor of the inputs' shape: the branch, or its sum with `residual`.
+    """
+
+    part_names = ("norms", "expand", "project")
+
+    def __init__(self, norms, expand, project, **kwargs):
+        super().__init__({"norms": norms, "expand": expand, "project": project}, **kwargs)
+
+    @classmethod
+    def from_trained(cls, layer, form):
+        """Makes the form of a `ChannelMixing`, without weights yet.
+
+        Args:
+            layer: `ChannelMixing`.
+            form: function from a layer to its form, see `fusing.Forms`.
+        """
+        *norms, last = layer.norms
+        bare = keras.layers.LayerNormalization(
+            epsilon=last.epsilon, center=False, scale=False, name=last.name, dtype=last.dtype_policy
+        )
+        return cls(
+            [form(norm) for norm in (*norms, bare)],
+            form.product(layer.expand),
+            form.product(layer.project),
+            **form.options(layer),
+        )
+
+    def fold(self, layer):
+        """Copies the trained layer's weights, folded."""
+        kernel, bias = exact(layer.expand.kernel), exact(layer.expand.bias)
+        last = layer.norms[-1]
+        assign_product(
+            self.expand, *folded_before(kernel, bias, exact(last.gamma), exact(last.beta))
+        )
+        kernel, bias = exact(layer.project.kernel), exact(layer.project.bias)
+        if layer.layer_scale is not None:
+            kernel, bias = folded_behind(kernel, bias, exact(layer.layer_scale.gamma))
+        assign_product(self.project, kernel, bias)
+
+    def build(self, inputs_shape, residual_shape=None):
+        """Creates the weights for inputs (..., channels)."""
+        for norm in self.norms:
+            norm.build(inputs_shape)
+        self.expand.build(inputs_shape)
+        self.project.build((*inputs_shape[:-1], self.expand.units))
+
+    def call(self, inputs, residual=None):
+        """Returns the branch, or its sum with the residual."""
+        x = inputs
+        for norm in self.norms:
+            x = norm(x)
+        return mlp(self.expand, self.project, x, residual)
+
+    def compute_output_shape(self, inputs_shape, residual_shape=None):
+        """Returns the inputs' shape."""
+        return inputs_shape

@@ -1,0 +1,119 @@
+"""`ConvolutionNorm`, and layers that are a chain of them, in the form for inference."""
+
+import keras
+import numpy as np
+
+from keras_cabvit.inference.folding import assign_product, exact, folded_behind
+from keras_cabvit.layers.composite import Composite
+from keras_cabvit.ops import activate, pointwise
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class FusedConvolution(Composite):
+    """A convolution into which BatchNorm is folded, and its activation.
+
+    Args:
+        convolution: `PaddedConv2D` or `PaddedDepthwiseConv2D` with a bias.
+        activation: function of what comes out, or its name in Keras. Defaults to None.
+        **kwargs: `name` and the like, for `keras.layers.Layer`.
+
+    Input: a feature map (batch, height, width, channels).
+    Output: a feature map.
+    """
+
+    part_names = ("convolution",)
+
+    def __init__(self, convolution, activation=None, **kwargs):
+        super().__init__({"convolution": convolution}, **kwargs)
+        self.activation = keras.activations.get(activation)
+
+    @classmethod
+    def from_trained(cls, layer, form):
+        """Makes the form of a `ConvolutionNorm`, without weights yet.
+
+        Args:
+            layer: `ConvolutionNorm`.
+            form: function from a layer to its form, see `fusing.Forms`.
+        """
+        return cls(form.product(layer.convolution), layer.activation, **form.options(layer))
+
+    def fold(self, layer):
+        """Copies the trained layer's weights, BatchNorm folded into the convolution."""
+        norm, kernel = layer.norm, exact(layer.convolution.kernel)
+        scale = exact(norm.gamma) / np.sqrt(exact(norm.moving_variance) + norm.epsilon)
+        shift = exact(norm.beta) - exact(norm.moving_mean) * scale
+        if layer.filters is None:  # a depthwise kernel is (height, width, channels, 1)
+            assign_product(self.convolution, kernel * scale[:, None], shift)
+        else:
+            assign_product(self.convolution, *folded_behind(kernel, 0, scale, shift))
+
+    def build(self, input_shape):
+        """Creates the weights for inputs (batch, height, width, channels)."""
+        self.convolution.build(input_shape)
+
+    def call(self, inputs):
+        """Returns the feature map after the activation."""
+        if self._is_pointwise():
+            return pointwise(self.convolution, inputs, self.activation)
+        return activate(self.activation, self.convolution(inputs))
+
+    def _is_pointwise(self):
+        one = max(*self.convolution.kernel_size, *self.convolution.strides) == 1
+        return one and isinstance(self.convolution, keras.layers.Conv2D)
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the convolution's output."""
+        return self.convolution.compute_output_shape(input_shape)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {
+            **super().get_config(),
+            "activation": keras.activations.serialize(self.activation),
+        }
+
+
+@keras.saving.register_keras_serializable(package="keras_cabvit")
+class FusedConvolutions(Composite):
+    """Convolutions one after another: the stem and patch merging.
+
+    Args:
+        convolutions: list of `FusedConvolution`.
+        **kwargs: `name` and the like, for `keras.layers.Layer`.
+
+    Input: a feature map (batch, height, width, channels).
+    Output: a feature map.
+    """
+
+    part_names = ("convolutions",)
+
+    def __init__(self, convolutions, **kwargs):
+        super().__init__({"convolutions": list(convolutions)}, **kwargs)
+
+    @classmethod
+    def from_trained(cls, layer, form):
+        """Makes the form of a layer that has `convolutions()`, without weights yet.
+
+        Args:
+            layer: `ConvolutionalStem` or `PatchMerging`.
+            form: function from a layer to its form, see `fusing.Forms`.
+        """
+        return cls([form(each) for each in layer.convolutions()], **form.options(layer))
+
+    def build(self, input_shape):
+        """Creates the weights for inputs (batch, height, width, channels)."""
+        for convolution in self.convolutions:
+            convolution.build(input_shape)
+            input_shape = convolution.compute_output_shape(input_shape)
+
+    def call(self, inputs):
+        """Returns the last convolution's feature map."""
+        for convolution in self.convolutions:
+            inputs = convolution(inputs)
+        return inputs
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of the last convolution's output."""
+        for convolution in self.convolutions:
+            input_shape = convolution.compute_output_shape(input_shape)
+        return input_shape

@@ -1,0 +1,106 @@
+"""A layer that is given its parts as arguments."""
+
+import keras
+
+
+class Composite(keras.layers.Layer):
+    """Base of layers that take other layers as arguments, as `keras.layers.Bidirectional` does.
+
+    The parts are stored in the config without their shapes, and the composite builds them itself:
+    parts that Keras built beforehand would have variables without their parents' path. All parts
+    have one dtype policy, which is the composite's too.
+
+    A subclass names its part arguments in `part_names`. Each is a layer, a list of layers, or None.
+
+    Args:
+        parts: dict from the names in `part_names` to the parts.
+        **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
+
+    Raises:
+        ValueError: one layer is given twice, or two parts have different policies.
+    """
+
+    part_names = ()
+
+    def __init__(self, parts, dtype=None, **kwargs):
+        layers = [layer for part in parts.values() for layer in _as_list(part)]
+        if dtype is None and layers:
+            dtype = layers[0].dtype_policy
+        super().__init__(dtype=dtype, **kwargs)
+        policy = self.dtype_policy
+        inner = [each for layer in layers for each in layer._flatten_layers()]
+        if len({id(layer) for layer in inner}) < len(inner):
+            raise ValueError(
+                f"Layer '{self.name}' was given one layer twice: each part must be a layer of its "
+                f"own. Received: {', '.join(layer.name for layer in layers)}"
+            )
+        for layer in layers:
+            if _types(layer.dtype_policy) != _types(policy):
+                raise ValueError(
+                    f"All parts of layer '{self.name}' must have one dtype policy. Received: "
+                    f"'{policy.name}' and, of part '{layer.name}', '{layer.dtype_policy.name}'"
+                )
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def with_parts(self, function):
+        """Returns an unbuilt layer of the same arguments but for its parts.
+
+        Args:
+            function: from each part of this layer to that of the new one.
+        """
+        config = self.get_config()
+        del config["dtype"]
+        for name in self.part_names:
+            part = getattr(self, name)
+            config[name] = [function(layer) for layer in _as_list(part)]
+            if not isinstance(part, list):
+                config[name] = config[name][0] if config[name] else None
+        return type(self)(**config)
+
+    def copy_own_weights(self, layer):
+        """Copies the weights of a layer of the same class, without those of the parts."""
+        for weight, other in zip(self._own_weights(), layer._own_weights(), strict=True):
+            weight.assign(keras.ops.copy(other))
+
+    def _own_weights(self):
+        parts = [layer for name in self.part_names for layer in _as_list(getattr(self, name))]
+        of_parts = {id(weight) for part in parts for weight in part.weights}
+        return [weight for weight in self.weights if id(weight) not in of_parts]
+
+    def get_config(self):
+        """Returns the constructor's arguments, the parts serialised."""
+        parts = {}
+        for name in self.part_names:
+            part = getattr(self, name)
+            parts[name] = [_serialized(layer) for layer in _as_list(part)]
+            if not isinstance(part, list):
+                parts[name] = parts[name][0] if parts[name] else None
+        return {**super().get_config(), **parts}
+
+    @classmethod
+    def from_config(cls, config):
+        """Makes the layer of its config."""
+        parts = {
+            name: [keras.saving.deserialize_keras_object(layer) for layer in config[name]]
+            if isinstance(config[name], list)
+            else keras.saving.deserialize_keras_object(config[name])
+            for name in cls.part_names
+        }
+        return cls(**{**config, **parts})
+
+
+def _as_list(part):
+    if isinstance(part, keras.layers.Layer):
+        return [part]
+    return list(part or [])
+
+
+def _serialized(layer):
+    config = keras.saving.serialize_keras_object(layer)
+    config.pop("build_config", None)
+    return config
+
+
+def _types(policy):
+    return policy.compute_dtype, policy.variable_dtype

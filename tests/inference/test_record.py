@@ -1,0 +1,26 @@
+"""Fused models compute with the operations, and to the outputs, that were recorded once.
+
+`fused_record.json` was made by `record_fused.py` with an earlier implementation.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+FOLDER = Path(__file__).parent
+RECORD = json.loads((FOLDER / "fused_record.json").read_text())
+# The other variants differ from these in their sizes alone.
+MODELS = ("hybrid", "plain", "CabViTP_T")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", RECORD["operations"])
+def test_operations_and_outputs_are_the_recorded_ones(run_python, backend):
+    models = MODELS if backend != "jax" else MODELS[:2]
+    found = run_python([FOLDER / "record_fused.py", *models], backend, TF_ENABLE_ONEDNN_OPTS="1")
+    for name in models:
+        assert found[name]["operations"] == RECORD["operations"][backend][name]
+        expected = RECORD["outputs"][name]
+        np.testing.assert_allclose(found[name]["outputs"], expected, atol=3e-5)

@@ -1,0 +1,49 @@
+"""The rooms of the library: which of them imports which."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import keras_cabvit
+
+LIBRARY = Path(keras_cabvit.__file__).parent
+# Each room, and what it may import besides the standard library, Keras and numpy.
+ALLOWED = {
+    "ops": {"ops", "jax", "tensorflow"},
+    "layers": {"layers", "ops"},
+    "inference": {"inference", "layers", "ops"},
+    "weights": {"weights", "atomic_files", "signals", "h5py", "filelock"},
+    "models": {"models", "inference", "layers", "ops", "weights"},
+}
+FILES = [path for room in ALLOWED for path in sorted((LIBRARY / room).rglob("*.py"))]
+
+
+def imported(path):
+    """Returns the rooms of this library and the packages that a file imports, anywhere in it."""
+    modules = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            module = node.module
+            if module == "keras_cabvit":
+                modules += [f"{module}.{alias.name}" for alias in node.names]
+            else:
+                modules.append(module)
+    return {module.removeprefix("keras_cabvit.").split(".")[0] for module in modules}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_room_imports_only_what_it_may(path):
+    room = path.relative_to(LIBRARY).parts[0]
+    others = imported(path) - {*sys.stdlib_module_names, "keras", "numpy"}
+    assert others <= ALLOWED[room]
+
+
+def test_only_operations_of_a_backend_import_it():
+    for path in FILES:
+        allowed = {"on_jax.py": {"jax"}, "on_tensorflow.py": {"tensorflow"}}.get(path.name, set())
+        assert imported(path) & {"jax", "tensorflow", "torch"} <= allowed
