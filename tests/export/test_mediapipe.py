@@ -18,6 +18,8 @@ from keras_cabvit.export.tflite.metadata import _TABLES
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
 FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
 
+pytestmark = pytest.mark.slow
+
 
 def missing_libraries():
     """Returns the system's libraries that MediaPipe cannot be loaded without, and lacks."""
