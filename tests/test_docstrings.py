@@ -11,8 +11,8 @@ import pytest
 
 import keras_cabvit
 
-# These run on TensorFlow only: exporters use it on every backend, and the docstrings of the variants
-# are one text with names filled in, the large ones of which take long to build.
+# These run on TensorFlow only: exporters use it on every backend, and the docstrings of the
+# variants are one text with names filled in, the large ones of which take long to build.
 ON_TENSORFLOW = re.compile(r"keras_cabvit\.export|CabViT[HP]_[SBL]$")
 
 

@@ -1,11 +1,16 @@
 """`import keras_cabvit` costs what `import keras` costs."""
 
+import importlib
+import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
+import types
 
 from backend_process import REPOSITORY, backend_environment
+
+import keras_cabvit
 
 PROGRAM = """
 import sys
@@ -38,6 +43,13 @@ def test_core_dependencies_are_keras_numpy_and_filelock():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     names = [re.match(r"[\w-]+", line)[0] for line in project["dependencies"]]
     assert sorted(names) == ["filelock", "keras", "numpy"]
+
+
+def test_no_function_hides_a_module_of_its_name():
+    for info in pkgutil.walk_packages(keras_cabvit.__path__, "keras_cabvit."):
+        importlib.import_module(info.name)
+        package, _, name = info.name.rpartition(".")
+        assert isinstance(getattr(sys.modules[package], name), types.ModuleType), info.name
 
 
 def test_training_is_not_imported_by_the_library():

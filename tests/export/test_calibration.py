@@ -1,4 +1,4 @@
-"""Calibration images: where they come from, and which of them are refused."""
+"""Calibration images from every source, and refusal of unsuitable ones."""
 
 import keras
 import numpy as np
@@ -37,6 +37,7 @@ def export(model, tmp_path, data):
     return load_tflite(path)(IMAGES[:4])
 
 
+@pytest.mark.slow
 def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(
     tiny_hybrid, tmp_path, folder
 ):

@@ -1,8 +1,10 @@
 """The .tflite forms as an Android app uses them: through MediaPipe's ImageClassifier."""
 
+import ctypes
 import inspect
 import os
 import re
+import sys
 import zipfile
 
 import keras
@@ -16,22 +18,25 @@ from keras_cabvit.export.tflite.metadata import _TABLES
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
 FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
 
+pytestmark = pytest.mark.slow
 
-@pytest.fixture(scope="module", autouse=True)
-def mediapipe_loads():
-    """Skips the tests without the system's OpenGL libraries, unless the environment forbids it."""
-    try:
-        import mediapipe
 
-        # The first image loads MediaPipe's own library.
-        mediapipe.Image(mediapipe.ImageFormat.SRGB, np.zeros((8, 8, 3), "uint8"))
-    except ModuleNotFoundError:
-        raise
-    except (ImportError, OSError) as error:
-        reason = f"MediaPipe cannot load ({error}): apt-get install libgl1 libegl1 libgles2"
-        if os.environ.get("KERAS_CABVIT_REQUIRE_MEDIAPIPE"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+def missing_libraries():
+    """Returns the system's libraries that MediaPipe cannot be loaded without, and lacks."""
+    missing = []
+    for name in ("libGL.so.1", "libEGL.so.1", "libGLESv2.so.2"):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            missing.append(name)
+    return missing
+
+
+if sys.platform == "linux" and (missing := missing_libraries()):
+    reason = f"MediaPipe needs {', '.join(missing)}: apt-get install libgl1 libegl1 libgles2"
+    if os.environ.get("KERAS_CABVIT_REQUIRE_MEDIAPIPE"):
+        raise RuntimeError(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

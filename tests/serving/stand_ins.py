@@ -1,4 +1,4 @@
-"""Servers on loopback that answer as TF Serving does, with the exported model behind them."""
+"""Servers on loopback that imitate TF Serving, with the exported model behind them."""
 
 import base64
 import contextlib
@@ -26,7 +26,7 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     Args:
         signatures: of a loaded SavedModel.
-        failures: list of gRPC statuses that are answered first, one a request.
+        failures: list of gRPC statuses to answer with first, one per request.
     """
 
     def __init__(self, signatures, failures=()):

@@ -52,7 +52,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cached(home):
-    """Where the file lies in the cache. At the end it is whole: one or the other, or none."""
+    """The file's path in the cache, where after every test a complete file is found, or none."""
     home.mkdir()
     yield home / NAME
     assert not (home / NAME).exists() or (home / NAME).read_bytes() in (CONTENT, OTHER)

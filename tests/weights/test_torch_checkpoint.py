@@ -1,4 +1,4 @@
-"""What is read from a checkpoint file, and what is refused without being run."""
+"""Reading of checkpoint files, and refusal of files that could run code."""
 
 import argparse
 import copy
@@ -16,7 +16,7 @@ from keras_cabvit.pytorch import read_torch_checkpoint
 
 @pytest.fixture(scope="module")
 def training():
-    """What a training program saves after an epoch: made by one, with real optimizer state."""
+    """A checkpoint that a training program saved after an epoch, with real optimizer state."""
     torch.manual_seed(0)
     network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(4, 2)

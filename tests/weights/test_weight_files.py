@@ -35,7 +35,7 @@ def assert_equal(weights, expected):
 
 
 def assert_refused(model, path):
-    """The file does not fit: a sentence, and the model is as it was."""
+    """Asserts that a file which does not fit gives a clear error and changes nothing."""
     before = weights_of(model)
     with pytest.raises(ValueError, match="saved by a model of the same arguments") as raised:
         load_weights(model, path)

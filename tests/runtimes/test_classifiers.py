@@ -1,0 +1,23 @@
+import numpy as np
+import tiny_models
+
+from keras_cabvit.runtimes import load_saved_model
+
+IMAGES = tiny_models.patterned_images((64, 64, 3), 2)
+
+
+def test_images_are_rounded_and_clipped_to_the_type_of_the_input(served):
+    expected = served(IMAGES)
+
+    np.testing.assert_array_equal(served(IMAGES - 0.4), expected)
+    outside = np.where(IMAGES == 255, 999.0, np.where(IMAGES == 0, -9.0, IMAGES))
+    np.testing.assert_array_equal(served(outside), expected)
+
+
+def test_classifier_describes_its_file(served_hybrid):
+    classifier = load_saved_model(served_hybrid.parent)  # its highest version
+
+    assert classifier.image_shape == (64, 64, 3)
+    assert classifier.classes == 5
+    assert classifier.gives_probabilities is True
+    assert classifier(IMAGES).shape == (2, 5)
