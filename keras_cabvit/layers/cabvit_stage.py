@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_cabvit.layers.composite import Composite
+from keras_cabvit.layers.windows import Windows
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -19,6 +20,9 @@ class CabViTStage(Composite):
         max_digests: integer, the number of earlier blocks whose digest tokens a block attends to:
             the latest ones. Without digest tokens (0) no block may merge. Defaults to 12, which no
             published model exceeds.
+        window: integer, the side in tokens of the windows that attention, digest tokens and
+            convolutions stay inside; None, the default, is one window of the map's size. Padding
+            of maps that it does not divide is not masked.
         **kwargs: `name` and the like, for `keras.layers.Layer`. The dtype is that of the blocks.
 
     Call arguments:
@@ -29,11 +33,13 @@ class CabViTStage(Composite):
     Output: a tensor of the input's shape. With `return_intermediates`, a dict: `tokens`, a list of
         each block's tokens in the input's shape; `digests`, the digest tokens that the last block
         attended to, (batch, digest tokens, channels), absent if there were none; and `maps`, a list
-        of each block's attention maps (batch, num_heads, tokens, tokens + digest tokens).
+        of each block's attention maps (batch, num_heads, tokens, tokens + digest tokens). With
+        `window`, digests and maps are those of windows, (batch * windows, ...), row by row.
 
     Raises:
         ValueError: there is no block, one is given twice, the last one merges, one merges although
-            `max_digests` is 0, or `max_digests` is negative.
+            `max_digests` is 0, `max_digests` is negative, `window` is not positive, or the blocks
+            have a grid, which cannot be cut into windows.
 
     Example:
         >>> layers = keras_cabvit.layers
@@ -52,7 +58,7 @@ class CabViTStage(Composite):
 
     part_names = ("blocks",)
 
-    def __init__(self, blocks, max_digests=12, **kwargs):
+    def __init__(self, blocks, max_digests=12, window=None, **kwargs):
         if not blocks:
             raise ValueError("`blocks` must be a list of at least one block. Received: none")
         if max_digests < 0:
@@ -67,12 +73,20 @@ class CabViTStage(Composite):
                 "would read its digest tokens. Received: merging blocks "
                 f"{', '.join(merging)} of {len(blocks)}, max_digests={max_digests}"
             )
+        if window is not None and (window < 1 or any(block.attention.grid for block in blocks)):
+            raise ValueError(
+                "`window` must be a positive number of tokens, of blocks without a grid. "
+                f"Received: window={window}, grid={blocks[0].attention.grid}"
+            )
         super().__init__({"blocks": list(blocks)}, **kwargs)
         self.max_digests = max_digests
+        self.window = window
 
     def build(self, inputs_shape):
         """Creates the weights of the blocks, each for the digest tokens that it will see."""
         digests_shape, merged = None, 0
+        if self.window is not None:
+            inputs_shape = (None, self.window, self.window, inputs_shape[-1])
         for block in self.blocks:
             block.build(inputs_shape, digests_shape)
             if block.merges:
@@ -84,11 +98,16 @@ class CabViTStage(Composite):
     def call(self, inputs, return_intermediates=False, training=None):
         """Returns the last block's tokens, or the dict of intermediates."""
         x, memory, tokens, maps = inputs, None, [], []
-        for block in self.blocks:
+        windows = self._windows(inputs)
+        for index, block in enumerate(self.blocks):
+            if windows is not None:
+                x = windows.partition(x, index)
             outputs = block(
                 x, memory, return_attention_maps=return_intermediates, training=training
             )
             x, *others = outputs if isinstance(outputs, tuple) else (outputs,)
+            if windows is not None:
+                x = windows.join(x, index)
             tokens.append(x)
             if return_intermediates:
                 maps.append(others.pop())
@@ -98,6 +117,17 @@ class CabViTStage(Composite):
             return x
         digests = {} if memory is None else {"digests": memory}
         return {"tokens": tokens, **digests, "maps": maps}
+
+    def _windows(self, inputs):
+        if self.window is None:
+            return None
+        _, height, width, _ = inputs.shape
+        if None in (height, width):
+            raise ValueError(
+                f"Stage '{self.name}' needs a height and width that are known to cut its map into "
+                f"windows. Received: inputs of shape {tuple(inputs.shape)}"
+            )
+        return Windows(height, width, self.window)
 
     def _remember(self, memory, digests):
         """Returns the memory with a block's digest tokens at its end, without the oldest ones.
@@ -122,4 +152,4 @@ class CabViTStage(Composite):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        return {**super().get_config(), "max_digests": self.max_digests}
+        return {**super().get_config(), "max_digests": self.max_digests, "window": self.window}

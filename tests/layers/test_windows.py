@@ -1,0 +1,114 @@
+"""A stage in windows, each a stage of its own but for padding that alternates by block."""
+
+import keras
+import numpy as np
+import numpy_layers
+import pytest
+import tiny_models
+from tiny_models import filled, outputs
+
+import keras_cabvit
+
+pytestmark = pytest.mark.every_backend
+
+WINDOW = 4
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def windowed(stage, window=WINDOW):
+    """Returns a stage in windows, with the weights of another on one window."""
+    copy = type(stage).from_config(stage.get_config() | {"window": window, "name": "windowed"})
+    copy.build((None, 3 * window, 2 * window, 8))
+    for weight, other in zip(copy.weights, stage.weights, strict=True):
+        weight.assign(other)
+    return copy
+
+
+def global_stage(depth=3):
+    stage = tiny_models.stage(depth, epsilon=0.1)
+    stage.build((2, WINDOW, WINDOW, 8))
+    return filled(stage)
+
+
+def test_one_window_is_the_whole_stage():
+    stage, inputs = global_stage(), normal(2, WINDOW, WINDOW, 8)
+    expected = outputs(stage, inputs)
+    np.testing.assert_allclose(outputs(windowed(stage), inputs), expected, atol=1e-6)
+
+
+def test_each_window_is_a_stage_of_its_own():
+    stage, inputs = global_stage(), normal(2, 2 * WINDOW, 3 * WINDOW, 8)
+    found = outputs(windowed(stage), inputs)
+    for top in (0, WINDOW):
+        for left in (0, WINDOW, 2 * WINDOW):
+            place = (slice(None), slice(top, top + WINDOW), slice(left, left + WINDOW))
+            np.testing.assert_allclose(found[place], outputs(stage, inputs[place]), atol=1e-5)
+
+
+def numpy_block(block, x, digests):
+    tokens = x.reshape(len(x), -1, x.shape[-1])
+    grid = (WINDOW, WINDOW)
+    x = numpy_layers.cross_block_attention(block.attention, tokens, digests, grid, epsilon=0.1)[0]
+    x = x.reshape(len(x), WINDOW, WINDOW, -1)
+    own = None
+    if block.merges:
+        own = numpy_layers.merge(block.merge_enhancement, x)
+    x = numpy_layers.enhance(block.merge_enhancement, x)
+    return x + numpy_layers.channel_mixing(block.channel_mixing, x, epsilon=0.1), own
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 7), (4, 6), (3, 8), (2, 3)])
+def test_padding_moves_from_block_to_block(height, width):
+    stage, x = global_stage(), normal(2, height, width, 8)
+    found = outputs(windowed(stage), x)
+    rows, columns = -(-height // WINDOW), -(-width // WINDOW)
+    memory = [[] for _ in range(rows * columns)]
+    for index, block in enumerate(stage.blocks):
+        padded = np.zeros((2, rows * WINDOW, columns * WINDOW, 8), "float32")
+        even = index % 2 == 0
+        top, left = (padded.shape[1] - height, padded.shape[2] - width) if even else (0, 0)
+        padded[:, top : top + height, left : left + width] = x
+        for number in range(rows * columns):
+            row, column = divmod(number, columns)
+            place = (
+                slice(None),
+                slice(row * WINDOW, (row + 1) * WINDOW),
+                slice(column * WINDOW, (column + 1) * WINDOW),
+            )
+            digests = np.concatenate(memory[number], axis=1) if memory[number] else None
+            padded[place], own = numpy_block(block, padded[place], digests)
+            memory[number].append(own)
+        x = padded[:, top : top + height, left : left + width]
+    np.testing.assert_allclose(found, x, atol=1e-4)
+
+
+def test_intermediates_are_of_windows():
+    found = outputs(
+        lambda x, training: windowed(global_stage())(x, return_intermediates=True),
+        normal(2, 5, 7, 8),
+    )
+    assert found["tokens"][0].shape == (2, 5, 7, 8)
+    assert found["digests"].shape == (2 * 4, 2, 8)
+    assert found["maps"][2].shape == (2 * 4, 2, WINDOW**2, WINDOW**2 + 2)
+
+
+def test_fused_stage_has_windows(tmp_path):
+    inputs = keras.Input((5, 7, 8))
+    model = keras.Model(inputs, windowed(global_stage())(inputs))
+    fused = keras_cabvit.inference.fuse(model)
+    fused.save(tmp_path / "fused.keras")
+    reloaded = keras.saving.load_model(tmp_path / "fused.keras")
+    images = normal(2, 5, 7, 8)
+    expected = outputs(model, images)
+    for each in (fused, reloaded):
+        np.testing.assert_allclose(outputs(each, images), expected, atol=1e-5)
+
+
+def test_window_that_does_not_fit_gives_a_clear_error():
+    with pytest.raises(ValueError, match="`window` must be a positive number of tokens"):
+        keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False)], window=0)
+    with pytest.raises(ValueError, match="blocks without a grid"):
+        keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False, grid=(4, 4))], window=4)
