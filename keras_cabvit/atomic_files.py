@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-# A leftover that nothing has written to for so long belongs to a process that was killed.
+# A leftover that has not been written to for this long belongs to a process that was killed.
 _ABANDONED_SECONDS = 24 * 3600
-# Marks a folder that `atomic_folder` wrote, so that nobody's own folder is ever replaced.
+# Marks a folder that `atomic_folder` wrote, so that a user's own folder is never replaced.
 _MARK = ".complete"
 
 
@@ -19,12 +19,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path for a file or a new folder, renamed to `path` when the block ends.
 
     The temporary path has a hidden name beside `path` with the same suffix, and a file at `path`
-    stays as it is until the block ends. An error, Ctrl-C or SystemExit removes the temporary file;
-    the leftover of a killed process is removed by a later call for the same `path`, a day after.
+    is unchanged until the block ends. An error, Ctrl-C or SystemExit removes the temporary file;
+    a killed process's leftover is removed by a call for the same `path` at least a day later.
 
     Args:
-        path: of the file or folder to write. An existing file is replaced; missing parent folders
-            are created.
+        path: path of the file or folder to write. An existing file is replaced; missing parent
+            folders are created.
 
     Yields:
         The `pathlib.Path` to write to.
@@ -61,12 +61,12 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary folder to write into, renamed to `path` when the block ends.
 
-    Unlike `atomic_path`, it replaces an earlier folder, provided that this function wrote it. The
+    Unlike `atomic_path`, it replaces an existing folder, provided that this function wrote it. The
     earlier folder stays until the block ends. An error, Ctrl-C or SystemExit removes the temporary
     folder.
 
     Args:
-        path: of the folder to write.
+        path: path of the folder to write.
 
     Yields:
         The `pathlib.Path` of an empty folder.
@@ -97,7 +97,7 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> None:
     """Writes a text file completely or not at all; an existing file is replaced.
 
     Args:
-        path: of the file.
+        path: path of the file.
         text: string, written as UTF-8.
     """
     with atomic_path(path) as partial:
@@ -110,9 +110,9 @@ def remove_abandoned(
     """Removes the leftovers of processes that were killed inside `atomic_path`.
 
     Args:
-        folder: path of the folder that the files or folders were to be in.
-        pattern: of their names, as `pathlib.Path.glob` takes it.
-        seconds: float, time since the last write to a leftover. Defaults to a day.
+        folder: path of the folder that holds the leftovers.
+        pattern: pattern of their names, as `pathlib.Path.glob` takes it.
+        seconds: float, minimum time since the last write to a leftover. Defaults to a day.
     """
     for leftover in Path(folder).glob(f".partial-*.{pattern}"):
         with contextlib.suppress(OSError):  # another process may be removing it

@@ -11,13 +11,13 @@ def main(arguments=None):
     """Runs the command.
 
     Args:
-        arguments: list of strings; None takes the process's own.
+        arguments: list of strings, or None for the command line's.
 
     Returns:
-        The exit status: 0; 1 if the library refused or could not do all of it, after a sentence on
-        standard error; 130 after Ctrl-C or SIGTERM.
+        The exit status: 0 on success; 1 if the library refused or could not finish, with a message
+        on standard error; 130 after Ctrl-C or SIGTERM.
     """
-    # SIGTERM ends the process like Ctrl-C, so that half-written files are removed.
+    # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
     end_in_order()
     options = _parser().parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""Signals that end the process in an orderly way, whenever they arrive."""
+"""Orderly shutdown on a signal, whenever it arrives."""
 
 import _thread
 import signal
@@ -7,11 +7,11 @@ import threading
 
 
 def end_in_order():
-    """Makes SIGTERM end the process like Ctrl-C, with a `KeyboardInterrupt`, and loses neither.
+    """Makes SIGTERM raise `KeyboardInterrupt` as Ctrl-C does, and loses neither signal.
 
-    Python handles a signal between any two instructions. If these are in a destructor or in a
-    callback of the garbage collector (JAX has one, and Keras imports JAX), it prints the exception
-    and discards it. The main thread is then interrupted again a moment later.
+    Python may handle a signal between any two instructions. Inside a destructor or a callback of
+    the garbage collector (JAX has one, and Keras imports JAX) it prints the exception and discards
+    it. The main thread is then interrupted again a moment later.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again

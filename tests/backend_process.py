@@ -1,4 +1,4 @@
-"""How a test starts a process on another backend."""
+"""Environment of a test's process on another backend."""
 
 import os
 from pathlib import Path
@@ -15,14 +15,14 @@ def backend_environment(backend):
         "OMP_NUM_THREADS": "1",  # pytest's own workers fill the cores already
     }
     if backend == "jax":
-        # These programs run what they compile once, and compiling is what takes the time: without
-        # XLA's optimisation and its newer way to fuse loops it takes a fifth. What is computed
-        # stays the same.
+        # These programs run their compiled code once, so compiling dominates the time: without
+        # XLA's optimisation and its newer way to fuse loops it takes a fifth. The results are the
+        # same.
         flags = os.environ.get("XLA_FLAGS", "")
         environment.setdefault("JAX_PLATFORMS", "cpu")  # libtpu only compiles
         quick = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
         environment["XLA_FLAGS"] = f"{flags} {quick}".strip()
-        # Into JAX_COMPILATION_CACHE_DIR, also what takes no second.
+        # JAX_COMPILATION_CACHE_DIR caches even compilations of less than a second.
         environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         environment["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     return environment

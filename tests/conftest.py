@@ -22,10 +22,10 @@ from keras_cabvit.runtimes import load_saved_model
 
 def pytest_configure(config):
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        # What one of the processes on JAX compiles, the others need not. All of them inherit this.
+        # The processes on JAX share what they compile. All of them inherit this variable.
         config.compiled_by_jax = tempfile.TemporaryDirectory()
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled_by_jax.name
-    # A shell lets what it starts in the background ignore Ctrl-C, and so would what tests start.
+    # A shell makes background processes ignore Ctrl-C, and the tests' own processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
         "markers",
@@ -33,9 +33,9 @@ def pytest_configure(config):
     )
     config.addinivalue_line(
         "markers",
-        "torch_too: also runs on PyTorch; what it shows is the same on JAX, which takes long",
+        "torch_too: also runs on PyTorch, but not on JAX, which shows the same and takes longer",
     )
-    # Keras' own arrays, with numpy 2: thousands of times, and nothing to do with the library.
+    # Keras' own arrays, with numpy 2: thousands of warnings, none of them about this library.
     config.addinivalue_line(
         "filterwarnings",
         "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
@@ -48,7 +48,7 @@ def pytest_unconfigure(config):
 
 
 def pytest_collection_modifyitems(items):
-    # The longest first, so that no worker is left with one of them at the end.
+    # The longest first, so that none of them runs alone at the end.
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_every_backend.py"))
 
 
@@ -74,13 +74,13 @@ def restored_settings():
 
 @pytest.fixture(scope="session")
 def tiny_hybrid():
-    """A hybrid model with random weights. Tests leave it as it is."""
+    """A hybrid model with random weights. Tests must not change it."""
     return tiny_models.filled(tiny_models.hybrid())
 
 
 @pytest.fixture(scope="session")
 def tiny_plain():
-    """A plain model with random weights. Tests leave it as it is."""
+    """A plain model with random weights. Tests must not change it."""
     return tiny_models.filled(tiny_models.plain())
 
 
@@ -92,10 +92,10 @@ def tiny_model(request):
 
 @pytest.fixture(scope="session")
 def run_python():
-    """Runs Python in a process of its own, with a backend of its own."""
+    """A function that runs Python in a separate process, on a given backend."""
 
     def run(arguments, backend, **environment):
-        """Returns what the program prints as its last line, read as JSON."""
+        """Returns the last line that the program prints, parsed as JSON."""
         process = subprocess.run(
             [sys.executable, *map(str, arguments)],
             env=backend_environment(backend) | environment,
@@ -110,7 +110,7 @@ def run_python():
 
 @pytest.fixture(scope="session")
 def served_hybrid(tiny_hybrid, tmp_path_factory):
-    """The hybrid model's SavedModel, with labels and a low limit. Tests leave it as it is."""
+    """The hybrid model's SavedModel, with labels and a low limit. Tests must not change it."""
     return to_saved_model(
         tiny_hybrid,
         tmp_path_factory.mktemp("served") / "cabvit",
@@ -128,5 +128,5 @@ def served(served_hybrid):
 
 @pytest.fixture(scope="session")
 def trained_hybrid():
-    """A model that tells five patterns apart, with a softmax. Tests leave it as it is."""
+    """A model that tells five patterns apart, with a softmax. Tests must not change it."""
     return tiny_models.trained_hybrid()

@@ -1,4 +1,4 @@
-"""An image file that is small and would be large in memory, and how much memory something takes."""
+"""A small image file that is huge once decoded, and a measure of peak memory."""
 
 import struct
 import zlib
@@ -20,9 +20,9 @@ def huge_png():
 
 
 def peak_growth(function):
-    """Returns by how many bytes the memory of this process grew at most while a function ran."""
+    """Returns the peak growth of this process's memory, in bytes, while a function runs."""
     with open("/proc/self/clear_refs", "w") as file:
-        file.write("5")  # the peak begins anew
+        file.write("5")  # resets the peak
     before = _status("VmRSS")
     function()
     return _status("VmHWM") - before

@@ -19,20 +19,20 @@ def gelu(x):
 
 
 def softmax(x):
-    """Over the last axis."""
+    """Softmax over the last axis."""
     exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def batch_norm(x, norm, epsilon=1e-5):
-    """With the moving statistics."""
+    """BatchNorm with the moving statistics."""
     gamma, beta = weight(norm.gamma), weight(norm.beta)
     scale = gamma / np.sqrt(weight(norm.moving_variance) + epsilon)
     return (x - weight(norm.moving_mean)) * scale + beta
 
 
 def convolution(x, kernel, stride, padding, depthwise=False):
-    """A convolution whose padding is the same on all four sides, as PyTorch's is.
+    """A convolution with equal padding on all four sides, as in PyTorch.
 
     Args:
         x: (batch, height, width, channels).
@@ -56,7 +56,7 @@ def convolution(x, kernel, stride, padding, depthwise=False):
 
 
 def dense(x, layer):
-    """With the weights of a Keras layer."""
+    """A dense layer with the weights of a Keras layer."""
     return x @ weight(layer.kernel) + weight(layer.bias)
 
 
@@ -69,7 +69,7 @@ def cross_block_attention(layer, tokens, digests, grid, epsilon):
     """The output of a `CrossBlockAttention`, and its attention maps.
 
     Args:
-        layer: holds the weights.
+        layer: layer that holds the weights.
         tokens: (batch, tokens, channels).
         digests: (batch, digest tokens, channels), or None.
         grid: (height, width) of the tokens, or None if there is no position bias.
@@ -119,12 +119,12 @@ def channel_mixing(layer, x, epsilon):
 
 
 def enhance(layer, x):
-    """The feature map that a `TokenMergeEnhancement` has enhanced."""
+    """The feature map as enhanced by a `TokenMergeEnhancement`."""
     kernel = weight(layer.enhancement.convolution.kernel)
     return batch_norm(convolution(x, kernel, 1, 1, depthwise=True), layer.enhancement.norm)
 
 
 def merge(layer, x):
-    """The digest tokens that a `TokenMergeEnhancement` leaves behind."""
+    """The digest tokens that a `TokenMergeEnhancement` outputs."""
     merged = convolution(x, weight(layer.merge_convolution.kernel), 4, 3, depthwise=True)
     return merged.reshape(len(x), -1, x.shape[-1])

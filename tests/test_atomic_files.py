@@ -61,7 +61,7 @@ def test_existing_file_survives_an_error(tmp_path, error):
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path, kind):
-    path = tmp_path / "model[1]"  # a name that is a pattern, too
+    path = tmp_path / "model[1]"  # the name is also a pattern
     subprocess.run([sys.executable, "-c", KILLED, path, kind], cwd=REPOSITORY)
     old, fresh = tmp_path.iterdir()
     two_days_ago = time.time() - 2 * 24 * 3600

@@ -1,4 +1,4 @@
-"""The `cabvit` command: its output, its files, and a clear error if it cannot do its work."""
+"""The `cabvit` command: its output, its files, and a clear error when it fails."""
 
 import argparse
 import importlib.metadata
@@ -41,7 +41,7 @@ def published(variant):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A checkpoint file as a training program of CabViTP_T saves it."""
+    """A checkpoint file as a program that trains CabViTP_T saves it."""
     tensors = {name: torch.from_numpy(array) for name, array in published("CabViTP_T").items()}
     path = tmp_path_factory.mktemp("download") / "checkpoint.pth"
     content = {"model": tensors, "epoch": 299, "args": argparse.Namespace(lr=2e-3)}
@@ -58,7 +58,7 @@ def home(tmp_path, monkeypatch):
 
 
 def started(*arguments):
-    """Starts the command in a process of its own."""
+    """Starts the command in a separate process."""
     code = "import sys; from keras_cabvit.cli import main; sys.exit(main())"
     paths = [str(Path(keras_cabvit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return subprocess.Popen(
@@ -71,14 +71,14 @@ def started(*arguments):
 
 
 def run(*arguments):
-    """Runs the command in a process of its own."""
+    """Runs the command in a separate process."""
     process = started(*arguments)
     output, errors = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def assert_refused(capsys, arguments, *parts):
-    """Status 1, a sentence that begins with the command's name, nothing on standard output."""
+    """Status 1, a message that begins with the command's name, nothing on standard output."""
     assert main([str(argument) for argument in arguments]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -110,7 +110,7 @@ def test_summary_counts_every_part(capsys):
     total = float(rows[-1][2].replace(",", ""))
     assert total == pytest.approx(sum(macs), abs=0.1 * len(macs))
     assert total == pytest.approx(3585, rel=0.005)
-    assert len(set(map(len, lines[1:]))) == 1  # the last column ends in line
+    assert len(set(map(len, lines[1:]))) == 1  # the last column is right-aligned
 
 
 def test_summary_at_another_size(capsys):
@@ -186,7 +186,7 @@ def test_convert_with_every_option(tmp_path, home, capsys):
     state_dict["head.weight"] = state_dict["head.weight"][:10]
     state_dict["head.bias"] = state_dict["head.bias"][:10]
     state_dict["pos_embed"] = state_dict["pos_embed"][:, : 1 + 1 * 2]
-    for index in range(1, 12):  # one digest token a block, not sixteen
+    for index in range(1, 12):  # one digest token per block, not sixteen
         for name, axis in (("s_token_bias", 3), ("s_scale_factors", 1)):
             name = f"blocks.{index}.{name}"
             state_dict[name] = np.take(state_dict[name], range(index), axis)
@@ -258,7 +258,7 @@ def test_convert_to_a_place_that_cannot_be_written(checkpoint, tmp_path, capsys)
 
 @pytest.fixture
 def exportable(tmp_path):
-    """A classifier, and its .keras file with the files that a training run writes beside it."""
+    """A classifier, and its .keras file beside the other files that a training run writes."""
     classifier = tiny_models.pattern_classifier()
     path = tmp_path / "model.keras"
     classifier.save(path)

@@ -1,4 +1,4 @@
-"""Every example in a docstring runs and prints what it says."""
+"""Every example in a docstring runs and prints the output shown."""
 
 import doctest
 import importlib
@@ -11,8 +11,8 @@ import pytest
 
 import keras_cabvit
 
-# These run on TensorFlow only: exporters use it on every backend, and the docstrings of the
-# variants are one text with names filled in, the large ones of which take long to build.
+# These run on TensorFlow only: exporters use it on every backend, and the variants' docstrings are
+# one text with names filled in, while the large variants take long to build.
 ON_TENSORFLOW = re.compile(r"keras_cabvit\.export|CabViT[HP]_[SBL]$")
 
 
@@ -44,4 +44,4 @@ def test_examples(test, tmp_path, monkeypatch):
 def test_every_public_layer_and_model_has_an_example():
     found = {parameter.id.rsplit(".")[-1] for parameter in examples()}
     public = set(keras_cabvit.layers.__all__) | set(keras_cabvit.models.__all__)
-    assert public - {"PartComplexity"} <= found  # a record, which `count_complexity` shows
+    assert public - {"PartComplexity"} <= found  # the record of `count_complexity`

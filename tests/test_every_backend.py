@@ -1,6 +1,6 @@
-"""Runs the tests marked `every_backend` on the backends that this process does not use.
+"""Runs the tests marked `every_backend` on the other two backends.
 
-Those marked `torch_too` run on PyTorch.
+Tests marked `torch_too` also run on PyTorch.
 """
 
 import re
@@ -16,8 +16,8 @@ MARKS = {
     "torch": ["every_backend", "torch_too"],
     "jax": ["every_backend"],
 }
-# In parts, so that pytest's workers share them. JAX compiles every operation that a test is the
-# first to use: its tests take several times as long.
+# In parts, so that pytest's workers share them. JAX's tests take several times as long, because it
+# compiles every operation at its first use.
 PARTS = {"tensorflow": 1, "torch": 2, "jax": 3}
 
 

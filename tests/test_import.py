@@ -33,9 +33,9 @@ def modules_beyond_keras(backend):
 
 
 def test_import_loads_only_the_library_filelock_and_the_standard_library():
-    # On JAX, `import keras` brings neither TensorFlow nor PyTorch.
+    # On JAX, `import keras` imports neither TensorFlow nor PyTorch.
     packages = {name.partition(".")[0] for name in modules_beyond_keras("jax")}
-    packages -= {*sys.stdlib_module_names, "filelock"}  # which Keras may have imported already
+    packages -= {*sys.stdlib_module_names, "filelock"}  # Keras may have imported these already
     assert packages == {"keras_cabvit"}
 
 

@@ -1,4 +1,4 @@
-"""The rooms of the library: which of them imports which."""
+"""Rules for imports between the subpackages of the library, and of other packages."""
 
 import ast
 import sys
@@ -9,7 +9,7 @@ import pytest
 import keras_cabvit
 
 LIBRARY = Path(keras_cabvit.__file__).parent
-# Each room, and what it may import besides the standard library, Keras and numpy.
+# What each subpackage may import besides the standard library, Keras and numpy.
 ALLOWED = {
     "ops": {"ops", "jax", "tensorflow"},
     "layers": {"layers", "ops"},
@@ -22,7 +22,7 @@ FILES = [path for room in ALLOWED for path in sorted((LIBRARY / room).rglob("*.p
 
 
 def imported(path):
-    """Returns the rooms of this library and the packages that a file imports, anywhere in it."""
+    """Returns every package, of this library or another, that a file imports at any level."""
     modules = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

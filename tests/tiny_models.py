@@ -1,4 +1,4 @@
-"""Models and values that are small enough for a test on every backend."""
+"""Models and values small enough for tests on every backend."""
 
 import contextlib
 import inspect
@@ -11,7 +11,7 @@ import keras_cabvit
 
 @contextlib.contextmanager
 def dtype_policy(name):
-    """Gives a dtype policy to whatever the block builds."""
+    """Applies a dtype policy to everything built in the `with` block."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -21,7 +21,7 @@ def dtype_policy(name):
 
 
 def hybrid(**changes):
-    """Builds a hybrid model whose third stage has blocks with 0, 1 and 2 blocks' digest tokens."""
+    """Builds a hybrid model whose third stage's blocks see 0, 1 and 2 blocks' digest tokens."""
     arguments = {
         "embed_dims": (8, 16, 32, 64),
         "depths": (1, 1, 3, 2),
@@ -33,7 +33,7 @@ def hybrid(**changes):
 
 
 def plain(**changes):
-    """Builds a plain model on a 5x5 grid of patches, so with 2x2 digest tokens a block."""
+    """Builds a plain model on a 5x5 grid of patches, hence with 2x2 digest tokens per block."""
     arguments = {
         "embed_dim": 24,
         "depth": 3,
@@ -49,7 +49,7 @@ def block(num_heads=2, merge=True, norm_count=2, name="block", **options):
     """Builds a block of a stage.
 
     Args:
-        **options: of the three parts; each gets those that it has.
+        **options: arguments of the three parts; each part gets those that it accepts.
     """
 
     def part(layer_class, *args, **kwargs):
@@ -67,7 +67,7 @@ def block(num_heads=2, merge=True, norm_count=2, name="block", **options):
 
 
 def stage(depth, max_digests=12, name="stage", **options):
-    """Builds a stage of `depth` blocks, each of which leaves digest tokens but for the last."""
+    """Builds a stage of `depth` blocks, all but the last of which output digest tokens."""
     blocks = [
         block(merge=max_digests > 0 and index < depth - 1, name=f"block_{index}", **options)
         for index in range(depth)
@@ -78,8 +78,8 @@ def stage(depth, max_digests=12, name="stage", **options):
 def filled(layer, seed=0):
     """Gives every weight of a layer or model a random value of its own, and returns it.
 
-    Initial values would hide most of the model: LayerScale starts at 1e-6, biases at 0, scale
-    factors at 1.
+    The initial values would hide most of the model's effect: LayerScale starts at 1e-6, biases at
+    0, scale factors at 1.
     """
     rng = np.random.default_rng(seed)
     for weight in layer.weights:
@@ -92,7 +92,7 @@ def filled(layer, seed=0):
         elif name == "gamma":
             value = 1 + 0.2 * noise
         elif name == "kernel":
-            # The inputs of one output: a depthwise kernel (height, width, channels, 1) has 9 or 49.
+            # The fan-in: 9 or 49 for a depthwise kernel (height, width, channels, 1).
             depthwise = len(weight.shape) == 4 and weight.shape[-1] == 1
             inputs = np.prod(weight.shape[:2] if depthwise else weight.shape[:-1])
             value = noise / np.sqrt(inputs)
@@ -103,7 +103,7 @@ def filled(layer, seed=0):
 
 
 def with_weights_of(source, model):
-    """Gives a model the weights of another that has layers of the same names, and returns it."""
+    """Copies weights from a model with layers of the same names, and returns the recipient."""
     for layer in model.layers:
         if layer.weights:
             layer.set_weights(source.get_layer(layer.name).get_weights())
@@ -117,9 +117,9 @@ def images(model, batch=2, seed=1):
 
 
 def outputs(model, inputs, training=False):
-    """Returns the outputs of a model or layer as numpy arrays (None stays)."""
+    """Returns the outputs of a model or layer as numpy arrays; None stays None."""
     if isinstance(model, keras.Model) and not training and keras.config.backend() == "jax":
-        # In one piece, which takes JAX a fifth of the time to compile.
+        # As one function, which JAX compiles in a fifth of the time.
         return model.predict_on_batch(inputs)
     return keras.tree.map_structure(
         lambda x: None if x is None else keras.ops.convert_to_numpy(x),
@@ -136,7 +136,7 @@ def patterns(channels):
 
 
 def patterned_images(shape, count, seed=0):
-    """Returns images of five patterns in turn, with noise, uint8 (count, *shape)."""
+    """Returns noisy images that cycle through the five patterns, uint8 (count, *shape)."""
     height, width, channels = shape
     pixels = patterns(channels).repeat(-(-height // 4), axis=1).repeat(-(-width // 4), axis=2)
     noise = np.random.default_rng(seed).integers(-30, 31, (count, *shape))
@@ -147,8 +147,8 @@ def patterned_images(shape, count, seed=0):
 def pattern_classifier(activation="softmax"):
     """Builds a classifier of `patterned_images` at 64x64 that needs no training.
 
-    It is not of this library, and is built, exported and run in a fraction of the time: for tests
-    of what exports and their comparison do with any model.
+    It is no model of this library, and takes a fraction of the time to build, export and run: for
+    tests of exporting and comparing that hold for any model.
     """
     centres = patterns(3).reshape(5, -1) / 255
     image = keras.Input((64, 64, 3), name="image")
@@ -156,22 +156,22 @@ def pattern_classifier(activation="softmax"):
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(16)(x))
     predictions = keras.layers.Dense(5, activation=activation, name="predictions")
     model = keras.Model(image, predictions(x), name="patterns")
-    # The least distance from a centre has the largest score.
+    # The nearest centre gets the largest score.
     predictions.set_weights([centres.T, -(centres**2).sum(axis=1) / 2])
     return model
 
 
 def trained_hybrid():
-    """Builds a hybrid model that was trained to tell the patterns of `patterned_images` apart.
+    """Trains a hybrid model to tell the patterns of `patterned_images` apart.
 
-    What rounding does to a model with random weights says little about one that was trained.
+    The effect of rounding on a model with random weights says little about a trained one.
     """
     keras.utils.set_random_seed(0)
     model = hybrid(layer_scale_init=0.3)
     rng = np.random.default_rng(0)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.8  # a few steps are all there are
+            layer.momentum = 0.8  # there are only a few steps
     for weight in model.weights:
         if weight.path.rsplit("/")[-1] in ("position_bias", "digest_bias", "digest_scale"):
             weight.assign(weight + 0.3 * rng.standard_normal(weight.shape))

@@ -13,10 +13,9 @@ class CabViTBlock(Composite):
 
     Args:
         attention: `CrossBlockAttention`.
-        merge_enhancement: `TokenMergeEnhancement`. If it merges, the block leaves digest tokens
-            behind.
+        merge_enhancement: `TokenMergeEnhancement`. If it merges, the block outputs digest tokens.
         channel_mixing: `ChannelMixing`.
-        **kwargs: `name` and the like, for `keras.layers.Layer`. The dtype is that of the parts.
+        **kwargs: `name` and the like, for `keras.layers.Layer`. The dtype is the parts'.
 
     Call arguments:
         inputs: a feature map (batch, height, width, channels), or tokens if the parts have a grid.
@@ -50,7 +49,7 @@ class CabViTBlock(Composite):
 
     @property
     def merges(self):
-        """Whether the block leaves digest tokens behind."""
+        """Whether the block outputs digest tokens."""
         return self.merge_enhancement.merge
 
     def build(self, inputs_shape, digests_shape=None):
@@ -60,7 +59,7 @@ class CabViTBlock(Composite):
         self.channel_mixing.build(inputs_shape)
 
     def call(self, inputs, digests=None, return_attention_maps=False, training=None):
-        """Returns the block's tokens, its digest tokens if it merges, and maps if asked for."""
+        """Returns the block's tokens, its digest tokens if it merges, and maps if requested."""
         x, maps, own_digests = inputs, (), ()
         x = self.attention(
             x, digests, return_attention_maps=return_attention_maps, training=training

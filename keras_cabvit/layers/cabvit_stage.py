@@ -1,4 +1,4 @@
-"""A CabViT stage: the blocks, and the memory of digest tokens that runs through them."""
+"""A CabViT stage: its blocks, and the memory of digest tokens that they share."""
 
 import keras
 from keras import ops
@@ -9,21 +9,21 @@ from keras_cabvit.layers.windows import Windows
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class CabViTStage(Composite):
-    """Blocks of one resolution, each of which attends to the digest tokens of those before it.
+    """Blocks of one resolution, each attending to the digest tokens of the blocks before it.
 
-    The memory of digest tokens starts empty at every call and goes through the call with its
-    tensors: nothing passes from one batch, or from one image of a batch, to another.
+    The memory of digest tokens starts empty in every call: nothing passes from one batch to
+    another, or from one image of a batch to another.
 
     Args:
-        blocks: list of `CabViTBlock`, at least one. The last one must not merge, because nobody
-            would read its digest tokens.
-        max_digests: integer, the number of earlier blocks whose digest tokens a block attends to:
-            the latest ones. Without digest tokens (0) no block may merge. Defaults to 12, which no
-            published model exceeds.
+        blocks: list of `CabViTBlock`, at least one. The last one must not merge, because its
+            digest tokens would never be used.
+        max_digests: integer, the number of blocks, counted back from the current one, whose digest
+            tokens a block attends to. With 0 there are no digest tokens and no block may merge.
+            Defaults to 12, which no published model exceeds.
         window: integer, the side in tokens of the windows that attention, digest tokens and
-            convolutions stay inside; None, the default, is one window of the map's size. Padding
-            of maps that it does not divide is not masked.
-        **kwargs: `name` and the like, for `keras.layers.Layer`. The dtype is that of the blocks.
+            convolutions stay inside; None, the default, is one window of the map's size. A map
+            whose sides it does not divide is padded; the padding is not masked.
+        **kwargs: `name` and the like, for `keras.layers.Layer`. The dtype is the blocks'.
 
     Call arguments:
         inputs: a feature map (batch, height, width, channels), or tokens if the blocks have a grid.
@@ -38,8 +38,8 @@ class CabViTStage(Composite):
 
     Raises:
         ValueError: there is no block, one is given twice, the last one merges, one merges although
-            `max_digests` is 0, `max_digests` is negative, `window` is not positive, or the blocks
-            have a grid, which cannot be cut into windows.
+            `max_digests` is 0, `max_digests` is negative, `window` is not positive, or `window` is
+            given for blocks with a grid, which cannot be cut into windows.
 
     Example:
         >>> layers = keras_cabvit.layers
@@ -69,13 +69,13 @@ class CabViTStage(Composite):
         merging = [block.name for block in blocks if block.merges]
         if blocks[-1].merges or (merging and not max_digests):
             raise ValueError(
-                "The last block of a stage must not merge, and no block with max_digests=0: nobody "
-                "would read its digest tokens. Received: merging blocks "
+                "The last block of a stage must not merge, nor may any block if max_digests=0: its "
+                "digest tokens would never be used. Received: merging blocks "
                 f"{', '.join(merging)} of {len(blocks)}, max_digests={max_digests}"
             )
         if window is not None and (window < 1 or any(block.attention.grid for block in blocks)):
             raise ValueError(
-                "`window` must be a positive number of tokens, of blocks without a grid. "
+                "`window` must be a positive number of tokens, and the blocks must have no grid. "
                 f"Received: window={window}, grid={blocks[0].attention.grid}"
             )
         super().__init__({"blocks": list(blocks)}, **kwargs)
@@ -83,7 +83,7 @@ class CabViTStage(Composite):
         self.window = window
 
     def build(self, inputs_shape):
-        """Creates the weights of the blocks, each for the digest tokens that it will see."""
+        """Creates the weights of the blocks, each for the digest tokens that it will receive."""
         digests_shape, merged = None, 0
         if self.window is not None:
             inputs_shape = (None, self.window, self.window, inputs_shape[-1])
@@ -124,15 +124,15 @@ class CabViTStage(Composite):
         _, height, width, _ = inputs.shape
         if None in (height, width):
             raise ValueError(
-                f"Stage '{self.name}' needs a height and width that are known to cut its map into "
+                f"Stage '{self.name}' must know the height and width of its map to cut it into "
                 f"windows. Received: inputs of shape {tuple(inputs.shape)}"
             )
         return Windows(height, width, self.window)
 
     def _remember(self, memory, digests):
-        """Returns the memory with a block's digest tokens at its end, without the oldest ones.
+        """Appends a block's digest tokens to the memory, and drops the oldest if it is full.
 
-        Two tensors are joined at a time: fast kernels for phones take five at most.
+        Two tensors are concatenated at a time: fast kernels for phones take at most five.
         """
         if memory is None:
             return digests

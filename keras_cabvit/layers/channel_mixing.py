@@ -13,24 +13,24 @@ class ChannelMixing(keras.layers.Layer):
     """LayerNorm, Dense, exact GELU, Dense, LayerScale and stochastic depth: a residual branch.
 
     Args:
-        mlp_ratio: float, hidden channels as a multiple of the channels. Defaults to 4.
+        mlp_ratio: float, MLP hidden width as a multiple of the channel count. Defaults to 4.
         norm_count: integer, the number of LayerNorms at the start, each with its own parameters.
             CabViT-H has 2 (its published code normalises in the block and once more in the MLP).
             Defaults to 1.
-        epsilon: float, of the LayerNorms. Defaults to 1e-5.
-        layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
+        epsilon: float, epsilon of the LayerNorms. Defaults to 1e-5.
+        layer_scale_init: float, initial value of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
-        drop_rate: float, dropout after each Dense. Defaults to 0.
-        drop_path_rate: float, stochastic depth of the branch. Defaults to 0.
-        kernel_initializer: of both Dense layers. None means normal(0.02), the default.
-        quantized: dict from the attributes `expand` and `project` to dtype policies of quantised
-            ones, which the config of a quantised layer has. Defaults to None.
+        drop_rate: float, rate of the dropout after each Dense. Defaults to 0.
+        drop_path_rate: float, stochastic depth rate of the branch. Defaults to 0.
+        kernel_initializer: initializer of both Dense kernels. Defaults to None: normal(0.02).
+        quantized: dict from `expand` and `project`, where they are quantised, to their dtype
+            policies; the config of a quantised layer contains it. Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
         inputs: a tensor (..., channels).
-        residual: None, the default, or a tensor of the inputs' shape, to which the branch is added.
-            A ConvNeXt block adds to an earlier tensor than a CabViT block does.
+        residual: a tensor of the inputs' shape to which the branch is added, or None, the default.
+            A ConvNeXt block adds it to an earlier tensor than a CabViT block does.
 
     Output: a tensor of the inputs' shape: the branch, or its sum with `residual`.
 

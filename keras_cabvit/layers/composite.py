@@ -1,4 +1,4 @@
-"""A layer that is given its parts as arguments."""
+"""A layer that takes its parts as arguments."""
 
 import keras
 
@@ -6,9 +6,9 @@ import keras
 class Composite(keras.layers.Layer):
     """Base of layers that take other layers as arguments, as `keras.layers.Bidirectional` does.
 
-    The parts are stored in the config without their shapes, and the composite builds them itself:
-    parts that Keras built beforehand would have variables without their parents' path. All parts
-    have one dtype policy, which is the composite's too.
+    The config stores the parts without their shapes, and the composite builds them itself: the
+    variables of parts that Keras built beforehand would lack their parents' path. All parts share
+    one dtype policy, which is also the composite's.
 
     A subclass names its part arguments in `part_names`. Each is a layer, a list of layers, or None.
 
@@ -31,23 +31,23 @@ class Composite(keras.layers.Layer):
         inner = [each for layer in layers for each in layer._flatten_layers()]
         if len({id(layer) for layer in inner}) < len(inner):
             raise ValueError(
-                f"Layer '{self.name}' was given one layer twice: each part must be a layer of its "
-                f"own. Received: {', '.join(layer.name for layer in layers)}"
+                f"Layer '{self.name}' was given the same layer twice: each part must be a separate "
+                f"layer. Received: {', '.join(layer.name for layer in layers)}"
             )
         for layer in layers:
             if _types(layer.dtype_policy) != _types(policy):
                 raise ValueError(
                     f"All parts of layer '{self.name}' must have one dtype policy. Received: "
-                    f"'{policy.name}' and, of part '{layer.name}', '{layer.dtype_policy.name}'"
+                    f"'{policy.name}' and, for part '{layer.name}', '{layer.dtype_policy.name}'"
                 )
         for name, part in parts.items():
             setattr(self, name, part)
 
     def with_parts(self, function):
-        """Returns an unbuilt layer of the same arguments but for its parts.
+        """Returns an unbuilt layer with the same arguments except for its parts.
 
         Args:
-            function: from each part of this layer to that of the new one.
+            function: function from each part of this layer to the new layer's part.
         """
         config = self.get_config()
         del config["dtype"]
@@ -59,7 +59,7 @@ class Composite(keras.layers.Layer):
         return type(self)(**config)
 
     def copy_own_weights(self, layer):
-        """Copies the weights of a layer of the same class, without those of the parts."""
+        """Copies the weights that a layer of the same class owns itself, not those of its parts."""
         for weight, other in zip(self._own_weights(), layer._own_weights(), strict=True):
             weight.assign(keras.ops.copy(other))
 
@@ -80,7 +80,7 @@ class Composite(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        """Makes the layer of its config."""
+        """Creates the layer from its config."""
         parts = {
             name: [keras.saving.deserialize_keras_object(layer) for layer in config[name]]
             if isinstance(config[name], list)

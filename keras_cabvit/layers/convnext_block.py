@@ -11,15 +11,15 @@ from keras_cabvit.layers.quantized_parts import quantized_parts
 class ConvNeXtBlock(keras.layers.Layer):
     """Depthwise 7x7 convolution and channel mixing, as one residual branch.
 
-    The first two stages of CabViT-H are made of it.
+    The first two stages of CabViT-H consist of these blocks.
 
     Args:
-        layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
+        layer_scale_init: float, initial value of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
-        mlp_ratio: float, hidden channels as a multiple of the channels. Defaults to 4.
-        drop_rate: float, dropout after each Dense. Defaults to 0.
-        drop_path_rate: float, stochastic depth. Defaults to 0.
-        quantized: as of `ChannelMixing`. Defaults to None.
+        mlp_ratio: float, MLP hidden width as a multiple of the channel count. Defaults to 4.
+        drop_rate: float, rate of the dropout after each Dense. Defaults to 0.
+        drop_path_rate: float, stochastic depth rate. Defaults to 0.
+        quantized: as in `ChannelMixing`. Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input and output: a feature map (batch, height, width, channels).

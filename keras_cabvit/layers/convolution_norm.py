@@ -1,10 +1,10 @@
-"""A convolution and the BatchNorm behind it, which most convolutions of the model are."""
+"""A convolution followed by BatchNorm, the form of most convolutions in the model."""
 
 import keras
 
 from keras_cabvit.layers.padded_convolution import PaddedConv2D, PaddedDepthwiseConv2D
 
-# PyTorch's defaults, in Keras' sense of momentum.
+# PyTorch's defaults, with momentum as Keras defines it.
 BATCH_NORM_EPSILON = 1e-5
 BATCH_NORM_MOMENTUM = 0.9
 
@@ -17,8 +17,8 @@ class ConvolutionNorm(keras.layers.Layer):
         filters: integer, output channels, or None for a depthwise convolution.
         kernel_size: odd integer, height and width of the window.
         strides: integer. Defaults to 1.
-        activation: function of what comes out, or its name in Keras. Defaults to None.
-        kernel_initializer: None means normal(0.02), the default.
+        activation: function applied to the output, or its name in Keras. Defaults to None.
+        kernel_initializer: initializer of the kernel. Defaults to None: normal(0.02).
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: a feature map (batch, height, width, channels).

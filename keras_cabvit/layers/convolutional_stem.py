@@ -10,7 +10,7 @@ class ConvolutionalStem(keras.layers.Layer):
     """Two 3x3 convolutions of stride 2, each with BatchNorm, and a GELU between them.
 
     Args:
-        filters: even integer, output channels; the first convolution has half of them.
+        filters: even integer, output channels; the first convolution has half as many.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: images (batch, height, width, 3).
@@ -29,7 +29,7 @@ class ConvolutionalStem(keras.layers.Layer):
         super().__init__(**kwargs)
         if filters % 2:
             raise ValueError(
-                "`filters` must be even: the first convolution has half of them. "
+                "`filters` must be even: the first convolution has half as many. "
                 f"Received: filters={filters}"
             )
         self.filters = filters
@@ -40,7 +40,7 @@ class ConvolutionalStem(keras.layers.Layer):
         self.convolution_2 = ConvolutionNorm(filters, 3, name="convolution_2", **options)
 
     def convolutions(self):
-        """Returns the convolutions in their order."""
+        """Returns the convolutions in order."""
         return self.convolution_1, self.convolution_2
 
     def build(self, input_shape):

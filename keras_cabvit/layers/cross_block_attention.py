@@ -16,51 +16,51 @@ from keras_cabvit.ops import attend, attention_maps, dense
 class CrossBlockAttention(keras.layers.Layer):
     """Multi-head self-attention whose keys and values also come from digest tokens.
 
-    Queries come from the block's own tokens alone. Keys and values come from these and from the
-    digest tokens that earlier blocks of the stage left behind, which are first multiplied by
-    learned scale factors (one per token position) and normalised by a LayerNorm of their own.
-    Logits over the own tokens get a learned relative position bias (one value per head and |dy|,
-    |dx| offset), logits over digest tokens a learned bias (one value per head and token position).
+    Queries come from the block's own tokens only. Keys and values also come from the digest tokens
+    of earlier blocks of the stage, which are first multiplied by learned scale factors (one per
+    token position) and normalised by a LayerNorm of their own. Logits over the block's own tokens
+    get a learned relative position bias (one value per head and |dy|, |dx| offset), logits over
+    digest tokens a learned bias (one value per head and token position).
     One softmax covers both. Output projection, LayerScale, stochastic depth and the residual
     follow. (FcaFormer paper, the section on cross attention between blocks.)
 
-    LayerNorm undoes a positive scale factor: a factor can only change the sign, or fade a token
-    into the LayerNorm's epsilon. The published model has it so.
+    LayerNorm undoes a positive scale factor: a factor can only flip the sign, or shrink a token
+    until the LayerNorm's epsilon dominates. The published model does the same.
 
     Args:
         num_heads: integer, must divide the channels.
-        position_bias: whether logits over the own tokens get the relative position bias. The plain
-            model has none. Defaults to True.
+        position_bias: whether logits over the block's own tokens get the relative position bias.
+            The plain model has none. Defaults to True.
         scale_digests: whether digest tokens are multiplied by the learned scale factors. Defaults
             to True; False is for measuring their effect.
-        epsilon: float, of both LayerNorms. Defaults to 1e-5.
-        layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
+        epsilon: float, epsilon of both LayerNorms. Defaults to 1e-5.
+        layer_scale_init: float, initial value of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
-        drop_rate: float, dropout after the output projection. Defaults to 0.
-        attention_drop_rate: float, dropout on the attention maps. Defaults to 0.
-        drop_path_rate: float, stochastic depth. Defaults to 0.
+        drop_rate: float, rate of the dropout after the output projection. Defaults to 0.
+        attention_drop_rate: float, rate of the dropout on the attention maps. Defaults to 0.
+        drop_path_rate: float, stochastic depth rate. Defaults to 0.
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
-        kernel_initializer: of the Dense layers. None means normal(0.02), the default.
-        quantized: dict from the attributes `query`, `key_value` and `projection` to dtype policies
-            of quantised ones, which the config of a quantised layer has. Defaults to None.
+        kernel_initializer: initializer of the Dense kernels. Defaults to None: normal(0.02).
+        quantized: dict from `query`, `key_value` and `projection`, where they are quantised, to
+            their dtype policies; the config of a quantised layer contains it. Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
         inputs: a feature map (batch, height, width, channels), or tokens if `grid` is given.
         digests: digest tokens (batch, digest tokens, channels), the oldest block's first, each
-            block's in row order; or None. A layer built without them takes none later.
+            block's in row order; or None. A layer built without them accepts none later.
         return_attention_maps: whether to return the attention maps as well.
 
     Output: a tensor of the input's shape; with `return_attention_maps` also the softmax weights
         (batch, num_heads, tokens, tokens + digest tokens).
 
-    Weights whose shape is frozen: `position_bias` (num_heads, height, width) over [|dy|, |dx|];
+    Weights with frozen shapes: `position_bias` (num_heads, height, width) over [|dy|, |dx|];
         `digest_bias` (num_heads, blocks, rows, columns) and `digest_scale` (blocks, rows, columns).
 
     Raises:
-        ValueError: the channels do not divide by `num_heads`, the shapes and `grid` do not fit, or
-            the digest tokens are not a whole number of blocks'.
+        ValueError: the channels are not divisible by `num_heads`, the shapes do not fit `grid`, or
+            the digest tokens are not those of a whole number of blocks.
 
     Example:
         >>> layer = keras_cabvit.layers.CrossBlockAttention(num_heads=2)
@@ -117,7 +117,7 @@ class CrossBlockAttention(keras.layers.Layer):
         self.layout = token_grid(inputs_shape, self.grid, self.name)
         if self.use_position_bias and self.layout.prefix:
             raise ValueError(
-                f"Layer '{self.name}': the relative position bias is defined on the grid alone, "
+                f"Layer '{self.name}': the relative position bias is defined on the grid only, "
                 f"and the input has {self.layout.prefix} tokens before it. Pass "
                 "position_bias=False."
             )
@@ -164,7 +164,7 @@ class CrossBlockAttention(keras.layers.Layer):
         x = self.norm(tokens)
         query = split_heads(dense(self.query, x) * self.head_dim**-0.5, self.num_heads)
 
-        # The digest tokens need no queries: nobody reads what they would attend to.
+        # Digest tokens need no queries: what they attend to would never be used.
         sources = x
         if digests is not None:
             if self.scale_digests:
@@ -189,7 +189,7 @@ class CrossBlockAttention(keras.layers.Layer):
         return (x, maps) if return_attention_maps else x
 
     def expanded_bias(self):
-        """Returns what is added to the logits, or None.
+        """Returns the bias that is added to the logits, or None.
 
         Returns:
             A tensor (heads, tokens or 1, tokens + digest tokens).
@@ -204,7 +204,7 @@ class CrossBlockAttention(keras.layers.Layer):
         return ops.concatenate([over_tokens, ops.repeat(over_digests, tokens, axis=1)], axis=-1)
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False, training=None):
-        """Returns the input's shape, and that of the attention maps if they are asked for."""
+        """Returns the input's shape, and that of the attention maps if they are requested."""
         output = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not return_attention_maps:
             return output

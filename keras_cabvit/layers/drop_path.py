@@ -5,16 +5,16 @@ import keras
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class DropPath(keras.layers.Dropout):
-    """Drops a whole residual branch, example by example, and scales the kept ones up.
+    """Drops the whole residual branch of random examples, and scales up the others.
 
     It is Keras' Dropout with one draw per example instead of one per element.
 
     Args:
-        rate: float in [0, 1), the share of examples whose branch is dropped while training.
-        seed: integer seed of the draws; None draws a new one.
+        rate: float in [0, 1), the share of examples whose branch is dropped in training.
+        seed: integer, the random seed; None draws a new one.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
-    Input and output: a tensor (batch, ...). At inference the input comes back as it is.
+    Input and output: a tensor (batch, ...). At inference the input is returned unchanged.
 
     Raises:
         ValueError: `rate` is outside [0, 1).
@@ -31,7 +31,7 @@ class DropPath(keras.layers.Dropout):
         super().__init__(rate, seed=seed, **kwargs)
 
     def build(self, input_shape):
-        """Learns the input's rank: the draw has the batch dimension and ones."""
+        """Sets the shape of the draw from the input's rank: (batch, 1, ..., 1)."""
         self.noise_shape = (None,) + (1,) * (len(input_shape) - 1)
 
     def get_config(self):

@@ -1,24 +1,24 @@
-"""Attention heads: what the trained attention and its forms for inference share."""
+"""Attention heads: functions shared by the trainable attention and its inference forms."""
 
 from keras import ops
 
 
 def head_dim(channels, num_heads, layer_name):
-    """Returns the channels of one head.
+    """Returns the number of channels per head.
 
     Raises:
-        ValueError: the channels do not divide by the heads.
+        ValueError: the channels are not divisible by the heads.
     """
     if channels % num_heads:
         raise ValueError(
-            f"Layer '{layer_name}': the channels must divide by `num_heads`. "
+            f"Layer '{layer_name}': `num_heads` must divide the channels. "
             f"Received: {channels} channels, num_heads={num_heads}"
         )
     return channels // num_heads
 
 
 def check_digests(digests, blocks, layer_name):
-    """Raises a ValueError if digest tokens are given or missing unlike when the layer was built."""
+    """Raises a ValueError if digest tokens come to a layer built without, or vice versa."""
     if (digests is not None) != bool(blocks):
         raise ValueError(
             f"Layer '{layer_name}' was built for digest tokens of {blocks} blocks, so `digests` "

@@ -1,4 +1,4 @@
-"""The initializer that Keras lacks: uniform by fan-in, for depthwise kernels."""
+"""An initializer that Keras lacks: uniform by fan-in, for depthwise kernels."""
 
 import math
 import random
@@ -10,9 +10,9 @@ import keras
 class DepthwiseFanInUniform(keras.initializers.Initializer):
     """Draws a depthwise kernel from uniform(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 
-    The fan-in of a depthwise convolution is its window alone, because each output channel reads
-    one input channel. `keras.initializers.VarianceScaling` would multiply the window by the number
-    of channels and draw values that are too small. This is PyTorch's default for convolutions,
+    The fan-in of a depthwise convolution is just its window, because each output channel reads one
+    input channel. `keras.initializers.VarianceScaling` would multiply the window by the number of
+    channels and draw values that are too small. This is PyTorch's default for convolutions,
     which the plain (DeiT-like) model keeps.
 
     Args:

@@ -7,10 +7,12 @@ import keras
 class LayerScale(keras.layers.Layer):
     """Multiplies each channel by a learned factor that starts near zero.
 
-    A residual branch that ends in it begins as almost nothing, so that deep models train.
+    A residual branch that ends in it starts out contributing almost nothing, so that deep models
+    train.
 
     Args:
-        initial_value: float, every factor's start. Defaults to 1e-6, the published model's.
+        initial_value: float, initial value of every factor. Defaults to 1e-6, as in the published
+            model.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input and output: a tensor of any rank, channels last.

@@ -1,4 +1,4 @@
-"""Convolutions that pad both sides alike, as PyTorch does.
+"""Convolutions that pad both sides equally, as PyTorch does.
 
 Keras' own padding="same" pads a strided convolution more on the right than on the left.
 """
@@ -17,7 +17,7 @@ class SymmetricPadding:
                 "`kernel_size` must be odd, so that the padding is the same on both sides. "
                 f"Received: kernel_size={self.kernel_size}"
             )
-        # Without a stride Keras pads both sides alike, and backends pad faster than `ops.pad`.
+        # Without a stride Keras pads both sides equally, and backends pad faster than `ops.pad`.
         self.pads_itself = max(self.strides) > 1 and max(self.kernel_size) > 1
         if not self.pads_itself:
             self.padding = "same"
@@ -53,8 +53,8 @@ class PaddedConv2D(SymmetricPadding, keras.layers.Conv2D):
     """`keras.layers.Conv2D` with half a kernel of padding on every side, channels last.
 
     Args:
-        *args, **kwargs: of `keras.layers.Conv2D`, without `padding` and `data_format`. The kernel's
-            sides are odd.
+        *args, **kwargs: arguments of `keras.layers.Conv2D` except `padding` and `data_format`. The
+            kernel's sides must be odd.
 
     Raises:
         ValueError: a side of the kernel is even.
@@ -71,8 +71,8 @@ class PaddedDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
     """`keras.layers.DepthwiseConv2D` with half a kernel of padding on every side, channels last.
 
     Args:
-        *args, **kwargs: of `keras.layers.DepthwiseConv2D`, without `padding` and `data_format`. The
-            kernel's sides are odd.
+        *args, **kwargs: arguments of `keras.layers.DepthwiseConv2D` except `padding` and
+            `data_format`. The kernel's sides must be odd.
 
     Raises:
         ValueError: a side of the kernel is even.

@@ -1,4 +1,4 @@
-"""The beginning of the plain model: patches, class token and positions, as in DeiT."""
+"""The input layer of the plain model: patches, class token and positions, as in DeiT."""
 
 import math
 
@@ -13,7 +13,7 @@ class PatchEmbedding(keras.layers.Layer):
     (Touvron et al. 2021, "Training data-efficient image transformers", section 3.)
 
     Args:
-        embed_dim: integer, channels of a token.
+        embed_dim: integer, channels per token.
         patch_size: integer, side of the square patches in pixels. Defaults to 16.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
@@ -24,7 +24,7 @@ class PatchEmbedding(keras.layers.Layer):
         (rows, columns, embed_dim), besides those of the projection.
 
     Raises:
-        ValueError: height or width is unknown or no multiple of `patch_size`.
+        ValueError: height or width is unknown or not a multiple of `patch_size`.
 
     Example:
         >>> layer = keras_cabvit.layers.PatchEmbedding(embed_dim=8, patch_size=4)
@@ -40,7 +40,7 @@ class PatchEmbedding(keras.layers.Layer):
     def build(self, input_shape):
         """Creates the weights for images of this height and width."""
         rows, columns = self._grid(input_shape)
-        limit = 1 / math.sqrt(self.patch_size**2 * input_shape[-1])  # PyTorch's default, as DeiT's
+        limit = 1 / math.sqrt(self.patch_size**2 * input_shape[-1])  # PyTorch's default, as in DeiT
         self.projection = keras.layers.Conv2D(
             self.embed_dim,
             self.patch_size,

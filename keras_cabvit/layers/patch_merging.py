@@ -9,7 +9,7 @@ from keras_cabvit.layers.convolution_norm import ConvolutionNorm
 class PatchMerging(keras.layers.Layer):
     """1x1 convolution, depthwise 3x3 of stride 2, 1x1 convolution, each with BatchNorm.
 
-    A GELU stands between two of them, none at the end.
+    A GELU follows each but the last.
 
     Args:
         filters: integer, output channels.
@@ -27,7 +27,7 @@ class PatchMerging(keras.layers.Layer):
         super().__init__(**kwargs)
         self.filters = filters
         options = {"dtype": self.dtype_policy}
-        # Exact, as all GELUs of the model are: Keras' activation is, unlike `keras.ops.gelu`.
+        # Exact, like all GELUs of the model: Keras' activation is exact, `keras.ops.gelu` is not.
         self.expand = ConvolutionNorm(filters, 1, activation="gelu", name="expand", **options)
         self.depthwise = ConvolutionNorm(
             None, 3, strides=2, activation="gelu", name="depthwise", **options
@@ -35,7 +35,7 @@ class PatchMerging(keras.layers.Layer):
         self.project = ConvolutionNorm(filters, 1, name="project", **options)
 
     def convolutions(self):
-        """Returns the convolutions in their order."""
+        """Returns the convolutions in order."""
         return self.expand, self.depthwise, self.project
 
     def build(self, input_shape):

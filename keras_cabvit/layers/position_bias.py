@@ -5,7 +5,7 @@ from keras import ops
 
 
 def expanded_position_bias(table):
-    """Looks the bias of every pair of tokens up: (heads, |dy|, |dx|) -> (heads, tokens, tokens).
+    """Looks up the bias of every pair of tokens: (heads, |dy|, |dx|) -> (heads, tokens, tokens).
 
     Args:
         table: tensor (heads, height, width).
@@ -16,7 +16,7 @@ def expanded_position_bias(table):
 
 
 def offsets(side):
-    """Returns |i - j| for all pairs of positions of a side, flattened, i first."""
+    """Returns |i - j| for all pairs of positions along a side, flattened, i first."""
     positions = np.arange(side, dtype="int32")
     return np.abs(positions[:, None] - positions[None, :]).reshape(-1)
 

@@ -1,20 +1,20 @@
-"""Layers that make their own dense layers remember which of these Keras has quantised."""
+"""Config of layers that create their own dense layers, some of which Keras has quantised."""
 
 import keras
 
 
 def quantized_parts(layer, *names):
-    """Returns the part of a layer's config that says which of its dense layers are quantised.
+    """Returns the part of a layer's config that records its quantised dense layers.
 
-    `model.quantize` changes the dtype policy of the dense layers inside a layer, and a layer that
-    is made of its config has to make them with these policies for the stored weights to fit.
+    `model.quantize` changes the dtype policies of the dense layers inside a layer, and a layer
+    created from its config must give them these policies for the stored weights to fit.
 
     Args:
-        layer: whose config it is.
-        *names: attributes of the layer that are dense layers once it is built.
+        layer: the layer whose config it is.
+        *names: names of the layer's attributes that are dense layers once it is built.
 
     Returns:
-        An empty dict, or one with the entry `quantized`: a dict from attributes to serialised
+        An empty dict, or one with the entry `quantized`: a dict from attribute names to serialised
         policies.
     """
     parts = {name: getattr(layer, name, None) for name in names}

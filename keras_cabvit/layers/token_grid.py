@@ -1,8 +1,8 @@
-"""The grid of a stage's tokens, on which attention, merging and enhancement agree.
+"""The grid of a stage's tokens, shared by attention, merging and enhancement.
 
-A stage works either on a feature map (batch, height, width, channels), or on tokens
-(batch, prefix + height * width, channels), where the prefix is DeiT's class token, and the grid
-cannot be read from the shape and must be given.
+A stage works either on a feature map (batch, height, width, channels) or on tokens
+(batch, prefix + height * width, channels), where the prefix is DeiT's class token. The grid cannot
+be read from the shape of tokens and must be given.
 """
 
 import math
@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from keras import ops
 
-# The window and stride of the token merging convolution (paper: one digest token for 4x4 tokens).
+# The window and stride of the token merging convolution (paper: one digest token per 4x4 tokens).
 MERGE_KERNEL = 7
 MERGE_STRIDE = 4
 
 
 class TokenGrid(NamedTuple):
-    """The grid of one stage: height and width in tokens, and the number of tokens before it."""
+    """A stage's grid: its height and width in tokens, and the number of tokens before it."""
 
     height: int
     width: int
@@ -24,12 +24,12 @@ class TokenGrid(NamedTuple):
 
     @property
     def tokens(self):
-        """The number of tokens, the prefix included."""
+        """The number of tokens, including the prefix."""
         return self.prefix + self.height * self.width
 
     @property
     def digest_grid(self):
-        """Height and width of the digest tokens that one block leaves behind."""
+        """Height and width of the grid of one block's digest tokens."""
         return math.ceil(self.height / MERGE_STRIDE), math.ceil(self.width / MERGE_STRIDE)
 
     def as_map(self, tokens):
@@ -40,7 +40,7 @@ class TokenGrid(NamedTuple):
         return ops.reshape(places, (-1, self.height, self.width, tokens.shape[-1]))
 
     def as_tokens(self, feature_map, tokens):
-        """Undoes `as_map(tokens)`: the prefix is that of `tokens`."""
+        """Undoes `as_map(tokens)`, with the prefix of `tokens`."""
         if len(tokens.shape) == 4:
             return feature_map
         places = ops.reshape(feature_map, (-1, self.height * self.width, tokens.shape[-1]))
@@ -67,11 +67,11 @@ def validated_grid(grid):
 
 
 def token_grid(input_shape, grid, layer_name):
-    """Returns the `TokenGrid` of an input of that shape.
+    """Returns the `TokenGrid` of an input of this shape.
 
     Raises:
-        ValueError: the height or width of a feature map is None, or tokens come without a grid or
-            with fewer tokens than the grid has places.
+        ValueError: the height or width of a feature map is None, or tokens come without a grid, or
+            there are fewer of them than the grid has positions.
     """
     if len(input_shape) == 4 and grid is None:
         _, height, width, _ = input_shape
@@ -93,15 +93,15 @@ def token_grid(input_shape, grid, layer_name):
 
 
 def digest_blocks(digests_shape, layout, layer_name):
-    """Returns the number of blocks whose digest tokens these are; 0 if there are none.
+    """Returns the number of blocks that these digest tokens come from; 0 if there are none.
 
     Args:
         digests_shape: (batch, digest tokens, channels), or None.
         layout: `TokenGrid` of the stage.
-        layer_name: for the message.
+        layer_name: name of the layer, for the error message.
 
     Raises:
-        ValueError: they are not a whole number of blocks'.
+        ValueError: they are not those of a whole number of blocks.
     """
     if digests_shape is None:
         return 0
@@ -109,7 +109,7 @@ def digest_blocks(digests_shape, layout, layer_name):
     blocks, remainder = divmod(digests_shape[1], rows * columns)
     if remainder or not blocks:
         raise ValueError(
-            f"Layer '{layer_name}': a block on a {layout.height}x{layout.width} grid leaves "
+            f"Layer '{layer_name}': a block on a {layout.height}x{layout.width} grid outputs "
             f"{rows * columns} digest tokens, and `digests` must hold those of one or more blocks. "
             f"Received: digests of shape {tuple(digests_shape)}"
         )

@@ -22,13 +22,13 @@ class TokenMergeEnhancement(keras.layers.Layer):
     section on token merge and enhancement.) A class token bypasses both.
 
     Args:
-        merge: whether to make digest tokens. The last block of a stage makes none, because nobody
-            would read them. Defaults to True.
-        enhance: whether to enhance the tokens. False leaves them as they are, which is for
-            measuring the effect of enhancement. Defaults to True.
+        merge: whether to output digest tokens. The last block of a stage outputs none, because they
+            would never be used. Defaults to True.
+        enhance: whether to enhance the tokens. False leaves them unchanged, for measuring the
+            effect of enhancement. Defaults to True.
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
-        depthwise_initializer: of both convolutions. None means normal(0.02), the default.
+        depthwise_initializer: initializer of both kernels. Defaults to None: normal(0.02).
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Input: (batch, height, width, channels), or tokens if `grid` is given.
@@ -36,7 +36,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
         tokens (batch, ceil(height / 4) * ceil(width / 4), channels).
 
     Raises:
-        ValueError: the input's shape and `grid` do not fit.
+        ValueError: the input's shape does not fit `grid`.
 
     Example:
         >>> layer = keras_cabvit.layers.TokenMergeEnhancement()

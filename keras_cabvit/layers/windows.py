@@ -1,4 +1,4 @@
-"""Windows of a feature map, in which a stage's blocks attend without seeing each other."""
+"""Windows of a feature map: a stage's blocks attend within each window separately."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,11 @@ from keras import ops
 
 
 class Windows(NamedTuple):
-    """The windows of one feature map: its height and width, and the side of a window, in tokens.
+    """Windows of a feature map, from its height and width and the side of a window, in tokens.
 
-    A map whose sides the window does not divide is padded with zeros: on the left and top for even
-    blocks, on the right and bottom for odd ones, so that the windows of two blocks overlap.
+    A map whose sides are not multiples of the window's is padded with zeros: on the left and top
+    for even blocks, on the right and bottom for odd ones, so that the windows of two successive
+    blocks overlap.
     (The authors' code for dense prediction.)
     """
 
@@ -19,12 +20,12 @@ class Windows(NamedTuple):
 
     @property
     def _missing(self):
-        """Rows and columns that padding adds."""
+        """The numbers of rows and columns that padding adds."""
         return -self.height % self.side, -self.width % self.side
 
     @property
     def _counts(self):
-        """Windows from top to bottom and from left to right."""
+        """The numbers of windows from top to bottom and from left to right."""
         return -(-self.height // self.side), -(-self.width // self.side)
 
     def partition(self, feature_map, block_index):

@@ -1,8 +1,8 @@
-"""Operations that one backend computes better than `keras.ops` does.
+"""Operations that some backend computes better by other means than plain `keras.ops`.
 
-`plain` defines them; `on_jax` and `on_tensorflow` compute the same in a way that suits their
-backend. The choice is made here and nowhere else, and so is the decision whether a layer that an
-operation is given may be bypassed: its weights read instead of the layer called.
+`plain` defines them; `on_jax` and `on_tensorflow` compute the same results in a way that suits
+their backend. Only this module chooses between them, and only this module decides whether a layer
+passed to an operation may be bypassed: its weights read instead of the layer called.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ _implementation = contextvars.ContextVar("implementation", default=_BACKEND)
 
 @contextlib.contextmanager
 def definitions():
-    """Computes by the definitions in `plain` whatever the block runs or traces."""
+    """Uses the definitions in `plain` for everything that the `with` block runs or traces."""
     token = _implementation.set("plain")
     try:
         yield
@@ -48,7 +48,7 @@ def definitions():
 def attend(query, key, value, bias=None, dropout=None, training=None):
     """Softmax attention.
 
-    On JAX a training step keeps no attention maps.
+    On JAX a training step stores no attention maps.
 
     Args:
         query: tensor (batch, heads, tokens, head_dim), already scaled.
@@ -67,7 +67,7 @@ def attend(query, key, value, bias=None, dropout=None, training=None):
 
 
 def dense(layer, x, residual=None):
-    """A dense layer, and the sum with a residual.
+    """A dense layer, plus a residual.
 
     Args:
         layer: `keras.layers.Dense`.
@@ -83,17 +83,17 @@ def dense(layer, x, residual=None):
 
 
 def mlp(expand, project, x, residual=None, dropout=None, training=None):
-    """Dense, exact GELU, Dense, and the sum with a residual.
+    """Dense, exact GELU, Dense, plus a residual.
 
-    On JAX a training step keeps no hidden channels. On TensorFlow those of a large feature map are
-    never in memory all at once.
+    On JAX a training step stores no hidden activations. On TensorFlow the hidden activations of a
+    large feature map are never in memory all at once.
 
     Args:
         expand: `keras.layers.Dense` to the hidden channels.
         project: `keras.layers.Dense` from them.
         x: tensor (..., channels in).
         residual: tensor (..., channels out), or None.
-        dropout: Keras layer for what comes out of each Dense, or None.
+        dropout: Keras layer for the output of each Dense, or None.
         training: whether this is a training step.
 
     Returns:
@@ -121,7 +121,7 @@ def pointwise(convolution, x, activation):
     Args:
         convolution: `keras.layers.Conv2D` without an activation of its own.
         x: feature map (batch, height, width, channels in).
-        activation: function of what comes out.
+        activation: function applied to the output.
 
     Returns:
         A feature map (batch, height, width, channels out).

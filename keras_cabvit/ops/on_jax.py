@@ -1,8 +1,8 @@
 """JAX operations that recompute activations in the backward pass instead of storing them.
 
-A training step on a TPU waits for its memory. These operations store little for the backward pass,
-and what they compute twice is cheap there. A step of CabViTH_S with 64 images per device, compiled
-for a TPU v5e, takes 2.2 GiB with them and 4.3 GiB without.
+A training step on a TPU is bound by memory bandwidth. These operations store little for the
+backward pass, and recomputing is cheap there. A step of CabViTH_S with 64 images per device,
+compiled for a TPU v5e, takes 2.2 GiB with them and 4.3 GiB without.
 """
 
 import math
@@ -25,8 +25,8 @@ def attend(query, key, value, bias=None):
         bias: array (heads, tokens or 1, sources), added to the logits; or None.
 
     Returns:
-        An array (batch, heads, tokens, head_dim), of the queries' dtype. The softmax is computed in
-        float32 at least.
+        An array (batch, heads, tokens, head_dim) of the queries' dtype. The softmax is computed in
+        at least float32.
     """
     return _attend(query, key, value, bias)[0]
 
@@ -36,8 +36,8 @@ def _attend(query, key, value, bias):
     largest, again = _separated(largest, query)
     weights = jnp.exp(_logits(again, key, bias) - largest)
     denominator = jnp.sum(weights, axis=-1, keepdims=True)
-    # Half precision is what passes through memory: else XLA would write and read the logits, and
-    # keep the output in float32 for the backward pass.
+    # Only half precision passes through memory: otherwise XLA would write and read the logits in
+    # float32, and store the output in float32 for the backward pass.
     (weights,) = _separated(weights.astype(query.dtype))
     output = _product("bhts,bhsd->bhtd", weights, value) / denominator
     (output,) = _separated(output.astype(query.dtype))
@@ -46,11 +46,11 @@ def _attend(query, key, value, bias):
 
 def _attend_backward(kept, gradient):
     query, key, value, bias, normalizer, output = kept
-    # Not before there is a gradient: maps computed early would only wait for it.
+    # Wait for the gradient: maps recomputed any earlier would sit in memory until it arrives.
     again, gradient = _separated(query, gradient)
     maps = jnp.exp(_logits(again, key, bias) - normalizer)
     (maps,) = _separated(maps.astype(query.dtype))
-    # Each row's sum of map times its gradient, from the few channels of the output.
+    # Each row's sum of map times map gradient, computed from the few channels of the output.
     row_sums = jnp.sum(gradient.astype(normalizer.dtype) * output, axis=-1, keepdims=True)
     of_logits = maps * (_product("bhtd,bhsd->bhts", gradient, value) - row_sums)
     of_bias = None
@@ -73,7 +73,7 @@ attend.defvjp(_attend, _attend_backward)
 
 @jax.custom_vjp
 def mlp(x, first_kernel, first_bias, second_kernel, second_bias):
-    """Dense, exact GELU, Dense; stores no hidden channels.
+    """Dense, exact GELU, Dense; stores no hidden activations.
 
     The backward pass recomputes them from the input: one of six products is computed twice.
 
@@ -98,10 +98,11 @@ def _mlp(x, first_kernel, first_bias, second_kernel, second_bias):
 
 def _mlp_backward(kept, gradient):
     x, first_kernel, first_bias, second_kernel = kept
-    # Not before there is a gradient: hidden channels computed early would only wait for it.
+    # Wait for the gradient: anything recomputed earlier would sit in memory until it arrives.
     again, gradient = _separated(x, gradient)
     hidden = again @ first_kernel + first_bias
-    # With erf, where forward has erfc: of equal operations XLA would keep the first one's result.
+    # With erf, where the forward pass has erfc: of two equal operations XLA would store the first
+    # one's result instead of computing the second.
     wide = hidden.astype(jnp.promote_types(x.dtype, "float32"))
     distribution = 0.5 * (1 + jax.lax.erf(wide * math.sqrt(0.5)))
     density = jnp.exp(-0.5 * wide * wide) / math.sqrt(2 * math.pi)
@@ -130,9 +131,9 @@ def _product(subscripts, one, other):
 
 
 def _separated(*arrays):
-    """Returns the arrays such that on a TPU what is computed from them is computed apart.
+    """Returns the arrays behind a barrier: a TPU computes anew whatever is derived from them.
 
-    There a product takes less time than reading its result. Other processors compute it once.
+    On a TPU computing a product takes less time than reading it. Other processors compute it once.
     """
     return jax.lax.platform_dependent(
         *arrays,

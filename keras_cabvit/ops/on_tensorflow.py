@@ -1,8 +1,8 @@
 """Operations on the rows of one matrix, which TensorFlow multiplies faster than feature maps.
 
-TensorFlow joins a product with its bias, with the GELU that follows, and with the residual that is
-added, for matrices alone, and only inside one expression. XLA, which JAX runs on, loses by it: on a
-TPU a flattened map costs a quarter more memory traffic.
+TensorFlow fuses a product with its bias, the GELU that follows, and the residual that is added, but
+for matrices only, and only within one expression. XLA, which JAX runs on, loses by it: on a TPU a
+flattened map costs a quarter more memory traffic.
 """
 
 import math
@@ -13,13 +13,13 @@ from keras import ops
 
 from keras_cabvit.ops import plain
 
-# Of each image. At 224x224 the first stage has four times as many, and its hidden channels are the
+# Per image. At 224x224 the first stage has four times as many, and its hidden activations are the
 # largest tensors of the model.
 _PLACES_AT_A_TIME = 784
 
 
 def dense(layer, x, residual=None):
-    """A dense layer, and the sum with a residual."""
+    """A dense layer, plus a residual."""
     rows = layer(_as_rows(x))
     if residual is None:
         return _from_rows(rows, x)
@@ -27,10 +27,10 @@ def dense(layer, x, residual=None):
 
 
 def mlp(expand, project, x, residual=None, dropout=None, training=None):
-    """Dense, exact GELU, Dense, and the sum with a residual.
+    """Dense, exact GELU, Dense, plus a residual.
 
-    Some rows of a large map are computed after the others, so that the hidden channels are in
-    memory for these alone.
+    The rows of a large map are computed in parts, one after another, so that only one part's hidden
+    activations are in memory at a time.
     """
 
     def branch(rows):
@@ -44,28 +44,28 @@ def mlp(expand, project, x, residual=None, dropout=None, training=None):
     sums = []
     both = (tf.split(_as_rows(each), parts) for each in (x, residual))
     for rows, others in zip(*both, strict=True):
-        with tf.control_dependencies(sums[-1:]):  # one after another, and not all at once
+        with tf.control_dependencies(sums[-1:]):  # one after another, not all at once
             rows = tf.identity(rows)
-        # TensorFlow would not join a sum that the next part itself waits for; this costs nothing.
+        # TensorFlow would not fuse a sum that the next part itself waits for; this costs nothing.
         sums.append(tf.expand_dims(_add(branch(rows), others), 0))
     return _from_rows(tf.reshape(tf.concat(sums, axis=1), (-1, residual.shape[-1])), residual)
 
 
 def pointwise(convolution, x, activation):
-    """A 1x1 convolution as a product of rows, and its activation."""
+    """A 1x1 convolution as a matrix product over rows, and its activation."""
     rows = _as_rows(x)
     kernel, bias = (
         ops.cast(weight, rows.dtype) for weight in (convolution.kernel, convolution.bias)
     )
     product = ops.matmul(rows, ops.reshape(kernel, kernel.shape[2:]))
-    # Keras makes a BiasAdd of `ops.add`, as TensorFlow wants it before a GELU; of `+` it does not.
+    # Keras turns `ops.add`, but not `+`, into the BiasAdd that TensorFlow fuses with a GELU.
     return _from_rows(activation(ops.add(product, bias)), x)
 
 
 def activate(activation, x):
     """An activation, in float32 when the tensor is bfloat16.
 
-    The erfc of a GELU takes TensorFlow four times as long in bfloat16 as in float32.
+    TensorFlow takes four times as long for a GELU's erfc in bfloat16 as in float32.
     """
     if x.dtype != tf.bfloat16 or activation is keras.activations.linear:
         return activation(x)
@@ -87,17 +87,17 @@ def _from_rows(rows, x):
 
 def _add(rows, residual):
     if None in (rows.shape[0], residual.shape[0]):
-        # Of an unknown number of rows, TensorFlow joins only a sum that cannot broadcast.
+        # With an unknown number of rows, TensorFlow fuses only a sum that cannot broadcast.
         return tf.add_n([rows, residual])
     return rows + residual
 
 
 def _parts(x):
-    """Returns the number of parts, all of one length, that the rows of a map are cut into."""
+    """Returns the number of equal parts that the rows of a map are cut into."""
     places = x.shape[1:-1]
     if None in places:
         return 1
     count = math.prod(places)
     fewest = math.ceil(count / _PLACES_AT_A_TIME)
-    # Twice as many at most: a prime number of places is not cut at all.
+    # At most twice as many: a map with a prime number of positions is not cut at all.
     return next((n for n in range(fewest, 2 * fewest) if count % n == 0), 1)

@@ -8,8 +8,8 @@ from keras_cabvit.ops.precision import at_least_single
 def attention_maps(query, key, bias=None):
     """Returns the softmax weights of attention, (batch, heads, tokens, sources).
 
-    Half precision is too coarse for the exponentials of a softmax and their sum, which are computed
-    in float32 then.
+    Half precision is too coarse for the exponentials of a softmax and their sum; these are then
+    computed in float32.
 
     Args:
         query: tensor (batch, heads, tokens, head_dim), already scaled.
@@ -33,13 +33,13 @@ def attend(query, key, value, bias=None, dropout=None, training=None):
 
 
 def dense(layer, x, residual=None):
-    """A dense layer, and the sum with a residual."""
+    """A dense layer, plus a residual."""
     x = layer(x)
     return x if residual is None else x + residual
 
 
 def mlp(expand, project, x, residual=None, dropout=None, training=None):
-    """Dense, exact GELU, Dense, with dropout after each Dense, and the sum with a residual."""
+    """Dense, exact GELU, Dense, with dropout after each Dense, plus a residual."""
     x = ops.gelu(expand(x), approximate=False)
     if dropout is not None:
         x = dropout(x, training=training)

@@ -9,7 +9,7 @@ from tiny_models import filled, outputs
 
 pytestmark = pytest.mark.every_backend
 
-GRID = (5, 3)  # 15 tokens, of which a block leaves 2x1 digest tokens
+GRID = (5, 3)  # 15 tokens, which a block merges into 2x1 digest tokens
 
 
 def normal(*shape, seed=0):
@@ -28,7 +28,7 @@ def inspected(stage, inputs):
 
 
 def numpy_block(block, x, digests):
-    """Attention, merge and enhancement on its result, channel mixing."""
+    """Attention, merge and enhancement of its output, channel mixing."""
     tokens = x.reshape(len(x), -1, x.shape[-1])
     attention = numpy_layers.cross_block_attention
     attended, maps = attention(block.attention, tokens, digests, GRID, epsilon=0.1)
@@ -101,7 +101,7 @@ def test_intermediates_do_not_change_the_output():
     found = inspected(stage, inputs)
     np.testing.assert_array_equal(found["tokens"][-1], outputs(stage, inputs))
     assert len(found["tokens"]) == 3
-    # The first block alone gives what a stage of it alone gives.
+    # The first block's tokens are those of a stage that has only this block.
     (first, *_), (tokens, *_) = stage.blocks, found["tokens"]
     alone, _ = outputs(first, inputs)
     np.testing.assert_allclose(tokens, alone, atol=1e-6)

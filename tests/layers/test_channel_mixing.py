@@ -36,8 +36,8 @@ def test_residual_is_added():
 def test_gelu_is_exact():
     layer = ChannelMixing(mlp_ratio=0.5, layer_scale_init=None)
     layer.build((1, 2))
-    # LayerNorm makes (-1, 1) of the inputs; the hidden value is chosen by the bias, and its GELU
-    # comes out alone.
+    # LayerNorm turns the inputs into (-1, 1); the bias sets the hidden value, and the output is its
+    # GELU alone.
     layer.expand.kernel.assign(np.zeros((2, 1)))
     layer.project.kernel.assign([[1.0, 0.0]])
     for value in (-2.0, 1.0, 2.2):

@@ -1,4 +1,4 @@
-"""The convolutions pad as PyTorch does, and their BatchNorm is PyTorch's."""
+"""Convolutions pad as PyTorch does, and their BatchNorm matches PyTorch's."""
 
 import keras
 import numpy as np

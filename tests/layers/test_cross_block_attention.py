@@ -9,7 +9,7 @@ from keras_cabvit.layers import CrossBlockAttention
 
 pytestmark = pytest.mark.every_backend
 
-# On a 5x3 grid a block leaves 2x1 digest tokens; 6 of them are three blocks'.
+# On a 5x3 grid a block outputs 2x1 digest tokens; 6 of them come from three blocks.
 GRID = (5, 3)
 
 

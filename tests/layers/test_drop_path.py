@@ -1,4 +1,4 @@
-"""Stochastic depth drops whole examples while training, and LayerScale scales channels."""
+"""Stochastic depth drops whole examples in training, and LayerScale scales channels."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_inference_drops_nothing():
 
 
 def test_a_block_drops_both_branches_example_by_example():
-    # In 64 copies of one example, the two branches are kept or dropped: four different results.
+    # In 64 copies of one example, each of two branches is kept or dropped: four different results.
     layer = block(num_heads=1, merge=False, layer_scale_init=1.0, drop_path_rate=0.5)
     inputs = np.repeat(np.random.default_rng(0).standard_normal((1, 2, 2, 4)), 64, axis=0)
     layer.build(inputs.shape)

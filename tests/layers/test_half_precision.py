@@ -1,4 +1,4 @@
-"""Under half precision, statistics of LayerNorm and the softmax are computed in float32."""
+"""In half precision, the softmax and the statistics of LayerNorm are computed in float32."""
 
 import numpy as np
 import pytest
@@ -9,13 +9,13 @@ from keras_cabvit.layers import ChannelMixing, CrossBlockAttention
 
 pytestmark = pytest.mark.every_backend
 
-# For each policy a number to which small ones cannot be added: its neighbours are 1 away, or 2.
+# Per policy, a number so large that adding small ones is lost: its neighbours are 1 or 2 away.
 OFFSETS = {"mixed_bfloat16": 256.0, "mixed_float16": 2048.0}
 
 
 @pytest.mark.parametrize("policy", OFFSETS)
 def test_softmax(policy):
-    """All logits have a part in common that would swallow the biases in half precision."""
+    """All logits share an offset that would swallow the biases in half precision."""
     layer = CrossBlockAttention(num_heads=1, dtype=policy)
     layer.build((1, 2, 2, 16), (1, 1, 16))
     for kernel in (layer.query.kernel, layer.key_value.kernel):
@@ -35,7 +35,7 @@ def test_softmax(policy):
 
 @pytest.mark.parametrize("policy", OFFSETS)
 def test_statistics_of_layer_norm(policy):
-    """The deviations from a large mean are whole numbers, which half precision still holds."""
+    """Deviations from a large mean are whole numbers, which half precision can still represent."""
     deviations = np.random.default_rng(0).integers(0, 4, (3, 64)) * 2.0
     inputs = OFFSETS[policy] + deviations
     results = {}

@@ -16,7 +16,7 @@ MAP = (2, 5, 4, 8)
 TOKENS = (2, 1 + 5 * 4, 8)
 ON_TOKENS = {"position_bias": False, "grid": (5, 4)}
 
-# (layer, constructor's arguments, shape of the input, shapes of what comes out)
+# (layer, constructor's arguments, shape of the input, shapes of the outputs)
 CASES = [
     ("ChannelMixing", {"norm_count": 2, "drop_rate": 0.1}, MAP, MAP),
     ("ConvNeXtBlock", {"drop_path_rate": 0.1}, MAP, MAP),
@@ -41,7 +41,7 @@ CASES = [
     ("TokenMergeEnhancement", {"grid": (5, 4)}, TOKENS, (TOKENS, (2, 2, 8))),
 ]
 
-# The same with digest tokens of three blocks as a second input.
+# The same, with digest tokens of three blocks as a second input.
 DIGESTS = (2, 3 * 2, 8)
 CASES_WITH_DIGESTS = [
     ("CrossBlockAttention", {"num_heads": 2}, MAP, MAP),
@@ -49,7 +49,8 @@ CASES_WITH_DIGESTS = [
 ]
 
 
-# Those that are given their parts: Keras' test would give the same parts to several layers.
+# Layers that take their parts as arguments: Keras' test would give the same parts to several
+# layers.
 COMPOSITES = {
     "CabViTBlock": lambda **options: tiny_models.block(merge=False, **options),
     "CabViTStage": lambda **options: tiny_models.stage(depth=2, drop_path_rate=0.1, **options),
@@ -136,6 +137,6 @@ def test_initializer():
 
 @pytest.mark.parametrize("name", layers.__all__)
 def test_is_registered_for_saving(name):
-    # A saved model names its layers so: a change would make old files unreadable.
+    # Saved models refer to layers by this name: changing it would make old files unreadable.
     registered = keras.saving.get_registered_object(f"keras_cabvit>{name}")
     assert registered is getattr(layers, name)

@@ -1,4 +1,4 @@
-"""Errors of the layers, and their messages."""
+"""Error messages of the layers."""
 
 import numpy as np
 import pytest
@@ -18,13 +18,13 @@ from keras_cabvit.layers import (
 
 
 def test_channels_that_do_not_divide_by_the_heads():
-    with pytest.raises(ValueError, match=r"divide by `num_heads`.*8 channels, num_heads=3"):
+    with pytest.raises(ValueError, match=r"must divide the channels.*8 channels, num_heads=3"):
         CrossBlockAttention(num_heads=3).build((None, 4, 4, 8))
 
 
 def test_digests_that_are_no_whole_number_of_blocks():
     layer = CrossBlockAttention(num_heads=2)
-    with pytest.raises(ValueError, match=r"8x8 grid leaves 4 digest tokens.*\(None, 6, 8\)"):
+    with pytest.raises(ValueError, match=r"8x8 grid outputs 4 digest tokens.*\(None, 6, 8\)"):
         layer.build((None, 8, 8, 8), (None, 6, 8))
 
 
@@ -48,8 +48,8 @@ def test_position_bias_with_a_class_token():
     ("grid", "shape"),
     [
         (None, (None, 16, 8)),  # tokens without a grid
-        ((4, 4), (None, 4, 4, 8)),  # a map with one
-        ((4, 4), (None, 15, 8)),  # fewer tokens than places
+        ((4, 4), (None, 4, 4, 8)),  # a feature map with a grid
+        ((4, 4), (None, 15, 8)),  # fewer tokens than positions
     ],
 )
 def test_shapes_that_do_not_fit_the_grid(layer_class, grid, shape):
@@ -83,7 +83,7 @@ def blocks(*merges, **options):
         ((), 12, "a list of at least one block"),
         ((False,), -1, "`max_digests` must be 0"),
         ((True, True), 12, "last block of a stage must not merge.*block_0, block_1 of 2"),
-        ((True, False), 0, "no block with max_digests=0.*block_0 of 2, max_digests=0"),
+        ((True, False), 0, "nor may any block if max_digests=0.*block_0 of 2, max_digests=0"),
     ],
 )
 def test_stage_that_nobody_can_read_the_digests_of(merges, max_digests, sentence):
@@ -93,10 +93,10 @@ def test_stage_that_nobody_can_read_the_digests_of(merges, max_digests, sentence
 
 def test_one_block_twice():
     (one,) = blocks(False)
-    with pytest.raises(ValueError, match=r"given one layer twice.*block_0, block_0"):
+    with pytest.raises(ValueError, match=r"given the same layer twice.*block_0, block_0"):
         CabViTStage([one, one])
     other = CabViTBlock(one.attention, one.merge_enhancement, one.channel_mixing)
-    with pytest.raises(ValueError, match="given one layer twice"):
+    with pytest.raises(ValueError, match="given the same layer twice"):
         CabViTStage([one, other])
 
 

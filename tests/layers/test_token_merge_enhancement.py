@@ -49,5 +49,5 @@ def test_class_token_passes_both_convolutions_by():
 def test_without_merge_only_enhances():
     layer, inputs = built((2, 5, 3, 6), merge=False)
     assert outputs(layer, inputs).shape == (2, 5, 3, 6)
-    # Depthwise 3x3 kernel and BatchNorm's four; nothing is kept for merging.
+    # Depthwise 3x3 kernel and BatchNorm's four; nothing is stored for merging.
     assert len(layer.weights) == 5

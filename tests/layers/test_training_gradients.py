@@ -18,6 +18,6 @@ def test_gradients_computed_again_in_training_are_the_exact_ones(layers):
 
 def test_training_keeps_no_attention_maps_and_no_hidden_channels(layers):
     kept = {name: layer["kept"] for name, layer in layers.items()}
-    # As a control: what is counted is there when nothing is computed again.
+    # As a control: the arrays are there when nothing is recomputed.
     assert all(layer["kept_at_inference"] > kept[name] for name, layer in layers.items())
     assert set(kept.values()) == {0}

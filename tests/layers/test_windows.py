@@ -1,4 +1,4 @@
-"""A stage in windows, each a stage of its own but for padding that alternates by block."""
+"""A stage in windows: each is a stage of its own, except for padding, which alternates by block."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def normal(*shape, seed=0):
 
 
 def windowed(stage, window=WINDOW):
-    """Returns a stage in windows, with the weights of another on one window."""
+    """Returns a stage in windows that has the weights of a stage with a single window."""
     copy = type(stage).from_config(stage.get_config() | {"window": window, "name": "windowed"})
     copy.build((None, 3 * window, 2 * window, 8))
     for weight, other in zip(copy.weights, stage.weights, strict=True):
@@ -110,5 +110,5 @@ def test_fused_stage_has_windows(tmp_path):
 def test_window_that_does_not_fit_gives_a_clear_error():
     with pytest.raises(ValueError, match="`window` must be a positive number of tokens"):
         keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False)], window=0)
-    with pytest.raises(ValueError, match="blocks without a grid"):
+    with pytest.raises(ValueError, match="blocks must have no grid"):
         keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False, grid=(4, 4))], window=4)

@@ -1,7 +1,7 @@
-"""Gradients of layers on JAX in training, next to those of the same computation at inference.
+"""Compares layers' gradients on JAX in training with those of the same computation at inference.
 
-Prints JSON: for each layer the largest difference of two gradients over the largest gradient, and
-how many arrays of a shape the backward pass keeps, in training and at inference.
+Prints JSON: per layer, the largest difference of two gradients relative to the largest gradient,
+and the number of arrays of a shape stored for the backward pass, in training and at inference.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Every operation gives what its definition gives, on every backend."""
+"""Every operation matches its definition, on every backend."""
 
 import keras
 import numpy as np
@@ -53,7 +53,7 @@ def test_dense(shape):
     assert_same(ops.dense(layer, x, residual), plain.dense(layer, x, residual))
 
 
-# The last two are cut into parts on TensorFlow, and too large without a way to cut it.
+# On TensorFlow, the next to last is cut into parts; the last is too large but cannot be cut.
 @pytest.mark.parametrize("shape", [(2, 3, 6), (2, 4, 5, 6), (2, 40, 56, 6), (2, 1, 1601, 6)])
 @pytest.mark.parametrize("training", [False, True])
 def test_mlp(shape, training):
@@ -140,7 +140,7 @@ def test_convolution_with_lora_is_called(monkeypatch):
 
 
 def test_dropout_drops_in_training():
-    """The same draws as by the definition, which an operation of its own would leave out."""
+    """Dropout makes the same draws as in the definition; a fused operation would skip it."""
     expand, project, x = dense(6, 12), dense(12, 6), normal(2, 3, 6)
     found = ops.mlp(expand, project, x, dropout=dropout(0.5), training=True)
     assert_same(found, plain.mlp(expand, project, x, dropout=dropout(0.5), training=True))
