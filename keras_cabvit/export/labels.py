@@ -1,4 +1,4 @@
-"""Names of a classifier's classes, as they go into an export."""
+"""Class names for an export."""
 
 import os
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ def read_labels(
     classes: int | None,
     source: str = "`labels`",
 ) -> list[str] | None:
-    """Returns the names of the classes.
+    """Returns the class names.
 
     Args:
         labels: names in the order of the classes; or the path of a text file with one name per
             line, as training writes `labels.txt`; or None.
-        classes: integer, number of the model's classes; None if the model does not say.
-        source: string, name of the labels in error messages; not needed for a file.
+        classes: integer, the model's number of classes; None if it is unknown.
+        source: string, name of the labels in error messages; not used for a file.
 
     Returns:
         A list of strings, or None without names.

@@ -1,4 +1,4 @@
-"""Functions of a model that an export holds, by the names of their signatures."""
+"""Functions of a model in an export, by the names of their signatures."""
 
 import os
 import tempfile
@@ -32,8 +32,8 @@ def inference_form(model: keras.Model, **options: Any) -> keras.Model:
     """Returns the fused form of a model; the model itself if it has no layers to fuse.
 
     Args:
-        model: on the TensorFlow backend.
-        **options: of `fuse`.
+        model: Keras model on the TensorFlow backend.
+        **options: options of `fuse`.
     """
     return fuse(model, **options) if can_be_fused(model) else model
 
@@ -44,12 +44,12 @@ def pixel_functions(
     output_name: str,
     batch_size: int | None = None,
 ) -> dict[str, Callable[..., Any]]:
-    """Makes functions from images to a model's scores.
+    """Creates functions from images to a model's scores.
 
     Args:
-        model: on the TensorFlow backend.
+        model: Keras model on the TensorFlow backend.
         signatures: dict from a signature's name to the type of its input `image`.
-        output_name: of the scores.
+        output_name: name of the scores.
         batch_size: integer, or None for any.
 
     Returns:
@@ -60,7 +60,7 @@ def pixel_functions(
     def scores(image: Any) -> dict[str, Any]:
         count = tf.shape(image)[0]
         if batch_size is None:
-            # TensorFlow's convolutions on the CPU fail on a batch of no images.
+            # TensorFlow's convolutions on the CPU fail on an empty batch.
             none = tf.cast(tf.equal(count, 0), tf.int32)
             image = tf.pad(image, [[0, none], *([0, 0] for _ in model.input_shape[1:])])
         outputs = model(ops.cast(image, "float32"), training=False)
@@ -79,18 +79,18 @@ def write_functions(
     directory: str | os.PathLike[str],
     labels: Sequence[str] | None = None,
 ) -> None:
-    """Writes functions of one model as a SavedModel.
+    """Writes functions of a model as a SavedModel.
 
     Args:
-        model: whose variables the functions use.
+        model: Keras model whose variables the functions use.
         functions: dict from a signature's name to a `tf.function`.
-        directory: to write.
+        directory: path of the directory to write.
         labels: strings for `assets/labels.txt`, or None.
     """
     import tensorflow as tf
 
     module = tf.Module()
-    # Variables alone: tracking the model would save its optimizer too, and Keras' own
+    # Only the variables: tracking the model would save its optimizer too, and Keras' own
     # ExportArchive saves every variable twice.
     module.model_variables = [variable.value for variable in model.variables]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,8 @@
-"""Exporting with TensorFlow, whatever backend trained the model.
+"""Exporting with TensorFlow, regardless of the model's backend.
 
-A SavedModel that is exported from the JAX backend holds a compiled JAX program, which TF Serving
-and the TFLite converter do not accept. A model on another backend is therefore saved, and a second
-Python process loads and exports it on the TensorFlow backend.
+A SavedModel exported on the JAX backend holds a compiled JAX program, which neither TF Serving nor
+the TFLite converter accepts. A model on another backend is therefore saved, and a second Python
+process loads and exports it on the TensorFlow backend.
 """
 
 import functools
@@ -21,7 +21,7 @@ import keras
 
 P = ParamSpec("P")
 
-# Errors whose message tells the user what to do, the special before the general.
+# Errors whose message tells the user what to do, the specific before the general.
 _REFUSALS = {kind.__name__: kind for kind in (FileNotFoundError, OSError, ImportError, ValueError)}
 
 
@@ -38,7 +38,7 @@ def exports_with_tensorflow(export: Callable[P, Path]) -> Callable[P, Path]:
         if importlib.util.find_spec("tensorflow") is None:
             raise ImportError(
                 'Exporting needs TensorFlow: pip install "keras-cabvit[export]". It can be '
-                "installed beside the backend that you train with."
+                "installed beside your training backend."
             )
         if keras.backend.backend() == "tensorflow":
             return export(*arguments, **options)
@@ -72,7 +72,7 @@ def _answer_of_second_process(request: dict[str, Any]) -> str:
     if not answers:
         raise RuntimeError(
             f"The process that exports with TensorFlow ended with status {process.returncode} and "
-            f"no answer. It printed:\n{process.stderr}"
+            f"without a result. It printed:\n{process.stderr}"
         )
     answer = json.loads(answers[-1])
     if "refused" in answer:
@@ -88,7 +88,7 @@ def _as_json(option: Any) -> Any:
 
 
 def main() -> None:
-    """Answers one request on standard input with one line of JSON on standard output."""
+    """Reads one request from standard input, and prints one line of JSON in response."""
     request = json.load(sys.stdin)
     export = getattr(importlib.import_module(request["module"]), request["export"])
     try:

@@ -1,4 +1,4 @@
-"""Forms of the trainable layers for inference, and `fuse`, which puts them in a model."""
+"""Inference forms of the trainable layers, and `fuse`, which builds a model from them."""
 
 from keras_cabvit.inference.channel_mixing import FusedChannelMixing
 from keras_cabvit.inference.convnext_block import FusedConvNeXtBlock

@@ -1,4 +1,4 @@
-"""`ChannelMixing` in the form for inference."""
+"""The inference form of `ChannelMixing`."""
 
 import keras
 
@@ -17,12 +17,12 @@ class FusedChannelMixing(Composite):
     Args:
         norms: list of normalisations, the last one without scale and shift.
         expand: `keras.layers.Dense` to the hidden channels.
-        project: `keras.layers.Dense` from them.
+        project: `keras.layers.Dense` from the hidden channels.
         **kwargs: `name` and the like, for `keras.layers.Layer`.
 
     Call arguments:
         inputs: a tensor (..., channels).
-        residual: None, the default, or a tensor of the inputs' shape, to which the branch is added.
+        residual: a tensor of the inputs' shape to which the branch is added, or None, the default.
 
     Output: a tensor of the inputs' shape: the branch, or its sum with `residual`.
     """
@@ -34,11 +34,11 @@ class FusedChannelMixing(Composite):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a `ChannelMixing`, without weights yet.
+        """Creates the inference form of a `ChannelMixing`, without weights yet.
 
         Args:
             layer: `ChannelMixing`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         *norms, last = layer.norms
         bare = keras.layers.LayerNormalization(
@@ -52,7 +52,7 @@ class FusedChannelMixing(Composite):
         )
 
     def fold(self, layer):
-        """Copies the trained layer's weights, folded."""
+        """Copies the trainable layer's weights, folded."""
         kernel, bias = exact(layer.expand.kernel), exact(layer.expand.bias)
         last = layer.norms[-1]
         assign_product(

@@ -1,4 +1,4 @@
-"""`ConvNeXtBlock` in the form for inference."""
+"""The inference form of `ConvNeXtBlock`."""
 
 import keras
 
@@ -24,11 +24,11 @@ class FusedConvNeXtBlock(Composite):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a `ConvNeXtBlock`, without weights yet.
+        """Creates the inference form of a `ConvNeXtBlock`, without weights yet.
 
         Args:
             layer: `ConvNeXtBlock`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         return cls(form(layer.depthwise), form(layer.channel_mixing), **form.options(layer))
 

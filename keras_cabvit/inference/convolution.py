@@ -1,4 +1,4 @@
-"""`ConvolutionNorm`, and layers that are a chain of them, in the form for inference."""
+"""The inference forms of `ConvolutionNorm` and of layers that chain several of them."""
 
 import keras
 import numpy as np
@@ -10,11 +10,11 @@ from keras_cabvit.ops import activate, pointwise
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedConvolution(Composite):
-    """A convolution into which BatchNorm is folded, and its activation.
+    """A convolution with BatchNorm folded in, and its activation.
 
     Args:
         convolution: `PaddedConv2D` or `PaddedDepthwiseConv2D` with a bias.
-        activation: function of what comes out, or its name in Keras. Defaults to None.
+        activation: function applied to the output, or its name in Keras. Defaults to None.
         **kwargs: `name` and the like, for `keras.layers.Layer`.
 
     Input: a feature map (batch, height, width, channels).
@@ -29,16 +29,16 @@ class FusedConvolution(Composite):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a `ConvolutionNorm`, without weights yet.
+        """Creates the inference form of a `ConvolutionNorm`, without weights yet.
 
         Args:
             layer: `ConvolutionNorm`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         return cls(form.product(layer.convolution), layer.activation, **form.options(layer))
 
     def fold(self, layer):
-        """Copies the trained layer's weights, BatchNorm folded into the convolution."""
+        """Copies the trainable layer's weights, with BatchNorm folded into the convolution."""
         norm, kernel = layer.norm, exact(layer.convolution.kernel)
         scale = exact(norm.gamma) / np.sqrt(exact(norm.moving_variance) + norm.epsilon)
         shift = exact(norm.beta) - exact(norm.moving_mean) * scale
@@ -75,7 +75,7 @@ class FusedConvolution(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedConvolutions(Composite):
-    """Convolutions one after another: the stem and patch merging.
+    """A chain of convolutions: the stem or patch merging.
 
     Args:
         convolutions: list of `FusedConvolution`.
@@ -92,11 +92,11 @@ class FusedConvolutions(Composite):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a layer that has `convolutions()`, without weights yet.
+        """Creates the inference form of a layer that has `convolutions()`, without weights yet.
 
         Args:
             layer: `ConvolutionalStem` or `PatchMerging`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         return cls([form(each) for each in layer.convolutions()], **form.options(layer))
 

@@ -1,4 +1,4 @@
-"""`CrossBlockAttention` in two forms for inference, which differ in how they keep biases."""
+"""The two inference forms of `CrossBlockAttention`: biases stored, or computed in every call."""
 
 import keras
 import numpy as np
@@ -13,12 +13,12 @@ from keras_cabvit.ops import at_least_single, attend, attention_maps, dense
 
 
 class _FusedAttention(Composite):
-    """The two forms but for their biases.
+    """Base of the two forms, which differ in their biases.
 
-    The factor of the queries is folded into their dense layer and the LayerScale factors into the
-    output projection. The LayerNorms keep scale and shift: keys and values of both, own tokens and
-    digest tokens, come from one kernel. Keys and values are apart, so that nothing has to be copied
-    out of a common result.
+    The scale of the queries is folded into their dense layer, and the LayerScale factors into the
+    output projection. The LayerNorms keep scale and shift, because one kernel follows two of them,
+    the own tokens' and the digest tokens'. Keys and values have separate dense layers, which avoids
+    copying them out of a joint result.
     """
 
     part_names = ("norm", "query", "key", "value", "projection", "digest_norm")
@@ -46,11 +46,11 @@ class _FusedAttention(Composite):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a `CrossBlockAttention`, without weights yet.
+        """Creates the inference form of a `CrossBlockAttention`, without weights yet.
 
         Args:
             layer: `CrossBlockAttention`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         channels = layer.projection.units
         return cls(
@@ -68,7 +68,7 @@ class _FusedAttention(Composite):
         )
 
     def fold(self, layer):
-        """Copies the trained layer's weights, folded."""
+        """Copies the trainable layer's weights, folded."""
         kernel, bias = exact(layer.query.kernel), exact(layer.query.bias)
         assign_product(self.query, *folded_behind(kernel, bias, self.head_dim**-0.5))
         kernels = np.split(exact(layer.key_value.kernel), 2, axis=-1)
@@ -122,7 +122,7 @@ class _FusedAttention(Composite):
         return self.digest_norm(digests, token_scale=scale)
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False):
-        """Returns the input's shape, and that of the attention maps if they are asked for."""
+        """Returns the input's shape, and that of the attention maps if they are requested."""
         output = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
         if not return_attention_maps:
             return output
@@ -144,17 +144,17 @@ class _FusedAttention(Composite):
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedCrossBlockAttention(_FusedAttention):
-    """`CrossBlockAttention` for inference, which stores the biases of its maps as they are added.
+    """`CrossBlockAttention` for inference, with biases stored ready to be added to the logits.
 
     Args:
-        norm: `FusedLayerNormalization` of the own tokens.
-        query, key, value: `keras.layers.Dense`; the queries come out scaled.
+        norm: `FusedLayerNormalization` of the block's own tokens.
+        query, key, value: `keras.layers.Dense`; the query layer's output is already scaled.
         projection: `keras.layers.Dense` of the output.
         digest_norm: `FusedLayerNormalization` of the digest tokens; None without them.
-        num_heads, position_bias, scale_digests, grid: as of `CrossBlockAttention`.
+        num_heads, position_bias, scale_digests, grid: as in `CrossBlockAttention`.
         **kwargs: `name` and the like, for `keras.layers.Layer`.
 
-    Call arguments and output: as of `CrossBlockAttention`.
+    Call arguments and output: as in `CrossBlockAttention`.
 
     Weights: `bias` (num_heads, tokens or 1, tokens + digest tokens), if there is a position bias or
         digest tokens.
@@ -167,7 +167,7 @@ class FusedCrossBlockAttention(_FusedAttention):
         rows, columns = self.layout.digest_grid
         tokens = self.layout.tokens
         sources = tokens + self.digest_blocks * rows * columns
-        # Of the type that it is added in: it is large, and would be converted in every call.
+        # In the dtype of the addition: it is large, and would otherwise be cast in every call.
         self.bias = self.add_weight(
             (self.num_heads, tokens if self.use_position_bias else 1, sources),
             "zeros",
@@ -181,24 +181,24 @@ class FusedCrossBlockAttention(_FusedAttention):
             self.bias.assign(exact(layer.expanded_bias()))
 
     def expanded_bias(self):
-        """Returns what is added to the logits, (heads, tokens or 1, sources), or None."""
+        """Returns the bias that is added to the logits, (heads, tokens or 1, sources), or None."""
         return self.bias
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedCrossBlockAttentionComputedBias(_FusedAttention):
-    """`CrossBlockAttention` for inference, which computes the biases of its maps in every call.
+    """`CrossBlockAttention` for inference, with biases computed in every call.
 
-    It is smaller and slower than `FusedCrossBlockAttention`, which stores them.
+    Smaller and slower than `FusedCrossBlockAttention`, which stores them.
 
     Args:
         norm, query, key, value, projection, digest_norm, num_heads, position_bias, scale_digests,
-            grid: as of `FusedCrossBlockAttention`.
+            grid: as in `FusedCrossBlockAttention`.
         **kwargs: `name` and the like, for `keras.layers.Layer`.
 
-    Call arguments and output: as of `CrossBlockAttention`.
+    Call arguments and output: as in `CrossBlockAttention`.
 
-    Weights: `position_bias` and `digest_bias`, as of `CrossBlockAttention`.
+    Weights: `position_bias` and `digest_bias`, as in `CrossBlockAttention`.
     """
 
     def _build_bias(self):
@@ -216,20 +216,20 @@ class FusedCrossBlockAttentionComputedBias(_FusedAttention):
             self.digest_bias.assign(exact(layer.digest_bias))
 
     def expanded_bias(self):
-        """Returns what is added to the logits, (heads, tokens or 1, sources), or None."""
+        """Returns the bias that is added to the logits, (heads, tokens or 1, sources), or None."""
         over_tokens = self._over_tokens() if self.use_position_bias else None
         if not self.digest_blocks:
             return over_tokens
         over_digests = ops.reshape(self.digest_bias, (self.num_heads, 1, -1))
         if over_tokens is None:
             return ops.pad(over_digests, ((0, 0), (0, 0), (self.layout.tokens, 0)))
-        # A product is one of LiteRT's fast kernels, a repetition is not.
+        # LiteRT has a fast kernel for a product, and none for a repetition.
         ones = ops.ones((self.layout.tokens, 1), self.compute_dtype)
         return ops.concatenate([over_tokens, ops.matmul(ones, over_digests)], axis=-1)
 
     def _over_tokens(self):
-        # The TFLite converter computes a gather from weights once and stores what comes out, which
-        # is what this class is to avoid.
+        # The TFLite converter would compute a gather from weights once and store the result, which
+        # this class must avoid.
         height, width, _ = self.layout
         rows, columns = (_one_hot_offsets(side, self.compute_dtype) for side in (height, width))
         table = ops.matmul(ops.matmul(rows, self.position_bias), columns.T)
@@ -237,5 +237,5 @@ class FusedCrossBlockAttentionComputedBias(_FusedAttention):
 
 
 def _one_hot_offsets(side, dtype):
-    """Returns a row for every pair of positions of a side, with a 1 at |i - j|."""
+    """Returns one row per pair of positions along a side, with a 1 at |i - j|."""
     return (offsets(side)[:, None] == np.arange(side)).astype(dtype)

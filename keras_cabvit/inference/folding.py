@@ -1,6 +1,6 @@
 """Folds per-channel scales and shifts into the adjacent kernel and bias.
 
-All of it is computed in float64, so that the folded weights are the nearest float32 ones.
+Everything is computed in float64, so that the folded weights are the nearest float32 values.
 """
 
 import numpy as np
@@ -13,22 +13,22 @@ def exact(variable):
 
 
 def folded_behind(kernel, bias, scale, shift=0.0):
-    """Returns kernel and bias of `(x * kernel + bias) * scale + shift`.
+    """Returns the kernel and bias of `(x * kernel + bias) * scale + shift`.
 
     Args:
         kernel: array (..., channels out).
         bias: array (channels out,), or 0.
         scale: array (channels out,), or a number.
-        shift: the same.
+        shift: array (channels out,), or a number.
     """
     return kernel * scale, bias * scale + shift
 
 
 def folded_before(kernel, bias, scale, shift):
-    """Returns kernel and bias of `(x * scale + shift) * kernel + bias`.
+    """Returns the kernel and bias of `(x * scale + shift) * kernel + bias`.
 
     Args:
-        kernel: array (channels in, channels out), of a dense layer.
+        kernel: array (channels in, channels out), the kernel of a dense layer.
         bias: array (channels out,).
         scale: array (channels in,).
         shift: array (channels in,).
@@ -37,10 +37,10 @@ def folded_before(kernel, bias, scale, shift):
 
 
 def assign_product(layer, kernel, bias):
-    """Gives a dense layer or a convolution a kernel and a bias.
+    """Assigns the kernel and bias of a dense layer or a convolution.
 
     Args:
-        layer: built, with a bias.
+        layer: the layer, built and with a bias.
         kernel: array of the kernel's shape.
         bias: array (channels out,).
     """
@@ -49,9 +49,10 @@ def assign_product(layer, kernel, bias):
 
 
 def copy_weights(layer, other):
-    """Gives a layer copies of the weights of another of the same structure, LoRA merged.
+    """Copies weights to a layer from another of the same structure, with LoRA merged.
 
-    Memory of their own, too: JAX frees what a step was given, and with it what shares it.
+    The copies have their own memory: JAX frees the arrays passed to a training step, and with them
+    any that share their memory.
     """
     if getattr(other, "lora_enabled", False):
         name = "kernel" if hasattr(other, "kernel") else "embeddings"

@@ -1,4 +1,4 @@
-"""The form of a model for inference: fewer operations, the same outputs."""
+"""The inference form of a model: fewer operations, the same outputs."""
 
 import functools
 
@@ -43,33 +43,34 @@ ATTENTION_BIASES = tuple(_ATTENTION)
 
 
 def fuse(model, attention_bias="stored", dtype=None, classes=None):
-    """Makes a model for inference, with per-channel scales and shifts folded into kernels.
+    """Creates a model for inference, with per-channel scales and shifts folded into kernels.
 
-    BatchNorm is folded into its convolution; LayerScale, the factor of the queries, and the scale
+    BatchNorm is folded into its convolution; LayerScale, the scale of the queries, and the scale
     and shift of the LayerNorm before an MLP into the adjacent dense layers; the scale factors of
-    digest tokens into the LayerNorm behind them. What LoRA has learned is merged into the kernels.
-    Layers of other libraries stay as they are.
+    digest tokens into the LayerNorm that follows. LoRA is merged into the kernels. Layers of other
+    libraries are copied unchanged.
 
     Args:
-        model: with layers of this library, on any backend. It stays as it is.
-        attention_bias: "stored", the default, keeps the biases of the attention maps as they are
-            added, which is faster and takes up to 0.8 bytes per parameter more in float32 at
-            224x224; "computed" expands the smaller learned tables in every call.
-        dtype: Keras dtype policy of the new layers, in which all but pixels and scores is computed.
-            "bfloat16" also stores the weights so, in half the bytes; a policy such as
-            "mixed_bfloat16" rounds each of them again in every call. LayerNorm, softmax and what
-            is added before it are in float32 all the same. Defaults to None: as in `model`.
-        classes: dict from trainable classes to the inference classes that a runtime wants instead
-            of the ones here. Such a class has `from_trained(layer, form)`, as they all do. Defaults
-            to None.
+        model: model with layers of this library, on any backend. It is not changed.
+        attention_bias: "stored", the default, stores the biases of the attention maps expanded,
+            which is faster and takes up to 0.8 bytes per parameter more in float32 at 224x224;
+            "computed" expands the smaller learned tables in every call.
+        dtype: Keras dtype policy of the new layers, used for everything except pixels and scores.
+            "bfloat16" also stores the weights in bfloat16, in half the bytes; a policy such as
+            "mixed_bfloat16" rounds all of them again in every call. LayerNorm, softmax and the
+            biases added before it are computed in float32 regardless. Defaults to None: as in
+            `model`.
+        classes: dict from trainable classes to the inference classes that a runtime needs instead
+            of the standard ones. Every such class has `from_trained(layer, form)`. Defaults to
+            None.
 
     Returns:
-        A new model of the same inputs and outputs, not trainable. Its weights are copies.
+        A new model with the same inputs and outputs, not trainable. Its weights are copies.
 
     Raises:
-        ValueError: `model` is no functional or sequential model, whose layers can be seen, one of
-            its layers is quantised, `attention_bias` is neither of the two, or Keras knows no
-            `dtype` of that name.
+        ValueError: `model` is neither functional nor sequential, so that its layers cannot be seen;
+            one of its layers is quantised; `attention_bias` is neither of the two; or Keras knows
+            no `dtype` of that name.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
@@ -80,8 +81,8 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
     """
     if not (isinstance(model, keras.Sequential) or hasattr(model, "operations")):
         raise ValueError(
-            "`model` must be a functional or a sequential model, whose layers can be seen, to be "
-            f"fused. Received: '{model.name}' of type {type(model).__name__}"
+            "`model` must be a functional or a sequential model, because only then can its layers "
+            f"be seen and fused. Received: '{model.name}' of type {type(model).__name__}"
         )
     if attention_bias not in ATTENTION_BIASES:
         raise ValueError(
@@ -104,26 +105,26 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
 
 
 def can_be_fused(model):
-    """Returns whether a model has layers of which `fuse` makes others."""
+    """Returns whether a model has layers that `fuse` would replace."""
     return any(type(layer) in INFERENCE_CLASSES for layer in model._flatten_layers())
 
 
 class Forms:
-    """Makes the inference form of each layer, and gives it its weights once the model is built.
+    """Creates the inference form of each layer, and copies the weights once the model is built.
 
     Args:
         classes: dict from trainable classes to inference classes.
-        policy: Keras dtype policy of the new layers, or None for that of the trained ones.
+        policy: Keras dtype policy of the new layers, or None for that of the trainable ones.
     """
 
     def __init__(self, classes, policy):
         self._classes = classes
         self._policy = policy
-        self._inside = False  # a layer of this library, all of which gets the policy
-        self._weights = []  # what takes the weights of a layer, and the layer
+        self._inside = False  # inside a layer of this library, all parts of which get the policy
+        self._weights = []  # pairs of a function that copies a layer's weights, and the layer
 
     def __call__(self, layer):
-        """Returns the form of a layer, without weights yet."""
+        """Returns the inference form of a layer, without weights yet."""
         _refuse_quantized(layer)
         outside = self._inside
         self._inside |= type(layer) in INFERENCE_CLASSES or isinstance(layer, Composite)
@@ -134,7 +135,7 @@ class Forms:
                 if hasattr(form, "fold"):
                     self._weights.append((form.fold, layer))
                 return form
-            if isinstance(layer, Composite):  # whose parts alone may have another form
+            if isinstance(layer, Composite):  # only its parts may have another form
                 form = layer.with_parts(self)
                 self._weights.append((form.copy_own_weights, layer))
                 return form
@@ -143,27 +144,27 @@ class Forms:
             self._inside = outside
 
     def copy(self, layer, inference_class=None):
-        """Returns a layer of the same config, of the same class or another.
+        """Returns a layer with the same config, of the same or another class.
 
         Args:
             layer: any Keras layer.
-            inference_class: that takes the config of the layer's class; None for that class.
+            inference_class: class that takes the same config; None for the layer's own class.
         """
         config = {**layer.get_config(), **self.options(layer)}
         if getattr(layer, "lora_enabled", False):
             config["lora_rank"] = None
         form = (inference_class or type(layer)).from_config(config)
-        # What has no weights: an operation, such as slicing, or a layer to be given folded ones.
+        # No weights to copy: an operation, such as slicing, or a layer that gets folded weights.
         if getattr(layer, "weights", None):
             self._weights.append((functools.partial(copy_weights, form), layer))
         return form
 
     def product(self, layer, **changes):
-        """Returns the form of a dense layer or convolution that gets folded weights, with a bias.
+        """Returns the form, with a bias, of a dense layer or convolution that gets folded weights.
 
         Args:
             layer: `keras.layers.Dense` or a convolution.
-            **changes: to its config.
+            **changes: changes to its config.
         """
         _refuse_quantized(layer)
         config = {**layer.get_config(), **changes, "use_bias": True}
@@ -172,7 +173,7 @@ class Forms:
         return self(type(layer).from_config(config))
 
     def options(self, layer):
-        """Returns the arguments of the form of a layer that all Keras layers take."""
+        """Returns the arguments for a layer's form that all Keras layers take."""
         if not isinstance(layer, keras.layers.Layer):
             return {}  # an operation, such as slicing
         half = ops.is_half(layer.compute_dtype)
@@ -180,7 +181,7 @@ class Forms:
         return {"name": layer.name, "dtype": self._policy if changes else layer.dtype_policy}
 
     def copy_weights(self):
-        """Gives the built forms the weights of the layers that they were made of."""
+        """Copies to the built forms the weights of their source layers."""
         for take, layer in self._weights:
             take(layer)
 
@@ -188,8 +189,7 @@ class Forms:
 def _refuse_quantized(layer):
     if getattr(layer, "quantization_mode", None) is not None:
         raise ValueError(
-            f"Layer '{layer.name}' is quantised to {layer.quantization_mode}, and there is nothing "
-            "to fold into whole numbers. Fuse or export the model from before `quantize`: "
-            'keras_cabvit.export.to_tflite(model, path, quantization="int8") makes integers of '
-            "it."
+            f"Layer '{layer.name}' is quantised to {layer.quantization_mode}, and nothing can be "
+            "folded into integer weights. Fuse or export the model from before `quantize`: "
+            'keras_cabvit.export.to_tflite(model, path, quantization="int8") quantises it itself.'
         )

@@ -1,4 +1,4 @@
-"""LayerNormalization in the form for inference."""
+"""The inference form of LayerNormalization."""
 
 import keras
 from keras import ops
@@ -8,20 +8,20 @@ from keras_cabvit.ops import at_least_single
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedLayerNormalization(keras.layers.LayerNormalization):
-    """LayerNormalization that subtracts the mean first, and takes factors for tokens in.
+    """LayerNormalization that subtracts the mean first and can absorb per-token factors.
 
-    Keras' own computes `x * factor - mean * factor`, which is the same in real numbers; as int8 it
-    is the difference of two roundings, and its SQUARED_DIFFERENCE is slow in TFLite.
+    Keras' own computes `x * factor - mean * factor`, which is mathematically the same; in int8 it
+    is the difference of two rounded values, and its SQUARED_DIFFERENCE is slow in TFLite.
 
     Args:
-        **kwargs: of `keras.layers.LayerNormalization`; the axis is the last one.
+        **kwargs: arguments of `keras.layers.LayerNormalization`; the axis is the last one.
 
     Call arguments:
         inputs: tensor (batch, ..., channels).
-        token_scale: None, the default, or a tensor that the inputs would be multiplied by before,
-            (1, tokens, 1). A factor changes nothing but the sign, and the weight of epsilon, and so
-            it is applied there: the products themselves, which differ from token to token by orders
-            of magnitude, are never stored.
+        token_scale: a tensor (1, tokens, 1) by which the inputs would otherwise be multiplied
+            beforehand, or None, the default. A factor only affects the sign and the weight of
+            epsilon, so it is applied there: the products themselves, which differ from token to
+            token by orders of magnitude, are never stored.
 
     Output: a tensor of the input's shape.
 
@@ -35,11 +35,11 @@ class FusedLayerNormalization(keras.layers.LayerNormalization):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of Keras' LayerNormalization, or a copy when it normalises otherwise.
+        """Creates the form of a LayerNormalization, or a copy if it normalises differently.
 
         Args:
             layer: `keras.layers.LayerNormalization`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         if layer.rms_scaling or layer.axis not in (-1, [-1]):
             return form.copy(layer)
@@ -55,7 +55,7 @@ class FusedLayerNormalization(keras.layers.LayerNormalization):
             factor = ops.rsqrt(variance + self.epsilon)
         else:
             scale = ops.cast(token_scale, x.dtype)
-            # The bound keeps a factor of exactly 0 from becoming an infinity.
+            # The bound prevents a factor of exactly 0 from giving an infinity.
             epsilon = self.epsilon / ops.maximum(ops.square(scale), 1e-30)
             factor = ops.sign(scale) * ops.rsqrt(variance + epsilon)
         outputs = centred * factor

@@ -1,4 +1,4 @@
-"""`TokenMergeEnhancement` in the form for inference."""
+"""The inference form of `TokenMergeEnhancement`."""
 
 import keras
 
@@ -8,10 +8,10 @@ from keras_cabvit.layers.token_grid import token_grid, validated_grid
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class FusedTokenMergeEnhancement(Composite):
-    """Merges tokens into digest tokens, and enhances them by a convolution without BatchNorm.
+    """Merges tokens into digest tokens, and enhances the tokens by a convolution without BatchNorm.
 
     Args:
-        merge_convolution: depthwise convolution that makes the digest tokens, or None.
+        merge_convolution: depthwise convolution that outputs the digest tokens, or None.
         enhancement: `FusedConvolution` for the tokens, or None.
         grid: (height, width) of the tokens when the input is (batch, prefix + height * width,
             channels); None, the default, when it is a feature map.
@@ -31,11 +31,11 @@ class FusedTokenMergeEnhancement(Composite):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a `TokenMergeEnhancement`, without weights yet.
+        """Creates the inference form of a `TokenMergeEnhancement`, without weights yet.
 
         Args:
             layer: `TokenMergeEnhancement`.
-            form: function from a layer to its form, see `fusing.Forms`.
+            form: function from a layer to its inference form, see `fusing.Forms`.
         """
         return cls(
             form(layer.merge_convolution) if layer.merge else None,
@@ -46,7 +46,7 @@ class FusedTokenMergeEnhancement(Composite):
 
     @property
     def merge(self):
-        """Whether the layer makes digest tokens."""
+        """Whether the layer outputs digest tokens."""
         return self.merge_convolution is not None
 
     def build(self, input_shape):

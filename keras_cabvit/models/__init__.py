@@ -1,4 +1,4 @@
-"""The CabViT models: two builders and the named variants, complexity, pixels and class names."""
+"""The CabViT models: two builders, the named variants, complexity, preprocessing, class names."""
 
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP

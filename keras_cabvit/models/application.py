@@ -1,4 +1,4 @@
-"""The contract of `keras.applications`, which the builders share: arguments, input and head."""
+"""The contract of `keras.applications`, shared by the builders: arguments, input and head."""
 
 import os
 from collections.abc import Callable
@@ -16,16 +16,16 @@ DEFAULT_INPUT_SHAPE = (224, 224, 3)
 
 @dataclass(frozen=True)
 class Application:
-    """The arguments that every `keras.applications` model takes, checked when they come together.
+    """The arguments that every `keras.applications` model takes, checked together.
 
     Attributes:
-        size_multiple: height and width of an image must be multiples of it.
-        poolings: what the family accepts as `pooling`.
+        size_multiple: integer of which an image's height and width must be multiples.
+        poolings: values that the family accepts as `pooling`.
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
             include_preprocessing, dtype: as the builders document them.
 
     Raises:
-        ValueError: one of them is wrong, or two do not go together.
+        ValueError: an argument is wrong, or two are incompatible.
     """
 
     size_multiple: int
@@ -41,7 +41,7 @@ class Application:
     dtype: Any = None
 
     def __post_init__(self):
-        """Checks everything that can be checked before a layer is made."""
+        """Checks everything that can be checked before a layer is created."""
         self._check_weights()
         self._check_top()
         self._check_shape(self._shape())
@@ -52,7 +52,7 @@ class Application:
         if self.weights == "imagenet":
             raise ValueError(
                 '`weights="imagenet"` belongs to the named variants, such as '
-                "keras_cabvit.CabViTH_S; a model of another size takes None or the path of a "
+                "keras_cabvit.CabViTH_S; a model of any other size takes None or the path of a "
                 "weights file."
             )
         if not isinstance(self.weights, (str, os.PathLike)) or not os.path.isfile(self.weights):
@@ -62,8 +62,8 @@ class Application:
             )
         if not str(self.weights).endswith(".weights.h5"):
             raise ValueError(
-                "`weights` must be the path of a file that ends in .weights.h5. A PyTorch "
-                "checkpoint becomes one with `cabvit convert`; a whole .keras model is loaded with "
+                "`weights` must be the path of a file that ends in .weights.h5. Convert a PyTorch "
+                "checkpoint to one with `cabvit convert`; load a whole .keras model with "
                 f"keras.saving.load_model. Received: weights={str(self.weights)!r}"
             )
 
@@ -74,7 +74,7 @@ class Application:
             )
         if self.include_top and self.pooling is not None:
             raise ValueError(
-                "`pooling` says how features are pooled when there is no classifier: pass "
+                "`pooling` applies only to features, without the classifier: pass "
                 "include_top=False, or pooling=None. "
                 f"Received: include_top=True, pooling={self.pooling!r}"
             )
@@ -86,13 +86,13 @@ class Application:
             return self.input_shape or DEFAULT_INPUT_SHAPE
         if not isinstance(self.input_tensor, keras.KerasTensor):
             raise ValueError(
-                "`input_tensor` must be a Keras tensor, as keras.Input((224, 224, 3)) returns. "
+                "`input_tensor` must be a Keras tensor, such as keras.Input((224, 224, 3)). "
                 f"Received: input_tensor of type {type(self.input_tensor).__name__}"
             )
         shape = tuple(self.input_tensor.shape[1:])
         if self.input_shape is not None and tuple(self.input_shape) != shape:
             raise ValueError(
-                "`input_shape` and `input_tensor` must agree where both are given. Received: "
+                "`input_shape` and `input_tensor` must agree if both are given. Received: "
                 f"input_shape={self.input_shape} and an input_tensor of shape "
                 f"{tuple(self.input_tensor.shape)}"
             )
@@ -101,14 +101,14 @@ class Application:
     def _check_shape(self, shape):
         if not isinstance(shape, (list, tuple)) or len(shape) != 3:
             raise ValueError(
-                "`input_shape` must be (height, width, channels), without the batch. "
+                "`input_shape` must be (height, width, channels), without the batch dimension. "
                 f"Received: input_shape={shape}"
             )
         height, width, channels = shape
         if height is None or width is None:
             raise ValueError(
                 "`input_shape` must give height and width as integers: the model learns one value "
-                "per position, so that it is built for one size. "
+                "per position, so it is built for one size. "
                 f"Received: input_shape={shape}"
             )
         if not all(map(is_positive_integer, shape)):
@@ -125,7 +125,7 @@ class Application:
         if self.include_preprocessing and channels != 3:
             raise ValueError(
                 "`input_shape` must have 3 channels (red, green, blue) for the model to normalise "
-                "pixels; pass include_preprocessing=False for others. "
+                "pixels; pass include_preprocessing=False for other images. "
                 f"Received: input_shape={shape}"
             )
 
@@ -133,7 +133,7 @@ class Application:
         return max(1, round(size / self.size_multiple)) * self.size_multiple
 
     def images(self):
-        """Returns the images as the stem wants them: normalised, channels last."""
+        """Returns the images as the stem takes them: normalised, channels last."""
         x = self.input_tensor
         if x is None:
             x = keras.Input(self._shape(), name="image")
@@ -145,13 +145,13 @@ class Application:
         return keras.dtype_policies.get(self.dtype).variable_dtype
 
     def model(self, images, features, drop_rate, name):
-        """Returns the model from the images to these features, through the classifier if wanted.
+        """Returns the model from the images to the features, and the classifier if requested.
 
         Args:
-            images: what `images()` returned.
-            features: (batch, channels) with the classifier, anything without it.
-            drop_rate: float, dropout before the classifier.
-            name: string, the model's.
+            images: tensor that `images()` returned.
+            features: tensor (batch, channels) with the classifier, of any shape without it.
+            drop_rate: float, rate of the dropout before the classifier.
+            name: string, the model's name.
         """
         x = features
         if self.include_top:
@@ -161,14 +161,14 @@ class Application:
                 self.classes,
                 activation=self.classifier_activation,
                 kernel_initializer=keras.initializers.RandomNormal(stddev=0.02),
-                # Probabilities in half precision would have ties and a sum other than 1.
+                # In half precision, probabilities would have ties and a sum other than 1.
                 dtype=self._variable_dtype(),
                 name="predictions",
             )(x)
         inputs = keras.utils.get_source_inputs(
             images if self.input_tensor is None else self.input_tensor
         )
-        # One input is given alone, not in a list: `model.input` is a tensor then.
+        # A single input is passed bare, not in a list, so that `model.input` is a tensor.
         model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
         if self.weights is not None:
             load_weights(model, self.weights)
@@ -176,11 +176,11 @@ class Application:
 
 
 def check_classifier_activation(classifier_activation, weights):
-    """Raises a ValueError if there is no such activation, or weights were trained with another.
+    """Raises a ValueError if the activation is unknown, or is not that of trained weights.
 
     Args:
-        classifier_activation: what Keras takes as an activation.
-        weights: None where there are none.
+        classifier_activation: an activation, its name, or None.
+        weights: as for the builders; None for random values.
     """
     allowed = (keras.activations.get("softmax"), keras.activations.get(None))
     try:

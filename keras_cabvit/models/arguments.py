@@ -5,19 +5,19 @@ import numbers
 
 def is_positive_integer(value):
     """Returns whether `value` is an `int` of at least 1."""
-    # Keras' layers and its JSON refuse numpy's integers, with a sentence about another argument.
+    # Keras' layers and its JSON reject numpy integers, with a misleading error message.
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def check_positive_integers(**sizes):
-    """Raises a ValueError that names the first argument that is no positive integer."""
+    """Raises a ValueError that names the first argument that is not a positive integer."""
     for argument, value in sizes.items():
         if not is_positive_integer(value):
             raise ValueError(f"`{argument}` must be a positive `int`. Received: {value!r}")
 
 
 def check_integer_sequence(argument, values, length):
-    """Raises a ValueError if `values` are not so many positive integers."""
+    """Raises a ValueError if `values` are not `length` positive integers."""
     sequence = isinstance(values, (list, tuple))
     if not sequence or len(values) != length or not all(map(is_positive_integer, values)):
         raise ValueError(
@@ -26,7 +26,7 @@ def check_integer_sequence(argument, values, length):
 
 
 def check_common(mlp_ratio, layer_scale_init, max_digests, **rates):
-    """Raises a ValueError if an argument that both families take is out of its range.
+    """Raises a ValueError if an argument that both families take is out of range.
 
     The arguments are the builders' own; `rates` are the dropout and stochastic depth rates.
     """

@@ -1,4 +1,4 @@
-"""CabViT-H: the hybrid of convolutional and attention stages, the published model."""
+"""CabViT-H, the published model: a hybrid of convolutional and attention stages."""
 
 import keras
 import numpy as np
@@ -43,47 +43,49 @@ def CabViTH(
     """Builds a hybrid CabViT of any size.
 
     Stem, two stages of ConvNeXt blocks, two stages of CabViT blocks, patch merging between stages;
-    mean over tokens, LayerNorm and a Dense layer at the end. (CabViT-H of the 2022 text, FcaFormer
-    of the 2023 paper.)
+    mean over tokens, LayerNorm and a Dense layer at the end. (CabViT-H in the 2022 text, FcaFormer
+    in the 2023 paper.)
 
     Args:
-        embed_dims: four integers, channels of the stages.
-        depths: four integers, blocks of the stages.
-        num_heads: two integers, attention heads of the third and fourth stage.
+        embed_dims: four integers, channels per stage.
+        depths: four integers, blocks per stage.
+        num_heads: two integers, attention heads of the third and fourth stages.
         max_digests: integer, the number of earlier blocks whose digest tokens a block attends to; 0
             switches digest tokens off. Defaults to 12.
         enhance: whether blocks enhance their tokens with a depthwise convolution. Defaults to True.
         scale_digests: whether digest tokens are multiplied by learned scale factors. Defaults to
             True.
         mlp_ratio: float, MLP hidden width as a multiple of the channel count. Defaults to 4.
-        layer_scale_init: float, start of the LayerScale factors, or None for no LayerScale.
+        layer_scale_init: float, initial value of the LayerScale factors, or None for no LayerScale.
             Defaults to 1e-6.
-        drop_rate: float, dropout after projections and before the classifier. Defaults to 0.
-        attention_drop_rate: float, dropout on the attention maps. Defaults to 0.
-        drop_path_rate: float, stochastic depth of the last block; it rises linearly from 0 over all
-            blocks. Defaults to 0.
+        drop_rate: float, rate of the dropout after projections and before the classifier. Defaults
+            to 0.
+        attention_drop_rate: float, rate of the dropout on the attention maps. Defaults to 0.
+        drop_path_rate: float, stochastic depth rate of the last block; the rate rises linearly from
+            0 over all blocks. Defaults to 0.
         include_top: whether to end in the classifier. Defaults to True.
-        weights: None for random values, the default, or the path of a `.weights.h5` file that a
-            model of the same arguments saved.
+        weights: None for random values, the default, or the path of a `.weights.h5` file saved by a
+            model with the same arguments.
         input_tensor: a Keras tensor to use as images instead of a new input.
         input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
             Height and width must be multiples of 32.
-        pooling: of the features when `include_top` is False. None leaves them as they are:
-            the last feature map, not normalised. "avg" and "max" pool them to
-            (batch, channels), followed by the head's LayerNorm.
+        pooling: pooling of the features if `include_top` is False. None returns the last feature
+            map, not normalised. "avg" and "max" pool it to (batch, channels), followed by the
+            head's LayerNorm.
         classes: integer, the number of classes. Defaults to 1000.
-        classifier_activation: of the classifier, "softmax" by default; None gives logits.
+        classifier_activation: activation of the classifier, "softmax" by default; None gives
+            logits.
         include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
-            itself, the default, or takes them normalised.
+            itself. Defaults to True; False takes normalised pixels.
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
-            Pixels are normalised and scores computed in the policy's type of variables.
+            Pixels are normalised and scores computed in the policy's variable dtype.
 
     Returns:
         A `keras.Model`. Its input is (batch, height, width, channels).
 
     Raises:
-        ValueError: an argument is wrong or two do not go together; the message says which and what
+        ValueError: an argument is wrong or two are incompatible; the message names it and says what
             would be right.
 
     Example:
@@ -183,8 +185,8 @@ def _check_sizes(embed_dims, depths, num_heads):
     check_integer_sequence("num_heads", num_heads, 2)
     if embed_dims[0] % 2:
         raise ValueError(
-            "`embed_dims` must begin with an even number: the stem's first convolution has half of "
-            f"it. Received: embed_dims={embed_dims}"
+            "`embed_dims` must begin with an even number: the stem's first convolution has half as "
+            f"many channels. Received: embed_dims={embed_dims}"
         )
     for channels, heads in zip(embed_dims[2:], num_heads, strict=True):
         if channels % heads:

@@ -16,7 +16,7 @@ from keras_cabvit.layers import (
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_positive_integers
 
-# DeiT's, where the hybrid model has 1e-5.
+# As in DeiT; the hybrid model has 1e-5.
 EPSILON = 1e-6
 
 
@@ -47,13 +47,13 @@ def CabViTP(
     """Builds a plain CabViT of any size.
 
     DeiT (patches, class token, learned positions) whose blocks merge and enhance their patch tokens
-    and attend to the digest tokens of the blocks before them. All blocks are one stage. (CabViT-P
-    of the 2022 text, FcaFormer-L0 of the 2023 paper.)
+    and attend to the digest tokens of the blocks before them. All blocks form one stage. (CabViT-P
+    in the 2022 text, FcaFormer-L0 in the 2023 paper.)
 
     Args:
-        embed_dim: integer, channels.
-        depth: integer, blocks.
-        num_heads: integer, attention heads; must divide `embed_dim`.
+        embed_dim: integer, number of channels.
+        depth: integer, number of blocks.
+        num_heads: integer, number of attention heads; must divide `embed_dim`.
         max_digests: integer, the number of earlier blocks whose digest tokens a block attends to; 0
             switches digest tokens off. Defaults to 12.
         enhance: whether blocks enhance their tokens with a depthwise convolution. Defaults to True.
@@ -61,33 +61,36 @@ def CabViTP(
             True.
         patch_size: integer, side of a patch in pixels. Defaults to 16.
         mlp_ratio: float, MLP hidden width as a multiple of the channel count. Defaults to 4.
-        layer_scale_init: float, start of LayerScale factors. Defaults to None: no LayerScale.
-        drop_rate: float, dropout after projections and before the classifier. Defaults to 0.
-        attention_drop_rate: float, dropout on the attention maps. Defaults to 0.
-        drop_path_rate: float, stochastic depth of the last block; it rises linearly from 0 over all
-            blocks. Defaults to 0.
+        layer_scale_init: float, initial value of the LayerScale factors. Defaults to None: no
+            LayerScale.
+        drop_rate: float, rate of the dropout after projections and before the classifier. Defaults
+            to 0.
+        attention_drop_rate: float, rate of the dropout on the attention maps. Defaults to 0.
+        drop_path_rate: float, stochastic depth rate of the last block; the rate rises linearly from
+            0 over all blocks. Defaults to 0.
         include_top: whether to end in the classifier. Defaults to True.
-        weights: None for random values, the default, or the path of a `.weights.h5` file that a
-            model of the same arguments saved.
+        weights: None for random values, the default, or the path of a `.weights.h5` file saved by a
+            model with the same arguments.
         input_tensor: a Keras tensor to use as images instead of a new input.
         input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
             Height and width must be multiples of `patch_size`.
-        pooling: of the features when `include_top` is False. None leaves them as they are:
-            the normalised tokens, class token first. "avg" and "max" pool them to
-            (batch, channels); "token" gives the class token.
+        pooling: pooling of the features if `include_top` is False. None returns the normalised
+            tokens, class token first. "avg" and "max" pool the patch tokens to (batch, channels);
+            "token" returns the class token.
         classes: integer, the number of classes. Defaults to 1000.
-        classifier_activation: of the classifier, "softmax" by default; None gives logits.
+        classifier_activation: activation of the classifier, "softmax" by default; None gives
+            logits.
         include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
-            itself, the default, or takes them normalised.
+            itself. Defaults to True; False takes normalised pixels.
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
-            Pixels are normalised and scores computed in the policy's type of variables.
+            Pixels are normalised and scores computed in the policy's variable dtype.
 
     Returns:
         A `keras.Model`. Its input is (batch, height, width, channels).
 
     Raises:
-        ValueError: an argument is wrong or two do not go together; the message says which and what
+        ValueError: an argument is wrong or two are incompatible; the message names it and says what
             would be right.
 
     Example:
@@ -169,7 +172,7 @@ def CabViTP(
     x = CabViTStage(blocks, max_digests, name="stage")(x)
     x = keras.layers.LayerNormalization(epsilon=EPSILON, name="head_norm", dtype=dtype)(x)
     if include_top or pooling == "token":
-        # In two steps: LiteRT's fast kernels take no slice that drops an axis.
+        # In two steps: LiteRT's fast kernels support no slice that drops an axis.
         x = ops.reshape(x[:, :1], (-1, x.shape[-1]))
     elif pooling == "avg":
         x = keras.layers.GlobalAveragePooling1D(

@@ -1,4 +1,4 @@
-"""The size of a model and the work it does, counted by walking the model itself."""
+"""The size and work of a model, counted by walking the model itself."""
 
 import contextlib
 import math
@@ -17,11 +17,11 @@ class PartComplexity:
     """Size and work of one part of a model.
 
     Attributes:
-        name: of the part, such as "stage_2".
-        output_shape: of its last layer, without the batch.
-        parameters: trainable ones.
-        macs: multiply-accumulates for one image: of convolutions, dense layers, the matrix products
-            of attention and normalisations.
+        name: name of the part, such as "stage_2".
+        output_shape: shape of its last layer's output, without the batch dimension.
+        parameters: number of trainable parameters.
+        macs: multiply-accumulates per image, in convolutions, dense layers, the matrix products of
+            attention, and normalisations.
     """
 
     name: str
@@ -33,17 +33,17 @@ class PartComplexity:
 def count_complexity(model):
     """Counts parameters and multiply-accumulates of each part of a model, in order.
 
-    The model is traced on the shape of one image, nothing is computed, and every layer that runs is
-    counted with the shapes it runs on. Normalisations are counted as fvcore counts them, with which
-    figures are usually published (5 operations per element for LayerNorm, 4 without scale and
-    shift, 2 for BatchNorm; together less than 1 %). Activations, softmax, sums and the expansion of
-    position biases are left out.
+    The model is traced on the shape of one image without computing anything, and every layer that
+    runs is counted with the shapes it runs on. Normalisations are counted as in fvcore, the usual
+    source of published figures (5 operations per element for LayerNorm, 4 without scale and shift,
+    2 for BatchNorm; together less than 1 %). Activations, softmax, sums and the expansion of
+    position biases are not counted.
 
     Args:
         model: a Keras model with one image input of known size.
 
     Returns:
-        A list of `PartComplexity`: the stem, the stages, the merging between them, the head.
+        A list of `PartComplexity`: stem, stages, the patch mergings between them, head.
 
     Example:
         >>> parts = keras_cabvit.models.count_complexity(keras_cabvit.CabViTH_S())
@@ -72,7 +72,7 @@ def _part_name(layer_name):
 
 
 def _traced_macs(model):
-    """Returns the multiply-accumulates of each of the model's own layers, by its name."""
+    """Returns a dict from the names of the model's own layers to their multiply-accumulates."""
     macs = dict.fromkeys((layer.name for layer in model.layers), 0)
     with contextlib.ExitStack() as observed:
         for owner in model.layers:
@@ -81,14 +81,14 @@ def _traced_macs(model):
                 if count is not None:
                     observed.enter_context(_observed_calls(layer, count, macs, owner.name))
         image = keras.KerasTensor((1, *model.input_shape[1:]), dtype=model.inputs[0].dtype)
-        # By the definitions no layer is bypassed, and all backends count the same.
+        # With the plain definitions no layer is bypassed, so all backends count the same.
         observed.enter_context(definitions())
         _Inference(model, macs).symbolic_call(image)
     return macs
 
 
 def _count_of(layer):
-    """Returns the function that counts a call of a layer, or None for a layer not counted."""
+    """Returns the function that counts a call of a layer, or None if it is not counted."""
     return next((count for kind, count in _COUNTS.items() if isinstance(layer, kind)), None)
 
 
@@ -101,14 +101,14 @@ class _Inference(keras.Operation):
         self.macs = macs
 
     def call(self, images):
-        # On PyTorch, Keras traces without data first, and again with it where that fails.
+        # On PyTorch, Keras first traces without data, and again with data if that fails.
         self.macs.update(dict.fromkeys(self.macs, 0))
         return self.model(images, training=False)
 
 
 @contextlib.contextmanager
 def _observed_calls(layer, count, macs, owner):
-    """Adds what each call of `layer` computes to `macs[owner]`, as long as the context lasts."""
+    """Adds the operations of each call of `layer` to `macs[owner]`, inside the `with` block."""
     original = layer.call
 
     def observed(*args, **kwargs):
@@ -124,13 +124,13 @@ def _observed_calls(layer, count, macs, owner):
 
 
 def _kernel_macs(layer, outputs, *_):
-    # A kernel holds the factors of one output position, of all filters.
+    # A kernel holds the factors of one output position, for all filters.
     positions = math.prod(outputs.shape[:-1])
     return positions * math.prod(layer.kernel.shape)
 
 
 def _attention_macs(layer, outputs, inputs, digests=None, *_):
-    # Queries by keys and weights by values; the dense layers inside are counted by themselves.
+    # Queries by keys, and maps by values; the dense layers inside are counted on their own.
     tokens = layer.layout.tokens
     sources = tokens + (0 if digests is None else digests.shape[1])
     return 2 * tokens * sources * layer.num_heads * layer.head_dim

@@ -1,4 +1,4 @@
-"""Normalisation of the pixels before the model, and names for the predictions after it."""
+"""Normalisation of pixels for the models, and class names for their predictions."""
 
 import functools
 import json
@@ -17,7 +17,7 @@ def normalization(**kwargs):
     """Returns the layer that normalises pixels in [0, 255] as the model was trained.
 
     Args:
-        **kwargs: `name`, and `dtype`: half precision would spoil what every later layer sees.
+        **kwargs: `name` and `dtype`; half precision would degrade the input of every later layer.
     """
     return keras.layers.Normalization(
         mean=[255 * value for value in IMAGENET_MEAN],
@@ -29,12 +29,12 @@ def normalization(**kwargs):
 def preprocess_input(x, data_format=None):
     """Returns its input: the models normalise pixels themselves.
 
-    It is here so that code written for `keras.applications` runs unchanged. A model made with
-    `include_preprocessing=False` wants `(x / 255 - mean) / std` with mean (0.485, 0.456, 0.406) and
-    std (0.229, 0.224, 0.225) instead.
+    It exists so that code written for `keras.applications` runs unchanged. A model built with
+    `include_preprocessing=False` expects `(x / 255 - mean) / std` instead, with mean (0.485, 0.456,
+    0.406) and std (0.229, 0.224, 0.225).
 
     Args:
-        x: pixels in [0, 255], array or tensor.
+        x: array or tensor, pixels in [0, 255].
         data_format: accepted for compatibility, not used.
 
     Example:
@@ -46,14 +46,14 @@ def preprocess_input(x, data_format=None):
 
 
 def decode_predictions(preds, top=5):
-    """Names the classes that a model with ImageNet's 1,000 classes finds most likely.
+    """Names the most probable of ImageNet's 1,000 classes.
 
     Args:
         preds: array or tensor (batch, 1000) of probabilities or logits.
         top: integer, the number of classes per image. Defaults to 5.
 
     Returns:
-        A list for each image of tuples (WordNet id, class name, score), the highest score first.
+        A list per image of tuples (WordNet id, class name, score), the highest score first.
 
     Raises:
         ValueError: `preds` has another shape, or `top` is not between 1 and 1000.

@@ -14,10 +14,10 @@ class Variant:
     """One named configuration of a family.
 
     Attributes:
-        name: in the library; files and look-ups go by this name.
+        name: name in the library; files and look-ups use it.
         family: "hybrid" or "plain".
-        arguments: of the family's builder.
-        published_name: the authors' names, of the 2022 code and the 2023 paper.
+        arguments: arguments of the family's builder.
+        published_name: the authors' names, in the 2022 code and the 2023 paper.
         published_top1: top-1 accuracy on ImageNet-1K in percent, as published (224x224, no
             distillation), or None if none was published.
         published_macs: multiply-accumulates of the published code at 224x224, or None.
@@ -35,16 +35,16 @@ class Variant:
 
         Args:
             weights: None, "imagenet", or the path of a `.weights.h5` file.
-            drop_path_rate: float; None is the variant's own.
-            name: string, the model's; None is the variant's.
-            **arguments: the others of a `keras.applications` model, as the named functions have
-                them.
+            drop_path_rate: float, stochastic depth rate of the last block; None is the variant's
+                own.
+            name: string, the model's name; None is the variant's.
+            **arguments: the other arguments of the named functions.
 
         Returns:
             A `keras.Model`.
 
         Raises:
-            ValueError: an argument is wrong or two do not go together; the message says which and
+            ValueError: an argument is wrong or two are incompatible; the message names it and says
                 what would be right.
         """
         pretrained = weights == "imagenet"
@@ -69,15 +69,15 @@ def _check_fits_imagenet(model, include_top, classes):
     if include_top and classes != 1000:
         raise ValueError(
             '`classes` must be 1000 with weights="imagenet" and include_top=True: the trained '
-            "classifier tells ImageNet's 1,000 classes apart. For other classes pass "
+            "classifier has ImageNet's 1,000 classes. For other classes pass "
             f"include_top=False and add a classifier. Received: classes={classes}"
         )
     shape = model.input_shape[1:]
     if shape != DEFAULT_INPUT_SHAPE:
         raise ValueError(
             '`input_shape` must be (224, 224, 3) with weights="imagenet": position biases were '
-            "trained for that size. keras_cabvit.weights.transfer_weights gives those of such a "
-            f"model to one of another size. Received: input_shape={shape}"
+            "trained for that size. keras_cabvit.weights.transfer_weights copies weights to a "
+            f"model of another size. Received: input_shape={shape}"
         )
 
 
@@ -128,7 +128,7 @@ VARIANTS = {
 
 
 def list_models():
-    """Returns the names of the variants, as they are called in `keras_cabvit`.
+    """Returns the names of the variants, which are also their functions' names in `keras_cabvit`.
 
     Example:
         >>> keras_cabvit.list_models()[0]
@@ -138,11 +138,11 @@ def list_models():
 
 
 def build_variant(name, **arguments):
-    """Builds a variant by its name.
+    """Builds a variant by name.
 
     Args:
-        name: from `keras_cabvit.list_models()`.
-        **arguments: of the function of that name.
+        name: string, one of `keras_cabvit.list_models()`.
+        **arguments: arguments of the function of that name.
 
     Raises:
         ValueError: there is no such variant.
@@ -161,25 +161,25 @@ _DOCUMENTATION = """Builds {name}, the {family} CabViT{published}.
 Args:
     include_top: whether to end in the classifier. Defaults to True.
     weights: None for random values, the default; "imagenet" for those trained on ImageNet-1K; or
-        the path of a `.weights.h5` file that a model of the same arguments saved.
+        the path of a `.weights.h5` file saved by a model with the same arguments.
     input_tensor: a Keras tensor to use as images instead of a new input.
     input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3). Height
         and width must be multiples of {size_multiple}.
-    pooling: of the features when `include_top` is False. None leaves them as they are:
-        {features}. "avg" and "max" pool them to (batch, channels){pooling}.
+    pooling: pooling of the features if `include_top` is False. None returns {features}. "avg" and
+        "max" pool {pooled} to (batch, channels){pooling}.
     classes: integer, the number of classes. Defaults to 1000.
-    classifier_activation: of the classifier, "softmax" by default; None gives logits.
-    include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself,
-        the default, or takes them normalised.
-    drop_path_rate: float, stochastic depth of the last block. None, the default, is the variant's
-        own, {drop_path_rate}.
-    name: string, the model's name. Files and look-ups go by the variant, never by this name.
+    classifier_activation: activation of the classifier, "softmax" by default; None gives logits.
+    include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself.
+        Defaults to True; False takes normalised pixels.
+    drop_path_rate: float, stochastic depth rate of the last block. None, the default, is the
+        variant's own, {drop_path_rate}.
+    name: string, the model's name. Files and look-ups use the variant's name, never this one.
 
 Returns:
     A `keras.Model`. Its input is (batch, height, width, channels).
 
 Raises:
-    ValueError: an argument is wrong or two do not go together; the message says which and what
+    ValueError: an argument is wrong or two are incompatible; the message names it and says what
         would be right.
 
 Example:
@@ -232,6 +232,7 @@ def _documentation(variant):
         published=published,
         size_multiple="32" if hybrid else "16",
         features="the last feature map" if hybrid else "the normalised tokens, class token first",
+        pooled="it" if hybrid else "the patch tokens",
         pooling="" if hybrid else '; "token" gives the class token',
         drop_path_rate=variant.arguments["drop_path_rate"],
     )

@@ -1,4 +1,4 @@
-"""Any exported form of a classifier, run with the runtime that its user has, and compared."""
+"""Running and comparing exported classifiers, each in the runtime that its users run."""
 
 from keras_cabvit.runtimes.classifiers import (
     Classifier,

@@ -1,4 +1,4 @@
-"""Saved classifiers in any form, each run with the runtime that its user has."""
+"""Saved classifiers in any form, each run in the runtime that its users run."""
 
 import os
 from collections.abc import Callable, Sized
@@ -13,23 +13,23 @@ from keras_cabvit.runtimes.reading import read_keras_model, read_saved_model, re
 
 
 class NotAClassifier(ValueError):
-    """A file that can be read but holds another kind of model."""
+    """A readable file holds another kind of model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A saved classifier, whatever its form: a function from images to scores.
+    """A saved classifier in any form: a function from images to scores.
 
     Call it with uint8 or float32 images (count, height, width, channels) with values in 0..255. It
-    returns scores (count, classes), as the file gives them.
+    returns the file's scores (count, classes).
 
     Attributes:
         runtime: the Keras model, the loaded SavedModel or the LiteRT interpreter.
         image_shape: (height, width, channels); None for a side of any size.
-        classes: integer, or None if the file does not say.
+        classes: integer, or None if the file does not specify it.
         gives_probabilities: whether the scores are probabilities (True) or logits (False); None if
-            the file does not say.
-        scores: the function behind a call.
+            the file does not specify it.
+        scores: function that a call runs.
     """
 
     runtime: Any
@@ -47,21 +47,21 @@ def load_keras(path: str | os.PathLike[str]) -> Classifier:
     """Opens a `.keras` file on Keras' current backend.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
         `Classifier`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or no Keras model.
+        ValueError: it is damaged, or not a Keras model.
         NotAClassifier: the model does not have exactly one image input and one classifier.
     """
     model = read_keras_model(path)
     activation = classifier_activation(model, str(path))
     if activation not in (keras.activations.linear, keras.activations.softmax):
         raise NotAClassifier(
-            f"{path} must give one probability for every class, with a softmax, or logits. Its "
+            f"{path} must give one probability per class, with a softmax, or logits. Its "
             f"classifier ends in {getattr(activation, '__name__', activation)}."
         )
     return Classifier(
@@ -74,11 +74,11 @@ def load_keras(path: str | os.PathLike[str]) -> Classifier:
 
 
 def classifier_activation(model: keras.Model, name: str) -> Callable[..., Any]:
-    """Returns the activation that a Keras model ends in: linear if it gives logits.
+    """Returns the activation that a Keras model ends in; linear if it gives logits.
 
     Args:
         model: Keras model.
-        name: of the model in error messages.
+        name: name of the model in error messages.
 
     Raises:
         NotAClassifier: the model does not have exactly one image input and one classifier.
@@ -92,7 +92,7 @@ def classifier_activation(model: keras.Model, name: str) -> Callable[..., Any]:
     if len(model.output_shape) != 2 or not _classifies(model):
         raise NotAClassifier(
             f"{name} has no classifier: it ends in the layer '{last.name}', which gives features "
-            f"of shape {model.output_shape}. A model with `include_top=True` has one."
+            f"of shape {model.output_shape}. Build it with `include_top=True`."
         )
     if isinstance(last, keras.layers.Softmax):
         return keras.activations.softmax
@@ -106,7 +106,7 @@ def _last_layer(model: keras.Model) -> keras.layers.Layer:
 
 def _classifies(model: keras.Model) -> bool:
     # Features come from a norm or from pooling; a classifier's scores from a dense layer, or from a
-    # convolution that is pooled afterwards.
+    # convolution followed by pooling.
     for layer in reversed(model.layers):
         if layer.weights:
             return (
@@ -116,11 +116,11 @@ def _classifies(model: keras.Model) -> bool:
 
 
 def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
-    """Opens a SavedModel directory with TensorFlow: its signature `serving_default`.
+    """Opens the signature `serving_default` of a SavedModel directory with TensorFlow.
 
     Args:
-        path: of the directory that holds `saved_model.pb`, or of the folder with its numbered
-            versions, of which the highest is opened.
+        path: path of the directory that holds `saved_model.pb`, or of the folder with its numbered
+            versions, the highest of which is opened.
 
     Returns:
         `Classifier`.
@@ -156,16 +156,15 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
     """Opens a `.tflite` file with LiteRT.
 
     Args:
-        path: of the file.
-        threads: integer, the most threads to use. Defaults to 2.
+        path: path of the file.
+        threads: integer, maximum number of threads. Defaults to 2.
 
     Returns:
-        `Classifier`. It runs one image at a time, as the file takes them, and turns quantised
-        scores back into real numbers.
+        `Classifier`. It runs one image at a time, as the file requires, and dequantises the scores.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no model, or one that LiteRT cannot run.
+        ValueError: it is not a model, or not one that LiteRT can run.
         ImportError: ai-edge-litert is not installed.
         NotAClassifier: the model does not have exactly one input, for one image as uint8 or
             float32, and one output.
@@ -218,5 +217,5 @@ def _as_type(images: npt.ArrayLike, dtype: npt.DTypeLike) -> np.ndarray:
 
 
 def _named_as_probabilities(output_name: str | None) -> bool | None:
-    """Reads the kind of scores off the output's name, which this project's exports set."""
+    """Infers the kind of scores from the output's name, which this library's exports set."""
     return {"probabilities": True, "logits": False}.get(output_name or "")

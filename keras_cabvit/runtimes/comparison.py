@@ -26,19 +26,19 @@ class Verification:
     """Scores, latency and size of an export next to those of its source model.
 
     Attributes:
-        images: integer, number of images given to both.
+        images: integer, number of images that both were run on.
         agreement: share of the images that both assign to the same class.
         scores: "logits" or "probabilities", the kind of scores whose signal-to-noise ratio is
-            given. Logits of probabilities are their logarithms less the mean of each image, which
-            softmax removes. "probabilities" if some are zero, as integers can be, and have no
-            logarithm.
+            given. Logits are derived from probabilities as their logarithms minus each image's
+            mean, which softmax removes. "probabilities" if some are zero, as integers can be, and
+            so have no logarithm.
         signal_to_noise: float, in decibels, see `signal_to_noise`.
         accuracy: share of the images that the export classifies correctly; None without labels.
-        model_accuracy: the same of the model.
+        model_accuracy: the same for the model.
         latency: median seconds per image of the export, one image at a time.
-        model_latency: the same of the model, measured in turns in the same run.
-        size: bytes of the export on disk.
-        model_size: bytes of the model.
+        model_latency: the same for the model, measured alternately in the same run.
+        size: size of the export on disk, in bytes.
+        model_size: size of the model on disk, in bytes.
         delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel.
     """
 
@@ -64,15 +64,15 @@ def verify(
 ) -> Verification:
     """Runs an export and its source model on the same images, and compares them.
 
-    The export runs as its user runs it: a .tflite file with LiteRT, 2 threads and XNNPACK, a
-    SavedModel with TensorFlow. The model runs in Keras, on its backend.
+    The export runs as its users run it: a .tflite file in LiteRT with 2 threads and XNNPACK, a
+    SavedModel in TensorFlow. The model runs in Keras, on the current backend.
 
     Args:
         export: path of a `.tflite` file or of a SavedModel directory.
         model: path of the `.keras` file that it was made from.
         images: uint8 array (count, height, width, channels).
         labels: integers (count,), the true classes, or None.
-        rounds: integer, number of images that are timed. Defaults to 50.
+        rounds: integer, number of images to time. Defaults to 50.
 
     Returns:
         `Verification`.
@@ -80,8 +80,7 @@ def verify(
     Raises:
         FileNotFoundError: there is no such export or model.
         ImportError: the runtime of the export is not installed.
-        ValueError: one of them is damaged, or export, model, images and labels do not belong
-            together.
+        ValueError: a file is damaged, or export, model, images and labels do not match.
     """
     return verify_opened(export, model, load_keras(model), images, labels, rounds)
 
@@ -94,14 +93,14 @@ def verify_opened(
     labels: npt.ArrayLike | None,
     rounds: int,
 ) -> Verification:
-    """Does what `verify` does with a model that `load_keras` has opened: `expected`."""
+    """Does the same as `verify` with a model already opened by `load_keras`: `expected`."""
     export, model = Path(export), Path(model)
     found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
     if not len(images) or images.shape[1:] != tuple(expected.image_shape):
         raise ValueError(
             f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
-            f"{model} takes them, and at least one. Received: shape {images.shape}"
+            f"{model} takes them, with at least one image. Received: shape {images.shape}"
         )
     for what, of_export, of_model in (
         ("images of shape", found.image_shape, expected.image_shape),
@@ -109,7 +108,7 @@ def verify_opened(
     ):
         if of_export != of_model:
             raise ValueError(
-                f"{export} was not made from {model}: the one has {what} {of_export}, the other "
+                f"{export} was not made from {model}: the export has {what} {of_export}, the model "
                 f"{of_model}."
             )
     if labels is not None:
@@ -124,7 +123,7 @@ def verify_opened(
 
     given, wanted = (_in_batches(classifier, images) for classifier in (found, expected))
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
-    # The kind of another exporter's scores is unknown without a name: assume the model's.
+    # Other exporters do not name their scores, so their kind is unknown: assume the model's.
     probabilities = found.gives_probabilities
     if probabilities is None:
         probabilities = expected.gives_probabilities
@@ -150,13 +149,13 @@ def verify_opened(
 def comparable_scores(
     given: np.ndarray, wanted: np.ndarray, given_probabilities: bool, wanted_probabilities: bool
 ) -> tuple[str, np.ndarray, np.ndarray]:
-    """Converts the scores of an export and of its model to the same kind, logits if possible.
+    """Converts the scores of an export and of its model to the same kind, to logits if possible.
 
     Args:
         given: array (images, classes) of the export's scores.
-        wanted: array of the same shape, the model's.
+        wanted: array of the same shape, the model's scores.
         given_probabilities: whether the export's scores are probabilities, not logits.
-        wanted_probabilities: the same of the model's.
+        wanted_probabilities: the same for the model's scores.
 
     Returns:
         "logits" or "probabilities", as in `Verification.scores`, and both arrays converted.
@@ -177,12 +176,12 @@ def comparable_scores(
 def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     """Returns the signal-to-noise ratio of scores in decibels.
 
-    10 log10 of the mean square of the expected scores over that of their differences: 30 dB are
-    errors of 3 % of a typical score, 20 dB of 10 %. The ratio of equal scores is infinite.
+    It is 10 log10 of the mean square of the expected scores over that of the differences: 30 dB are
+    errors of 3 % of a typical score, 20 dB of 10 %. The ratio is infinite if all scores are equal.
 
     Args:
         expected: array of the model's scores.
-        given: array of the same shape, the export's.
+        given: array of the same shape, the export's scores.
     """
     expected, given = np.asarray(expected, "float64"), np.asarray(given, "float64")
     noise = np.mean((expected - given) ** 2)

@@ -1,4 +1,4 @@
-"""Division of a .tflite file between XNNPACK, LiteRT's fast kernels for CPUs, and the others."""
+"""Division of a .tflite file between XNNPACK, LiteRT's fast CPU kernels, and its other kernels."""
 
 import collections
 import os
@@ -13,9 +13,8 @@ class Delegation:
     """Division of a .tflite file between XNNPACK and LiteRT's own kernels.
 
     Attributes:
-        nodes: integer, number of pieces that XNNPACK runs; data is handed over at the edges of
-            each.
-        left_out: dict from the name of an operation to the number of them that LiteRT runs itself.
+        nodes: integer, number of pieces that XNNPACK runs; data is handed over at their edges.
+        left_out: dict from an operation's name to the number of times that LiteRT runs it itself.
     """
 
     nodes: int
@@ -23,18 +22,18 @@ class Delegation:
 
 
 def delegation(path: str | os.PathLike[str], threads: int = 2) -> Delegation:
-    """Loads a .tflite file as an app does, and returns its division.
+    """Loads a .tflite file as an app would, and returns its division.
 
     Args:
-        path: of the file.
-        threads: integer, the most threads to use. Defaults to 2.
+        path: path of the file.
+        threads: integer, maximum number of threads. Defaults to 2.
 
     Returns:
         `Delegation`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no model, or one that LiteRT cannot run.
+        ValueError: it is not a model, or not one that LiteRT can run.
         ImportError: ai-edge-litert is not installed.
     """
     operations: list[dict[str, Any]] = read_tflite(path, threads)._get_ops_details()
@@ -45,7 +44,7 @@ def delegation(path: str | os.PathLike[str], threads: int = 2) -> Delegation:
         if operation["op_name"] != "DELEGATE"
         for tensor in operation["outputs"]
     }
-    # The interpreter also lists the operations that it handed over. A piece holds everything
+    # The interpreter also lists the operations that it delegated. A piece holds everything
     # between its inputs and its outputs.
     handed_over = set()
     for piece in pieces:

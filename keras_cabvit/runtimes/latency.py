@@ -1,4 +1,4 @@
-"""Latency of one image, of several models in turns."""
+"""Latency of several models per image, measured in turns."""
 
 import statistics
 import time
@@ -13,16 +13,16 @@ def median_latencies(
     images: Sequence[np.ndarray],
     rounds: int = 50,
 ) -> list[float]:
-    """Times models on one image at a time.
+    """Times models on single images.
 
-    The models take turns, image after image, so that other load on the computer affects all of
-    them alike: compare the times with each other, not with those of another run.
+    The models take turns, image by image, so that other load on the computer affects them equally:
+    compare the times with each other, not with those of another run.
 
     Args:
         predictors: functions from images (1, height, width, channels) to scores.
         images: arrays (count, height, width, channels), one per predictor.
-        rounds: integer, number of images timed per model. Each model sees one more image before,
-            because the first call of a shape may compile. Defaults to 50.
+        rounds: integer, number of images timed per model. Each model first runs one more image,
+            because the first call with a shape may compile. Defaults to 50.
 
     Returns:
         A list of median seconds, one per predictor.

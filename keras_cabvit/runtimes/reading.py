@@ -1,4 +1,4 @@
-"""Reading of saved models, with errors that say what is wrong with the file."""
+"""Reading saved models, with errors that say what is wrong with the file."""
 
 import contextlib
 import os
@@ -13,14 +13,14 @@ def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
     """Reads a `.keras` file for inference.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
         The model, not compiled.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or no Keras model.
+        ValueError: it is damaged, or not a Keras model.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"There is no model at {path}.")
@@ -32,12 +32,12 @@ def read_saved_model(path: str | os.PathLike[str]) -> Any:
     """Reads a SavedModel directory with TensorFlow.
 
     Args:
-        path: of the directory that holds `saved_model.pb`, or of the folder with its numbered
-            versions, of which the highest is read.
+        path: path of the directory that holds `saved_model.pb`, or of the folder with its numbered
+            versions, the highest of which is read.
 
     Returns:
-        The object that `tf.saved_model.load` returns. Keep it as long as its signatures are used:
-        they do not keep their variables alive.
+        The object that `tf.saved_model.load` returns. Keep a reference to it as long as its
+        signatures are used: they do not keep their variables alive.
 
     Raises:
         FileNotFoundError: there is no SavedModel at `path`.
@@ -63,7 +63,7 @@ def latest_version(path: str | os.PathLike[str]) -> Path | None:
     """Returns the directory of a SavedModel: the path itself, or its highest numbered version.
 
     Args:
-        path: of a directory.
+        path: path of a directory.
 
     Returns:
         The path, or None if it holds no SavedModel.
@@ -76,18 +76,18 @@ def latest_version(path: str | os.PathLike[str]) -> Path | None:
 
 
 def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
-    """Reads a `.tflite` file with LiteRT, the runtime that Android apps carry.
+    """Reads a `.tflite` file with LiteRT, the runtime in Android apps.
 
     Args:
-        path: of the file.
-        threads: integer, the most threads to use. Defaults to 2.
+        path: path of the file.
+        threads: integer, maximum number of threads. Defaults to 2.
 
     Returns:
-        LiteRT's `Interpreter`, its tensors allocated.
+        LiteRT's `Interpreter`, with its tensors allocated.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no model, or one that LiteRT cannot run.
+        ValueError: it is not a model, or not one that LiteRT can run.
         ImportError: ai-edge-litert is not installed.
     """
     if not Path(path).is_file():
@@ -107,7 +107,7 @@ def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
 
 @contextlib.contextmanager
 def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
-    """Turns a reader's errors, which share no class, into a ValueError with one sentence."""
+    """Turns a reader's errors, which have no common class, into a ValueError with one sentence."""
     try:
         yield
     except (ImportError, MemoryError):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def size_on_disk(path: str | os.PathLike[str]) -> int:
-    """Returns the bytes of a file, or of all files in a directory."""
+    """Returns the size in bytes of a file, or of all files in a directory."""
     path = Path(path)
     if path.is_file():
         return path.stat().st_size

@@ -1,4 +1,4 @@
-"""Trained weights: finding or downloading them, and loading them into a model."""
+"""Finding or downloading trained weights, and loading them into a model."""
 
 from keras_cabvit.weights.cache import WeightsDownloadError
 from keras_cabvit.weights.files import load_weights, save_weights

@@ -1,4 +1,4 @@
-"""Location of weight files on this computer, and their checksums."""
+"""The local cache of weight files, and their checksums."""
 
 import contextlib
 import hashlib
@@ -11,20 +11,20 @@ from typing import Any
 from keras_cabvit.atomic_files import atomic_path
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-# A line of sha256sum: the hash, a blank, a blank (text) or an asterisk (binary), the file's name.
-# The leading backslash is its mark for a name that holds escaped characters.
+# A line of sha256sum: the hash, a space, a space (text) or an asterisk (binary), the file's name. A
+# leading backslash marks a name with escaped characters.
 _CHECKSUM_LINE = re.compile(r"\\?([0-9a-fA-F]{64})(?:[ \t]+\*?\S.*)?")
 
 
 class WeightsDownloadError(OSError):
-    """A file of weights could not be fetched, was not the right one, or could not be stored."""
+    """A weights file could not be fetched, is not the right one, or could not be stored."""
 
 
 def cache_folder() -> Path:
-    """Returns the folder of the weight files, which need not exist yet.
+    """Returns the folder of the weight files, which may not exist yet.
 
     Returns:
-        `$KERAS_CABVIT_HOME` if it is set, else `$KERAS_HOME/models` if that is set, else
+        `$KERAS_CABVIT_HOME` if it is set, otherwise `$KERAS_HOME/models` if that is set, otherwise
         `~/.keras/models`, as a `pathlib.Path`.
     """
     if home := os.environ.get("KERAS_CABVIT_HOME"):
@@ -35,17 +35,17 @@ def cache_folder() -> Path:
 
 
 def weights_file_name(variant: str) -> str:
-    """Returns the name of the file with the ImageNet weights of `variant`, such as `CabViTH_S`."""
+    """Returns the file name of the ImageNet weights of `variant`, such as `CabViTH_S`."""
     return f"{variant}_imagenet.weights.h5"
 
 
 def weights_path(variant: str) -> Path:
-    """Returns the path of the ImageNet weights of `variant`, which need not exist yet."""
+    """Returns the path of the ImageNet weights of `variant`, which may not exist yet."""
     return cache_folder() / weights_file_name(variant)
 
 
 def check_sha256(sha256: Any) -> str:
-    """Returns a SHA-256 in lower case.
+    """Validates a SHA-256, and returns it in lower case.
 
     Args:
         sha256: String of 64 hexadecimal digits.
@@ -74,7 +74,7 @@ def write_checksum(path: str | os.PathLike[str]) -> Path:
     """Writes the checksum of a file beside it, in the form that `sha256sum --check` reads.
 
     Args:
-        path: The file. `<path>.sha256` is written, and replaced in one step if it is there.
+        path: The file. `<path>.sha256` is written; an existing one is replaced atomically.
 
     Returns:
         The path of the checksum, a `pathlib.Path`.
@@ -99,7 +99,7 @@ def read_checksum(text: str) -> str:
         The hash as 64 lower-case hexadecimal digits.
 
     Raises:
-        ValueError: If the text is anything else, several lines included.
+        ValueError: If the text is anything else, including several lines.
     """
     match = _CHECKSUM_LINE.fullmatch(text.strip())
     if match is None:
@@ -149,6 +149,6 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise WeightsDownloadError(
-            f"The weights cannot be stored in {folder}: {error.strerror or error}. Make room or "
-            "give write permission there, or set KERAS_CABVIT_HOME to another folder."
+            f"The weights cannot be stored in {folder}: {error.strerror or error}. Free up space "
+            "or grant write permission there, or set KERAS_CABVIT_HOME to another folder."
         ) from error

@@ -1,4 +1,4 @@
-"""Resumable download of a file whose SHA-256 is known, placed only when it is complete."""
+"""Resumable download of a file of known SHA-256, placed only when complete."""
 
 import contextlib
 import http.client
@@ -24,12 +24,12 @@ URL_SCHEMES = ("https://", "http://", "file://")
 BACK_OFF_SECONDS = 0.5  # before the first retry; doubled before each further one
 _CHUNK_BYTES = 1 << 18
 _RANGE_NOT_SATISFIABLE = 416
-# Transient errors (RFC 9110, RFC 6585); any other error status is final.
+# Transient errors (RFC 9110, RFC 6585); every other error status is final.
 _TRANSIENT_STATUSES = {408, _RANGE_NOT_SATISFIABLE, 429, 500, 502, 503, 504}
 
 
 class _TransferError(Exception):
-    """A failed attempt, its message the reason; another one may succeed unless this is final."""
+    """A failed attempt, with the reason as its message; unless it is final, a retry may succeed."""
 
     def __init__(self, reason: str, is_final: bool = False) -> None:
         super().__init__(reason)
@@ -45,27 +45,27 @@ def download(
     timeout: float = 30,
     progress: bool = True,
 ) -> Path:
-    """Downloads a file, unless it is there already.
+    """Downloads a file, unless it is already there.
 
     The bytes are collected in `<destination>.partial`, which is kept when the connection fails: the
-    next attempt, in this call or a later one, requests the rest only. The file gets its name in one
-    step, and only if its SHA-256 is right. If several processes download to the same destination,
-    one does the work and the others wait for it.
+    next attempt, in this call or a later one, requests only the rest. The file is renamed to its
+    destination atomically, and only if its SHA-256 is right. If several processes download to the
+    same destination, one downloads and the others wait for it.
 
     Args:
-        url: Address that begins with `https://`, `http://` or `file://`.
+        url: URL that begins with `https://`, `http://` or `file://`.
         destination: Path of the file. Missing parent folders are created.
         sha256: SHA-256 of the whole file, 64 hexadecimal digits.
         size: Size of the whole file in bytes, if known.
-        retries: Number of further attempts after the connection failed.
-        timeout: Seconds to wait for an answer, and for each further piece of it.
+        retries: Number of further attempts after a failed connection.
+        timeout: Seconds to wait for a response, and for each further piece of it.
         progress: Whether to show a progress bar.
 
     Returns:
         The destination, a `pathlib.Path`.
 
     Raises:
-        ValueError: If `url` has another scheme or `sha256` is not one.
+        ValueError: If `url` has another scheme, or `sha256` is malformed.
         WeightsDownloadError: If the server cannot be reached or lacks the file, if the connection
             keeps failing, if the file is not the right one, or if it cannot be stored.
     """
@@ -94,9 +94,9 @@ def fetch_text(url: str, retries: int = 3, timeout: float = 30, limit: int = 409
     """Fetches a short text, such as a checksum.
 
     Args:
-        url: Address that begins with `https://`, `http://` or `file://`.
-        retries: Number of further attempts after the connection failed.
-        timeout: Seconds to wait for an answer, and for each further piece of it.
+        url: URL that begins with `https://`, `http://` or `file://`.
+        retries: Number of further attempts after a failed connection.
+        timeout: Seconds to wait for a response, and for each further piece of it.
         limit: Number of bytes after which the rest is ignored.
 
     Returns:
@@ -140,7 +140,7 @@ def _fetch_rest(
             request = urllib.request.Request(url, headers=headers)
             response = urllib.request.urlopen(request, timeout=timeout)
         except urllib.error.HTTPError as error:
-            if error.code == _RANGE_NOT_SATISFIABLE:  # the partial file is of a larger file
+            if error.code == _RANGE_NOT_SATISFIABLE:  # the partial file belongs to a larger file
                 partial.unlink()
             raise
     with response:
@@ -155,7 +155,7 @@ def _fetch_rest(
             while chunk := _read(response):
                 file.write(chunk)
                 bar.update(file.tell())
-            os.fsync(file.fileno())  # or a power cut may leave an empty file of the final name
+            os.fsync(file.fileno())  # or a power cut may leave an empty file under the final name
     arrived = partial.stat().st_size
     if total is not None and arrived < total:
         raise _TransferError(
@@ -165,7 +165,7 @@ def _fetch_rest(
     actual = file_sha256(partial)
     if actual != sha256:
         partial.unlink()
-        # Parts that arrived in several answers may belong to different versions of the file.
+        # Parts from several responses may belong to different versions of the file.
         raise _TransferError(
             f"its SHA-256 is {actual} where {sha256} was expected; it was deleted", not have
         )
@@ -178,7 +178,7 @@ def _read(response: Any) -> bytes:
 
 @contextlib.contextmanager
 def _network_errors() -> Iterator[None]:
-    """Converts what the network raises to a `_TransferError`."""
+    """Converts network errors to a `_TransferError`."""
     try:
         yield
     except urllib.error.HTTPError as error:

@@ -1,4 +1,4 @@
-"""Writing and reading the library's own weights files."""
+"""Saving and loading the library's own weights files."""
 
 import os
 from pathlib import Path
@@ -18,13 +18,13 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
 
     Args:
         model: any Keras model.
-        path: of the file, ending in `.weights.h5`; an existing file is replaced.
+        path: path of the file, ending in `.weights.h5`; an existing file is replaced.
 
     Returns:
         The path.
 
     Raises:
-        ValueError: `path` ends in something else.
+        ValueError: `path` has another ending.
     """
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
@@ -41,7 +41,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
     Args:
         model: a model of this library.
-        path: file that a model of the same arguments saved.
+        path: path of a file saved by a model with the same arguments.
 
     Raises:
         ValueError: the file does not fit the model, or is not a weights file. The model is
@@ -51,7 +51,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     try:
         model.load_weights(path)
         _check_left_over(model, path)
-    except Exception as error:  # h5py's errors on a damaged file share no class
+    except Exception as error:  # h5py's errors on a damaged file have no common class
         model.set_weights(before)
         raise ValueError(
             f"The weights in {path} do not fit model '{model.name}' with input shape "
@@ -63,19 +63,18 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
 def _check_left_over(model: keras.Model, path: str | os.PathLike[str]) -> None:
     """Raises a ValueError if the file has weights that the model has not loaded.
 
-    Keras reads only what the model needs, so that the file of a deeper model would fit a shallower
-    one.
+    Keras reads only what the model needs, so the file of a deeper model would fit a shallower one.
     """
     layers = {layer.name for layer in model.layers}
     head = tuple(prefix for name, prefix in _HEAD.items() if name not in layers)
     names = _stored_weights(path)
     left_over = len(names) - len(model.weights)
     if left_over not in (0, sum(name.startswith(head) for name in names)):
-        raise ValueError(f"The file has {left_over} weights more than the model.")
+        raise ValueError(f"The file has {left_over} more weights than the model.")
 
 
 def _stored_weights(path: str | os.PathLike[str]) -> list[str]:
-    """Returns the names of the weights in the file, without an optimizer's."""
+    """Returns the names of the weights in the file, except an optimizer's."""
     names: list[str] = []
     with h5py.File(path) as file:
         file.visititems(

@@ -21,13 +21,13 @@ MIRROR_VARIABLE = "KERAS_CABVIT_WEIGHTS_URL"
 
 
 def imagenet_weights_path(variant: str) -> Path:
-    """Returns the file of a variant's ImageNet weights, and downloads it first if necessary.
+    """Returns the file of a variant's ImageNet weights, downloading it first if necessary.
 
-    A file in the cache is used if its SHA-256 is that of the registry or, if the registry has no
-    entry, that of the `.sha256` file beside it, if there is one. Otherwise the file is downloaded:
-    from the mirror that the environment variable `KERAS_CABVIT_WEIGHTS_URL` names, a base URL under
-    which `<variant>_imagenet.weights.h5` and `<variant>_imagenet.weights.h5.sha256` lie, or else
-    from the registry's address. The registry's hash, if it has one, also applies to a mirror.
+    A file in the cache is used if its SHA-256 matches the registry's or, if the registry has no
+    entry, that in the `.sha256` file beside it, if there is one. Otherwise the file is downloaded:
+    from the mirror at `KERAS_CABVIT_WEIGHTS_URL`, an environment variable with the base URL of
+    `<variant>_imagenet.weights.h5` and `<variant>_imagenet.weights.h5.sha256`, or else from the
+    registry's URL. The registry's hash, if it has one, also applies to a mirror.
 
     Args:
         variant: Name of the model function, such as `"CabViTH_S"`.
@@ -36,8 +36,9 @@ def imagenet_weights_path(variant: str) -> Path:
         The path of a file for `model.load_weights`, a `pathlib.Path`.
 
     Raises:
-        ValueError: If the weights are neither in the cache nor available for download, with the
-            alternatives; if the file in the cache is damaged; if the mirror's address is invalid.
+        ValueError: If the weights are neither in the cache nor available for download (the message
+            lists the alternatives); if the file in the cache is damaged; if the mirror's URL is
+            invalid.
         WeightsDownloadError: If the download fails.
     """
     path = weights_path(variant)
@@ -89,8 +90,8 @@ def _mirror_sha256(url: str) -> str:
         return read_checksum(fetch_text(checksum_url))
     except WeightsDownloadError as error:
         raise WeightsDownloadError(
-            f"{error} A mirror must hold the weights' checksum at {checksum_url}, as `sha256sum` "
-            "prints it, because nothing is loaded unchecked."
+            f"{error} A mirror must provide the weights' checksum at {checksum_url}, as "
+            "`sha256sum` prints it, because nothing is loaded unchecked."
         ) from error
     except ValueError as error:
         raise WeightsDownloadError(f"{checksum_url} holds no checksum. {error}") from error

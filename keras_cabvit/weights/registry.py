@@ -1,7 +1,7 @@
-"""Registry of weights that can be downloaded: `registry.json` beside this file, and its reader.
+"""Registry of downloadable weights: reads `registry.json` beside this file.
 
 `registry.json` is a list of objects with the fields of `PublishedWeights`. It is empty as long as
-no weights of a CabViT can be linked to; the authors' one checkpoint is on a file-sharing page.
+no CabViT weights have a URL; the authors' only checkpoint is on a file-sharing page.
 """
 
 import dataclasses
@@ -16,16 +16,16 @@ REGISTRY_PATH = Path(__file__).with_name("registry.json")
 
 @dataclasses.dataclass(frozen=True)
 class PublishedWeights:
-    """One file of ImageNet weights that can be downloaded.
+    """A downloadable file of ImageNet weights.
 
     Attributes:
         variant: Name of the model function, such as `"CabViTH_S"`.
-        url: Address of the `.weights.h5` file.
+        url: URL of the `.weights.h5` file.
         sha256: SHA-256 of the file, 64 lower-case hexadecimal digits.
         size: Size of the file in bytes.
         top1: Top-1 accuracy on the ImageNet-1k validation set in percent.
-        source: Origin of the parameters, for people to read.
-        licence: Licence of the file, an SPDX name where there is one.
+        source: Origin of the parameters, for human readers.
+        licence: Licence of the file, an SPDX identifier if there is one.
 
     Raises:
         ValueError: If a field has the wrong type or an impossible value.
@@ -60,7 +60,7 @@ def published_weights(variant: str) -> PublishedWeights | None:
         variant: Name of the model function, such as `"CabViTH_S"`.
 
     Returns:
-        A `PublishedWeights`, or None if none are published at an address.
+        A `PublishedWeights`, or None if none are published at a URL.
 
     Raises:
         ValueError: If any entry of the registry is malformed.

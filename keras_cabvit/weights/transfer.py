@@ -4,23 +4,24 @@ import keras
 import numpy as np
 
 _CLASSIFIER = "predictions"
-# Weights with one value per place of the token grid: the axes of its rows and columns.
+# Weights with one value per position of the token grid: the axes of its rows and columns.
 _PLACES = {"patch_positions": (0, 1), "digest_scale": (1, 2), "digest_bias": (2, 3)}
 # Weights with one value per distance on the grid.
 _DISTANCES = {"position_bias": (1, 2)}
 
 
 def transfer_weights(model: keras.Model, source: keras.Model) -> None:
-    """Copies the weights of a model for another image size or other classes, all or none.
+    """Copies the weights of a model with another image size or other classes, all or none.
 
-    Weights per place of a stage's token grid are resampled to the model's grid: linearly between
-    the centres of places (biases and scale factors of digest tokens, the plain model's positions),
-    and, for the relative position bias, between distances that are the same share of the image. The
-    classifier is left unchanged if the source has none, or other classes.
+    Weights with one value per position of a stage's token grid (biases and scale factors of digest
+    tokens, the plain model's positions) are resampled to the model's grid, linearly between the
+    centres of positions. The relative position bias is resampled between distances that are the
+    same share of the image. The classifier is left unchanged if the source has none, or other
+    classes.
 
     Args:
         model: a model of this library.
-        source: a model of the same arguments except `input_shape`, `classes`, `drop_rate` and
+        source: a model with the same arguments except `input_shape`, `classes`, `drop_rate` and
             `drop_path_rate`.
 
     Raises:
@@ -50,7 +51,7 @@ def transfer_weights(model: keras.Model, source: keras.Model) -> None:
 
 
 def _transferred(layer: keras.layers.Layer, source: keras.layers.Layer) -> list[np.ndarray] | None:
-    """Returns the values of a layer's weights, or None if the source is another kind of layer."""
+    """Returns the new values of a layer's weights, or None if the source is of another kind."""
     if [weight.name for weight in layer.weights] != [weight.name for weight in source.weights]:
         return None
     values = []
