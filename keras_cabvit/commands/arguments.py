@@ -7,7 +7,7 @@ def add_image_size(parser, meaning):
     """Adds --image-size to a parser.
 
     Args:
-        parser: of argparse.
+        parser: parser of argparse.
         meaning: string, the help text.
     """
     parser.add_argument(
@@ -20,7 +20,7 @@ def add_image_size(parser, meaning):
 
 
 def _image_size(text):
-    """Returns (height, width) of a text such as "224x224"."""
+    """Parses (height, width) from a text such as "224x224"."""
     height, separator, width = text.partition("x")
     if not (separator and height.isdigit() and width.isdigit()):
         raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH, such as 224x224, not {text!r}")

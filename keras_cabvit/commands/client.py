@@ -17,10 +17,10 @@ def add(commands):
     server.add_argument("--rest", metavar="URL", help="such as http://127.0.0.1:8501")
     server.add_argument("--grpc", metavar="HOST:PORT", help="such as 127.0.0.1:8500")
     client.add_argument(
-        "--model", default="cabvit", help="its name on the server; cabvit by default"
+        "--model", default="cabvit", help="name of the model on the server; cabvit by default"
     )
     client.add_argument(
-        "--timeout", type=float, default=10.0, help="seconds for an answer; 10 by default"
+        "--timeout", type=float, default=10.0, help="seconds to wait for an answer; 10 by default"
     )
     client.add_argument(
         "--retries",
@@ -71,5 +71,5 @@ def _print_answers(named, top):
             continue
         for label, score in list(zip(answer.labels, answer.scores, strict=True))[:top]:
             rows.append((name, label, f"{100 * score:.1f} %"))
-            name = ""  # once per image
+            name = ""  # print the name only once per image
     print_table(("image", "class", "probability"), rows, text_columns=2)

@@ -22,7 +22,7 @@ def add(commands):
         help='file to write; by default where weights="imagenet" looks for the variant',
     )
     convert.add_argument(
-        "--key", help="under which the file nests the parameters; found automatically by default"
+        "--key", help="key of the parameters in the file; found automatically by default"
     )
     add_image_size(convert, "image size of the checkpoint; 224x224 by default")
     convert.set_defaults(run=_convert)

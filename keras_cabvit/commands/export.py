@@ -16,8 +16,8 @@ def add(commands):
     export = commands.add_parser("export", help="export a trained .keras model")
     forms = export.add_subparsers(dest="form", required=True, metavar="FORM")
 
-    servable = forms.add_parser("saved-model", help="a SavedModel, for TF Serving")
-    _add_model(servable, "DIRECTORY", "of the servable; the export becomes its next version")
+    servable = forms.add_parser("saved-model", help="export a SavedModel for TF Serving")
+    _add_model(servable, "DIRECTORY", "the servable; the export becomes its next version")
     servable.add_argument(
         "--max-megapixels",
         type=float,
@@ -29,11 +29,11 @@ def add(commands):
         type=int,
         nargs="*",
         default=(1, 2, 4, 8),
-        help="of the warm-up requests; 1 2 4 8 by default",
+        help="batch sizes of the warm-up requests; 1 2 4 8 by default",
     )
     servable.set_defaults(run=_saved_model)
 
-    lite = forms.add_parser("tflite", help="a .tflite file, for Android")
+    lite = forms.add_parser("tflite", help="export a .tflite file for Android")
     _add_model(lite, "FILE.tflite", "file to write")
     lite.add_argument(
         "--quantization",
@@ -51,27 +51,27 @@ def add(commands):
         "--input-type",
         choices=INPUT_TYPES,
         default="uint8",
-        help="of the pixels, in [0, 255]; uint8 by default",
+        help="type of the pixels, in [0, 255]; uint8 by default",
     )
     lite.add_argument(
         "--attention-bias",
         choices=ATTENTION_BIASES,
         default="stored",
-        help="computed makes a smaller and slower file; stored by default",
+        help="computed gives a smaller and slower file; stored by default",
     )
     for field, meaning in (
         ("name", "the model's own by default"),
-        ("description", "what it classifies"),
-        ("version", "of the model"),
-        ("author", "who made it"),
-        ("license", "of the weights"),
+        ("description", "what the model classifies"),
+        ("version", "the model's version"),
+        ("author", "who made the model"),
+        ("license", "licence of the weights"),
     ):
         lite.add_argument(f"--{field}", help=f"for the file's metadata: {meaning}")
     lite.set_defaults(run=_tflite)
 
 
 def _add_model(parser, metavar, meaning):
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="of a training run")
+    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a trained model")
     parser.add_argument("--output", type=Path, required=True, metavar=metavar, help=meaning)
     parser.add_argument(
         "--labels",
@@ -82,9 +82,9 @@ def _add_model(parser, metavar, meaning):
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop of image files, as a share of the image; 1 takes all of it; "
-        "by default as the run was evaluated, according to run.json beside the model, else 0.875 "
-        "below 384 pixels and 1 from there on",
+        help="side of the centre crop of image files, as a share of the image; 1 uses the whole "
+        "image; by default as in the run's evaluation, according to run.json beside the model, "
+        "else 0.875 below 384 pixels and 1 from 384",
     )
 
 

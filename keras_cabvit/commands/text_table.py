@@ -7,9 +7,9 @@ def print_table(header, rows, total=None, text_columns=1):
     Args:
         header: tuple of strings.
         rows: list of tuples of strings, each as long as the header.
-        total: a last row below a line, or None.
-        text_columns: integer, number of columns that are aligned to the left; the others, numbers,
-            are aligned to the right. Defaults to 1.
+        total: a final row below a rule, or None.
+        text_columns: integer, number of left-aligned columns; the rest, numbers, are right-aligned.
+            Defaults to 1.
     """
     totals = [] if total is None else [total]
     widths = [max(map(len, column)) for column in zip(header, *rows, *totals, strict=True)]

@@ -8,14 +8,14 @@ def labels_beside(model):
     """Returns the path of `labels.txt` beside a `.keras` file, or None.
 
     Args:
-        model: path of the file.
+        model: path of the `.keras` file.
     """
     file = Path(model).with_name("labels.txt")
     return file if file.is_file() else None
 
 
 def crop_beside(model):
-    """Returns the centre crop that a run was evaluated with, or None if it is not recorded.
+    """Returns the centre crop used in a run's evaluation, or None if it is not recorded.
 
     Args:
         model: path of a `.keras` file, with or without a `run.json` beside it.

@@ -33,21 +33,21 @@ def add(commands):
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="image files; for accuracy too, in one folder per class, named as in labels.txt "
-        "beside the model, or else sorting like its classes. Or an .npz file with uint8 `images` "
-        "and, optionally, `labels`",
+        help="image files; to measure accuracy, in one folder per class, named as in labels.txt "
+        "beside the model, or otherwise in the sort order of its classes. Or an .npz file with "
+        "uint8 `images` and, optionally, `labels`",
     )
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop of image files; by default as the run was evaluated, "
-        "according to run.json beside the model, else 0.875 below 384 pixels and 1 from there on",
+        help="side of the centre crop of image files; by default as in the run's evaluation, "
+        "according to run.json beside the model, else 0.875 below 384 pixels and 1 from 384",
     )
     parser.add_argument(
-        "--rounds", type=int, default=50, help="number of images that are timed; 50 by default"
+        "--rounds", type=int, default=50, help="number of images to time; 50 by default"
     )
     for name, meaning in (
-        ("--min-agreement", "minimum percentage of images in the same class"),
+        ("--min-agreement", "minimum percentage of images assigned to the same class"),
         ("--min-decibels", "minimum signal-to-noise ratio of the scores"),
         ("--max-drop", "maximum loss of accuracy in percentage points"),
         ("--max-latency", "maximum latency, as a multiple of the model's"),
@@ -110,16 +110,16 @@ def _classes(files, options, count):
     if len(folders) != count:
         raise ValueError(
             f"{options.data} must have one folder for each of the {count} classes of the model, or "
-            f"image files alone. It has {len(folders)} folders."
+            f"only image files. It has {len(folders)} folders."
         )
     return labels
 
 
 def _failures(found, options):
-    """Yields a sentence for each threshold that is not met; NaN meets none."""
+    """Yields a sentence per threshold that is not met; NaN meets none."""
     if options.min_agreement is not None and 100 * found.agreement < options.min_agreement:
         yield (
-            f"{100 * found.agreement:.2f} % of the images are in the same class; at least "
+            f"{100 * found.agreement:.2f} % of the images are assigned to the same class; at least "
             f"{options.min_agreement:g} % should be."
         )
     if options.min_decibels is not None and not (found.signal_to_noise >= options.min_decibels):
@@ -154,8 +154,8 @@ def _print(found):
         )
     print_table(("", "export", "model"), rows)
     print(
-        f"\nOf {found.images:,} images, {100 * found.agreement:.2f} % are in the same class. "
-        f"Signal-to-noise ratio of the {found.scores}: {found.signal_to_noise:.1f} dB."
+        f"\nOf {found.images:,} images, {100 * found.agreement:.2f} % are assigned to the same "
+        f"class. Signal-to-noise ratio of the {found.scores}: {found.signal_to_noise:.1f} dB."
     )
     if found.delegation is not None:
         left = ", ".join(f"{count} {name}" for name, count in found.delegation.left_out.items())

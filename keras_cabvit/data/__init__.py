@@ -1,4 +1,4 @@
-"""Decoding and resizing of images to the pixels that a model takes."""
+"""Decoding and resizing images to the pixels that a model takes."""
 
 from keras_cabvit.data.decode import decode_rgb
 from keras_cabvit.data.evaluation_transform import (

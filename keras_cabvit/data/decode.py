@@ -1,4 +1,4 @@
-"""Decoding of an image file to pixels, in a TensorFlow graph."""
+"""Decoding an image file to pixels in a TensorFlow graph."""
 
 from keras_cabvit.data.gif import first_gif_frame
 
@@ -17,11 +17,11 @@ def decode_rgb(encoded):
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, if the bytes are not such a file, or
-            if the file is cut short or damaged.
+            if the file is truncated or damaged.
     """
     import tensorflow as tf
 
-    # Padded, so that even a file of a few bytes has a header.
+    # Padded, so that even a file of a few bytes has a full header.
     start = tf.strings.join([tf.strings.substr(encoded, 0, 32), b"\0" * 32])
     header = tf.io.decode_raw(start, tf.uint8)
 
@@ -35,7 +35,7 @@ def decode_rgb(encoded):
 
     def webp():
         animated = tf.logical_and(tf.strings.substr(start, 12, 4) == b"VP8X", header[20] & 2 > 0)
-        # TensorFlow decodes WebP only with the channels that the file has: three or four.
+        # TensorFlow decodes WebP only with the file's own number of channels: three or four.
         return tf.cond(
             animated,
             lambda: _first_webp_frame(encoded),
@@ -70,8 +70,8 @@ def decode_rgb(encoded):
 def _first_webp_frame(encoded):
     """Returns the first frame of an animation, uint8 (height, width, 4).
 
-    TensorFlow 2.21 refuses an animation without transparency, and overruns its buffer if the
-    channels are those of the file. With the transparency flag set in the header, all are decoded.
+    TensorFlow 2.21 refuses an animation without transparency, and overruns its buffer if asked for
+    the file's own number of channels. With the transparency flag set in the header, it decodes all.
     """
     import tensorflow as tf
 

@@ -1,7 +1,7 @@
 """The evaluation transform, defined once: for training, servers, calibration and comparisons.
 
-TensorFlow computes it on every backend, in a graph or at once, so that the same image becomes the
-same pixels everywhere.
+TensorFlow computes it on every backend, in a graph or eagerly, so that an image becomes the same
+pixels everywhere.
 """
 
 import numpy as np
@@ -12,9 +12,9 @@ from keras_cabvit.data.decode import decode_rgb
 def evaluation_image(image, size, crop=1.0):
     """Resizes one image as the published model is evaluated: bicubic with antialiasing.
 
-    With a `crop` below 1 the image is resized, keeping its proportions, until it just covers
-    `size / crop`, and the centre is cut out, as torchvision and timm do. With `crop` 1 the whole
-    image is resized to `size`, whatever its proportions.
+    With a `crop` below 1 the image is resized, keeping its aspect ratio, until it just covers
+    `size / crop`, and the centre is cut out, as in torchvision and timm. With `crop` 1 the whole
+    image is resized to `size`, regardless of its aspect ratio.
 
     Args:
         image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file; or uint8
@@ -27,7 +27,7 @@ def evaluation_image(image, size, crop=1.0):
         A uint8 tensor (*size, 3).
 
     Raises:
-        ValueError: `crop` is out of range, or `image` is neither of the two.
+        ValueError: `crop` is out of range, or `image` is neither of these.
         tf.errors.InvalidArgumentError: when the graph runs, if the bytes are not an image.
 
     Example:
@@ -62,7 +62,7 @@ def evaluation_pixels(images, size, batch_size=256):
         batch_size: integer, number of images resized at a time.
 
     Returns:
-        A uint8 array (count, *size, 3), which every form of the model takes.
+        A uint8 array (count, *size, 3), the input of every form of the model.
 
     Raises:
         ImportError: TensorFlow is not installed.
@@ -108,9 +108,9 @@ def _evaluation_batch(images, size, crop):
 
     shape = tf.shape(images)[1:3]
     whole = tf.constant(size) if crop == 1 else _covering(shape, size, crop)
-    # Half a pixel goes to the even side, as Python's round does in torchvision.
+    # Half a pixel is rounded to even, as by Python's round in torchvision.
     corner = tf.round(tf.cast(whole - size, tf.float32) / 2)
-    # The operation behind `tf.image.resize`, without computing anything outside the crop.
+    # The operation behind `tf.image.resize`, but computing nothing outside the crop.
     resized = tf.raw_ops.ScaleAndTranslate(
         images=images,
         size=size,
@@ -127,7 +127,7 @@ def _evaluation_batch(images, size, crop):
 
 
 def _covering(shape, size, crop):
-    """Returns the height and width at which an image of some shape just covers `size / crop`."""
+    """Returns the height and width at which an image of this shape just covers `size / crop`."""
     import tensorflow as tf
 
     # 224 / 0.875 must not become 255 through a rounding error.

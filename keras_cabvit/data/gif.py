@@ -1,4 +1,4 @@
-"""The first frame of a GIF file, found in a TensorFlow graph without decoding anything."""
+"""Finding the first frame of a GIF file in a TensorFlow graph, without decoding anything."""
 
 
 def first_gif_frame(encoded):
@@ -11,7 +11,7 @@ def first_gif_frame(encoded):
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A string, the file with its first frame only, empty if that is incomplete; and an int64
+        A string, the file with only its first frame, empty if that is incomplete; and an int64
         tensor (height, width), the larger of screen and frame, zeros if it is incomplete.
     """
     import tensorflow as tf

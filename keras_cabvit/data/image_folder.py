@@ -1,4 +1,4 @@
-"""Reading of image files and .npz files into memory, to check or calibrate a model."""
+"""Reading image files and .npz files into memory, to check or calibrate a model."""
 
 import zipfile
 from pathlib import Path
@@ -15,7 +15,7 @@ def image_files(folder):
     """Returns the image files in a folder, at any depth, sorted.
 
     Args:
-        folder: path.
+        folder: path of the folder.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -42,8 +42,8 @@ def read_images(files, size, crop):
         uint8 array (count, *size, 3).
 
     Raises:
-        ValueError: files cannot be read, or have more pixels than are decoded; the message gives
-            their number and names the first.
+        ValueError: files cannot be read, or exceed the limit on pixels; the message gives their
+            number and names the first.
     """
     import tensorflow as tf
 
@@ -84,7 +84,7 @@ def labels_by_folder(files, folder):
         folder: path.
 
     Returns:
-        Integers (count,), indices into the sorted names of the classes, and these names; or None
+        Integers (count,), indices into the sorted class names, and these names; or None
         and an empty list if the files are in `folder` itself.
     """
     names = [file.relative_to(folder).parts[0] for file in files]
@@ -98,10 +98,10 @@ def read_npz(path):
     """Reads images, and labels if there are any, from an .npz file.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
-        The arrays `images` and `labels`; None instead of labels that are not there.
+        The arrays `images` and `labels`; None instead of missing labels.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -1,8 +1,8 @@
-"""Format and size from the header of an image file, in a TensorFlow graph, without decoding it."""
+"""Format and size of an image file from its header, in a TensorFlow graph, without decoding it."""
 
 from keras_cabvit.data.gif import first_gif_frame
 
-# The default limit: 192 MB of pixels. An image of 12,000x12,000 can be a file of 400 kB, and would
+# The default limit: 192 MB of pixels. An image of 12,000x12,000 may be a file of 400 kB, but would
 # take 432 MB.
 MAX_MEGAPIXELS = 64
 
@@ -109,7 +109,7 @@ def _webp_size(start, octets):
 
 
 def _bmp_size(octets):
-    """Returns the size; a negative height, in two's complement, means rows from top to bottom."""
+    """Returns the size; a negative height, in two's complement, means top-down rows."""
     import tensorflow as tf
 
     size = _little_endian(octets, (22, 18), 4)
@@ -117,7 +117,7 @@ def _bmp_size(octets):
 
 
 def _jpeg_size(encoded):
-    """Steps from segment to segment until the one that begins a frame (ITU T.81, annex B)."""
+    """Steps from segment to segment up to the one that begins a frame (ITU T.81, annex B)."""
     import tensorflow as tf
 
     octets = tf.io.decode_raw(tf.strings.join([encoded, b"\0" * 16]), tf.uint8)

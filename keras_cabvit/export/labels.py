@@ -44,6 +44,6 @@ def read_labels(
     for number, label in enumerate(labels):
         if not isinstance(label, str) or not label.strip() or "\n" in label:
             raise ValueError(
-                f"{source} must give names of one line each. Received: {label!r} for class {number}"
+                f"{source} must give one-line names. Received: {label!r} for class {number}"
             )
     return labels

@@ -1,4 +1,4 @@
-"""The authors' PyTorch checkpoints: reading them, their names, and converting them."""
+"""Reading and converting the authors' PyTorch checkpoints."""
 
 from keras_cabvit.pytorch.checkpoint import read_torch_checkpoint
 from keras_cabvit.pytorch.conversion import convert_torch_checkpoint

@@ -1,4 +1,4 @@
-"""Reading of the state dict in a checkpoint file, without running code from the file."""
+"""Reading the state dict in a checkpoint file, without running code from the file."""
 
 import argparse
 import os
@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-# Keys of the parameters in training programs; the averaged ones are those that were evaluated.
+# Keys under which training programs save parameters; the averaged ones are those evaluated.
 _NESTED_KEYS = ("model_ema", "model", "state_dict")
 _DISTRIBUTED_PREFIX = "module."
-# PyTorch's message on an object that it refuses to create: "... GLOBAL posix.system ...".
+# PyTorch's message about an object that it refuses to create: "... GLOBAL posix.system ...".
 _REFUSED_OBJECT = re.compile(r"GLOBAL (\S+)")
 
 
@@ -24,17 +24,16 @@ def read_torch_checkpoint(path: str | os.PathLike[str], key: str | None = None) 
     pickle that would run a command, is refused and not run.
 
     Args:
-        path: the file.
-        key: under which the parameters are nested in the file. None takes "model_ema", then
-            "model", then "state_dict", and otherwise the file's own top level.
+        path: path of the file.
+        key: key under which the parameters are nested in the file. None tries "model_ema", then
+            "model", then "state_dict", and finally the file's top level.
 
     Returns:
         A dict from names to numpy arrays or torch tensors.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged or not a checkpoint, holds objects that are refused, or has no
-            such key.
+        ValueError: it is damaged or not a checkpoint, holds refused objects, or has no such key.
         ImportError: the package that reads this kind of file is not installed.
     """
     path = Path(path)
@@ -45,15 +44,15 @@ def read_torch_checkpoint(path: str | os.PathLike[str], key: str | None = None) 
         content = readers.get(path.suffix, _read_torch)(path)
     except (ImportError, PermissionError):
         raise
-    except Exception as error:  # the readers' errors on a damaged file share no class
+    except Exception as error:  # the readers' errors on a damaged file have no common class
         raise ValueError(_unreadable(path, error)) from error
     return _state_dict(content, key, path)
 
 
 def _unreadable(path: Path, error: Exception) -> str:
     if not isinstance(error, pickle.UnpicklingError):
-        return f"{path} is damaged, or not a checkpoint of the kind that its name says: {error!r}."
-    # PyTorch's own message also says how to read the file anyway, and so run what it holds.
+        return f"{path} is damaged, or not the kind of checkpoint that its name says: {error!r}."
+    # PyTorch's own message also says how to read the file anyway, which would run its code.
     refused = _REFUSED_OBJECT.search(str(error))
     if refused:
         return (
@@ -84,7 +83,7 @@ def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Any]:
     if not _holds_parameters(content):
         raise ValueError(
             f"{path} has no parameters under {key or ' or '.join(_NESTED_KEYS)}, nor at its top "
-            "level. Pass the key under which they are."
+            "level. Pass their key."
         )
     if all(name.startswith(_DISTRIBUTED_PREFIX) for name in content):
         content = {name.removeprefix(_DISTRIBUTED_PREFIX): v for name, v in content.items()}

@@ -20,17 +20,17 @@ def convert_torch_checkpoint(
     """Converts a checkpoint of the published PyTorch model to a `.weights.h5` file.
 
     Args:
-        checkpoint: path that `read_torch_checkpoint` reads.
+        checkpoint: path of the checkpoint, as in `read_torch_checkpoint`.
         variant: name from `keras_cabvit.list_models()`.
-        output: path to write, ending in `.weights.h5`. None writes to the place where
-            `weights="imagenet"` looks for the variant. The file's checksum is written beside it,
-            with `.sha256` added to its name.
-        key: under which the parameters are nested in the file; None finds it automatically.
+        output: path to write, ending in `.weights.h5`. None writes where `weights="imagenet"` looks
+            for the variant. The file's checksum is written beside it, with `.sha256` added to its
+            name.
+        key: key under which the parameters are nested in the file; None finds it automatically.
         input_shape: (height, width, 3) that the checkpoint was trained for. Defaults to
             (224, 224, 3).
 
     Returns:
-        The path of the file.
+        The path of the weights file.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -38,7 +38,7 @@ def convert_torch_checkpoint(
             for a checkpoint that is not for ImageNet's 1,000 classes at 224x224.
     """
     state_dict = read_torch_checkpoint(checkpoint, key)
-    # A bias of another rank is for load_torch_state_dict to report.
+    # load_torch_state_dict reports a bias of another rank.
     bias_shape = tuple(state_dict["head.bias"].shape) if "head.bias" in state_dict else ()
     classes = bias_shape[0] if len(bias_shape) == 1 else 1000
     model = build_variant(variant, classes=classes, input_shape=input_shape)

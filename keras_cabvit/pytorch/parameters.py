@@ -1,7 +1,7 @@
-"""The map from the parameters of the published PyTorch model to Keras weights.
+"""Mapping from the parameters of the published PyTorch model to Keras weights.
 
 A name of the PyTorch state dict may fill more than one Keras weight (the joint query, key and value
-matrix, for example), so the map goes from names to lists of assignments.
+matrix, for example), so names map to lists of assignments.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,11 +15,11 @@ from keras_cabvit.layers import ConvNeXtBlock, ConvolutionNorm, LayerScale, Patc
 
 @dataclass(frozen=True)
 class TorchParameter:
-    """One name of the PyTorch state dict and the Keras weights made from its array.
+    """An entry of the PyTorch state dict and the Keras weights made from its array.
 
     Attributes:
-        name: of the array in the state dict.
-        shape: required of the array.
+        name: name of the array in the state dict.
+        shape: required shape of the array.
         assignments: Keras variables, each with the function from the array to its value.
     """
 
@@ -32,7 +32,7 @@ def torch_parameters(model: keras.Model) -> Iterator[TorchParameter]:
     """Yields a `TorchParameter` per parameter that fills a weight of the model.
 
     Args:
-        model: built by this library; any variant, with or without the classifier.
+        model: any variant of this library's models, with or without the classifier.
 
     Raises:
         ValueError: the model is not one of this library's.
@@ -72,7 +72,7 @@ def _hybrid(layers) -> Iterator[TorchParameter]:
 def _blocks(layers, stage):
     if stage >= 2:
         return layers[f"stage_{stage}"].blocks
-    # Keras keeps layers in the order of the graph, which is the order of the blocks.
+    # Keras lists layers in graph order, which is the order of the blocks.
     prefix = f"stage_{stage}_block_"
     return [layer for name, layer in layers.items() if name.startswith(prefix)]
 

@@ -1,4 +1,4 @@
-"""Loading of a PyTorch state dict into a model, completely or not at all."""
+"""Loading a PyTorch state dict into a model, completely or not at all."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_cabvit.pytorch.parameters import torch_parameters
 
-# BatchNorm's counter of training steps: every real checkpoint has it, and inference ignores it.
+# BatchNorm's counter of training steps: every real checkpoint has it; inference ignores it.
 _IGNORED_SUFFIX = ".num_batches_tracked"
 _LISTED = 12
 
@@ -17,7 +17,7 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
     """Loads the parameters of the published PyTorch model into a model.
 
     Args:
-        model: a model of this library. It needs the classifier if `state_dict` has one.
+        model: a model of this library, with the classifier if `state_dict` has one.
         state_dict: mapping from PyTorch's names to numpy arrays or torch tensors. Counters
             (`*.num_batches_tracked`) are ignored.
 
@@ -25,8 +25,8 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         The model.
 
     Raises:
-        ValueError: names are missing or left over, arrays have another shape than the model needs,
-            or hold values that are not finite. The message lists them; the model is unchanged.
+        ValueError: names are missing or left over, or arrays have the wrong shape or non-finite
+            values. The message lists them; the model is unchanged.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3))
@@ -75,7 +75,7 @@ def _listing(title: str, names: Sequence[str]) -> str:
 
 
 def _to_numpy(array: Any) -> np.ndarray:
-    """Returns a numpy array from one, or from a torch tensor of any floating type."""
+    """Returns a numpy array, or a torch tensor of any floating type, as a numpy array."""
     if hasattr(array, "detach"):
         array = array.detach().cpu()
         if array.is_floating_point() and array.element_size() < 4:

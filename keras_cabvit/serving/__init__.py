@@ -1,4 +1,4 @@
-"""Clients of TF Serving with an exported CabViT."""
+"""Clients for TF Serving with an exported CabViT."""
 
 from keras_cabvit.serving.answer import Answer, ServerError
 from keras_cabvit.serving.grpc_client import classify_over_grpc

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# The signature of `keras_cabvit.export.to_saved_model` that takes image files.
+# The signature in `keras_cabvit.export.to_saved_model` that takes image files.
 SIGNATURE = "serving_bytes"
 
 
 class ServerError(OSError):
-    """A server did not answer, or answered with an error; the message says which."""
+    """A server did not answer, or returned an error; the message says which."""
 
 
 NOT_AN_EXPORT = (
-    "The server's model does not give classes, labels, scores and status: it must be an export of "
+    "The server's model does not give classes, labels, scores and status: it must be an export by "
     "keras_cabvit.export.to_saved_model."
 )
 
@@ -25,7 +25,7 @@ class Answer:
         classes: integers.
         labels: strings.
         scores: floats, probabilities.
-        status: empty, or a sentence that says why the image could not be read.
+        status: empty, or the reason why the image could not be read.
     """
 
     classes: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""A client of TF Serving's gRPC interface."""
+"""A client for TF Serving's gRPC interface."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
 
 _SERVICE = "tensorflow.serving.PredictionService"
-# A request may hold many photographs; gRPC's own limit is 4 MB.
+# A request may hold many photos; gRPC's default limit is 4 MB.
 _LARGEST_MESSAGE = 1 << 30
 
 
@@ -24,8 +24,8 @@ def classify_over_grpc(
         files: list of bytes, the contents of image files.
         address: "HOST:PORT" of the server.
         model: name of the model on the server. Defaults to "cabvit".
-        timeout: float, seconds for the answer to a request, including all retries.
-        retries: integer, at most 4, number of further attempts while the server cannot be reached.
+        timeout: float, seconds to wait for the answer to a request, including all retries.
+        retries: integer, at most 4, number of further attempts while the server is unreachable.
             The first waits up to half a second, each next one up to twice as long.
         batch_size: integer, number of files per request: at most the server's `max_batch_size`.
             Defaults to 8, as in deploy/serving.
@@ -34,7 +34,7 @@ def classify_over_grpc(
         A list of `Answer`, one per file.
 
     Raises:
-        ServerError: there is no answer, or it is an error.
+        ServerError: the server does not answer, or returns an error.
         ValueError: `batch_size` is below 1.
         ImportError: tensorflow-serving-api is not installed.
     """

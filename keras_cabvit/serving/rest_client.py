@@ -1,4 +1,4 @@
-"""A client of TF Serving's REST interface."""
+"""A client for TF Serving's REST interface."""
 
 import base64
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ def classify_over_rest(
 
     Args:
         files: list of bytes, the contents of image files.
-        url: of the server, such as "http://127.0.0.1:8501".
+        url: URL of the server, such as "http://127.0.0.1:8501".
         model: name of the model on the server. Defaults to "cabvit".
         timeout: float, seconds that the server may take to accept a request, and then to answer.
-        retries: integer, number of further attempts if there is no server, or if it is overloaded
-            or still loading (status 429, 502, 503 or 504). The first waits half a second, each next
+        retries: integer, number of further attempts while the server is unreachable, overloaded or
+            still loading (status 429, 502, 503 or 504). The first waits half a second, each next
             one twice as long.
         batch_size: integer, number of files per request: at most the server's `max_batch_size`.
             Defaults to 8, as in deploy/serving.
@@ -31,7 +31,7 @@ def classify_over_rest(
         A list of `Answer`, one per file.
 
     Raises:
-        ServerError: there is no answer, or it is an error.
+        ServerError: the server does not answer, or returns an error.
         ValueError: `batch_size` is below 1.
         ImportError: requests is not installed.
     """
@@ -45,11 +45,11 @@ def classify_over_rest(
         ) from error
     retry = Retry(
         retries,
-        read=False,  # a server that accepts a request and is silent is not asked again
+        read=False,  # do not retry a server that accepts a request and then stays silent
         backoff_factor=0.5,
         status_forcelist=(429, 502, 503, 504),
-        allowed_methods=None,  # classifying twice does no harm
-        respect_retry_after_header=False,  # a server may ask for more time than there is
+        allowed_methods=None,  # classifying twice is harmless
+        respect_retry_after_header=False,  # a server may ask for more time than is left
         raise_on_status=False,
     )
     if not url.startswith(("http://", "https://")):
@@ -69,8 +69,7 @@ def classify_over_rest(
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
             if isinstance(error.args[0], ProtocolError):  # there was a connection
                 raise ServerError(
-                    f"{url} closed the connection before it had answered: the server may have "
-                    "stopped."
+                    f"{url} closed the connection before answering: the server may have stopped."
                 ) from error
             raise ServerError(f"No server answers at {url}: {_reason(error)}.") from error
         except requests.RequestException as error:
@@ -86,7 +85,7 @@ def classify_over_rest(
 
 
 def _reason(error):
-    """Returns the innermost reason, which requests and urllib3 wrap several times."""
+    """Returns the innermost cause, which requests and urllib3 wrap several times."""
     while True:
         inner = getattr(error, "reason", None) or (error.args and error.args[0])
         if not isinstance(inner, BaseException):
@@ -105,7 +104,7 @@ def _answers(response, url, count):
         message = content.get("error") if isinstance(content, dict) else None
         raise ServerError(
             f"The server answered with status {response.status_code}: "
-            f"{message or 'the number of predictions differs from that of images'}"
+            f"{message or 'the number of predictions differs from the number of images'}"
         )
     try:
         return [

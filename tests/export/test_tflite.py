@@ -283,7 +283,7 @@ def test_no_depthwise_kernel_is_larger_than_the_fast_ones(files):
         ({"name": "model.lite"}, r"`path` must end in \.tflite"),
         ({"input_type": "int8"}, "`input_type` must be one of"),
         ({"quantization": "int8-full", "input_type": "float32"}, '`input_type` must be "uint8"'),
-        ({"quantization": "int8-static"}, "give some hundred training images"),
+        ({"quantization": "int8-static"}, "give a few hundred training images"),
         ({"labels": ["only one"]}, "`labels` must name the 5 classes"),
     ],
     ids=str,

@@ -99,7 +99,7 @@ def test_command_prints_a_comparison(folder, capsys):
 
     assert status == 0
     assert "top-1                 100.00 %  100.00 %" in printed
-    assert "Of 20 images, 100.00 % are in the same class." in printed
+    assert "Of 20 images, 100.00 % are assigned to the same class." in printed
     assert "in 1 piece; left to slower kernels: nothing." in printed
 
 
@@ -134,7 +134,7 @@ def test_command_fails_if_classes_are_confused(folder, tmp_path, capsys):
 
     assert status == 1
     assert capsys.readouterr().err.splitlines() == [
-        "60.00 % of the images are in the same class; at least 99 % should be.",
+        "60.00 % of the images are assigned to the same class; at least 99 % should be.",
         "The export loses 40.00 percentage points of accuracy; it should lose at most 1.",
     ]
 

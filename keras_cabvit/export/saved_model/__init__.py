@@ -1,4 +1,4 @@
-"""Export to a SavedModel directory, as TF Serving loads it."""
+"""Export to a SavedModel directory for TF Serving."""
 
 from keras_cabvit.export.saved_model.servable import to_saved_model
 

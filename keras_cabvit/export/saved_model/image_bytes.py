@@ -1,7 +1,7 @@
-"""Decoding of a batch of image files in a served graph, in which no file may fail the others.
+"""Decoding a batch of image files in a served graph, where no file may fail the others.
 
-TF Serving puts the requests of different clients into one batch, so an error that is raised for one
-image would fail all of their requests.
+TF Serving puts the requests of different clients into one batch, so an error raised for one image
+would fail all of their requests.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ def pixels_and_status(
     Args:
         encoded: string tensor (batch,), the contents of JPEG, PNG, GIF or WebP files.
         size: (height, width) of the result in pixels.
-        crop: side of the centre crop as a share of the image, as `evaluation_image` takes it.
+        crop: side of the centre crop as a share of the image, as in `evaluation_image`.
         max_megapixels: number; larger images are not decoded.
 
     Returns:
-        uint8 pixels (batch, *size, 3), zeros for an image that could not be read, and strings
-        (batch,): empty, or a sentence that says why the image could not be read.
+        uint8 pixels (batch, *size, 3), zeros for an unreadable image, and strings (batch,): empty,
+        or the reason why the image could not be read.
     """
     import tensorflow as tf
 
@@ -36,11 +36,11 @@ def pixels_and_status(
     def decode(number: Any, file: Any) -> tuple[Any, Any]:
         return number, evaluation_image(file, size, crop)
 
-    # A file whose header states no size could have any.
+    # A file whose header states no size could be of any size.
     stated = tf.reduce_all(sizes > 0, axis=1)
     wanted = tf.where(known & stated & ~too_large)[:, 0]
     nothing = tf.zeros((0,), tf.int64), tf.zeros((0, *size, 3), tf.uint8)
-    # A data set skips images that cannot be decoded, which no other part of a graph can do.
+    # A data set can skip images that cannot be decoded; no other part of a graph can.
     numbers, pixels = (
         tf.data.Dataset.from_tensor_slices((wanted, tf.gather(encoded, wanted)))
         .map(decode, num_parallel_calls=tf.data.AUTOTUNE)

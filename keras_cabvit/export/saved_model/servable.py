@@ -1,4 +1,4 @@
-"""Export to a SavedModel directory, as TF Serving loads it."""
+"""Export to a SavedModel directory for TF Serving."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -34,10 +34,10 @@ def to_saved_model(
     max_megapixels: float = MAX_MEGAPIXELS,
     batch_sizes: Sequence[int] = (1, 2, 4, 8),
 ) -> Path:
-    """Writes the model as the next version of a servable, complete or not at all.
+    """Writes the model as the next version of a servable, completely or not at all.
 
     TF Serving looks for numbered directories and serves the highest. The export is the fused model,
-    with signatures of any batch size:
+    with signatures for any batch size:
 
     - `serving_default` takes `image`, uint8 (batch, height, width, channels), and `serving_float`
       the same as float32 in 0..255. Both give `probabilities`, or `logits` if the model ends
@@ -45,27 +45,28 @@ def to_saved_model(
     - `serving_bytes`, for classifiers of RGB images, takes `image_bytes`, the contents of JPEG,
       PNG, GIF or WebP files (batch,), and resizes and crops as evaluation does. It gives the five
       most probable `classes`, int32 (batch, 5), their `labels` and `scores`, which are always
-      probabilities; and `status`, strings (batch,): empty, or a sentence that says why an image
-      could not be read. Such an image has scores of zero and affects no other image.
+      probabilities; and `status`, strings (batch,): empty, or the reason why an image could not be
+      read. Such an image has scores of zero and does not affect other images.
 
     The labels are also in `assets/labels.txt`.
 
     Args:
-        model: with one image input; of this library, or any that ends in a classifier.
-        path: directory of the servable; the export goes into `path/1`, or the next number.
+        model: model with one image input, from this library or any that ends in a classifier.
+        path: directory of the servable; the export is written to `path/1`, or the next number.
         labels: names of the classes in their order, or the path of a text file with one name per
             line. None, the default, numbers them.
         crop: float, side of the centre crop of `serving_bytes`, as a share of the image; 1 resizes
-            the whole image. None crops as the authors evaluate: 0.875 below 384 pixels, else 1.
+            the whole image. None, the default, crops as the authors do in evaluation: 0.875 below
+            384 pixels, else 1.
         max_megapixels: number; larger images are not decoded. Defaults to 64.
-        batch_sizes: integers, of the warm-up requests: the sizes to which TF Serving fills batches
-            (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes no requests.
+        batch_sizes: integers, batch sizes of the warm-up requests: those to which TF Serving pads
+            batches (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes no requests.
 
     Returns:
         The path of the numbered directory.
 
     Raises:
-        ImportError: TensorFlow is not installed, or tensorflow-serving-api, for warm-up requests.
+        ImportError: TensorFlow is not installed, or tensorflow-serving-api for warm-up requests.
         ValueError: `path` is a file, the model does not have exactly one image input and one
             classifier, or an argument is wrong.
         FileNotFoundError: there is no file of labels at `labels`.
@@ -139,7 +140,7 @@ def _bytes_function(
     crop: float,
     max_megapixels: float,
 ) -> Callable[..., Any]:
-    """Makes the function from image files to the most probable classes."""
+    """Creates the function from image files to the most probable classes."""
     import tensorflow as tf
 
     def classify(image_bytes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Requests that TF Serving sends itself when it loads a model, so that no client waits for it."""
+"""Requests that TF Serving replays when it loads a model, so that no client waits for it."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -17,14 +17,14 @@ def write_warmup_requests(
     (TensorFlow Serving's guide, "SavedModel Warmup".)
 
     Args:
-        directory: of the SavedModel.
-        name: of the servable.
-        inputs: dict from a signature's name to (the name of its input, one example: a numpy array
-            of one value throughout, or bytes).
+        directory: directory of the SavedModel.
+        name: name of the servable.
+        inputs: dict from a signature's name to a tuple: the name of its input, and one example, a
+            numpy array filled with one value or bytes.
         batch_sizes: integers.
 
     Raises:
-        ImportError: tensorflow-serving-api, which has the format of the requests, is missing.
+        ImportError: tensorflow-serving-api, which defines the format of the requests, is missing.
     """
     import tensorflow as tf
 
@@ -51,10 +51,10 @@ def write_warmup_requests(
 
 
 def _repeated(example: Any, batch_size: int) -> Any:
-    """Returns the TensorProto of a batch, in which one value also stands for those after it."""
+    """Returns the TensorProto of a batch, in which one value also stands for all that follow."""
     import tensorflow as tf
 
     if isinstance(example, bytes):
         return tf.make_tensor_proto([example] * batch_size)
-    # One value with the shape of many is stored once.
+    # A single value with the shape of the batch is stored once.
     return tf.make_tensor_proto(example.flat[0], shape=(batch_size, *example.shape))

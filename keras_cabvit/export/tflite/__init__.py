@@ -1,4 +1,4 @@
-"""Export to a .tflite file, as LiteRT and MediaPipe run it on Android."""
+"""Export to a .tflite file for LiteRT and MediaPipe on Android."""
 
 from keras_cabvit.export.tflite.file import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS, to_tflite
 

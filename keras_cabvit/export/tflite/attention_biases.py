@@ -6,11 +6,12 @@ from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
 def compact_attention_biases(model, dtype):
-    """Stores the float32 constants that are added to products of tokens in fewer bytes per value.
+    """Stores the float32 constants added to products of tokens in fewer bytes per value.
 
-    These are the position biases, expanded to one value per pair of tokens. LiteRT turns them into
-    float32 once, when it loads the model. Rounded to float16 they change the logits about as much
-    as the order of additions does; to 255 levels, less than a thousandth of what int8 weights do.
+    These are the position biases, expanded to one value per pair of tokens. LiteRT converts them to
+    float32 once, when it loads the model. Rounding them to float16 changes the logits about as much
+    as the order of additions does; rounding them to 255 levels, less than a thousandth as much as
+    int8 weights do.
 
     Args:
         model: `ModelT`, which is changed.
@@ -42,7 +43,7 @@ def _is_float_constant(model, tensor):
 
 
 def _dequantize(model, graph, index, dtype):
-    """Turns a tensor into the result of an operation on a small constant; returns the operation."""
+    """Makes a tensor the output of an operation on a compact constant; returns the operation."""
     from ai_edge_litert import schema_py_generated as schema
 
     tensor = graph.tensors[index]
@@ -66,7 +67,7 @@ def _dequantize(model, graph, index, dtype):
     users = [other.buffer for each in model.subgraphs for other in each.tensors]
     if users.count(tensor.buffer) == 1:  # equal constants may share a buffer
         model.buffers[tensor.buffer].data = None
-    tensor.buffer = 0  # the empty one: the values are computed now
+    tensor.buffer = 0  # the empty buffer: the values are now computed
     graph.tensors.append(stored)
 
     operation = schema.OperatorT()

@@ -1,4 +1,4 @@
-"""Images from which the ranges of a quantised model's activations are taken."""
+"""Images that determine the ranges of a quantised model's activations."""
 
 import os
 from collections.abc import Sequence
@@ -13,23 +13,22 @@ MOST = 256
 
 
 def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.ndarray:
-    """Reads at most 256 calibration images, spread evenly over all that there are.
+    """Reads at most 256 calibration images, spread evenly over the source.
 
     Args:
         source: folder of image files, at any depth; a `tf.data.Dataset` of images or (images,
-            labels), in batches or single; or an array (count, height, width, channels). Pixels are
-            in [0, 255]. They should be training images: test images would make their own score
-            too high.
+            labels), batched or not; or an array (count, height, width, channels). Pixels are in
+            [0, 255]. Use training images: test images would inflate the test score.
         shape: (height, width, channels) of the model's input.
-        crop: float, side of the centre crop that image files get, as evaluation has it.
+        crop: float, side of the centre crop of image files, as in evaluation.
 
     Returns:
         uint8 array (count, height, width, channels).
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: there are fewer than 16 images, they are of another shape or range, or most of
-            them show nothing: each is of one colour, or all are the same.
+        ValueError: there are fewer than 16 images, they have another shape or range, or they show
+            nothing: most are of one colour, or all are the same.
     """
     if isinstance(source, (str, os.PathLike)):
         images = _of_folder(source, shape, crop)
@@ -47,8 +46,8 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
         )
     if len(images) < LEAST:
         raise ValueError(
-            f"At least {LEAST} calibration images are needed, better 100, so that the ranges taken "
-            f"from them hold for other images. Received: {len(images)}"
+            f"At least {LEAST} calibration images are needed, preferably 100, so that their ranges "
+            f"hold for other images. Received: {len(images)}"
         )
     _check_values(images)
     return np.rint(images).astype("uint8")
@@ -56,7 +55,7 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
 
 def _check_values(images: np.ndarray) -> None:
     low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):  # also false if either is not a number
+    if not (low >= 0 and high <= 255):  # also false if either is NaN
         raise ValueError(
             f"Calibration images must have pixels in [0, 255]. Received: values from {low} to "
             f"{high}"
@@ -71,13 +70,13 @@ def _check_values(images: np.ndarray) -> None:
     plain = (pixels == pixels[:, :1]).all(axis=(1, 2))
     if plain.mean() > 0.5:
         raise ValueError(
-            f"{plain.sum()} of {len(images)} calibration images are of one colour: ranges taken "
-            "from them would cut off those of real images."
+            f"{plain.sum()} of {len(images)} calibration images are of one colour: their ranges "
+            "would cut off those of real images."
         )
     if (images == images[0]).all():
         raise ValueError(
-            f"The {len(images)} calibration images are all the same: ranges taken from them would "
-            "cut off those of other images."
+            f"The {len(images)} calibration images are all the same: their ranges would cut off "
+            "those of other images."
         )
 
 
@@ -90,7 +89,7 @@ def _of_folder(folder: str | os.PathLike[str], shape: Sequence[int], crop: float
     height, width, channels = shape
     if channels != 3:
         raise ValueError(
-            f"Image files are read in colour, and the model takes {channels} channels: give the "
+            f"Image files are read in colour, but the model takes {channels} channels: pass the "
             "calibration images as an array."
         )
     files = image_files(folder)
@@ -98,7 +97,7 @@ def _of_folder(folder: str | os.PathLike[str], shape: Sequence[int], crop: float
 
 
 def _of_dataset(dataset: Any) -> np.ndarray:
-    """Returns the images of all elements, thinned out evenly if there are too many."""
+    """Returns the images of all elements, evenly subsampled if there are too many."""
     kept, step, place = [], 1, 0
     for element in dataset:
         images = np.asarray(element[0] if isinstance(element, (tuple, list)) else element)

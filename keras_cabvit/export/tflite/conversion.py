@@ -1,4 +1,4 @@
-"""From a Keras model to the content of a .tflite file."""
+"""Conversion of a Keras model to the content of a .tflite file."""
 
 import tempfile
 import warnings
@@ -20,7 +20,7 @@ from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole
 from keras_cabvit.layers import PaddedDepthwiseConv2D
 from keras_cabvit.ops import definitions, is_half
 
-# On top of those of `keras_cabvit.inference`.
+# In addition to those of `keras_cabvit.inference`.
 INFERENCE_CLASSES = {PaddedDepthwiseConv2D: FlatDepthwiseConv2D}
 
 
@@ -29,12 +29,12 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
     """Writes a .tflite file without metadata.
 
     Args:
-        model: as `to_tflite` takes it.
+        model: as in `to_tflite`.
         path: file to write.
-        output_name: string, of the scores.
-        quantization: the same.
-        input_type: the same.
-        attention_bias: the same.
+        output_name: string, name of the scores.
+        quantization: as in `to_tflite`.
+        input_type: as in `to_tflite`.
+        attention_bias: as in `to_tflite`.
         images: path of a .npy file with calibration images, or None.
 
     Returns:
@@ -48,22 +48,22 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        # TFLite has no bfloat16, in which the model may have been trained.
+        # TFLite has no bfloat16, but the model may have been trained in it.
         model = inference_form(
             model, attention_bias=attention_bias, dtype="float32", classes=INFERENCE_CLASSES
         )
         for layer in model._flatten_layers():
             if is_half(layer.compute_dtype):
                 raise ValueError(
-                    f"TFLite computes in float32 or integers, and layer '{layer.name}' in "
+                    f"TFLite computes in float32 or integers, but layer '{layer.name}' computes in "
                     f"{layer.compute_dtype}. Export the trained model, not the result of "
-                    f'`fuse(model, dtype="{layer.compute_dtype}")`. The weights of a model without '
-                    "layers of this library can be given to the same model in float32."
+                    f'`fuse(model, dtype="{layer.compute_dtype}")`. If the model has no layers of '
+                    "this library, copy its weights to the same model in float32."
                 )
-        # The converter makes integers of a float input, and leaves another type as it is.
+        # The converter turns a float input into integers, and leaves any other type unchanged.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)
-        # The kernels take feature maps as they are, and each change of shape is a copy.
+        # The kernels take feature maps directly, and each change of shape is a copy.
         with definitions():  # the functions are traced as they are written
             write_functions(model, functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -79,12 +79,12 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
         try:
-            with warnings.catch_warnings(action="ignore"):  # of its own use of old interfaces
+            with warnings.catch_warnings(action="ignore"):  # on deprecated interfaces
                 content = converter.convert()
         except ConverterError as error:
             raise ValueError(
-                "TensorFlow's converter makes no .tflite file with built-in operations alone of "
-                f"this model. It says: {str(error).strip().splitlines()[0]}"
+                "TensorFlow's converter cannot convert this model to a .tflite file with built-in "
+                f"operations only. It says: {str(error).strip().splitlines()[0]}"
             ) from error
     model = unpack(content)
     if full:

@@ -1,4 +1,4 @@
-"""Export to a .tflite file, as LiteRT and MediaPipe run it on Android."""
+"""Export to a .tflite file for LiteRT and MediaPipe on Android."""
 
 import dataclasses
 import os
@@ -36,51 +36,50 @@ def to_tflite(
     attention_bias: str = "stored",
     metadata: Metadata | None = None,
 ) -> Path:
-    """Writes the model as a .tflite file with built-in operations only, complete or not at all.
+    """Writes the model as a .tflite file with built-in operations only, completely or not at all.
 
     Its input is one image (1, height, width, channels) with pixels in [0, 255], named `image`; its
     output float32 `probabilities`, or `logits` if the model ends without an activation. Metadata
     that Android and MediaPipe's `ImageClassifier` read describe both.
 
     Args:
-        model: with one image input; of this library, or any that ends in a classifier.
-        path: file to write, ending in `.tflite`; one that exists is replaced.
-        quantization: "int8" is the default.
+        model: model with one image input, from this library or any that ends in a classifier.
+        path: file to write, ending in `.tflite`; an existing file is replaced.
+        quantization: number format. Defaults to "int8".
 
             - "none" computes in float32.
             - "float16" stores weights in half the bytes and computes in float32, or in float16 on
               a GPU.
             - "int8" stores the weights of dense layers and convolutions as int8, and multiplies in
-              int8, with the range of the activations taken at run time, so that it needs no
-              calibration images. Depthwise convolutions, normalisations and attention maps, which
-              are a small part of the work, are computed in float32.
-            - "int8-static" does the same with ranges from calibration images: faster, and a little
-              less exact.
-            - "int8-full" has integers only, for NPUs and DSPs, and uint8 scores. It is the least
-              exact, and slow on CPUs.
+              int8. It measures the range of the activations at run time, so it needs no calibration
+              images. Depthwise convolutions, normalisations and attention maps, which are a small
+              part of the work, are computed in float32.
+            - "int8-static" does the same with ranges from calibration images: faster, and slightly
+              less accurate.
+            - "int8-full" uses integers only, for NPUs and DSPs, and gives uint8 scores. It is the
+              least accurate, and slow on CPUs.
         calibration: images for the last two: a folder of image files, a `tf.data.Dataset` of images
             or (images, labels), or an array (count, height, width, channels), with pixels in
-            [0, 255]. Give a few hundred training images of all classes, never test images: at least
-            16; 256 of them are used.
+            [0, 255]. Give a few hundred training images of all classes, and never test images. At
+            least 16 are required; at most 256 are used.
         labels: names of the classes in their order, or the path of a text file with one name per
             line. None, the default, leaves them without names.
-        input_type: "uint8", the default, or "float32", of the pixels.
-        crop: float, side of the centre crop that calibration files get, as a share of the image.
-            None, the default, is as the authors evaluate: 0.875 below 384 pixels, else 1.
-        attention_bias: "stored", the default, or "computed". Stored biases are added to the
-            attention maps as they are, which is faster: in float16 with quantization="none", in
-            int8 with the int8 forms. Computed biases are expanded from their smaller tables for
-            each image.
+        input_type: type of the pixels, "uint8", the default, or "float32".
+        crop: float, side of the centre crop of calibration files, as a share of the image. None,
+            the default, crops as the authors do in evaluation: 0.875 below 384 pixels, else 1.
+        attention_bias: "stored", the default, or "computed". Stored biases are expanded in the
+            file, which is faster: in float16 with quantization="none", in int8 with the int8 forms.
+            Computed biases are expanded from their smaller tables for each image.
         metadata: `keras_cabvit.export.Metadata`, with name, description, version, author and
-            license. None, the default, has the model's name and no author.
+            license. None, the default, gives the model's name and no author.
 
     Returns:
         The path of the file.
 
     Raises:
-        ImportError: TensorFlow is not installed, or litert-quantizer, for "int8" and "int8-static".
+        ImportError: TensorFlow is not installed, or litert-quantizer for "int8" and "int8-static".
         ValueError: an argument is wrong, the calibration images are unsuitable, a layer is
-            quantised already, the model does not have exactly one image input and one classifier,
+            already quantised, the model does not have exactly one image input and one classifier,
             the converter cannot convert it, or LiteRT cannot load the result.
         FileNotFoundError: there is no file of labels or no folder of calibration images.
 
@@ -100,8 +99,8 @@ def to_tflite(
         metadata = dataclasses.replace(metadata, name=model.name)
     if quantization in CALIBRATED and calibration is None:
         raise ValueError(
-            f'quantization="{quantization}" takes the ranges of activations from images: give some '
-            "hundred training images as `calibration` (`--calibration`)."
+            f'quantization="{quantization}" takes the ranges of activations from images: give a '
+            "few hundred training images as `calibration` (`--calibration`)."
         )
     with tempfile.TemporaryDirectory() as folder:
         images = None
@@ -128,7 +127,7 @@ def to_tflite(
 
 
 def _check_that_it_loads(file: Path) -> None:
-    """Loads the file, because a converter may write one that a runtime then refuses."""
+    """Loads the file, because a converter may write one that the runtime then rejects."""
     try:
         load_tflite(file)
     except ValueError as error:
@@ -155,7 +154,7 @@ def _check_options(quantization: str, input_type: str, attention_bias: str, path
         )
     if input_type != "uint8" and quantization == "int8-full":
         raise ValueError(
-            'quantization="int8-full" has integers only: `input_type` must be "uint8". '
+            'quantization="int8-full" uses integers only: `input_type` must be "uint8". '
             f"Received: input_type={input_type!r}"
         )
     if path.suffix != ".tflite":

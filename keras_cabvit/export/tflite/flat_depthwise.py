@@ -1,4 +1,4 @@
-"""A depthwise convolution with a large kernel, as a sum of convolutions with flat ones."""
+"""A depthwise convolution with a large kernel, as a sum of convolutions with flat kernels."""
 
 import functools
 import operator
@@ -10,15 +10,15 @@ from keras_cabvit.layers.padded_convolution import SymmetricPadding
 
 
 class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
-    """A depthwise convolution that computes three rows of a larger kernel at a time.
+    """A depthwise convolution that computes at most three rows of a larger kernel at a time.
 
     XNNPACK, which runs TFLite models, has fast depthwise kernels of up to 25 taps. A 7x7 kernel has
-    49 and runs as a general convolution; its three middle rows, and the others two by two, are five
-    times as fast together, and the sum is the same. Rows that would only ever meet padding are left
-    out: they give zeros, of which quantisation can make no range.
+    49 and runs as a general convolution. Its three middle rows and the pairs of outer rows together
+    are five times as fast, and have the same sum. Rows that would only ever meet padding are left
+    out: they give zeros, from which quantisation can derive no range.
 
     Args:
-        **kwargs: of `keras_cabvit.layers.PaddedDepthwiseConv2D`.
+        **kwargs: arguments of `keras_cabvit.layers.PaddedDepthwiseConv2D`.
 
     Input: a feature map (batch, height, width, channels) of known height.
     Output: the feature map that `PaddedDepthwiseConv2D` gives.
@@ -28,11 +28,12 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
 
     @classmethod
     def from_trained(cls, layer, form):
-        """Makes the form of a `PaddedDepthwiseConv2D`.
+        """Creates the form of a `PaddedDepthwiseConv2D`.
 
         Args:
             layer: `PaddedDepthwiseConv2D`.
-            form: function from a layer to its form, `keras_cabvit.inference.fusing.Forms`.
+            form: function from a layer to its inference form, see
+                `keras_cabvit.inference.fusing.Forms`.
         """
         return form.copy(layer, cls)
 
@@ -44,14 +45,14 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
         first, *others = parts(inputs)
         if (
             self.use_bias
-        ):  # with the first, where it costs nothing: a convolution takes a bias along
+        ):  # with the first part, where it costs nothing: a convolution includes a bias
             first = first + self.bias
         return functools.reduce(operator.add, others, first)
 
     def _around_the_middle(self, inputs):
-        """Yields parts whose kernels are symmetric about the middle, so that each is padded itself.
+        """Yields parts whose kernels are symmetric about the middle, each with its own padding.
 
-        The rows at a distance above and below the middle are a kernel of two rows, dilated.
+        The two rows at the same distance above and below the middle form a dilated two-row kernel.
         """
         middle = self.kernel_size[0] // 2
         reach = (self.ROWS - 1) // 2
@@ -69,7 +70,7 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
             )
 
     def _one_after_another(self, inputs):
-        """Yields parts whose kernels are of adjacent rows, each on the input rows that it meets."""
+        """Yields parts whose kernels are adjacent rows, each on the input rows that it meets."""
         (kernel_height, kernel_width), stride = self.kernel_size, self.strides[0]
         top, side, height = kernel_height // 2, kernel_width // 2, inputs.shape[1]
         outputs = (height + 2 * top - kernel_height) // stride + 1

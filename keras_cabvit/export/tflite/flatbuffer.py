@@ -1,4 +1,4 @@
-"""Conversion of a .tflite file to objects that can be changed, and back."""
+"""Conversion of a .tflite file to mutable objects, and back."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ _EXTERNAL = 1  # smaller offsets mean that a buffer is inside the flatbuffer
 
 
 def unpack(content: bytes) -> Any:
-    """Returns the `ModelT` of a .tflite file, with all of its buffers.
+    """Returns the `ModelT` of a .tflite file, with all its buffers.
 
-    litert-quantizer puts large buffers after the flatbuffer, where only new runtimes look; they
+    litert-quantizer puts large buffers after the flatbuffer, where only recent runtimes look; they
     are moved back into it.
 
     Args:
@@ -27,7 +27,7 @@ def unpack(content: bytes) -> Any:
 
 
 def pack(model: Any) -> bytes:
-    """Returns the bytes of the .tflite file of a `ModelT`."""
+    """Returns the bytes of a .tflite file for a `ModelT`."""
     import flatbuffers
 
     size = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
@@ -37,12 +37,12 @@ def pack(model: Any) -> bytes:
 
 
 def operator_code(model: Any, builtin: int, version: int = 1) -> int:
-    """Returns the index of an operator in a model's list, and adds it first if necessary.
+    """Returns the index of an operator in a model's list, adding it first if necessary.
 
     Args:
         model: `ModelT`.
         builtin: a value of the schema's `BuiltinOperator`.
-        version: integer, the lowest that supports the operation.
+        version: integer, the lowest version that supports the operation.
     """
     from ai_edge_litert import schema_py_generated as schema
 
@@ -51,7 +51,7 @@ def operator_code(model: Any, builtin: int, version: int = 1) -> int:
             return place
     code = schema.OperatorCodeT()
     code.builtinCode = builtin
-    # Old runtimes read this one-byte field, and newer ones the other.
+    # Old runtimes read this one-byte field, newer ones the other.
     code.deprecatedBuiltinCode = min(builtin, 127)
     code.version = version
     model.operatorCodes.append(code)

@@ -1,7 +1,7 @@
 """Int8 for selected operations of a TFLite model.
 
-The converter's own int8 includes the depthwise convolutions, which XNNPACK does not compute with
-ranges taken at run time: they fall back to slow kernels and cut the graph into pieces.
+The converter's own int8 includes the depthwise convolutions, for which XNNPACK does not support
+ranges measured at run time: they would fall back to slow kernels and cut the graph into pieces.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from keras_cabvit.export.tflite.flatbuffer import unpack
 def with_int8_products(content):
     """Returns a model whose dense layers and convolutions multiply in int8.
 
-    The range of the activations is taken at run time.
+    The range of the activations is measured at run time.
 
     Args:
         content: bytes of a float32 .tflite file whose buffers lie in its flatbuffer.
@@ -32,8 +32,8 @@ def with_calibrated_products(content, images):
 
     Args:
         content: bytes of a float32 .tflite file whose buffers lie in its flatbuffer.
-        images: array (count, height, width, channels), whose activations' true minimum and maximum
-            are the ranges. (litert-quantizer's default is a moving average of them, which cuts off
+        images: array (count, height, width, channels). The ranges are the true minimum and maximum
+            of its activations. (litert-quantizer's default is their moving average, which cuts off
             rare large values.)
     """
     quantizer, operations = _quantizer(content)
@@ -60,7 +60,7 @@ def _calibrate(quantizer, regex, operation):
 
 
 def _paddings_of_convolutions(content):
-    """Returns the names of the tensors padded for a convolution alone: these may be int8."""
+    """Returns the names of tensors padded only for a convolution, which may be int8."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = unpack(content)
@@ -95,7 +95,7 @@ def _quantizer(content):
 
 @contextlib.contextmanager
 def _quiet():
-    """Silences reports of sizes, times and progress, and warnings that biases are int8 already."""
+    """Silences reports of sizes, times and progress, and warnings about biases already in int8."""
     with (
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),

@@ -1,9 +1,9 @@
-"""Metadata of a .tflite file, in the form that MediaPipe and Android read.
+"""Metadata of a .tflite file, in the format that MediaPipe and Android read.
 
 The format is TensorFlow Lite's metadata (metadata_schema.fbs, identifier M001): a second
 flatbuffer in a buffer of the first, and files in a ZIP archive at the end. It is written with the
-flatbuffers package alone: the only package with the schema in Python is MediaPipe, which with
-OpenCV takes 340 MB and five seconds to import. The tests read it with MediaPipe.
+flatbuffers package only: the only Python package with the schema is MediaPipe, which with OpenCV
+takes 340 MB and five seconds to import. The tests read the metadata with MediaPipe.
 """
 
 import io
@@ -72,9 +72,9 @@ class Metadata:
     Attributes:
         name: string. None, the default, is the name of the Keras model.
         description: string, what the model classifies and what it was trained on.
-        version: string, of the model.
+        version: string, the model's version.
         author: string.
-        license: string, such as "Apache-2.0", of the weights.
+        license: string, the licence of the weights, such as "Apache-2.0".
     """
 
     name: str | None = None
@@ -118,7 +118,7 @@ def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | No
     if labels is not None:
         file.seek(0, io.SEEK_END)
         with zipfile.ZipFile(file, "a") as archive:
-            # Without the time of writing, so that the same model gives the same bytes.
+            # Without a timestamp, so that the same model gives the same bytes.
             archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
     return file.getvalue()
 
@@ -127,7 +127,7 @@ def embedded_labels(path: str | os.PathLike[str]) -> list[str] | None:
     """Returns the labels in a .tflite file, or None if it has none.
 
     Args:
-        path: of the file.
+        path: path of the file.
     """
     if not zipfile.is_zipfile(path):
         return None
@@ -230,7 +230,7 @@ class _Writer:
         return self._builder.EndObject()
 
     def _stored(self, kind: str, value: Any) -> Any:
-        """Writes a text or a vector, and returns its offset; returns anything else as it is."""
+        """Writes a text or a vector, and returns its offset; returns anything else unchanged."""
         if kind == "text":
             return self._builder.CreateString(value)
         if kind == "floats":

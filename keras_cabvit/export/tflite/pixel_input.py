@@ -1,4 +1,4 @@
-"""The pixels of a TFLite model as a quantised tensor."""
+"""The input pixels of a TFLite model as a quantised tensor."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
 def dequantize_pixels(model):
-    """Replaces the CAST from uint8 to float32 by DEQUANTIZE with a scale of 1.
+    """Replaces the CAST from uint8 to float32 with DEQUANTIZE with a scale of 1.
 
-    The result is the same, and XNNPACK has a kernel for the one and none for the other.
+    The result is the same, but XNNPACK has a kernel only for DEQUANTIZE.
 
     Args:
         model: `ModelT`, which is changed.
@@ -34,10 +34,10 @@ def dequantize_pixels(model):
 
 
 def take_whole_pixel_range(model):
-    """Sets the range of an integer model's input to pixels in 0..255, one level each.
+    """Sets the range of an integer model's input to 0..255, one level per pixel value.
 
-    The converter takes its scale from the calibration images: with dark ones, 255 would mean the
-    brightest pixel among them, and every image would be read as darker than it is.
+    The converter takes its scale from the calibration images: if they are dark, 255 would mean
+    their brightest pixel, and every image would be read as darker than it is.
 
     Args:
         model: `ModelT`, which is changed.
