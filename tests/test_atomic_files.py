@@ -34,7 +34,7 @@ def write_half(path, error):
         raise error
 
 
-def test_file_and_folder_appear_when_the_block_ends(tmp_path):
+def test_file_and_folder_appear_only_when_the_block_ends(tmp_path):
     with atomic_path(tmp_path / "new" / "model.keras") as partial:
         partial.write_text("new")
         assert partial.name.endswith(".keras")
@@ -89,7 +89,7 @@ def test_concurrent_writers_of_one_file_do_not_collide(tmp_path):
     assert names(tmp_path) == ["labels.txt"]
 
 
-def test_text_is_written_as_utf8_and_replaces_an_earlier_file(tmp_path):
+def test_text_is_written_as_utf8_and_replaces_an_existing_file(tmp_path):
     path = tmp_path / "new" / "labels.txt"
     write_text_atomically(path, "cat\n")
     write_text_atomically(path, "Kätzchen\n")

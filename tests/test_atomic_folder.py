@@ -34,7 +34,7 @@ def write_half(path, error):
         raise error
 
 
-def test_folder_appears_when_the_block_ends(tmp_path):
+def test_folder_appears_only_when_the_block_ends(tmp_path):
     with atomic_folder(tmp_path / "run") as partial:
         (partial / "file").write_text("new")
         assert not (tmp_path / "run").exists()
@@ -54,7 +54,7 @@ def test_later_run_replaces_the_whole_folder(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_interrupted_run_leaves_the_earlier_folder_alone(tmp_path, error):
+def test_interrupted_run_keeps_the_existing_folder(tmp_path, error):
     write(tmp_path / "run", "old")
 
     with pytest.raises(error):

@@ -142,7 +142,7 @@ def test_summary_at_an_impossible_size(capsys):
         (["convert", "checkpoint.pth"], "--variant"),
     ],
 )
-def test_unknown_arguments_are_refused(capsys, arguments, message):
+def test_invalid_arguments_are_refused(capsys, arguments, message):
     with pytest.raises(SystemExit) as raised:
         main(arguments)
     assert raised.value.code == 2
@@ -238,7 +238,7 @@ def test_convert_with_a_wrong_option(checkpoint, home, capsys, options, parts):
 
 
 @pytest.mark.parametrize("name", ["text.pth", "text.npz", "text.safetensors"])
-def test_convert_of_another_file(tmp_path, home, capsys, name):
+def test_convert_of_something_else_than_a_checkpoint(tmp_path, home, capsys, name):
     (tmp_path / name).write_text("<html><body>Sign in to download</body></html>\n")
     arguments = ["convert", tmp_path / name, "--variant", "CabViTP_T"]
     assert_refused(capsys, arguments, f"{tmp_path / name} is ", "damaged, or ")
@@ -249,7 +249,7 @@ def test_convert_of_a_missing_file(tmp_path, home, capsys):
     assert_refused(capsys, arguments, f"There is no checkpoint file at {tmp_path / 'absent.pth'}.")
 
 
-def test_convert_to_a_place_that_cannot_be_written(checkpoint, tmp_path, capsys):
+def test_convert_to_an_unwritable_path(checkpoint, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     output = tmp_path / "file" / "a.weights.h5"
     arguments = ["convert", checkpoint, "--variant", "CabViTP_T", "--output", output]
@@ -300,7 +300,7 @@ def test_export_for_an_app_has_labels_metadata_and_calibration(exportable, tmp_p
 
 
 @pytest.mark.parametrize("choice", [None, "stored", "computed"])
-def test_export_passes_the_choice_of_attention_biases_on(exportable, tmp_path, monkeypatch, choice):
+def test_export_passes_on_the_attention_bias_option(exportable, tmp_path, monkeypatch, choice):
     given = {}
 
     def to_tflite(model, path, **options):
@@ -317,7 +317,7 @@ def test_export_passes_the_choice_of_attention_biases_on(exportable, tmp_path, m
 
 
 @pytest.mark.slow
-def test_export_that_is_ended_leaves_nothing(tmp_path, tiny_hybrid):
+def test_terminated_export_leaves_nothing(tmp_path, tiny_hybrid):
     model, served = tmp_path / "model.keras", tmp_path / "served"
     tiny_hybrid.save(model)
     process = started("export", "saved-model", model, "--output", served)

@@ -45,7 +45,7 @@ def test_core_dependencies_are_keras_numpy_and_filelock():
     assert sorted(names) == ["filelock", "keras", "numpy"]
 
 
-def test_no_function_hides_a_module_of_its_name():
+def test_no_function_shadows_a_module():
     for info in pkgutil.walk_packages(keras_cabvit.__path__, "keras_cabvit."):
         importlib.import_module(info.name)
         package, _, name = info.name.rpartition(".")

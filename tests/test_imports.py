@@ -38,13 +38,13 @@ def imported(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(LIBRARY)))
-def test_room_imports_only_what_it_may(path):
+def test_subpackage_imports_only_what_it_may(path):
     room = path.relative_to(LIBRARY).parts[0]
     others = imported(path) - {*sys.stdlib_module_names, "keras", "numpy"}
     assert others <= ALLOWED[room]
 
 
-def test_only_operations_of_a_backend_import_it():
+def test_only_backend_operations_import_a_backend():
     for path in FILES:
         if path.parent.name == "pytorch":
             continue

@@ -13,14 +13,14 @@ PRODUCT = Contender(MATRIX_PRODUCT, "tensorflow")
 SLOW_PRODUCT = Contender(MATRIX_PRODUCT, "jax")
 
 
-def test_a_ratio_is_taken_round_by_round():
-    """Work of others in a round, which slows all alike, does not count."""
+def test_ratios_are_computed_round_by_round():
+    """Other load in a round, which slows everything equally, does not count."""
     assert ratios([1.0, 10.0, 2.0], [2.0, 20.0, 4.0])["median"] == 0.5
     of_rounds = ratios([1.0, 2.0, 3.0, 4.0, 5.0], [1.0] * 5)
     assert of_rounds == {"median": 3.0, "lower quartile": 2.0, "upper quartile": 4.0}
 
 
-def test_figures_are_of_the_fastest_matrix_product_and_of_timms_convnext():
+def test_figures_are_relative_to_the_fastest_matrix_product_and_timms_convnext():
     seconds = {
         CABVIT: [1.0, 2.0],
         CONVNEXT: [1.5, 3.0],
@@ -29,7 +29,7 @@ def test_figures_are_of_the_fastest_matrix_product_and_of_timms_convnext():
     }
     operations = {CABVIT: 50, CONVNEXT: 60, PRODUCT: 10, SLOW_PRODUCT: 10}
     cabvit = figures_of(seconds, operations)[0]
-    # 50 operations a second, where the product makes 100.
+    # 50 operations per second, where the product reaches 100.
     assert cabvit["share of peak"]["median"] == pytest.approx(0.5)
     assert cabvit["speed over timm's convnext_tiny"]["median"] == pytest.approx(1.5)
 
@@ -56,7 +56,7 @@ def test_every_form_is_compared_and_shown(tmp_path, precision):
         assert picture.width > 600
 
 
-def test_what_a_framework_cannot_build_is_named_and_left_out(capsys):
+def test_unbuildable_models_are_named_and_left_out(capsys):
     missing = Contender("NoSuchModel", "torch")
     product = Contender(MATRIX_PRODUCT, "torch")
     seconds, operations = measure([missing, product], 2)

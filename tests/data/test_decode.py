@@ -63,8 +63,8 @@ def test_files_are_decoded_as_pillow_does(kind):
     np.testing.assert_array_equal(pixels, expected)
 
 
-def test_16_bits_keep_their_upper_eight():
-    # Pillow cuts off what is above 255 instead.
+def test_16_bit_pixels_keep_their_upper_eight_bits():
+    # Pillow clips values above 255 instead.
     deep = Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 256 + 77)
 
     pixels = decode(encoded(deep, "PNG")).numpy()
@@ -73,12 +73,12 @@ def test_16_bits_keep_their_upper_eight():
 
 @pytest.mark.parametrize("length", [0, 1, 11, 25, -100, -5])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "WebP, animated", "GIF", "BMP, palette"])
-def test_files_cut_short_are_an_error(kind, length):
+def test_truncated_files_raise_an_error(kind, length):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(FILES[kind][:length])
 
 
 @pytest.mark.parametrize("content", [b"text", b"<svg/>", b"RIFF1234WAVE" + b"\0" * 40, b"BM" * 40])
-def test_other_files_are_an_error(content):
+def test_other_files_raise_an_error(content):
     with pytest.raises(tf.errors.InvalidArgumentError):
         decode(content)

@@ -9,7 +9,7 @@ from keras_cabvit.data import evaluation_image, evaluation_pixels
 
 
 def picture(height, width):
-    """Returns uint8 (height, width, 3), away from the values that Pillow would cut off."""
+    """Returns uint8 (height, width, 3), away from values that Pillow would clip."""
     generator = np.random.default_rng(height * width)
     return generator.integers(64, 192, (height, width, 3), dtype=np.uint8)
 
@@ -27,7 +27,7 @@ def png(image):
 @pytest.mark.parametrize(
     ("shape", "size", "resized"),
     [
-        # As torchvision resizes: the shorter side to size / crop, the other one rounded down.
+        # As in torchvision: the shorter side is resized to size / crop, the other rounded down.
         ((40, 60), (28, 28), (32, 48)),
         ((61, 40), (28, 28), (48, 32)),
         ((20, 30), (28, 28), (32, 48)),
@@ -36,7 +36,7 @@ def png(image):
         ((60, 40), (28, 14), (32, 21)),
     ],
 )
-def test_crop_is_the_centre_of_pillows_antialiased_bicubic(shape, size, resized):
+def test_crop_is_the_centre_of_pillows_antialiased_bicubic_resize(shape, size, resized):
     image = picture(*shape)
     (height, width), (rows, columns) = size, resized
 
@@ -72,14 +72,14 @@ def test_pixels_are_bit_equal_to_tensorflows_resize(shape, size):
 
 
 @pytest.mark.parametrize("shape", [(40, 60, 3), (40, 60, 1), (40, 60)])
-def test_single_image_and_array_become_the_same_pixels(shape):
+def test_single_image_and_array_give_the_same_pixels(shape):
     image = noise(*shape)
 
     (expected,) = evaluation_pixels(image[None], (24, 16))
     np.testing.assert_array_equal(evaluation_image(image, (24, 16)), expected)
 
 
-def test_graph_of_a_data_set_gives_the_same_pixels_and_known_shapes():
+def test_data_set_graph_gives_the_same_pixels_and_known_shapes():
     pictures = [picture(40, 60), np.repeat(picture(30, 20)[..., :1], 3, axis=-1)]
     files = tf.data.Dataset.from_tensor_slices([png(pictures[0]), png(pictures[1][..., 0])])
 
@@ -90,7 +90,7 @@ def test_graph_of_a_data_set_gives_the_same_pixels_and_known_shapes():
     np.testing.assert_array_equal(batch, expected)
 
 
-def test_authors_crop_of_224_comes_from_256():
+def test_authors_crop_is_224_of_256():
     image = np.zeros((256, 300, 3), np.uint8)
     image[16:240, 38:262] = 255
 
@@ -107,7 +107,7 @@ def test_grey_images_become_three_equal_channels():
     np.testing.assert_array_equal(pixels, evaluation_pixels(grey[..., None], (32, 32)))
 
 
-def test_batch_size_changes_nothing():
+def test_batch_size_does_not_change_the_pixels():
     images = noise(5, 8, 8, 3)
 
     np.testing.assert_array_equal(

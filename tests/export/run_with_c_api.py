@@ -1,4 +1,4 @@
-"""Runs a SavedModel through TensorFlow's C API, as a server does: nothing of TensorFlow's Python.
+"""Runs a SavedModel through TensorFlow's C API, as a server does, without TensorFlow's Python.
 
 usage: run_with_c_api.py TENSORFLOW_FOLDER SAVED_MODEL INPUT_TENSOR OUTPUT_TENSOR in.npy out.npy
 """
@@ -17,7 +17,7 @@ class Output(ctypes.Structure):
 
 
 class Library:
-    """The functions of the shared library, which all end by looking at one status."""
+    """The functions of the shared library, all of which check a common status at the end."""
 
     def __init__(self, folder):
         ctypes.CDLL(f"{folder}/libtensorflow_framework.so.2", mode=ctypes.RTLD_GLOBAL)

@@ -1,4 +1,4 @@
-"""Calibration images from every source, and refusal of unsuitable ones."""
+"""Calibration images from every source, and errors for unsuitable ones."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ IMAGES = tiny_models.patterned_images(SHAPE, 20)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with 20 image files in folders of classes."""
+    """A folder with 20 image files in one folder per class."""
     root = tmp_path_factory.mktemp("images")
     for number, pixels in enumerate(tiny_models.patterned_images(SHAPE, 20)):
         path = root / f"class_{number % 2}" / f"{number}.png"
@@ -26,7 +26,7 @@ def folder(tmp_path_factory):
 
 
 def export(model, tmp_path, data):
-    """Returns what a calibrated file gives, which follows from the ranges."""
+    """Returns the scores of a calibrated file, which depend on the ranges."""
     path = to_tflite(
         model,
         tmp_path / "model.tflite",
@@ -49,7 +49,7 @@ def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(
     for data in (folder, labelled):
         np.testing.assert_array_equal(export(tiny_hybrid, tmp_path, data), expected)
     assert np.any(export(tiny_hybrid, tmp_path, array // 4) != expected)  # the ranges matter
-    # A minimum and a maximum know no order; a moving average does.
+    # Unlike a moving average, a minimum and a maximum do not depend on the order.
     np.testing.assert_array_equal(export(tiny_hybrid, tmp_path, array[::-1]), expected)
 
 
@@ -68,18 +68,18 @@ def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(
     ],
     ids=range(9),
 )
-def test_images_that_do_not_serve_are_refused(tiny_hybrid, tmp_path, data, sentence):
+def test_unsuitable_images_are_refused(tiny_hybrid, tmp_path, data, sentence):
     with pytest.raises(ValueError, match=sentence):
         export(tiny_hybrid, tmp_path, data)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder_is_a_sentence(tiny_hybrid, tmp_path):
+def test_missing_folder_gives_a_clear_error(tiny_hybrid, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no folder of images"):
         export(tiny_hybrid, tmp_path, tmp_path / "missing")
 
 
-def test_file_that_is_no_image_is_named(tiny_hybrid, tmp_path, folder):
+def test_file_that_is_not_an_image_is_named(tiny_hybrid, tmp_path, folder):
     broken = tmp_path / "calibration"
     broken.mkdir()
     for file in folder.rglob("*.png"):

@@ -1,4 +1,4 @@
-"""The sum of flat convolutions gives what one with a large kernel gives."""
+"""The sum of flat convolutions equals one convolution with a large kernel."""
 
 import keras
 import numpy as np

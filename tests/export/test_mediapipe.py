@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 
 def missing_libraries():
-    """Returns the system's libraries that MediaPipe cannot be loaded without, and lacks."""
+    """Returns the system libraries that MediaPipe needs and that are missing."""
     missing = []
     for name in ("libGL.so.1", "libEGL.so.1", "libGLESv2.so.2"):
         try:
@@ -66,7 +66,7 @@ def photographs(tmp_path_factory):
 
 
 def classify(path, photographs):
-    """Returns the categories of each file: (index, name, score), the best first."""
+    """Returns the categories of each file, (index, name, score), the best first."""
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 
@@ -97,7 +97,7 @@ def test_image_classifier_agrees_with_keras(trained_hybrid, files, photographs, 
     np.testing.assert_allclose(given, expected, atol=0.02)
 
 
-def test_float_pixels_are_normalised_as_the_metadata_says(trained_hybrid, tmp_path, photographs):
+def test_float_pixels_are_normalised_per_metadata(trained_hybrid, tmp_path, photographs):
     paths, pixels = photographs
     path = to_tflite(
         trained_hybrid, tmp_path / "m.tflite", quantization="none", input_type="float32"
@@ -110,7 +110,7 @@ def test_float_pixels_are_normalised_as_the_metadata_says(trained_hybrid, tmp_pa
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_metadata_describe_the_model(files, form):
+def test_metadata_describes_the_model(files, form):
     from ai_edge_litert import schema_py_generated as schema
     from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 
@@ -139,7 +139,7 @@ def test_metadata_describe_the_model(files, form):
         assert archive.read(labels.name.decode()).decode().split() == LABELS
 
 
-def test_fields_of_the_metadata_are_those_of_the_schema():
+def test_metadata_fields_match_the_schema():
     from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 
     for table, fields in _TABLES.items():

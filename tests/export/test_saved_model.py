@@ -25,7 +25,7 @@ def test_signatures_give_the_scores_of_the_model(tiny_hybrid, served):
     np.testing.assert_allclose(scores["probabilities"], expected, atol=1e-5)
 
 
-def test_plain_model_gives_the_same_as_a_saved_model(tiny_plain, tmp_path):
+def test_plain_model_gives_the_same_scores_as_a_saved_model(tiny_plain, tmp_path):
     predict = load_saved_model(to_saved_model(tiny_plain, tmp_path))
     images = tiny_models.images(tiny_plain).astype("uint8")
 
@@ -33,7 +33,7 @@ def test_plain_model_gives_the_same_as_a_saved_model(tiny_plain, tmp_path):
     np.testing.assert_allclose(predict(images), expected, atol=1e-5)
 
 
-def test_batch_of_no_images_has_an_answer(tiny_hybrid, served):
+def test_empty_batch_gives_empty_scores(tiny_hybrid, served):
     signatures = served.runtime.signatures
 
     for name, dtype in (("serving_default", np.uint8), ("serving_float", np.float32)):
@@ -50,7 +50,7 @@ def test_scores_of_a_model_without_activation_are_called_logits(tmp_path):
 
 
 @pytest.mark.parametrize("last", [keras.layers.Softmax(), None], ids=["layer", "nested"])
-def test_probabilities_are_known_wherever_the_softmax_is(tmp_path, last):
+def test_probabilities_are_recognised_wherever_the_softmax_is(tmp_path, last):
     backbone = tiny_models.pattern_classifier(activation=None if last else "softmax")
     model = keras.Sequential([keras.Input((64, 64, 3)), backbone, *([last] if last else [])])
     classifier = load_saved_model(to_saved_model(model, tmp_path))
@@ -84,7 +84,7 @@ def test_export_is_fused(tiny_hybrid, served_hybrid):
     assert stored == fuse(tiny_hybrid).count_params() < tiny_hybrid.count_params()
 
 
-def test_each_export_is_the_next_version_beside_the_earlier_ones(tmp_path):
+def test_each_export_is_the_next_version_beside_earlier_ones(tmp_path):
     model = tiny_models.pattern_classifier()
     first = to_saved_model(model, tmp_path / "servable")
     (tmp_path / "servable" / "7").mkdir()

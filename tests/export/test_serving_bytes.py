@@ -1,4 +1,4 @@
-"""The signature that takes image files: scores of good ones, reasons for the others."""
+"""The signature that takes image files: scores for good files, reasons for the others."""
 
 import io
 import subprocess
@@ -24,7 +24,7 @@ SIZE = (64, 64)
 
 
 def encoded(height, width, form, mode="RGB", **options):
-    """Returns the bytes of an image file with noise in it."""
+    """Returns the bytes of an image file that contains noise."""
     pixels = np.random.default_rng(height + width).integers(0, 256, (height, width, 3), np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).convert(mode).save(file, form, **options)
@@ -53,7 +53,7 @@ def classify(loaded, files):
     return {name: value.numpy() for name, value in outputs.items()}
 
 
-def test_good_files_are_classified_as_evaluation_sees_them(loaded):
+def test_good_files_are_classified_as_in_evaluation(loaded):
     found = classify(loaded, list(GOOD.values()))
     images = np.stack([evaluation_image(file, SIZE, crop=0.875) for file in GOOD.values()])
     probabilities = loaded.signatures["serving_default"](image=images)["probabilities"].numpy()
@@ -103,10 +103,10 @@ def test_bad_file_gets_a_reason_and_its_neighbours_their_scores(loaded, bad, sen
     assert found["labels"][1].tolist() == [b""] * 5
 
 
-def test_small_file_of_a_huge_image_takes_no_memory(loaded):
+def test_small_file_of_a_huge_image_takes_little_memory(loaded):
     file, answers = huge_png(), []
     assert len(file) < 5e5
-    classify(loaded, [GOOD["PNG"]] * 2)  # memory that the first call reserves
+    classify(loaded, [GOOD["PNG"]] * 2)  # the first call reserves memory
 
     growth = peak_growth(lambda: answers.append(classify(loaded, [file, GOOD["PNG"]])))
     assert growth < 50e6
@@ -115,14 +115,14 @@ def test_small_file_of_a_huge_image_takes_no_memory(loaded):
     assert status[1] == b""
 
 
-def test_batch_of_bad_files_only_and_empty_batch_have_answers(loaded):
+def test_batch_of_only_bad_files_and_empty_batch_get_answers(loaded):
     assert classify(loaded, [b"", b"x"])["scores"].tolist() == [[0] * 5] * 2
     assert classify(loaded, [])["scores"].shape == (0, 5)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 700), (257, 5)])
-def test_sizes_are_those_of_the_header(form, height, width):
+def test_sizes_are_read_from_the_header(form, height, width):
     options = [{}]
     if form == "JPEG":
         metadata = Image.Exif()
@@ -135,7 +135,7 @@ def test_sizes_are_those_of_the_header(form, height, width):
         assert image_size(tf.constant(file)).numpy().tolist() == [height, width]
 
 
-def test_the_first_frame_of_an_animation_decides(loaded):
+def test_the_first_frame_of_an_animation_is_classified(loaded):
     frames = [Image.fromarray(np.full((90, 80, 3), level, np.uint8)) for level in (40, 200)]
     file = io.BytesIO()
     frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], comment=b"c" * 300)
@@ -171,7 +171,7 @@ def test_damaged_headers_never_stop_a_batch(loaded):
     assert found["scores"][-1].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_labels_come_as_an_asset_and_can_be_a_file(served_hybrid, tmp_path):
+def test_labels_are_an_asset_and_can_come_from_a_file(served_hybrid, tmp_path):
     assert (served_hybrid / "assets" / "labels.txt").read_text().splitlines() == LABELS
 
     file = tmp_path / "names.txt"
@@ -216,7 +216,7 @@ def test_missing_file_of_labels_gives_a_clear_error(tiny_hybrid, tmp_path):
         to_saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "none.txt")
 
 
-def test_warm_up_requests_run_for_every_signature_and_batch_size(served_hybrid, loaded):
+def test_warm_up_requests_run_every_signature_and_batch_size(served_hybrid, loaded):
     from tensorflow_serving.apis import prediction_log_pb2
 
     file = served_hybrid / "assets.extra" / "tf_serving_warmup_requests"
@@ -244,7 +244,7 @@ def meta_graph(version):
 
 
 def operations(version):
-    """Returns the kinds of operations in a SavedModel, those of its functions included."""
+    """Returns the kinds of operations in a SavedModel, including those of its functions."""
     graph = meta_graph(version).graph_def
     nodes = [*graph.node]
     for function in graph.library.function:
@@ -260,7 +260,7 @@ def test_no_operation_needs_python_or_a_library(served_hybrid):
     assert [kind for kind in kinds if op_def_registry.get(kind) is None] == []
 
 
-def test_servers_loader_gives_the_same_scores_without_python(served_hybrid, loaded, tmp_path):
+def test_the_servers_loader_gives_the_same_scores_without_python(served_hybrid, loaded, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
     np.save(tmp_path / "images.npy", images)
     signature = meta_graph(served_hybrid).signature_def["serving_default"]

@@ -1,4 +1,4 @@
-"""Exports have TensorFlow's operations only, whatever backend the model is on."""
+"""Exports contain only TensorFlow operations, regardless of the model's backend."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ print(json.dumps(sorted({node.op for node in nodes})))
 
 
 @pytest.mark.every_backend
-def test_saved_model_gives_the_same_and_has_no_operation_that_a_server_cannot_run(
+def test_saved_model_gives_the_same_scores_and_has_only_operations_that_a_server_runs(
     tiny_hybrid, served_hybrid, served
 ):
     images = tiny_models.images(tiny_hybrid).astype("uint8")
@@ -30,7 +30,7 @@ def test_saved_model_gives_the_same_and_has_no_operation_that_a_server_cannot_ru
     expected = tiny_models.outputs(tiny_hybrid, images)
     np.testing.assert_allclose(served(images), expected, atol=1e-5)
 
-    # In a process of its own: TensorFlow's protocol buffers may not be loaded in this one.
+    # In a separate process: TensorFlow's protocol buffers must not be loaded in this one.
     process = subprocess.run(
         [sys.executable, "-c", PRINTS_OPERATIONS, served_hybrid / "saved_model.pb"],
         capture_output=True,
@@ -43,7 +43,7 @@ def test_saved_model_gives_the_same_and_has_no_operation_that_a_server_cannot_ru
 
 
 @pytest.mark.torch_too
-def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
+def test_tflite_file_gives_the_same_scores(tiny_hybrid, tmp_path):
     path = to_tflite(tiny_hybrid, tmp_path / "model.tflite", quantization="none")
     images = tiny_models.images(tiny_hybrid).astype("uint8")
 
@@ -52,7 +52,7 @@ def test_tflite_file_gives_the_same(tiny_hybrid, tmp_path):
 
 
 @pytest.mark.torch_too
-def test_refusals_of_the_exporter_are_the_same_errors(tiny_hybrid, tmp_path):
+def test_the_exporter_raises_the_same_errors(tiny_hybrid, tmp_path):
     with pytest.raises(ValueError, match="must name the 5 classes of the model"):
         to_saved_model(tiny_hybrid, tmp_path / "model", np.array(["one", "two"]))
     with pytest.raises(FileNotFoundError, match="no file of labels at"):

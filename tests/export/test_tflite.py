@@ -1,4 +1,4 @@
-"""The .tflite forms: what they give, what they hold, and what LiteRT's fast kernels run of them."""
+"""The .tflite forms: their scores, their contents, and their share in LiteRT's fast kernels."""
 
 import collections
 import json
@@ -18,11 +18,11 @@ from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
 
-# Of the files of an earlier implementation.
+# Recorded from the files of an earlier implementation.
 RECORD = json.loads(Path(__file__).with_name("tflite_record.json").read_text())
 
-# Least signal-to-noise ratio of the logits in decibels. float16 has 11 bits for a weight, and so
-# have the position biases of "none"; int8 has 8, for weights, for activations too, or for all.
+# Minimum signal-to-noise ratio of the logits in decibels. float16 has 11 bits per weight, as have
+# the position biases of "none"; int8 has 8, for weights, also for activations, or for everything.
 DECIBELS = {"none": 75, "float16": 55, "int8": 32, "int8-static": 28, "int8-full": 20}
 
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def model(trained_hybrid):
-    """The trained model without its softmax, which would hide what is lost."""
+    """The trained model without its softmax, which would hide the loss."""
     model = tiny_models.hybrid(layer_scale_init=0.3, classifier_activation=None)
     return tiny_models.with_weights_of(trained_hybrid, model)
 
@@ -43,7 +43,7 @@ def images(model):
 
 @pytest.fixture(scope="module")
 def files(model, tmp_path_factory):
-    """The model's file of every form."""
+    """The model's file in every form."""
     folder = tmp_path_factory.mktemp("files")
     calibration = tiny_models.patterned_images(model.input_shape[1:], 32, seed=2)
     return {
@@ -58,7 +58,7 @@ def files(model, tmp_path_factory):
 
 
 @pytest.mark.parametrize("quantization", DECIBELS)
-def test_file_gives_what_the_model_gives(model, files, images, quantization):
+def test_file_gives_the_scores_of_the_model(model, files, images, quantization):
     expected = tiny_models.outputs(model, images.astype("float32"))
     found = load_tflite(files[quantization]).scores(images)
 
@@ -67,7 +67,7 @@ def test_file_gives_what_the_model_gives(model, files, images, quantization):
 
 
 @pytest.mark.parametrize("quantization", DECIBELS)
-def test_file_holds_the_operations_that_were_recorded(files, quantization):
+def test_file_has_the_recorded_operations(files, quantization):
     assert recorded(files[quantization]) == RECORD[quantization]
 
 
@@ -90,7 +90,7 @@ def recorded(path):
     }
 
 
-def test_plain_model_gives_the_same_as_a_file(tiny_plain, tmp_path):
+def test_plain_model_gives_the_same_scores_as_a_file(tiny_plain, tmp_path):
     path = to_tflite(tiny_plain, tmp_path / "model.tflite", quantization="none")
     images = tiny_models.images(tiny_plain).astype("uint8")
 
@@ -115,7 +115,7 @@ def test_plain_model_is_quantised(tiny_plain, tmp_path, quantization, decibels):
         assert recorded(path) == RECORD["plain, int8"]
 
 
-def test_dark_calibration_images_leave_pixels_as_they_are(model, images, tmp_path):
+def test_dark_calibration_images_do_not_change_the_pixel_range(model, images, tmp_path):
     path = to_tflite(
         model,
         tmp_path / "model.tflite",
@@ -130,16 +130,14 @@ def test_dark_calibration_images_leave_pixels_as_they_are(model, images, tmp_pat
     assert signal_to_noise(expected, load_tflite(path).scores(dark)) > 15
 
 
-def test_biases_are_stored_as_they_are_added(files):
+def test_stored_biases_are_expanded(files):
     # 2 heads and 16 tokens; the blocks see 0, 1 and 2 digest tokens.
     assert {(2, 16, 16), (2, 16, 17), (2, 16, 18)} <= constant_shapes(files["none"])
 
 
 @pytest.mark.parametrize(("quantization", "decibels"), [("none", 90), ("int8", 25)])
-def test_biases_expanded_in_the_graph_give_the_same_and_are_not_stored(
-    tmp_path, quantization, decibels
-):
-    # Large enough: small biases are computed beforehand in any case.
+def test_computed_biases_give_the_same_scores_and_are_not_stored(tmp_path, quantization, decibels):
+    # Large enough: the converter precomputes small biases in any case.
     model = tiny_models.hybrid(
         input_shape=(256, 256, 3), num_heads=(8, 8), classifier_activation=None
     )
@@ -164,7 +162,7 @@ def constant_shapes(path):
     }
 
 
-def test_weights_and_biases_take_as_many_bytes_as_the_form_says(model, files):
+def test_weights_and_biases_take_the_bytes_of_their_number_format(model, files):
     size = {quantization: path.stat().st_size for quantization, path in files.items()}
     # 2 heads and 16 tokens; the blocks see 0, 1 and 2 digest tokens.
     biases = sum(2 * 16 * (16 + digests) for digests in range(3))
@@ -179,13 +177,13 @@ def test_weights_and_biases_take_as_many_bytes_as_the_form_says(model, files):
 
 
 @pytest.mark.parametrize("quantization", ["none", "float16", "int8", "int8-static"])
-def test_fast_kernels_take_all_in_one_piece(files, quantization):
+def test_fast_kernels_run_everything_in_one_piece(files, quantization):
     divided = delegation(files[quantization])
 
     assert (divided.nodes, divided.left_out) == (1, {})
 
 
-def test_what_fast_kernels_do_not_take_is_counted(files):
+def test_operations_without_a_fast_kernel_are_counted(files):
     divided = delegation(files["int8-full"])
 
     operations = Interpreter(model_path=str(files["int8-full"]))._get_ops_details()
@@ -194,7 +192,7 @@ def test_what_fast_kernels_do_not_take_is_counted(files):
     assert divided.nodes > activations
 
 
-def test_int8_full_holds_integers_alone(files):
+def test_int8_full_holds_only_integers(files):
     interpreter = Interpreter(model_path=str(files["int8-full"]))
     types = {np.dtype(details["dtype"]).name for details in interpreter.get_tensor_details()}
 
@@ -204,7 +202,7 @@ def test_int8_full_holds_integers_alone(files):
 
 
 @pytest.mark.parametrize("quantization", DECIBELS)
-def test_input_is_one_uint8_image_of_that_name(files, quantization):
+def test_input_is_one_uint8_image_named_image(files, quantization):
     interpreter = Interpreter(model_path=str(files[quantization]))
     (signature,) = interpreter.get_signature_list().values()
     (details,) = interpreter.get_input_details()
@@ -215,7 +213,7 @@ def test_input_is_one_uint8_image_of_that_name(files, quantization):
 
 
 @pytest.mark.parametrize("quantization", ["none", "int8-static"])
-def test_float_pixels_are_taken_on_demand(model, images, tmp_path, quantization):
+def test_float_pixels_are_an_option(model, images, tmp_path, quantization):
     path = to_tflite(
         model,
         tmp_path / "model.tflite",
@@ -249,8 +247,8 @@ def test_model_fused_for_bfloat16_is_refused(model, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_maps_stay_maps_but_for_attention_and_digest_tokens(files):
-    """Each RESHAPE is a copy, and products take maps as they are."""
+def test_maps_are_reshaped_only_for_attention_and_digest_tokens(files):
+    """Each RESHAPE is a copy, and products take maps directly."""
     interpreter = Interpreter(model_path=str(files["none"]))
     names = {details["index"]: details["name"] for details in interpreter.get_tensor_details()}
     reshaped = [
@@ -263,7 +261,7 @@ def test_maps_stay_maps_but_for_attention_and_digest_tokens(files):
     assert [name for name in reshaped if not re.search("attention|merge_enhancement", name)] == []
 
 
-def test_no_depthwise_kernel_is_larger_than_the_fast_ones(files):
+def test_no_depthwise_kernel_exceeds_the_fast_ones(files):
     interpreter = Interpreter(model_path=str(files["none"]))
     tensors = {details["index"]: details for details in interpreter.get_tensor_details()}
     kernels = [
@@ -298,7 +296,7 @@ def test_wrong_argument_is_named_and_an_earlier_file_kept(tiny_hybrid, tmp_path,
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_model_of_two_outputs_is_refused(tmp_path):
+def test_two_output_model_is_refused(tmp_path):
     inputs = keras.Input((8, 8, 3))
     model = keras.Model(inputs, [inputs, inputs])
 
@@ -306,12 +304,12 @@ def test_model_of_two_outputs_is_refused(tmp_path):
         to_tflite(model, tmp_path / "model.tflite")
 
 
-def test_missing_file_is_a_sentence(tmp_path):
+def test_missing_tflite_file_gives_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no \.tflite file"):
         load_tflite(tmp_path / "model.tflite")
 
 
-def test_file_that_is_no_model_is_a_sentence(tmp_path):
+def test_file_that_is_not_a_model_gives_a_clear_error(tmp_path):
     path = tmp_path / "model.tflite"
     path.write_text("not a model")
 

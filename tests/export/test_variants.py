@@ -9,7 +9,7 @@ from keras_cabvit.runtimes import load_saved_model
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", keras_cabvit.list_models())
-def test_every_variant_is_served(variant, tmp_path):
+def test_every_variant_can_be_served(variant, tmp_path):
     model = getattr(keras_cabvit, variant)(input_shape=(64, 64, 3), classes=7)
     images = tiny_models.images(model).astype("uint8")
     served = load_saved_model(to_saved_model(model, tmp_path, batch_sizes=()))

@@ -1,4 +1,4 @@
-"""Prints the operations that TensorFlow runs for layers, and the memory that some of them take."""
+"""Prints the operations that TensorFlow runs for layers, and the memory of some of them."""
 
 import collections
 import json
@@ -23,14 +23,14 @@ MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP = (
 
 
 def model_of(layer, shapes, fused):
-    """Returns a model of a layer on inputs of such shapes, or its fused form."""
+    """Returns a model of one layer on inputs of these shapes, or its fused form."""
     inputs = [keras.Input(shape[1:]) for shape in shapes]
     model = keras.Model(inputs, layer(*inputs))
     return fuse(model) if fused else model
 
 
 def operations(layer, fused, batch, *shapes):
-    """Returns how often each operation is in the graph that runs, as a dict."""
+    """Returns the count of each operation in the graph that runs, as a dict."""
     model = model_of(layer, shapes, fused)
     inputs = [tf.constant(RNG.normal(size=shape), "float32") for shape in shapes]
     for variable in model.variables:  # products with zeros and ones are left out
@@ -50,7 +50,7 @@ def operations(layer, fused, batch, *shapes):
 
 
 def memory(fused):
-    """Returns the memory that a ConvNeXt block takes, in multiples of its input."""
+    """Returns the memory that a ConvNeXt block takes, as a multiple of its input's."""
     model = model_of(ConvNeXtBlock(), [LARGE_MAP], fused)
     maps = tf.constant(RNG.normal(size=LARGE_MAP), "float32")
     run = tf.function(lambda maps: model([maps], training=False))

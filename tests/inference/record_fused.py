@@ -1,7 +1,7 @@
-"""Prints operations and outputs of fused models on one backend: `record_fused.py MODEL...`.
+"""Prints the operations and outputs of fused models on one backend: `record_fused.py MODEL...`.
 
-For each model the operations that run for one batch, by kind, and the outputs. On JAX, where
-compiling takes long, outputs are those of the two small models alone.
+Per model, the operations that run for one batch, by kind, and the outputs. On JAX, where compiling
+takes long, only the outputs of the two small models.
 """
 
 import collections
@@ -21,7 +21,7 @@ _NOT_COUNTED = {"Const", "Identity", "NoOp", "_Arg", "_Retval", "ReadVariableOp"
 
 
 def built(name):
-    """Returns a model with a value of its own in every weight, and without a softmax."""
+    """Returns a model with distinct values in all weights, and without a softmax."""
     if name in SMALL:
         model = SMALL[name](classifier_activation=None)
     else:
@@ -31,7 +31,7 @@ def built(name):
 
 
 def tensorflow_operations(model, images):
-    """Returns how often each operation is in the graph that runs, after TensorFlow's rewriting."""
+    """Returns the count of each operation in the graph that runs, after TensorFlow's rewriting."""
     import tensorflow as tf
     from tensorflow.python.eager import context
 
@@ -52,7 +52,7 @@ def tensorflow_operations(model, images):
 
 
 def jax_operations(model, images):
-    """Returns how often each primitive is in the program that JAX compiles."""
+    """Returns the count of each primitive in the program that JAX compiles."""
     import jax
 
     def count(program):
@@ -81,7 +81,7 @@ def jax_operations(model, images):
 
 
 def torch_operations(model, images):
-    """Returns how often PyTorch is given each operation."""
+    """Returns the count of each operation that PyTorch receives."""
     import torch
     from torch.utils._python_dispatch import TorchDispatchMode
 

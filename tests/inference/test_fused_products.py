@@ -11,8 +11,8 @@ def found(run_python):
     return run_python([script], "tensorflow", TF_ENABLE_ONEDNN_OPTS="1")
 
 
-def test_tensorflow_joins_products_with_biases_gelu_and_residuals(found):
-    """Queries, keys and values (apart if fused), the projection, and the two of the MLP."""
+def test_tensorflow_fuses_products_with_biases_gelu_and_residuals(found):
+    """Queries, keys and values (separate if fused), the projection, and the MLP's two products."""
     products = {
         name: {kind: count for kind, count in operations.items() if "MatMul" in kind}
         for name, operations in found["operations"].items()
@@ -25,7 +25,7 @@ def test_tensorflow_joins_products_with_biases_gelu_and_residuals(found):
         "BatchMatMulV2": 2,
     }
     assert products == {
-        # LayerScale stands between its projections and the residuals.
+        # LayerScale comes between its projections and the residuals.
         "block": {"FusedMatMul BiasAdd": 4, **with_gelu, "BatchMatMulV2": 2},
         "fused block": fused_block,
         "fused block, known batch": fused_block,
@@ -40,7 +40,7 @@ def test_tensorflow_joins_products_with_biases_gelu_and_residuals(found):
     }
 
 
-def test_hidden_channels_of_a_large_map_are_never_all_in_memory(found):
-    """Their four times the channels of a map, and LayerNorm's; fused, a quarter of the first."""
+def test_hidden_activations_of_a_large_map_are_never_all_in_memory(found):
+    """Hidden activations take four maps and LayerNorm one; fused, a quarter of the former."""
     assert found["memory"]["block"] >= 5
     assert found["memory"]["fused block"] < 3

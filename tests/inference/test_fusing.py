@@ -24,7 +24,7 @@ def images_for(model, batch=3):
 
 @pytest.mark.every_backend
 @pytest.mark.parametrize(("kind", "attention_bias"), [("hybrid", "stored"), ("plain", "computed")])
-def test_fused_model_gives_the_same_and_leaves_the_model_as_it_was(kind, attention_bias):
+def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind, attention_bias):
     model = built(kind)
     images, before = images_for(model), model.get_weights()
     expected = outputs(model, images)
@@ -65,7 +65,7 @@ def test_every_form_of_a_model_can_be_fused(changes):
         np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance)
 
 
-def test_nothing_that_can_be_folded_is_left():
+def test_everything_foldable_is_folded():
     kinds = {type(layer) for layer in fuse(built("hybrid"))._flatten_layers()}
 
     training_only = {
@@ -75,7 +75,7 @@ def test_nothing_that_can_be_folded_is_left():
     assert not kinds & training_only
 
 
-def test_inference_classes_are_apart_from_the_trainable_ones():
+def test_inference_classes_are_separate_from_the_trainable_ones():
     trainable = tuple(getattr(layers, name) for name in layers.__all__)
     classes = [
         value for name in inference.__all__ if isinstance(value := getattr(inference, name), type)
@@ -88,7 +88,7 @@ def test_inference_classes_are_apart_from_the_trainable_ones():
         assert hasattr(each, "from_trained")
 
 
-def test_every_layer_is_made_of_its_config_alone():
+def test_every_layer_is_built_from_its_config_alone():
     for model in (fuse(built("hybrid")), fuse(built("plain"), "computed")):
         for layer in list(model._flatten_layers())[1:]:
             copy = type(layer).from_config(layer.get_config())
@@ -111,12 +111,12 @@ def test_scale_factors_of_any_size_and_sign_are_folded():
     np.testing.assert_allclose(outputs(fuse(model), images), outputs(model, images), atol=1e-5)
 
 
-def test_unknown_way_with_biases_is_named():
+def test_unknown_attention_bias_is_named():
     with pytest.raises(ValueError, match=r"must be one of .'stored', 'computed'.*'gathered'"):
         fuse(built("plain"), attention_bias="gathered")
 
 
-def test_a_class_of_the_caller_reaches_every_child():
+def test_the_callers_class_reaches_every_child():
     found = []
 
     class Noted(layers.PaddedDepthwiseConv2D):
@@ -130,14 +130,14 @@ def test_a_class_of_the_caller_reaches_every_child():
     kinds = [type(layer).__name__ for layer in fused._flatten_layers()]
     assert kinds.count("Noted") == len(found) > 0
     assert "PaddedDepthwiseConv2D" not in kinds
-    # In a ConvNeXt block, in patch merging, and the two of a CabViT block.
+    # One in a ConvNeXt block, one in patch merging, and two in a CabViT block.
     assert set(found) == {"depthwise", "convolution", "merge_convolution"}
     images = images_for(model)
     np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
 
 
 @pytest.mark.every_backend
-def test_what_lora_has_learned_is_merged():
+def test_lora_is_merged():
     model = built("plain", depth=2)
     for layer in model._flatten_layers():
         if isinstance(layer, keras.layers.Dense):
@@ -210,7 +210,7 @@ def test_mixed_precision_is_kept():
 
 
 @pytest.mark.every_backend
-def test_another_precision_on_demand(tmp_path):
+def test_dtype_changes_the_precision(tmp_path):
     model = built("hybrid")
     images = images_for(model)
     expected = outputs(model, images)
@@ -233,7 +233,7 @@ def test_another_precision_on_demand(tmp_path):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
-def test_half_precision_is_left_on_demand(policy):
+def test_dtype_leaves_half_precision(policy):
     model = built("hybrid")
     with tiny_models.dtype_policy(policy):
         mixed = tiny_models.with_weights_of(model, tiny_models.hybrid(classifier_activation=None))
@@ -241,7 +241,7 @@ def test_half_precision_is_left_on_demand(policy):
 
     fused = fuse(mixed, dtype="float32")
     assert {layer.compute_dtype for layer in fused._flatten_layers()} == {"float32"}
-    if policy == "mixed_bfloat16":  # whose weights are in float32
+    if policy == "mixed_bfloat16":  # its weights are in float32
         np.testing.assert_array_equal(outputs(fused, images), outputs(fuse(model), images))
 
 

@@ -16,7 +16,7 @@ def test_layer():
     )
 
 
-def test_factors_of_tokens_are_those_of_the_inputs():
+def test_token_factors_equal_scaled_inputs():
     layer = FusedLayerNormalization(epsilon=0.1)
     inputs = np.random.default_rng(0).standard_normal((2, 4, 8)).astype("float32")
     layer.build(inputs.shape)

@@ -1,6 +1,6 @@
-"""Fused models compute with the operations, and to the outputs, that were recorded once.
+"""Fused models have the recorded operations and outputs.
 
-`fused_record.json` was made by `record_fused.py` with an earlier implementation.
+`fused_record.json` was written by `record_fused.py` with an earlier implementation.
 """
 
 import json
@@ -11,13 +11,13 @@ import pytest
 
 FOLDER = Path(__file__).parent
 RECORD = json.loads((FOLDER / "fused_record.json").read_text())
-# The other variants differ from these in their sizes alone.
+# The other variants differ from these only in their sizes.
 MODELS = ("hybrid", "plain", "CabViTP_T")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", RECORD["operations"])
-def test_operations_and_outputs_are_the_recorded_ones(run_python, backend):
+def test_operations_and_outputs_match_the_record(run_python, backend):
     models = MODELS if backend != "jax" else MODELS[:2]
     found = run_python([FOLDER / "record_fused.py", *models], backend, TF_ENABLE_ONEDNN_OPTS="1")
     for name in models:

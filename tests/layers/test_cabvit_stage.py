@@ -83,7 +83,7 @@ def test_digest_weights_are_those_of_the_latest_blocks():
     assert tuple(stage.blocks[3].attention.digest_bias.shape) == (2, 2, 2, 1)
 
 
-def test_last_block_makes_no_digests():
+def test_last_block_outputs_no_digests():
     stage = stage_of(depth=2)
     assert [block.merge_enhancement.merge for block in stage.blocks] == [True, False]
 
@@ -125,7 +125,7 @@ def test_intermediates_of_a_functional_model():
     )
 
 
-def test_memory_starts_empty_at_every_call():
+def test_memory_starts_empty_in_every_call():
     stage = stage_of(depth=3)
     inputs, others = normal(2, *GRID, 8), normal(2, *GRID, 8, seed=1)
     first = outputs(stage, inputs)

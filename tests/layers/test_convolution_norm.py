@@ -20,7 +20,7 @@ def built(layer, shape):
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("filters", [4, None])
 @pytest.mark.parametrize("grid", [(6, 7)])
-def test_pads_both_sides_alike(filters, strides, grid):
+def test_pads_both_sides_equally(filters, strides, grid):
     layer, inputs = built(ConvolutionNorm(filters, 3, strides=strides), (2, *grid, 5))
     expected = convolution(
         inputs, weight(layer.convolution.kernel), strides, 1, depthwise=filters is None
@@ -29,7 +29,7 @@ def test_pads_both_sides_alike(filters, strides, grid):
     assert layer.compute_output_shape(inputs.shape) == expected.shape
 
 
-def test_moving_statistics_move_by_a_tenth():
+def test_moving_statistics_have_pytorchs_momentum():
     layer = ConvolutionNorm(2, 1)
     layer.build((8, 1, 1, 1))
     layer.convolution.kernel.assign(np.ones((1, 1, 1, 2)))
@@ -77,7 +77,7 @@ def test_patch_merging():
     assert layer.compute_output_shape(inputs.shape) == x.shape == (1, 3, 3, 6)
 
 
-def test_channels_last_whatever_keras_is_set_to(restored_settings):
+def test_channels_are_last_regardless_of_the_keras_setting(restored_settings):
     keras.config.set_image_data_format("channels_first")
     assert outputs(ConvolutionNorm(5, 3, strides=2), np.ones((1, 6, 4, 3), "float32")).shape == (
         1,

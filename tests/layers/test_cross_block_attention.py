@@ -51,7 +51,7 @@ def test_on_tokens_with_a_class_token(blocks):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_scale_factor_of_the_other_sign_changes_the_output():
+def test_negative_scale_factor_changes_the_output():
     layer = CrossBlockAttention(num_heads=2)
     inputs, digests = normal(1, 4, 4, 8), normal(1, 1, 8, seed=1)
     layer.build(inputs.shape, digests.shape)
@@ -74,7 +74,7 @@ def test_frozen_shapes_of_stored_weights():
     assert tuple(layer.digest_scale.shape) == (3, 2, 1)
 
 
-def test_weights_begin_as_the_published_model_begins():
+def test_initial_weights_match_the_published_model():
     layer = CrossBlockAttention(num_heads=2)
     layer.build((None, *GRID, 64), (None, 6, 64))
     for bias in (layer.position_bias, layer.digest_bias, layer.query.bias, layer.projection.bias):

@@ -23,7 +23,7 @@ def test_inference_drops_nothing():
     np.testing.assert_array_equal(outputs(DropPath(0.9), inputs), inputs)
 
 
-def test_a_block_drops_both_branches_example_by_example():
+def test_block_drops_both_branches_per_example():
     # In 64 copies of one example, each of two branches is kept or dropped: four different results.
     layer = block(num_heads=1, merge=False, layer_scale_init=1.0, drop_path_rate=0.5)
     inputs = np.repeat(np.random.default_rng(0).standard_normal((1, 2, 2, 4)), 64, axis=0)

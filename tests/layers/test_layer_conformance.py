@@ -92,7 +92,7 @@ def test_layer_with_digests(name, arguments, shape, expected):
 
 
 @pytest.mark.parametrize(("name", "arguments", "shape", "_"), CASES, ids=identifiers(CASES))
-def test_building_a_layer_builds_all_its_parts(name, arguments, shape, _):
+def test_building_a_layer_builds_all_of_its_parts(name, arguments, shape, _):
     # Otherwise Keras runs a whole batch eagerly before the first predict or fit on JAX.
     layer = getattr(layers, name)(**arguments)
     layer.build(shape)

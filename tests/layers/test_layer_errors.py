@@ -17,19 +17,19 @@ from keras_cabvit.layers import (
 )
 
 
-def test_channels_that_do_not_divide_by_the_heads():
+def test_channels_that_are_not_divisible_by_the_heads():
     with pytest.raises(ValueError, match=r"must divide the channels.*8 channels, num_heads=3"):
         CrossBlockAttention(num_heads=3).build((None, 4, 4, 8))
 
 
-def test_digests_that_are_no_whole_number_of_blocks():
+def test_digests_of_a_fraction_of_a_block():
     layer = CrossBlockAttention(num_heads=2)
     with pytest.raises(ValueError, match=r"8x8 grid outputs 4 digest tokens.*\(None, 6, 8\)"):
         layer.build((None, 8, 8, 8), (None, 6, 8))
 
 
 @pytest.mark.parametrize(("built_with", "called_with"), [(None, 1), (1, None)])
-def test_digests_that_come_or_stay_away_unlike_when_built(built_with, called_with):
+def test_digests_given_or_missing_unlike_at_build(built_with, called_with):
     layer = CrossBlockAttention(num_heads=2)
     layer.build((1, 4, 4, 8), built_with and (1, 1, 8))
     digests = called_with and np.ones((1, 1, 8), "float32")
@@ -52,7 +52,7 @@ def test_position_bias_with_a_class_token():
         ((4, 4), (None, 15, 8)),  # fewer tokens than positions
     ],
 )
-def test_shapes_that_do_not_fit_the_grid(layer_class, grid, shape):
+def test_shapes_that_do_not_match_the_grid(layer_class, grid, shape):
     arguments = {"num_heads": 2} if layer_class is CrossBlockAttention else {}
     with pytest.raises(ValueError, match=r"takes a feature map .* when `grid` is None, or tokens"):
         layer_class(grid=grid, **arguments).build(shape)
@@ -66,7 +66,7 @@ def test_map_of_unknown_size(layer_class):
 
 
 @pytest.mark.parametrize("grid", [(4,), (4, 0), (4, 4, 4)])
-def test_grid_that_is_none(grid):
+def test_malformed_grid(grid):
     with pytest.raises(ValueError, match=r"`grid` must be \(height, width\), both positive"):
         TokenMergeEnhancement(grid=grid)
 
@@ -86,7 +86,7 @@ def blocks(*merges, **options):
         ((True, False), 0, "nor may any block if max_digests=0.*block_0 of 2, max_digests=0"),
     ],
 )
-def test_stage_that_nobody_can_read_the_digests_of(merges, max_digests, sentence):
+def test_stage_with_unused_digests(merges, max_digests, sentence):
     with pytest.raises(ValueError, match=sentence):
         CabViTStage(blocks(*merges), max_digests)
 
@@ -100,7 +100,7 @@ def test_one_block_twice():
         CabViTStage([one, other])
 
 
-def test_parts_of_two_precisions():
+def test_parts_with_different_dtype_policies():
     (one,), (other,) = blocks(True), blocks(False, dtype="mixed_bfloat16")
     with pytest.raises(ValueError, match=r"one dtype policy.*'float32'.*'mixed_bfloat16'"):
         CabViTStage([one, other])
@@ -108,12 +108,12 @@ def test_parts_of_two_precisions():
         CabViTStage([one, *blocks(False)], dtype="bfloat16")
 
 
-def test_even_window():
+def test_even_kernel_size():
     with pytest.raises(ValueError, match=r"`kernel_size` must be odd.*kernel_size=\(4, 4\)"):
         ConvolutionNorm(8, 4)
 
 
-def test_odd_filters_of_the_stem():
+def test_odd_number_of_stem_filters():
     with pytest.raises(ValueError, match=r"`filters` must be even.*filters=7"):
         ConvolutionalStem(7)
 
@@ -130,6 +130,6 @@ def test_drop_path_rate(rate):
 
 
 @pytest.mark.parametrize("shape", [(None, 30, 32, 3), (None, None, 32, 3)])
-def test_images_that_are_no_whole_number_of_patches(shape):
+def test_images_that_patches_do_not_tile(shape):
     with pytest.raises(ValueError, match="known multiples of the patch size 16"):
         PatchEmbedding(8).build(shape)

@@ -25,7 +25,7 @@ def test_class_token_then_patches_in_row_order_with_their_positions():
     assert layer.compute_output_shape(inputs.shape) == found.shape
 
 
-def test_depthwise_fan_in_is_the_window_alone():
+def test_depthwise_fan_in_is_only_the_window():
     kernel = np.array(DepthwiseFanInUniform(seed=0)((3, 3, 2000, 1)))
     limit = 1 / 3
     assert np.abs(kernel).max() <= limit
@@ -39,7 +39,7 @@ def test_each_instance_draws_its_own_values_unless_seeded():
     np.testing.assert_array_equal(draws[2], draws[3])
 
 
-def test_set_random_seed_fixes_the_draw():
+def test_set_random_seed_determines_the_draw():
     kernels = []
     for _ in range(2):
         keras.utils.set_random_seed(7)

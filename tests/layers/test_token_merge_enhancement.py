@@ -28,7 +28,7 @@ def test_on_a_map(grid):
 @pytest.mark.parametrize(
     ("grid", "tokens"), [((14, 14), 16), ((7, 7), 4), ((8, 4), 2), ((5, 9), 6), ((1, 1), 1)]
 )
-def test_leaves_one_token_for_each_4x4_begun(grid, tokens):
+def test_one_digest_token_per_4x4_tokens_rounded_up(grid, tokens):
     layer = TokenMergeEnhancement()
     _, digests = layer.compute_output_shape((2, *grid, 3))
     assert digests == (2, tokens, 3)
@@ -36,7 +36,7 @@ def test_leaves_one_token_for_each_4x4_begun(grid, tokens):
     assert digests.shape == (2, tokens, 3)
 
 
-def test_class_token_passes_both_convolutions_by():
+def test_class_token_bypasses_both_convolutions():
     layer, inputs = built((2, 1 + 5 * 3, 6), grid=(5, 3))
     enhanced, digests = outputs(layer, inputs)
     np.testing.assert_array_equal(enhanced[:, 0], inputs[:, 0])
@@ -46,7 +46,7 @@ def test_class_token_passes_both_convolutions_by():
     np.testing.assert_allclose(digests, numpy_layers.merge(layer, patches), atol=1e-5)
 
 
-def test_without_merge_only_enhances():
+def test_only_enhances_without_merge():
     layer, inputs = built((2, 5, 3, 6), merge=False)
     assert outputs(layer, inputs).shape == (2, 5, 3, 6)
     # Depthwise 3x3 kernel and BatchNorm's four; nothing is stored for merging.

@@ -10,13 +10,13 @@ def layers(run_python):
     return run_python([Path(__file__).with_name("training_gradients.py")], "jax")
 
 
-def test_gradients_computed_again_in_training_are_the_exact_ones(layers):
+def test_recomputed_gradients_are_exact(layers):
     assert {name: layer["difference"] for name, layer in layers.items()} == pytest.approx(
         dict.fromkeys(layers, 0), abs=1e-6
     )
 
 
-def test_training_keeps_no_attention_maps_and_no_hidden_channels(layers):
+def test_training_stores_no_attention_maps_or_hidden_activations(layers):
     kept = {name: layer["kept"] for name, layer in layers.items()}
     # As a control: the arrays are there when nothing is recomputed.
     assert all(layer["kept_at_inference"] > kept[name] for name, layer in layers.items())

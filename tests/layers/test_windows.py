@@ -61,7 +61,7 @@ def numpy_block(block, x, digests):
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 7), (4, 6), (3, 8), (2, 3)])
-def test_padding_moves_from_block_to_block(height, width):
+def test_padding_alternates_between_blocks(height, width):
     stage, x = global_stage(), normal(2, height, width, 8)
     found = outputs(windowed(stage), x)
     rows, columns = -(-height // WINDOW), -(-width // WINDOW)
@@ -85,7 +85,7 @@ def test_padding_moves_from_block_to_block(height, width):
     np.testing.assert_allclose(found, x, atol=1e-4)
 
 
-def test_intermediates_are_of_windows():
+def test_intermediates_are_per_window():
     found = outputs(
         lambda x, training: windowed(global_stage())(x, return_intermediates=True),
         normal(2, 5, 7, 8),

@@ -1,7 +1,7 @@
-"""Loads what another backend saved and saves it again: `exchange_weights.py FOLDER SAVED...`.
+"""Loads models saved on other backends and saves one again: `exchange_weights.py FOLDER SAVED...`.
 
-Each name in SAVED is the backend that saved FOLDER/<family>-<name>.weights.h5 and .keras. Prints
-the outputs for each as JSON, then saves the last ones under this backend's own name.
+Each name in SAVED is a backend that saved FOLDER/<family>-<name>.weights.h5 and .keras. Prints the
+outputs for each as JSON, then saves the last models under this backend's name.
 """
 
 import json
@@ -17,14 +17,14 @@ BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
 
 
 def save(model, folder, family):
-    """Saves a model under the name of the present backend."""
+    """Saves a model under the name of the current backend."""
     path = Path(folder) / f"{family}-{keras.config.backend()}"
     keras_cabvit.weights.save_weights(model, f"{path}.weights.h5")
     model.save(f"{path}.keras")
 
 
 def loaded(folder, family, backend):
-    """Returns the two models that a backend saved: of its weights file, and the whole."""
+    """Returns two models that a backend saved: from its weights file, and from its .keras file."""
     path = Path(folder) / f"{family}-{backend}"
     return (
         BUILDERS[family](weights=f"{path}.weights.h5", classifier_activation=None),

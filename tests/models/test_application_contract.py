@@ -1,4 +1,4 @@
-"""The models take the arguments of `keras.applications`, and each does what it says."""
+"""The models take the arguments of `keras.applications`, and each has its documented effect."""
 
 import inspect
 
@@ -18,12 +18,12 @@ BUILDERS = {"tiny_hybrid": tiny_models.hybrid, "tiny_plain": tiny_models.plain}
 
 @pytest.fixture(params=BUILDERS)
 def family(request):
-    """The builder of a tiny model, and such a model with random weights."""
+    """The builder of a tiny model, and a model that it built, with random weights."""
     return BUILDERS[request.param], request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("variant", keras_cabvit.list_models())
-def test_variants_take_what_keras_applications_take(variant):
+def test_variants_take_the_arguments_of_keras_applications(variant):
     ours = inspect.signature(getattr(keras_cabvit, variant)).parameters
     theirs = inspect.signature(keras.applications.ConvNeXtTiny).parameters
     own_defaults = {"weights": None, "name": variant}  # no weights are published
@@ -88,7 +88,7 @@ def head_norm(model, x):
 
 @pytest.mark.parametrize(("pooling", "pooled"), [("avg", np.mean), ("max", np.max)])
 def test_pooling_of_the_hybrid_model(tiny_hybrid, pooling, pooled):
-    """Over the map, then the head's norm."""
+    """Pooling over the map, then the head's norm."""
     inputs = images(tiny_hybrid)
     features = with_weights_of(tiny_hybrid, tiny_models.hybrid(include_top=False))
     model = with_weights_of(tiny_hybrid, tiny_models.hybrid(include_top=False, pooling=pooling))
@@ -105,7 +105,7 @@ def test_pooling_of_the_hybrid_model(tiny_hybrid, pooling, pooled):
     ],
 )
 def test_pooling_of_the_plain_model(tiny_plain, pooling, pooled):
-    """Over the normalised patch tokens, or the class token alone."""
+    """Pooling over the normalised patch tokens, or the class token alone."""
     inputs = images(tiny_plain)
     features = with_weights_of(tiny_plain, tiny_models.plain(include_top=False))
     model = with_weights_of(tiny_plain, tiny_models.plain(include_top=False, pooling=pooling))
@@ -138,7 +138,7 @@ def test_include_preprocessing_is_the_normalisation_of_imagenet(family):
 
 
 @every_backend
-def test_bytes_are_as_good_as_floats(family):
+def test_uint8_and_float_pixels_give_the_same(family):
     builder, model = family
     pixels = images(model).astype("uint8")
     expected = outputs(model, pixels.astype("float32"))
@@ -156,7 +156,7 @@ def test_input_is_one_tensor(family):
     assert builder(input_tensor=tensor, input_shape=None).input is tensor
 
 
-def test_input_tensor_may_be_computed(family):
+def test_input_tensor_may_be_the_output_of_a_layer(family):
     builder, model = family
     inputs = keras.Input(model.input_shape[1:])
     on_fractions = builder(input_tensor=keras.layers.Rescaling(255.0)(inputs), input_shape=None)
@@ -172,14 +172,14 @@ def test_other_channels_without_preprocessing(family):
     assert outputs(model, images(model)).shape == (2, 5)
 
 
-def test_channels_are_last_whatever_keras_is_set_to(family, restored_settings):
+def test_channels_stay_last_regardless_of_the_keras_setting(family, restored_settings):
     builder, model = family
     keras.config.set_image_data_format("channels_first")
     same = with_weights_of(model, builder())
     assert_array_equal(outputs(same, images(model)), outputs(model, images(model)))
 
 
-def test_weights_file_with_the_classifier_serves_a_model_without(family, tmp_path):
+def test_weights_file_with_the_classifier_fits_a_model_without(family, tmp_path):
     builder, model = family
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
@@ -191,7 +191,7 @@ def test_weights_file_with_the_classifier_serves_a_model_without(family, tmp_pat
 
 @pytest.mark.parametrize("rate", [None, 0.3])
 def test_stochastic_depth_rises_linearly_over_all_blocks(rate):
-    # Of CabViTH_S, 0.1 unless another is asked for; 13 blocks.
+    # CabViTH_S has 13 blocks and a rate of 0.1 unless another is requested.
     model = keras_cabvit.CabViTH_S(input_shape=(32, 32, 3), drop_path_rate=rate)
     rates = [
         model.get_layer(f"stage_{stage}_block_{index}").channel_mixing.drop_path.rate
@@ -214,7 +214,7 @@ def test_stochastic_depth_of_the_plain_model():
 
 
 @pytest.mark.parametrize("argument", ["drop_rate", "attention_drop_rate", "drop_path_rate"])
-def test_dropping_changes_training_and_not_inference(family, argument):
+def test_dropout_changes_training_but_not_inference(family, argument):
     builder, model = family
     dropping = with_weights_of(model, builder(**{argument: 0.5}))
     for layer in dropping.layers:  # the batch's statistics would change the output as well

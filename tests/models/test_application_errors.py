@@ -1,4 +1,4 @@
-"""A wrong argument is a ValueError that names it, and what would be right."""
+"""A wrong argument raises a ValueError that names it and says what would be right."""
 
 import keras
 import numpy as np
@@ -8,7 +8,7 @@ import tiny_models
 import keras_cabvit
 from keras_cabvit.models import build_variant
 
-# (arguments, what the message says), for both families.
+# (arguments, pattern of the message), for both families.
 WRONG = [
     ({"input_shape": (100, 64, 3)}, r"`input_shape` must .* multiples of \d+, such as \d+x64"),
     ({"input_shape": (64, 64)}, r"`input_shape` must be \(height, width, channels\)"),
@@ -69,7 +69,7 @@ def test_wrong_argument(builder, arguments, sentence):
 
 
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
-def test_tensor_and_shape_that_do_not_agree(builder):
+def test_tensor_and_shape_that_disagree(builder):
     with pytest.raises(ValueError, match="`input_shape` and `input_tensor` must agree"):
         builder(input_tensor=keras.Input((64, 96, 3)), input_shape=(64, 64, 3))
 
@@ -81,14 +81,14 @@ def test_tensor_of_unknown_size(builder):
 
 
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
-def test_activation_other_than_the_one_that_weights_were_trained_with(builder, tmp_path):
+def test_activation_that_weights_were_not_trained_with(builder, tmp_path):
     path = tmp_path / "model.weights.h5"
     builder().save_weights(path)
     with pytest.raises(ValueError, match=r"`classifier_activation` must be .* when `weights`"):
         builder(weights=path, classifier_activation="relu")
 
 
-def test_weights_of_a_model_of_other_arguments(tmp_path):
+def test_weights_of_a_model_with_other_arguments(tmp_path):
     path = tmp_path / "model.weights.h5"
     tiny_models.plain().save_weights(path)
     with pytest.raises(ValueError, match=r"do not fit model .*same arguments"):
@@ -103,7 +103,7 @@ def test_weights_of_a_model_of_other_arguments(tmp_path):
         ({"classifier_activation": "relu"}, "`classifier_activation` must be .* when `weights`"),
     ],
 )
-def test_arguments_that_do_not_go_with_imagenet(arguments, sentence):
+def test_arguments_incompatible_with_imagenet(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         keras_cabvit.CabViTP_T(weights="imagenet", **arguments)
 

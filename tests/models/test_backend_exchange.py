@@ -1,4 +1,4 @@
-"""Weights saved on one backend load on the others, and give equal logits."""
+"""Weights saved on one backend load on the others and give equal logits."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ SCRIPT = Path(__file__).with_name("exchange_weights.py")
 
 
 @pytest.mark.slow
-def test_weights_go_from_each_backend_to_each_other(run_python, tmp_path):
+def test_weights_transfer_between_all_backends(run_python, tmp_path):
     own = keras.config.backend()
-    # JAX, the slowest to start, comes once where it can.
+    # JAX, the slowest to start, runs only once if possible.
     first, second = sorted({"tensorflow", "jax", "torch"} - {own}, key=lambda name: name == "jax")
     expected = {}
     for family, build in exchange_weights.BUILDERS.items():

@@ -1,4 +1,4 @@
-"""The counter of parameters and multiply-accumulates."""
+"""Counting of parameters and multiply-accumulates."""
 
 import math
 
@@ -9,18 +9,18 @@ import tiny_models
 from keras_cabvit.inference import ATTENTION_BIASES, fuse
 from keras_cabvit.models import build_variant, count_complexity
 
-# Of the published code at 224x224, less the queries of digest tokens, which nobody reads.
+# Counts of the published code at 224x224, minus the queries of digest tokens, which go unused.
 PUBLISHED_GMACS = {"CabViTH_T": 1.376, "CabViTH_S": 3.585, "CabViTH_B": 6.569, "CabViTH_L": 14.251}
 
 
 @pytest.mark.parametrize("variant", PUBLISHED_GMACS)
-def test_macs_are_the_published_models(variant):
+def test_macs_match_the_published_models(variant):
     gmacs = sum(part.macs for part in count_complexity(build_variant(variant))) / 1e9
     assert gmacs == pytest.approx(PUBLISHED_GMACS[variant], rel=0.005)
 
 
 def hybrid_macs():
-    """Of `tiny_models.hybrid`, from the model's definition: an integer, the same on any backend."""
+    """Counts of `tiny_models.hybrid` from its definition: integers, the same on any backend."""
 
     def convolution(side, filters, inputs, window):
         return side**2 * filters * inputs * window**2
@@ -44,7 +44,7 @@ def hybrid_macs():
         enhance = convolution(side, channels, 1, 3) + batch_norm(side, channels)
         return attention + merge + enhance + mixing(tokens, channels, norms=2)
 
-    def merging(side, inputs, outputs):  # `side` is the smaller one
+    def merging(side, inputs, outputs):  # `side` is the output's
         expand = convolution(2 * side, outputs, inputs, 1) + batch_norm(2 * side, outputs)
         depthwise = convolution(side, outputs, 1, 3) + batch_norm(side, outputs)
         project = convolution(side, outputs, outputs, 1) + batch_norm(side, outputs)
@@ -71,7 +71,7 @@ def test_macs_follow_from_the_definition(tiny_hybrid):
 
 
 def fused_hybrid_macs(macs):
-    """Of the fused form: without BatchNorm, and without scale and shift before each MLP."""
+    """Counts of the fused form: no BatchNorm, and no scale and shift before each MLP."""
 
     def normalized(side, channels):
         return side**2 * channels
@@ -82,7 +82,7 @@ def fused_hybrid_macs(macs):
         "merging_1": 2 * (normalized(16, 16) + 2 * normalized(8, 16)),
         "stage_1": normalized(8, 16),
         "merging_2": 2 * (normalized(8, 32) + 2 * normalized(4, 32)),
-        "stage_2": 3 * (2 + 1) * normalized(4, 32),  # of enhancement, and before the MLP
+        "stage_2": 3 * (2 + 1) * normalized(4, 32),  # in enhancement, and before the MLP
         "merging_3": 2 * (normalized(4, 64) + 2 * normalized(2, 64)),
         "stage_3": 2 * (2 + 1) * normalized(2, 64),
         "head": 0,
@@ -131,7 +131,7 @@ def test_macs_of_one_dense_and_one_convolution():
     assert macs == {"convolution": 4 * 6 * 5 * 3 * 3 * 3, "dense": 4 * 6 * 5 * 7}
 
 
-def test_counting_leaves_the_model_as_it_was():
+def test_counting_leaves_the_model_unchanged():
     model = tiny_models.filled(tiny_models.hybrid())
     before = tiny_models.outputs(model, tiny_models.images(model))
     count_complexity(model)

@@ -7,7 +7,7 @@ from tiny_models import images, outputs
 pytestmark = pytest.mark.every_backend
 
 
-def test_an_image_changes_nothing_for_the_others(tiny_model):
+def test_an_image_does_not_affect_the_others(tiny_model):
     inputs = images(tiny_model, batch=3)
     before = outputs(tiny_model, inputs)
     inputs[1] = 255 - inputs[1]
@@ -16,14 +16,14 @@ def test_an_image_changes_nothing_for_the_others(tiny_model):
     assert np.abs(after[1] - before[1]).max() > 1e-3
 
 
-def test_a_call_changes_nothing_for_the_next(tiny_model):
+def test_a_call_does_not_affect_the_next(tiny_model):
     inputs = images(tiny_model, batch=3)
     before = outputs(tiny_model, inputs)
     outputs(tiny_model, 255 - inputs)
     np.testing.assert_array_equal(outputs(tiny_model, inputs), before)
 
 
-def test_inference_leaves_the_weights_alone(tiny_model):
+def test_inference_does_not_change_the_weights(tiny_model):
     before = tiny_model.get_weights()
     outputs(tiny_model, images(tiny_model))
     for old, new in zip(before, tiny_model.get_weights(), strict=True):

@@ -1,4 +1,4 @@
-"""A new model's weights are drawn as the published model's were."""
+"""A new model's weights are drawn as in the published model."""
 
 import math
 
@@ -24,7 +24,7 @@ def assert_standard_deviation(path, array, expected):
 def assert_plain_normal(path, array):
     assert_standard_deviation(path, array, 0.02)
     if array.size > 2000:
-        # Keras' TruncatedNormal has nothing beyond two standard deviations, the normal 4.6 %.
+        # Beyond two standard deviations Keras' TruncatedNormal has nothing, the normal 4.6 %.
         assert 0.02 < np.mean(np.abs(array) > 0.04) < 0.08, path
 
 
@@ -53,7 +53,7 @@ def test_convolutions_of_the_plain_model(new_models):
         for path, array in new_models["plain"]
         if path.endswith("/kernel") and array.ndim == 4
     ]
-    # The patches' projection, and in three blocks the enhancement; the last merges nothing.
+    # The patch projection, and enhancement in three blocks; the last block does not merge.
     assert len(convolutions) == 1 + 3 + 2
     for path, array in convolutions:
         side, _, inputs, outputs = array.shape
@@ -74,7 +74,7 @@ def test_class_token_and_positions_of_the_plain_model(new_models):
         assert_plain_normal(path, array)
 
 
-def test_everything_else(new_models):
+def test_all_other_initial_weights(new_models):
     start = {
         "beta": 0.0,
         "bias": 0.0,
@@ -96,7 +96,7 @@ def test_everything_else(new_models):
     assert seen == set(start)
 
 
-def test_bias_of_the_patches_projection(new_models):
+def test_bias_of_the_patch_projection(new_models):
     bias = [
         array
         for path, array in new_models["plain"]

@@ -1,4 +1,4 @@
-"""The models train in half precision, and compute in double."""
+"""The models train in half precision and run in double precision."""
 
 import keras
 import numpy as np
@@ -15,10 +15,10 @@ BUILDERS = [tiny_models.hybrid, tiny_models.plain]
     ("builder", "depth"),
     [(tiny_models.hybrid, {"depths": (1, 1, 2, 1)}), (tiny_models.plain, {"depth": 2})],
 )
-def test_a_step_of_training(builder, depth, policy, restored_settings):
+def test_a_training_step(builder, depth, policy, restored_settings):
     keras.config.set_dtype_policy(policy)
     model = builder(drop_path_rate=0.1, **depth)
-    # TensorFlow takes 20 s to make a graph of what this test runs once.
+    # TensorFlow takes 20 s to build a graph that this test would run once.
     run_eagerly = keras.config.backend() == "tensorflow"
     model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=run_eagerly)
     loss = model.train_on_batch(images(model), np.array([0, 1]))
@@ -30,7 +30,7 @@ def test_a_step_of_training(builder, depth, policy, restored_settings):
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_half_precision_is_near_float32(builder, policy, restored_settings):
+def test_half_precision_is_close_to_float32(builder, policy, restored_settings):
     model = filled(builder())
     keras.config.set_dtype_policy(policy)
     half = with_weights_of(model, builder())

@@ -1,4 +1,4 @@
-"""A model's name is for its reader: nothing goes by it."""
+"""A model's name has no effect: nothing depends on it."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ NAMES = ["my_model", "stage", "stage_2"]
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
-def test_named_model_is_the_same_model(builder, name, tmp_path):
+def test_a_name_does_not_change_the_model(builder, name, tmp_path):
     model, named = filled(builder()), builder(name=name)
     assert named.name == name
     assert count_complexity(named) == count_complexity(model)

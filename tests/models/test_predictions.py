@@ -22,13 +22,13 @@ def test_best_classes_come_first_with_their_scores():
 
 
 @pytest.mark.every_backend
-def test_takes_a_tensor_and_names_five_classes():
+def test_tensor_is_accepted_and_five_classes_are_named():
     scores = keras.ops.convert_to_tensor(np.random.default_rng(0).random((3, 1000)))
     decoded = keras_cabvit.decode_predictions(scores)
     assert [len(classes) for classes in decoded] == [5, 5, 5]
 
 
-def test_every_class_has_a_name_of_its_own_id():
+def test_every_class_has_its_own_id_and_name():
     (everything,) = keras_cabvit.decode_predictions(np.zeros((1, 1000)), top=1000)
     identifiers = [identifier for identifier, _, _ in everything]
     # ImageNet-1K's classes are in the order of their WordNet ids.
@@ -48,7 +48,7 @@ def test_top_out_of_range(top):
         keras_cabvit.decode_predictions(np.zeros((1, 1000)), top=top)
 
 
-def test_listed_models_are_public_functions_and_build_themselves():
+def test_listed_models_are_public_functions_that_build_them():
     assert len(keras_cabvit.list_models()) == 7
     for variant in keras_cabvit.list_models():
         assert getattr(keras_cabvit, variant).__name__ == variant

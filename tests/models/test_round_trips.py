@@ -1,4 +1,4 @@
-"""A model that is saved, cloned or made again from its config gives identical outputs."""
+"""A model that is saved, cloned or rebuilt from its config gives identical outputs."""
 
 import warnings
 
@@ -63,7 +63,7 @@ def test_config_of_every_variant(variant):
 
 @pytest.mark.every_backend
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
-def test_models_that_differ_from_the_defaults_everywhere(builder, tmp_path):
+def test_models_with_no_default_argument(builder, tmp_path):
     model = filled(
         builder(
             max_digests=1,
@@ -90,7 +90,7 @@ def test_weights_file(tiny_model, tmp_path):
 
 
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
-def test_no_layer_is_numbered_by_the_models_built_before(builder):
+def test_no_layer_name_depends_on_earlier_models(builder):
     names = [[layer.name for layer in builder()._flatten_layers()][1:] for _ in range(2)]
     assert names[0] == names[1]
     assert "stage_3/block_1/attention/query/kernel" in paths_of(tiny_models.hybrid())
@@ -117,7 +117,7 @@ def test_precision_of_every_part(tiny_model, policy, tmp_path):
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
 def test_quantised_model(builder, mode, tmp_path):
     model = filled(builder(**({"depth": 2} if builder is tiny_models.plain else {})))
-    with warnings.catch_warnings(action="ignore"):  # of layers that cannot be quantised
+    with warnings.catch_warnings(action="ignore"):  # about layers that cannot be quantised
         model.quantize(mode)
     quantised = [layer.name for layer in model._flatten_layers() if layer.quantization_mode]
     assert {"query", "key_value", "projection", "expand", "project", "predictions"} == {*quantised}

@@ -1,4 +1,4 @@
-"""Every trainable weight takes part in the model."""
+"""Every trainable weight contributes to the model."""
 
 import keras
 import numpy as np
@@ -8,9 +8,9 @@ from tiny_models import filled, images
 
 
 @pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
-def test_one_step_moves_every_trainable_weight(builder):
-    # Pooled over the patches: the last enhancement of the plain model does not reach the class
-    # token, which its classifier reads.
+def test_one_step_changes_every_trainable_weight(builder):
+    # Pooled over the patches: the plain model's last enhancement does not reach the class token,
+    # which its classifier reads.
     model = filled(builder(include_top=False, pooling="avg"))
     model.compile(keras.optimizers.SGD(1.0), "mse", run_eagerly=True)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]

@@ -81,7 +81,7 @@ def test_activate_in_half_precision():
     assert float(difference) < 0.02
 
 
-def test_definitions_are_used_in_their_context_alone(monkeypatch):
+def test_definitions_are_used_only_in_their_context(monkeypatch):
     called = []
     monkeypatch.setattr(plain, "dense", lambda layer, x, residual: called.append(layer))
     monkeypatch.setattr(plain, "attend", lambda *args: called.append("attend"))
@@ -117,7 +117,7 @@ def lora(layer):
     "change", [lora, lambda layer: layer.quantize("int8")], ids=["LoRA", "quantised"]
 )
 @pytest.mark.parametrize("place", [0, 1])
-def test_dense_layers_that_compute_something_else_are_called(monkeypatch, change, place):
+def test_dense_layers_that_compute_more_than_a_product_are_called(monkeypatch, change, place):
     layers, x = [dense(6, 12), dense(12, 6)], normal(2, 3, 6)
     change(layers[place])
     called = []

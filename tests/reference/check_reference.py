@@ -1,8 +1,8 @@
-"""Prints how far a variant is from the published model: `check_reference.py CabViTH_S`.
+"""Prints a variant's differences from the published model: `check_reference.py CabViTH_S`.
 
-Runs on the backend that KERAS_BACKEND names. The last line is JSON: for float32 and float64, the
-largest difference of logits, and of the sampled features of each stage in the model's order; and
-what fusing changes in the float32 logits.
+Runs on the backend in KERAS_BACKEND. The last line is JSON: for float32 and float64, the largest
+difference of logits, and of the sampled features of each stage in the model's order; and the
+largest change of the float32 logits by fusing.
 """
 
 import json
@@ -19,8 +19,8 @@ from keras_cabvit.pytorch import load_torch_state_dict
 
 REFERENCE = Path(__file__).with_name("reference.json")
 
-# The reference's names of features, and our layers with the same output. There, patch merging
-# belongs to the end of a stage; here it stands between two.
+# The reference's names of features, and our layers with the same output. In the reference, patch
+# merging is the end of a stage; here it comes between two stages.
 STAGES = {
     "patch_embed": "stem",
     "layer_0": "merging_1",
@@ -32,14 +32,14 @@ STAGES = {
 
 
 def filled_model(variant, state_dict):
-    """Returns the variant with the reference's parameters, in Keras' present float type."""
+    """Returns the variant with the reference's parameters, in Keras' current float type."""
     model = build_variant(variant, include_preprocessing=False, classifier_activation=None)
     load_torch_state_dict(model, state_dict)
     return model
 
 
 def differences(model, reference):
-    """Returns the differences of a model from the reference, and the model's logits."""
+    """Returns a model's differences from the reference, and its logits."""
     features = {name: model.get_layer(STAGES[name]).output for name in reference["features"]}
     outputs = keras.Model(model.input, {"logits": model.output, **features}).predict(
         parameter_fill.images(**reference["input"]).astype(keras.config.floatx()), verbose=0
@@ -65,7 +65,7 @@ def main(variant):
     model = filled_model(variant, state_dict)
     found = {}
     found["float32"], logits = differences(model, reference)
-    # JAX takes long to compile; tests/export checks that fusing is the same there.
+    # JAX takes long to compile; tests/export checks that fusing gives the same there.
     if keras.config.backend() != "jax":
         images = parameter_fill.images(**reference["input"])
         fused = fuse(model).predict(images, verbose=0)

@@ -1,15 +1,15 @@
-"""Parameter values that follow from the parameter's name, so that a reference needs no file.
+"""Parameter values derived from the parameter's name, so that a reference needs no file.
 
 The reference logits were computed by the published PyTorch model with its state dict filled by
 `parameter(name, shape)`, on the images of `images(seed, ...)`. Any program that follows the same
-rule has the same model.
+rule gets the same model.
 """
 
 import zlib
 
 import numpy as np
 
-# Factor of the standard-normal values, by the last part of the name, and what is added.
+# By the last part of the name: the factor of the standard-normal values, and the offset.
 _SCALE_AND_SHIFT = {
     "running_mean": (0.1, 0.0),
     "gamma": (0.1, 0.5),  # LayerScale

@@ -1,4 +1,4 @@
-"""Every variant is the published model: its logits, stage by stage, on three backends."""
+"""Every variant equals the published model, stage by stage and in its logits, on three backends."""
 
 import json
 import math
@@ -13,8 +13,8 @@ FOLDER = Path(__file__).parent
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())
 TOLERANCE = {"float32": 1e-4, "float64": 1e-5}
 
-# JAX takes several times as long to build a model as the others do: it runs the smallest of each
-# family, and the one that the paper is about.
+# JAX takes several times as long to build a model as the others: it runs only the smallest of each
+# family, and the paper's main model.
 CASES = [("jax", variant) for variant in ("CabViTH_S", "CabViTH_T", "CabViTP_T")]
 CASES += [(backend, variant) for variant in REFERENCE for backend in ("torch", "tensorflow")]
 
@@ -28,7 +28,7 @@ def test_reference_has_every_variant():
 def test_logits_and_features_equal_the_published_model(run_python, backend, variant):
     found = run_python([FOLDER / "check_reference.py", variant], backend)
     for dtype, tolerance in TOLERANCE.items():
-        # In the model's order, so that the first one too far is where the error is.
+        # In the model's order, so that the first wrong output locates the error.
         for stage, difference in found[dtype].items():
             assert difference <= tolerance, (
                 f"{variant} on {backend} in {dtype}: the first wrong output is {stage}, by "

@@ -6,7 +6,7 @@ from keras_cabvit.runtimes import load_saved_model
 IMAGES = tiny_models.patterned_images((64, 64, 3), 2)
 
 
-def test_images_are_rounded_and_clipped_to_the_type_of_the_input(served):
+def test_images_are_rounded_and_clipped_to_the_input_type(served):
     expected = served(IMAGES)
 
     np.testing.assert_array_equal(served(IMAGES - 0.4), expected)

@@ -1,4 +1,4 @@
-"""`verify` and `cabvit verify` of good exports and of bad ones."""
+"""`verify` and `cabvit verify` on good and bad exports."""
 
 import json
 
@@ -32,7 +32,7 @@ def folder(tmp_path_factory):
 IMAGES = tiny_models.patterned_images((64, 64, 3), 20, seed=4)
 
 
-def test_signal_to_noise_is_in_decibels():
+def test_signal_to_noise_is_measured_in_decibels():
     assert signal_to_noise([[3.0, -4.0]], [[3.3, -3.6]]) == pytest.approx(20)
     assert signal_to_noise([[1.0]], [[1.0]]) == float("inf")
 
@@ -51,7 +51,7 @@ def test_good_export_agrees(folder, export, delegated):
     assert (found.delegation is not None) == delegated
 
 
-def test_noise_of_probabilities_is_that_of_their_logits(folder, tmp_path):
+def test_noise_of_probabilities_is_measured_on_their_logits(folder, tmp_path):
     logits = tiny_models.pattern_classifier(activation=None)
     logits.save(tmp_path / "logits.keras")
 
@@ -67,7 +67,7 @@ def test_noise_of_probabilities_is_that_of_their_logits(folder, tmp_path):
         assert found.signal_to_noise == pytest.approx(signal_to_noise(expected, given), abs=0.01)
 
 
-def test_noise_of_probabilities_that_are_zero_is_their_own(folder, tmp_path):
+def test_noise_of_zero_probabilities_is_measured_on_probabilities(folder, tmp_path):
     model = tiny_models.pattern_classifier()
     kernel, bias = model.layers[-1].get_weights()
     model.layers[-1].set_weights([1000 * kernel, bias])
@@ -121,7 +121,7 @@ def test_command_fails_below_its_thresholds_and_gives_reasons(folder, tmp_path, 
 def test_command_fails_if_classes_are_confused(folder, tmp_path, capsys):
     other = tiny_models.pattern_classifier()
     kernel, bias = other.layers[-1].get_weights()
-    other.layers[-1].set_weights([kernel[:, [1, 0, 2, 3, 4]], bias])  # two classes change places
+    other.layers[-1].set_weights([kernel[:, [1, 0, 2, 3, 4]], bias])  # two classes swapped
     to_tflite(other, tmp_path / "int8.tflite", quantization="none")
     np.savez(tmp_path / "data.npz", images=IMAGES, labels=np.arange(20) % 5)
     status = main(
@@ -139,7 +139,7 @@ def test_command_fails_if_classes_are_confused(folder, tmp_path, capsys):
     ]
 
 
-def test_folders_are_classes_by_their_names(folder, tmp_path, capsys):
+def test_folder_names_are_class_names(folder, tmp_path, capsys):
     (tmp_path / "model.keras").write_bytes((folder / "model.keras").read_bytes())
     names = ["e", "d", "c", "b", "a"]
     (tmp_path / "labels.txt").write_text("\n".join(names))
@@ -169,7 +169,7 @@ def test_folders_are_classes_by_their_names(folder, tmp_path, capsys):
     ],
     ids=range(3),
 )
-def test_arguments_that_do_not_fit_are_refused(folder, labels, rounds, sentence):
+def test_mismatched_arguments_are_refused(folder, labels, rounds, sentence):
     with pytest.raises(ValueError, match=sentence):
         verify(folder / "int8.tflite", folder / "model.keras", IMAGES, labels, rounds)
 
@@ -188,7 +188,7 @@ def test_arguments_that_do_not_fit_are_refused(folder, labels, rounds, sentence)
     ],
     ids=range(8),
 )
-def test_unsuitable_data_give_a_clear_error(folder, capsys, monkeypatch, options, sentence):
+def test_unsuitable_data_gives_a_clear_error(folder, capsys, monkeypatch, options, sentence):
     monkeypatch.chdir(folder)
     (folder / "fewer" / "one").mkdir(parents=True, exist_ok=True)
     (folder / "empty.npz").write_bytes(b"")

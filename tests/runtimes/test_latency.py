@@ -5,7 +5,7 @@ import numpy as np
 from keras_cabvit.runtimes.latency import median_latencies
 
 
-def test_latency_is_the_median_time_of_one_image_without_the_first_call(monkeypatch):
+def test_latency_is_the_median_time_per_image_without_the_first_call(monkeypatch):
     now = 0.0
     monkeypatch.setattr(time, "perf_counter", lambda: now)
 

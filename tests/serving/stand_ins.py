@@ -1,4 +1,4 @@
-"""Servers on loopback that imitate TF Serving, with the exported model behind them."""
+"""Servers on loopback that imitate TF Serving and run the exported model."""
 
 import base64
 import contextlib
@@ -17,16 +17,16 @@ LARGEST_BATCH = 8  # max_batch_size of deploy/serving
 
 
 def too_many(count):
-    """Returns TF Serving's words."""
+    """Returns TF Serving's message."""
     return f"Task size {count} is larger than maximum input batch size {LARGEST_BATCH}"
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """TF Serving's gRPC service, of which `Predict` is there.
+    """TF Serving's gRPC service, reduced to `Predict`.
 
     Args:
-        signatures: of a loaded SavedModel.
-        failures: list of gRPC statuses to answer with first, one per request.
+        signatures: signatures of a loaded SavedModel.
+        failures: list of gRPC statuses to return first, one per request.
     """
 
     def __init__(self, signatures, failures=()):
@@ -57,13 +57,13 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 def no_signature(name):
-    """Returns TF Serving's words."""
+    """Returns TF Serving's message."""
     return f'Serving signature name: "{name}" not found in signature def'
 
 
 @contextlib.contextmanager
 def grpc_server(service):
-    """Runs a service; gives its "HOST:PORT"."""
+    """Runs a service; yields its "HOST:PORT"."""
     server = grpc.server(
         futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 1 << 28)]
     )
@@ -78,11 +78,11 @@ def grpc_server(service):
 
 @contextlib.contextmanager
 def http_server(answer):
-    """Runs an HTTP server; gives its URL.
+    """Runs an HTTP server; yields its URL.
 
     Args:
-        answer: function from a path and a request (what its JSON says) to a status and what the
-            answer's JSON says, or bytes.
+        answer: function from a path and a request (decoded JSON) to a status and a response (to be
+            encoded as JSON, or bytes).
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -109,7 +109,7 @@ def http_server(answer):
 
 
 def rest_answers(signatures):
-    """Returns TF Serving's answers to :predict in its row format, for `http_server`."""
+    """Returns a function that answers :predict in TF Serving's row format, for `http_server`."""
 
     def answer(path, request):
         if path != "/v1/models/cabvit:predict":
@@ -137,12 +137,12 @@ def rest_answers(signatures):
 
 @contextlib.contextmanager
 def dying(address, after_received=1 << 40, after_sent=1 << 40):
-    """Stands before a server that is killed in the middle of a request; gives its "HOST:PORT".
+    """Runs a proxy for a server that dies in the middle of a request; yields its "HOST:PORT".
 
     Args:
         address: (host, port) of the server.
-        after_received: how many bytes the server lives to receive.
-        after_sent: how many bytes it lives to send.
+        after_received: number of bytes that the server receives before it dies.
+        after_sent: number of bytes that it sends before it dies.
     """
     connections = []
 

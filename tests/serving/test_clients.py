@@ -60,7 +60,7 @@ def closed_port():
         return server.getsockname()[1]
 
 
-def test_answers_are_those_of_the_model(client, signatures):
+def test_answers_match_the_model(client, signatures):
     classify, address = client
     answers = classify(FILES, address)
     expected = signatures["serving_bytes"](image_bytes=tf.constant(FILES))
@@ -74,7 +74,7 @@ def test_answers_are_those_of_the_model(client, signatures):
     assert answers[1].status == "The bytes are not a JPEG, PNG, GIF or WebP file."
 
 
-def test_files_beyond_the_size_of_a_request_go_in_several(client):
+def test_files_beyond_the_request_size_are_split(client):
     classify, address = client
     answers = classify([FILES[0], FILES[2]] * 10, address)
 
@@ -100,7 +100,7 @@ def test_unknown_model_gives_the_servers_error(client):
         classify(FILES[:1], address, model="other")
 
 
-def test_model_that_takes_no_files_gives_the_servers_error():
+def test_model_without_the_file_signature_gives_the_servers_error():
     with http_server(rest_answers({})) as url, pytest.raises(ServerError, match="400: Serving sig"):
         classify_over_rest(FILES, url)
     with (
@@ -111,7 +111,7 @@ def test_model_that_takes_no_files_gives_the_servers_error():
 
 
 @pytest.mark.parametrize("killed", [{"after_received": 300_000}, {"after_sent": 200}])
-def test_server_that_dies_in_the_middle_gives_a_clear_error(client, killed):
+def test_server_that_dies_mid_request_gives_a_clear_error(client, killed):
     classify, address = client
     prefix, _, address = address.rpartition("/")
     host, port = address.split(":")
@@ -143,19 +143,19 @@ def test_silent_server_gives_a_clear_error_after_the_timeout(classify):
     assert time.monotonic() - begun < 5
 
 
-def test_overloaded_rest_server_is_asked_again(signatures):
+def test_overloaded_rest_server_is_retried(signatures):
     answer = rest_answers(signatures)
     busy = [(503, {"error": "busy"})]
     with http_server(lambda *request: busy.pop() if busy else answer(*request)) as url:
         assert len(classify_over_rest(FILES, url, retries=1)) == 3
 
 
-def test_loading_grpc_server_is_asked_again(signatures):
+def test_loading_grpc_server_is_retried(signatures):
     with grpc_server(Service(signatures, [grpc.StatusCode.UNAVAILABLE])) as address:
         assert len(classify_over_grpc(FILES, address, retries=1)) == 3
 
 
-def test_lasting_overload_gives_the_servers_error():
+def test_persistent_overload_gives_the_servers_error():
     with (
         http_server(lambda *_: (503, {"error": "the queue is full"})) as url,
         pytest.raises(ServerError, match="status 503: the queue is full"),
@@ -171,12 +171,12 @@ def test_lasting_overload_gives_the_servers_error():
         ((200, {"predictions": []}), "number of predictions differs"),
     ],
 )
-def test_another_server_is_recognised(answer, sentence):
+def test_response_of_another_server_is_recognised(answer, sentence):
     with http_server(lambda *_: answer) as url, pytest.raises(ServerError, match=sentence):
         classify_over_rest(FILES[:1], url)
 
 
-def test_photographs_beyond_grpcs_own_limit_are_sent(grpc_address):
+def test_photos_beyond_grpcs_default_limit_are_sent(grpc_address):
     large = b"no image" * (1 << 20)
 
     (answer,) = classify_over_grpc([large], grpc_address)
@@ -214,7 +214,7 @@ def test_command_prints_json(grpc_address, images, capsys):
     assert entry["scores"] == sorted(entry["scores"], reverse=True)
 
 
-def test_interrupted_command_says_so(images):
+def test_interrupted_command_reports_it(images):
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/models/cabvit"
         code = "import sys; from keras_cabvit.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -224,7 +224,7 @@ def test_interrupted_command_says_so(images):
             text=True,
         )
         server.settimeout(300)
-        connection, _ = server.accept()  # and never answers
+        connection, _ = server.accept()  # never answer
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=300)
         connection.close()
@@ -234,6 +234,6 @@ def test_interrupted_command_says_so(images):
     assert "Traceback" not in errors
 
 
-def test_missing_image_is_a_sentence(rest, capsys):
+def test_missing_image_gives_a_clear_error(rest, capsys):
     assert main(["client", "none.jpg", "--rest", rest]) == 1
     assert capsys.readouterr().err == "cabvit client: There is no image at none.jpg.\n"

@@ -1,4 +1,4 @@
-"""The files of deploy/serving fit each other and the exports."""
+"""The files in deploy/serving are consistent with each other and with the exports."""
 
 import inspect
 import re
@@ -13,7 +13,7 @@ from keras_cabvit.serving import classify_over_grpc, classify_over_rest
 FOLDER = Path(__file__).parents[2] / "deploy" / "serving"
 
 
-def test_models_config_is_what_tf_serving_reads():
+def test_models_config_can_be_read_by_tf_serving():
     text = (FOLDER / "config" / "models.config").read_text()
     (model,) = text_format.Parse(
         text, model_server_config_pb2.ModelServerConfig()
@@ -25,7 +25,7 @@ def test_models_config_is_what_tf_serving_reads():
         assert inspect.signature(classify).parameters["model"].default == model.name
 
 
-def test_batch_sizes_are_those_that_are_warmed_up():
+def test_allowed_batch_sizes_are_the_warmed_up_ones():
     text = (FOLDER / "config" / "batching.config").read_text()
     allowed = tuple(map(int, re.findall(r"allowed_batch_sizes: (\d+)", text)))
 
@@ -36,7 +36,7 @@ def test_batch_sizes_are_those_that_are_warmed_up():
         assert inspect.signature(classify).parameters["batch_size"].default == largest
 
 
-def test_every_file_that_the_compose_file_names_is_there():
+def test_every_file_named_in_the_compose_file_exists():
     text = (FOLDER / "docker-compose.yml").read_text()
     named = re.findall(r"/config/([\w.]+)", text)
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback whose files can be late, cut short and changed."""
+"""A real HTTP server on loopback whose files can be delayed, truncated and changed."""
 
 import contextlib
 import dataclasses
@@ -17,11 +17,11 @@ from keras_cabvit.weights import download
 class ServedFile:
     content: bytes
     has_ranges: bool = True
-    # Each of these is used up by one answer, the first first.
+    # Each entry of these lists is used by one response, in order.
     statuses: list = dataclasses.field(default_factory=list)
-    cuts: list = dataclasses.field(default_factory=list)  # bytes after which an answer ends
-    shift: int = 0  # how many bytes too early a range begins
-    ending: str = "reset"  # how a cut answer ends: "reset", "close" or "stall"
+    cuts: list = dataclasses.field(default_factory=list)  # bytes after which a response ends
+    shift: int = 0  # number of bytes by which a range begins too early
+    ending: str = "reset"  # how a truncated response ends: "reset", "close" or "stall"
     pause: float = 0.0  # seconds before each 16 kB
 
 
@@ -34,7 +34,7 @@ class FileServer:
         self.stopping = threading.Event()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        # The default looks for a stop twice a second, and waiting for it would fill the suite.
+        # The default polls for a stop twice per second, which would slow down the suite.
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
@@ -65,7 +65,7 @@ class FileServer:
                 pass
 
             def do_GET(self):
-                # A client that gave up is what several tests are about.
+                # In several tests the client gives up on purpose.
                 with contextlib.suppress(ConnectionError):
                     self._answer()
 
@@ -105,7 +105,7 @@ class FileServer:
                 if ending == "stall":
                     outer.stopping.wait(10)
                 if ending == "reset":
-                    # To close with a linger time of zero sends RST, as a dying server does.
+                    # Closing with a linger time of zero sends RST, as a dying server does.
                     linger = struct.pack("ii", 1, 0)
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     self.connection.close()

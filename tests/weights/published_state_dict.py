@@ -1,4 +1,4 @@
-"""State dicts as the published PyTorch models have them, written down apart from the library."""
+"""State dicts of the published PyTorch models, defined independently of the library."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 
 import keras_cabvit
 
-# Grids whose height and width differ, and more blocks than a block attends to.
+# Grids with different heights and widths, and more blocks than a block attends to.
 HYBRID = {
     "embed_dims": (4, 6, 8, 12),
     "depths": (2, 1, 4, 2),
@@ -41,7 +41,7 @@ def tiny(family, **changes):
 
 
 def counted(shapes):
-    """Returns a state dict in which no two elements are alike, and the number of elements."""
+    """Returns a state dict in which no two elements are equal, and the number of elements."""
     state_dict, count = {}, 0
     for name, shape in shapes.items():
         size = math.prod(shape)
@@ -51,7 +51,7 @@ def counted(shapes):
 
 
 def random(shapes, seed=0):
-    """Returns a state dict with which a model computes something, as after training."""
+    """Returns a state dict of plausible values, as after training."""
     rng = np.random.default_rng(seed)
     state_dict = {}
     for name, shape in shapes.items():

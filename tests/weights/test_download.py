@@ -1,4 +1,4 @@
-"""`download` from a real server: the right file or a clear error, and never half a file."""
+"""`download` from a real server gives the right file or a clear error, and never half a file."""
 
 import hashlib
 import os
@@ -27,7 +27,7 @@ def sha256(content):
 
 @pytest.fixture
 def destination(tmp_path):
-    """The file's path, where after every test a complete file is found, or none."""
+    """The file's path; after every test it holds a complete file, or none."""
     path = tmp_path / "cache" / "weights.h5"
     yield path
     assert not path.exists() or path.read_bytes() == CONTENT
@@ -35,7 +35,7 @@ def destination(tmp_path):
 
 @pytest.fixture
 def fetch(destination):
-    """`download` of CONTENT to the destination, fast and silent."""
+    """A function that downloads CONTENT to the destination, quickly and silently."""
 
     def fetch(url, **options):
         options = {"sha256": sha256(CONTENT), "timeout": 5, "progress": False} | options
@@ -49,7 +49,7 @@ def partial_of(destination):
 
 
 def assert_placed(destination):
-    """The file is there and nothing else but the lock."""
+    """Asserts that only the file and its lock are there."""
     assert destination.read_bytes() == CONTENT
     names = {path.name for path in destination.parent.iterdir()}
     assert names == {destination.name, destination.name + ".lock"}
@@ -83,15 +83,15 @@ def test_upper_case_hash_is_the_same_hash(file_server, fetch, destination):
     assert_placed(destination)
 
 
-def test_file_that_is_there_is_not_fetched_again(file_server, fetch, destination):
+def test_existing_file_is_not_fetched_again(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT)
     fetch(url)
     fetch(url)
     assert len(file_server.requests) == 1
 
 
-def test_file_that_is_there_may_be_in_a_folder_that_cannot_be_written(file_server):
-    there = Path("/proc/version")  # the kernel's own, in a folder where nobody can make a lock
+def test_existing_file_may_be_in_an_unwritable_folder(file_server):
+    there = Path("/proc/version")  # a file of the kernel, in a folder where no lock can be created
     if not there.is_file():
         pytest.skip("This system has no /proc.")
     url = file_server.serve("/weights.h5", CONTENT)
@@ -106,13 +106,13 @@ def test_other_file_at_the_destination_is_replaced(file_server, fetch, destinati
     assert_placed(destination)
 
 
-def test_wrong_hash_names_both_and_keeps_nothing(file_server, fetch, destination):
+def test_wrong_hash_error_names_both_hashes_and_keeps_nothing(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", OTHER)
     with pytest.raises(WeightsDownloadError) as raised:
         fetch(url)
     for part in (url, sha256(OTHER), sha256(CONTENT)):
         assert part in str(raised.value)
-    assert len(file_server.requests) == 1  # a file that came in one piece is not requested again
+    assert len(file_server.requests) == 1  # a file that arrived in one piece is not requested again
     assert_nothing_kept(destination)
 
 
@@ -139,7 +139,7 @@ def test_truncated_file_is_kept_as_partial_and_resumed_by_the_next_call(
     assert destination.stat().st_ino == inode  # renamed in one step, not copied
 
 
-def test_server_that_never_sends_the_end(file_server, fetch, destination):
+def test_server_that_never_sends_the_rest(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF, 0, 0], ending="close")
     with pytest.raises(WeightsDownloadError, match=f"{HALF} of {len(CONTENT)} bytes"):
         fetch(url, retries=2)
@@ -147,14 +147,14 @@ def test_server_that_never_sends_the_end(file_server, fetch, destination):
     assert not destination.exists()
 
 
-def test_dropped_connection_is_resumed_with_a_request_for_the_rest(file_server, fetch, destination):
+def test_dropped_connection_resumes_with_a_request_for_the_rest(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT, cuts=[HALF, 50_000])
     fetch(url)
     assert_placed(destination)
     first, *others = file_server.ranges()
     assert first is None
     begins = [int(re.fullmatch(r"bytes=(\d+)-", asked)[1]) for asked in others]
-    # A reset may overtake bytes that were sent, so the second request may begin below the cut.
+    # A reset may overtake sent bytes, so the second request may begin below the cut.
     assert len(begins) == 2
     assert 0 < begins[0] <= HALF
     assert begins[0] < begins[1] <= begins[0] + 50_000
@@ -167,7 +167,7 @@ def test_bytes_before_a_stall_are_kept(file_server, fetch, destination):
     assert file_server.ranges() == [None, f"bytes={HALF}-"]
 
 
-def test_file_that_changed_in_between_is_fetched_anew(file_server, fetch, destination):
+def test_file_that_changed_in_between_is_fetched_afresh(file_server, fetch, destination):
     url = leave_half(file_server, fetch, destination, OTHER)
     file_server.serve("/weights.h5", CONTENT)
     fetch(url)
@@ -175,9 +175,7 @@ def test_file_that_changed_in_between_is_fetched_anew(file_server, fetch, destin
     assert file_server.ranges() == [f"bytes={HALF}-", None]
 
 
-def test_wrong_hash_after_resuming_is_fetched_once_more_and_not_twice(
-    file_server, fetch, destination
-):
+def test_wrong_hash_after_resuming_is_fetched_exactly_once_more(file_server, fetch, destination):
     url = leave_half(file_server, fetch, destination)
     file_server.serve("/weights.h5", OTHER)
     with pytest.raises(WeightsDownloadError, match=sha256(OTHER)):
@@ -196,7 +194,7 @@ def test_wrong_hash_after_resuming_counts_as_a_retry(file_server, fetch, destina
     assert_nothing_kept(destination)
 
 
-def test_partial_of_a_file_with_another_hash_does_no_harm(file_server, fetch, destination):
+def test_partial_of_a_file_with_another_hash_is_harmless(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", OTHER, cuts=[HALF], ending="close")
     with pytest.raises(WeightsDownloadError):
         fetch(url, sha256=sha256(OTHER), retries=0)
@@ -207,7 +205,7 @@ def test_partial_of_a_file_with_another_hash_does_no_harm(file_server, fetch, de
     assert file_server.ranges() == [f"bytes={HALF}-", None]
 
 
-def test_server_without_ranges_sends_all_again(file_server, fetch, destination):
+def test_server_without_ranges_sends_everything_again(file_server, fetch, destination):
     url = leave_half(file_server, fetch, destination, has_ranges=False)
     fetch(url)
     assert_placed(destination)
@@ -243,7 +241,7 @@ def test_range_not_satisfiable(file_server, fetch, destination, partial, request
     assert file_server.ranges() == requests
 
 
-def test_server_gone(fetch, destination):
+def test_server_is_gone(fetch, destination):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/weights.h5"
@@ -252,7 +250,7 @@ def test_server_gone(fetch, destination):
     assert_nothing_kept(destination)
 
 
-def test_missing_file_is_asked_for_once(file_server, fetch, destination):
+def test_missing_file_is_requested_only_once(file_server, fetch, destination):
     with pytest.raises(WeightsDownloadError, match=r"/none.h5 .* the server answered 404"):
         fetch(file_server.url("/none.h5"))
     assert len(file_server.requests) == 1
@@ -265,7 +263,7 @@ def test_transient_server_error_is_retried(file_server, fetch, destination):
     assert len(file_server.requests) == 3
 
 
-def test_lasting_server_error_ends(file_server, fetch, destination):
+def test_persistent_server_error_ends_the_download(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT, statuses=[503, 503, 503])
     with pytest.raises(WeightsDownloadError, match=f"{url} .* the server answered 503"):
         fetch(url, retries=1)
@@ -281,9 +279,9 @@ def test_slow_server(file_server, fetch, destination):
     assert not destination.exists()
 
 
-# Root may write anywhere but where the kernel itself refuses, or below a file.
+# Root may write anywhere except below a file and where the kernel itself refuses.
 @pytest.mark.parametrize("folder", ["below a file", "/sys/kernel", "/sys/kernel/keras_cabvit"])
-def test_folder_that_cannot_be_written(file_server, tmp_path, folder):
+def test_unwritable_folder(file_server, tmp_path, folder):
     url = file_server.serve("/weights.h5", CONTENT)
     if folder.startswith("/sys") and not Path("/sys/kernel").is_dir():
         pytest.skip("This system has no /sys.")
@@ -298,7 +296,7 @@ def test_folder_that_cannot_be_written(file_server, tmp_path, folder):
     assert not os.path.exists(Path(folder) / "weights.h5")
 
 
-def test_disk_that_takes_no_more(file_server, fetch, destination):
+def test_full_disk(file_server, fetch, destination):
     resource = pytest.importorskip("resource")
     url = file_server.serve("/weights.h5", CONTENT)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -316,7 +314,7 @@ def test_disk_that_takes_no_more(file_server, fetch, destination):
     assert_placed(destination)
 
 
-def test_two_threads_fetch_once(file_server, fetch, destination):
+def test_two_threads_download_once(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT, pause=0.02)
     errors = []
 
@@ -337,20 +335,20 @@ def test_two_threads_fetch_once(file_server, fetch, destination):
 
 
 def start_process(url, destination):
-    """Starts another process that downloads; it says `ready` once it is about to."""
+    """Starts another process that prints `ready` and then downloads."""
     script = (
         "import sys; from keras_cabvit.weights.download import download; print('ready', flush=True)"
         "; download(*sys.argv[1:4], progress=False)"
     )
     command = [sys.executable, "-c", script, url, str(destination), sha256(CONTENT)]
-    # The backend that imports fastest; none is used.
+    # The backend that is imported fastest; it is not used.
     environment = os.environ | {"KERAS_BACKEND": "numpy"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
     assert process.stdout.readline() == b"ready\n"
     return process
 
 
-def test_two_processes_fetch_once_and_one_takes_over_from_a_killed_one(
+def test_two_processes_download_once_and_one_takes_over_from_a_killed_one(
     file_server, fetch, destination
 ):
     url = file_server.serve("/weights.h5", CONTENT, pause=0.1)
@@ -380,32 +378,32 @@ def test_other_schemes_are_refused(fetch, destination, url):
     assert not destination.parent.exists()
 
 
-def test_invalid_address(fetch, destination):
+def test_invalid_url(fetch, destination):
     with pytest.raises(WeightsDownloadError, match="not a valid address"):
         fetch("http://127.0.0.1:port/weights.h5")
     assert_nothing_kept(destination)
 
 
 @pytest.mark.parametrize("wrong", ["", "abc", "g" * 64, "a" * 65, None])
-def test_sha256_must_be_one(fetch, destination, wrong):
+def test_malformed_sha256(fetch, destination, wrong):
     with pytest.raises(ValueError, match="`sha256` must be 64 hexadecimal digits"):
         fetch("http://127.0.0.1/weights.h5", sha256=wrong)
 
 
-def test_file_address(fetch, destination, tmp_path):
+def test_file_url(fetch, destination, tmp_path):
     source = tmp_path / "source.h5"
     source.write_bytes(CONTENT)
     fetch(source.as_uri())
     assert_placed(destination)
 
 
-def test_missing_file_address(fetch, destination, tmp_path):
+def test_missing_file_url(fetch, destination, tmp_path):
     with pytest.raises(WeightsDownloadError, match=r"none.h5 could not be .* No such file"):
         fetch((tmp_path / "none.h5").as_uri())
     assert_nothing_kept(destination)
 
 
-def test_progress_is_shown_when_asked_for(file_server, fetch, destination, capsys):
+def test_progress_is_shown_when_requested(file_server, fetch, destination, capsys):
     url = file_server.serve("/weights.h5", CONTENT)
     fetch(url, progress=False)
     assert capsys.readouterr().out == ""
@@ -417,7 +415,7 @@ def test_progress_is_shown_when_asked_for(file_server, fetch, destination, capsy
 
 
 @pytest.mark.parametrize("ending", ["reset", "close"])
-def test_text_is_fetched_whole(file_server, ending):
+def test_text_is_fetched_completely(file_server, ending):
     url = file_server.serve("/sum", b"some text", statuses=[503], cuts=[4], ending=ending)
     assert fetch_text(url) == "some text"
     assert len(file_server.requests) == 3
@@ -431,5 +429,5 @@ def test_missing_text(file_server):
         fetch_text(file_server.url("/none"))
 
 
-def test_text_ends_at_its_limit(file_server):
+def test_text_is_cut_at_its_limit(file_server):
     assert fetch_text(file_server.serve("/sum", b"a" * 10_000), limit=100) == "a" * 100

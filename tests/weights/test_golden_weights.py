@@ -1,4 +1,4 @@
-"""Files that the first release wrote load for ever. `golden/make_golden.py` made them."""
+"""Files written by the first release stay loadable. `golden/make_golden.py` created them."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ BUILDERS = {"cabvit_h": keras_cabvit.CabViTH, "cabvit_p": keras_cabvit.CabViTP}
 
 @pytest.fixture(params=BUILDERS)
 def golden(request):
-    """Returns the builder, its arguments, and what was recorded."""
+    """The builder, its arguments, and the recorded outputs."""
     recorded = json.loads((GOLDEN / "golden.json").read_text())[request.param]
     arguments = {**recorded["arguments"], "weights": GOLDEN / f"{request.param}.weights.h5"}
     return BUILDERS[request.param], arguments, recorded
 
 
 def images(recorded):
-    """Squares of 8x8 pixels in [0, 255], from a generator that NumPy has frozen."""
+    """Squares of 8x8 pixels in [0, 255], from a generator that NumPy keeps frozen."""
     height, width, channels = recorded["arguments"]["input_shape"]
     random = np.random.RandomState(recorded["input_seed"])
     squares = random.uniform(0, 255, (2, height // 8, width // 8, channels))
@@ -57,7 +57,7 @@ def shapes_in(path):
     return shapes
 
 
-# Heads, rows and columns of offsets or of digest tokens, and how many blocks' digest tokens.
+# Heads, rows and columns of offsets or of digest tokens, and the number of digest blocks.
 FROZEN = {
     "cabvit_h": {
         "layers/cab_vi_t_stage/blocks/cab_vi_t_block/attention/vars": [(2, 6, 4)],
@@ -78,7 +78,7 @@ FROZEN = {
 
 
 @pytest.mark.parametrize("name", FROZEN)
-def test_weights_with_a_grid_are_stored_with_it(name):
+def test_weights_on_a_grid_are_stored_with_its_shape(name):
     shapes = shapes_in(GOLDEN / f"{name}.weights.h5")
     for group, expected in FROZEN[name].items():
         names = [f"{group}/{place}" for place in range(len(expected))]
@@ -86,14 +86,14 @@ def test_weights_with_a_grid_are_stored_with_it(name):
         assert f"{group}/{len(expected)}" not in shapes
 
 
-def test_a_file_of_today_has_the_same_names_and_shapes(golden, tmp_path):
+def test_a_new_file_has_the_same_names_and_shapes(golden, tmp_path):
     builder, arguments, _ = golden
     path = tmp_path / "today.weights.h5"
     builder(**{**arguments, "weights": None}).save_weights(path)
     assert shapes_in(path) == shapes_in(arguments["weights"])
 
 
-def test_a_file_of_today_has_the_same_values(golden, tmp_path):
+def test_a_new_file_has_the_same_values(golden, tmp_path):
     builder, arguments, _ = golden
     path = tmp_path / "today.weights.h5"
     builder(**arguments).save_weights(path)

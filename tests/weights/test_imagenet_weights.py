@@ -52,7 +52,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def cached(home):
-    """The file's path in the cache, where after every test a complete file is found, or none."""
+    """The file's path in the cache; after every test it holds a complete file, or none."""
     home.mkdir()
     yield home / NAME
     assert not (home / NAME).exists() or (home / NAME).read_bytes() in (CONTENT, OTHER)
@@ -60,7 +60,7 @@ def cached(home):
 
 @pytest.fixture
 def publish(home, file_server):
-    """Puts a file on the server and CONTENT, or what is said, in the registry."""
+    """Puts a file on the server, and an entry for CONTENT, or given fields, in the registry."""
 
     def publish(served=CONTENT, **fields):
         url = file_server.serve("/published.h5", served)
@@ -127,7 +127,7 @@ def test_checksum_round_trip(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("sha256sum"), reason="needs the sha256sum tool")
-def test_checksum_is_that_of_the_tool(tmp_path):
+def test_checksum_matches_the_tools(tmp_path):
     path = tmp_path / NAME
     path.write_bytes(CONTENT)
     text = write_checksum(path).read_text()
@@ -151,7 +151,7 @@ def test_malformed_checksum(text):
         read_checksum(text)
 
 
-def test_checksum_that_cannot_be_written_leaves_the_old_one(tmp_path):
+def test_unwritable_checksum_leaves_the_old_one(tmp_path):
     path = tmp_path / NAME
     path.write_bytes(CONTENT)
     write_checksum(path)
@@ -161,7 +161,7 @@ def test_checksum_that_cannot_be_written_leaves_the_old_one(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == [f"{NAME}.sha256"]
 
 
-def test_checksum_that_cannot_be_placed_leaves_nothing(tmp_path):
+def test_unplaceable_checksum_leaves_nothing(tmp_path):
     path = tmp_path / NAME
     path.write_bytes(CONTENT)
     (tmp_path / f"{NAME}.sha256").mkdir()
@@ -184,7 +184,7 @@ def test_file_without_a_checksum_is_trusted(cached):
     assert imagenet_weights_path("CabViTH_S") == cached
 
 
-def test_damaged_file_is_refused_and_left_to_its_owner(cached, mirror, file_server):
+def test_damaged_file_is_refused_and_kept(cached, mirror, file_server):
     mirror()
     cached.write_bytes(CONTENT)
     write_checksum(cached)
@@ -205,7 +205,7 @@ def test_damaged_checksum_is_named(cached):
         imagenet_weights_path("CabViTH_S")
 
 
-def test_mirror_is_not_asked_for_a_cached_file(cached, mirror, file_server):
+def test_mirror_is_not_contacted_for_a_cached_file(cached, mirror, file_server):
     mirror()
     cached.write_bytes(OTHER)
     assert imagenet_weights_path("CabViTH_S") == cached
@@ -224,7 +224,7 @@ def test_published_file_is_downloaded_once(cached, publish, file_server):
     assert asked(file_server) == ["/published.h5"]
 
 
-def test_cached_file_other_than_the_published_one_is_replaced(cached, publish):
+def test_cached_file_that_differs_from_the_published_one_is_replaced(cached, publish):
     publish()
     cached.write_bytes(OTHER)
     write_checksum(cached)
@@ -233,7 +233,7 @@ def test_cached_file_other_than_the_published_one_is_replaced(cached, publish):
     assert verify_checksum(cached) is True
 
 
-def test_failed_replacement_leaves_the_cached_file(cached, publish, file_server):
+def test_failed_replacement_keeps_the_cached_file(cached, publish, file_server):
     publish()
     file_server.files.clear()
     cached.write_bytes(OTHER)
@@ -258,7 +258,7 @@ def test_published_size_is_checked(cached, publish):
     assert not cached.exists()
 
 
-def test_cache_that_cannot_be_made(publish, home, monkeypatch, file_server):
+def test_cache_that_cannot_be_created(publish, home, monkeypatch, file_server):
     publish()
     home.write_bytes(b"a file")
     monkeypatch.setenv("KERAS_CABVIT_HOME", str(home / "cache"))
@@ -334,14 +334,14 @@ def test_mirror_may_be_a_folder(cached, tmp_path, monkeypatch):
     assert imagenet_weights_path("CabViTH_S").read_bytes() == CONTENT
 
 
-def test_mirror_wins_over_the_published_address(cached, publish, mirror, file_server):
+def test_mirror_takes_precedence_over_the_published_url(cached, publish, mirror, file_server):
     publish()
     mirror()
     assert imagenet_weights_path("CabViTH_S").read_bytes() == CONTENT
     assert asked(file_server) == [f"/mirror/{NAME}"]
 
 
-def test_published_hash_wins_over_that_of_the_mirror(cached, publish, mirror):
+def test_published_hash_takes_precedence_over_the_mirrors(cached, publish, mirror):
     publish()
     mirror(OTHER)
     with pytest.raises(WeightsDownloadError, match=sha256(CONTENT)):
@@ -359,7 +359,7 @@ def test_mirror_without_a_checksum(cached, mirror, file_server):
     assert not cached.exists()
 
 
-def test_mirror_with_a_page_for_a_checksum(cached, mirror):
+def test_mirror_with_a_web_page_instead_of_a_checksum(cached, mirror):
     mirror(checksum=b"<html>not here</html>")
     with pytest.raises(WeightsDownloadError, match=rf"{NAME}.sha256 holds no checksum. .*<html>"):
         imagenet_weights_path("CabViTH_S")
@@ -374,13 +374,13 @@ def test_mirror_with_a_damaged_file(cached, mirror):
     assert not cached.with_name(f"{NAME}.sha256").exists()
 
 
-def test_mirror_address_must_be_one(cached, monkeypatch):
+def test_malformed_mirror_url(cached, monkeypatch):
     monkeypatch.setenv("KERAS_CABVIT_WEIGHTS_URL", "mirror.example.org")
     with pytest.raises(ValueError, match=r"KERAS_CABVIT_WEIGHTS_URL must begin .* mirror.example"):
         imagenet_weights_path("CabViTH_S")
 
 
-def test_checksum_of_a_deleted_file_does_not_outlive_it(cached, mirror, file_server):
+def test_checksum_of_a_deleted_file_is_removed(cached, mirror, file_server):
     mirror()
     cached.write_bytes(OTHER)
     checksum = write_checksum(cached)

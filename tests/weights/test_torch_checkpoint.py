@@ -1,4 +1,4 @@
-"""Reading of checkpoint files, and refusal of files that could run code."""
+"""Reading checkpoint files, and refusing files that could run code."""
 
 import argparse
 import copy
@@ -16,7 +16,7 @@ from keras_cabvit.pytorch import read_torch_checkpoint
 
 @pytest.fixture(scope="module")
 def training():
-    """A checkpoint that a training program saved after an epoch, with real optimizer state."""
+    """A checkpoint as saved by a training program after an epoch, with real optimizer state."""
     torch.manual_seed(0)
     network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(4, 2)
@@ -64,14 +64,14 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_the_averaged_parameters_of_a_training_checkpoint(training, save, zipped):
+def test_averaged_parameters_of_a_training_checkpoint(training, save, zipped):
     path = save(training, _use_new_zipfile_serialization=zipped)
     found = read_torch_checkpoint(path)
     assert_same(found, training["model_ema"])
     assert "1.num_batches_tracked" in found
 
 
-def test_a_key_says_which_parameters(training, save):
+def test_a_key_selects_the_parameters(training, save):
     found = read_torch_checkpoint(save(training), key="model")
     assert_same(found, training["model"])
     assert not torch.equal(found["0.weight"], training["model_ema"]["0.weight"])
@@ -85,20 +85,20 @@ def test_a_key_says_which_parameters(training, save):
         ("state_dict",),
     ],
 )
-def test_where_the_parameters_are_looked_for(save, keys):
+def test_order_in_which_keys_are_tried(save, keys):
     content = {key: {"name": torch.full((1,), float(i))} for i, key in enumerate(keys)}
-    # The order in the file says nothing.
+    # The order in the file does not matter.
     path = save({"epoch": 1, **dict(reversed(content.items()))})
     assert_same(read_torch_checkpoint(path), content[keys[0]])
 
 
-def test_training_without_an_average(training, save):
+def test_checkpoint_without_averaged_parameters(training, save):
     path = save({**training, "model_ema": None})
     assert_same(read_torch_checkpoint(path), training["model"])
 
 
 @pytest.mark.parametrize("name", ["weights.pt", "pytorch_model.bin", "weights"])
-def test_parameters_alone(training, save, name):
+def test_bare_parameters(training, save, name):
     path = save(training["model"], name)
     assert_same(read_torch_checkpoint(path), training["model"])
     assert_same(read_torch_checkpoint(str(path)), training["model"])
@@ -109,7 +109,7 @@ def test_the_prefix_of_distributed_training_is_dropped(training, save):
     assert_same(read_torch_checkpoint(save({"model": wrapped})), training["model"])
 
 
-def test_a_module_of_that_name_is_kept(save):
+def test_a_module_named_like_the_prefix_is_kept(save):
     content = {"module.weight": torch.ones(1), "head.weight": torch.ones(1)}
     assert_same(read_torch_checkpoint(save(content)), content)
 
@@ -131,7 +131,7 @@ def test_safetensors(training, tmp_path, dtype):
 
 
 class Trap:
-    """Becomes, in a pickle, the command that makes a file."""
+    """Unpickles as a command that creates a file."""
 
     def __init__(self, path):
         self.path = path
@@ -191,20 +191,20 @@ def test_a_pickle_that_runs_a_command_is_refused(tmp_path, name, save, run, plac
         read_torch_checkpoint(path)
     assert not sprung.exists()
     assert str(raised.value).endswith(".")
-    assert "weights_only" not in str(raised.value)  # no advice to run it all the same
+    assert "weights_only" not in str(raised.value)  # no advice to run it anyway
     run(path)
-    assert sprung.exists()  # the trap was a live one
+    assert sprung.exists()  # the trap does work
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_what_is_refused_is_named(training, save, tmp_path, zipped):
+def test_the_refused_object_is_named(training, save, tmp_path, zipped):
     content = {**training, "log": Trap(tmp_path / "sprung")}
     path = save(content, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=r"is refused: it holds \w+\.system, and objects other"):
         read_torch_checkpoint(path)
 
 
-def test_what_is_allowed_is_allowed_for_one_file_only(training, save):
+def test_an_allowed_class_is_allowed_for_one_file_only(training, save):
     path = save(training)
     read_torch_checkpoint(path)
     assert argparse.Namespace not in torch.serialization.get_safe_globals()
@@ -251,7 +251,7 @@ def test_damaged_files(whole, tmp_path, kind, damage):
         read_torch_checkpoint(path)
 
 
-def test_an_array_that_is_named_npz(tmp_path):
+def test_an_array_in_a_file_named_npz(tmp_path):
     with open(tmp_path / "array.npz", "wb") as file:
         np.save(file, np.ones(3))
     with pytest.raises(ValueError, match=r"array\.npz is damaged, or no"):
@@ -265,13 +265,13 @@ def test_missing_files(tmp_path, name):
     assert str(tmp_path / name) in str(raised.value)
 
 
-def test_a_key_that_is_not_there(training, save):
+def test_a_missing_key(training, save):
     with pytest.raises(ValueError, match=r"nothing under the key 'ema'.*: model, model_ema, opt"):
         read_torch_checkpoint(save(training), key="ema")
 
 
 @pytest.mark.parametrize("key", ["optimizer", "args", "epoch", "scaler"])
-def test_a_key_under_which_no_parameters_are(training, save, key):
+def test_a_key_without_parameters(training, save, key):
     with pytest.raises(ValueError, match=f"has no parameters under {key}"):
         read_torch_checkpoint(save(training), key=key)
 
@@ -285,13 +285,13 @@ def test_no_parameters_anywhere(save, content):
 
 
 @pytest.mark.parametrize("content", [torch.ones(2), [torch.ones(2)]])
-def test_another_thing_than_a_dict(save, content):
+def test_something_other_than_a_dict(save, content):
     with pytest.raises(ValueError, match="a checkpoint is a dict of parameters"):
         read_torch_checkpoint(save(content))
 
 
 @pytest.mark.parametrize("package", ["torch", "safetensors"])
-def test_the_reader_that_is_missing_is_named(tmp_path, monkeypatch, package):
+def test_the_missing_package_is_named(tmp_path, monkeypatch, package):
     path = tmp_path / {"torch": "a.pth", "safetensors": "a.safetensors"}[package]
     path.write_bytes(b"any")
     monkeypatch.setitem(sys.modules, package, None)

@@ -28,19 +28,19 @@ def assert_equal(weights, expected):
 
 @pytest.fixture(scope="module")
 def hybrid():
-    """A model for tests that leave it as it is, and its shapes."""
+    """A model for tests that do not change it, and its shapes."""
     return published_state_dict.tiny("hybrid")
 
 
 @pytest.fixture(scope="module")
 def plain():
-    """A model for tests that give it weights, and its shapes."""
+    """A model for tests that load weights into it, and its shapes."""
     return published_state_dict.tiny("plain")
 
 
 @pytest.fixture(scope="module")
 def loaded():
-    """A model of each family, and the state dict that it was given."""
+    """A model of each family, and the state dict loaded into it."""
     result = {}
     for family in FAMILIES:
         model, shapes = published_state_dict.tiny(family)
@@ -50,7 +50,7 @@ def loaded():
 
 
 @pytest.mark.parametrize("variant", ["CabViTH_T", "CabViTP_T"])
-def test_names_and_shapes_used_here_are_the_published_ones(variant):
+def test_names_and_shapes_in_the_tests_match_the_published_ones(variant):
     sizes = dict(VARIANTS[variant].arguments)
     del sizes["drop_path_rate"]
     family = VARIANTS[variant].family
@@ -193,7 +193,7 @@ def test_positions_list_the_class_token_then_rows(loaded):
 @pytest.mark.parametrize(
     ("family", "name"), [("hybrid", "layer_2.blocks.3"), ("plain", "blocks.3")]
 )
-def test_norms_before_attention_keep_apart(loaded, family, name):
+def test_norms_before_attention_are_not_confused(loaded, family, name):
     model, state_dict = loaded[family]
     attention = block_of(model, name).attention
     for norm, part in ((attention.norm, "norm1"), (attention.digest_norm, "s_norm")):
@@ -201,7 +201,7 @@ def test_norms_before_attention_keep_apart(loaded, family, name):
         np.testing.assert_array_equal(norm.beta, state_dict[f"{name}.{part}.bias"])
 
 
-def test_norms_and_scales_of_a_hybrid_block_keep_apart(loaded):
+def test_norms_and_scales_of_a_hybrid_block_are_not_confused(loaded):
     model, state_dict = loaded["hybrid"]
     block = model.get_layer("stage_3").blocks[1]
     prefix = "layer_3.blocks.1"
@@ -246,7 +246,7 @@ def test_arrays_of_any_floating_type(plain, convert):
 
 
 @pytest.mark.parametrize("counter", [np.int64(7), torch.tensor(7)])
-def test_counters_of_batches_are_ignored(plain, counter):
+def test_batch_counters_are_ignored(plain, counter):
     model, shapes = plain
     state_dict, _ = published_state_dict.counted(shapes)
     expected = weights_of(load_torch_state_dict(model, state_dict))
@@ -263,7 +263,7 @@ def with_element(array, value):
     return array
 
 
-# What goes wrong, and what the message says of it.
+# Each fault, and its error message.
 PROBLEMS = {
     "missing": (lambda d: d.pop("head.bias"), "Missing (1): head.bias."),
     "left over": (
@@ -292,7 +292,7 @@ PROBLEMS = {
 
 
 @pytest.mark.parametrize(("spoil", "message"), PROBLEMS.values(), ids=PROBLEMS)
-def test_one_problem_is_enough_to_leave_the_model_as_it_was(hybrid, spoil, message):
+def test_one_problem_is_enough_to_leave_the_model_unchanged(hybrid, spoil, message):
     model, shapes = hybrid
     before = weights_of(model)
     state_dict, _ = published_state_dict.counted(shapes)
@@ -317,14 +317,14 @@ def test_all_problems_are_listed_together(hybrid):
     assert_equal(model.get_weights(), before)
 
 
-def test_a_long_list_is_cut(hybrid):
+def test_a_long_list_is_truncated(hybrid):
     model, shapes = hybrid
     with pytest.raises(ValueError, match=rf"Missing \({len(shapes)}\): ") as raised:
         load_torch_state_dict(model, {})
     assert f", and {len(shapes) - 12} more." in str(raised.value)
 
 
-def test_a_classifier_needs_a_place(plain):
+def test_classifier_parameters_need_a_classifier(plain):
     _, shapes = plain
     model, _ = published_state_dict.tiny("plain", include_top=False)
     state_dict, _ = published_state_dict.counted(shapes)
@@ -332,7 +332,7 @@ def test_a_classifier_needs_a_place(plain):
         load_torch_state_dict(model, state_dict)
 
 
-def test_a_model_from_elsewhere_is_refused():
+def test_a_model_of_another_library_is_refused():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
     with pytest.raises(ValueError, match="`model` must be one that keras_cabvit built"):
         load_torch_state_dict(model, {})

@@ -13,7 +13,7 @@ def weights_named(model, name):
 
 
 def set_weights_named(model, name, value):
-    """Sets all weights of that name to what a function gives for their shape."""
+    """Sets all weights of that name to the value of a function of their shape."""
     for weight in model.weights:
         if weight.name == name:
             weight.assign(value(tuple(weight.shape)))
@@ -28,7 +28,7 @@ def distances(shape):
 
 
 def places(shape):
-    """A value that grows along the image, with the place of a token's centre."""
+    """A value that grows along the image, with the position of a token's centre."""
     rows, columns = shape[-2:]
     return np.broadcast_to(
         (np.arange(rows)[:, None] + 0.5) / rows + 10 * (np.arange(columns) + 0.5) / columns, shape
@@ -36,7 +36,7 @@ def places(shape):
 
 
 @pytest.mark.parametrize("family", BUILDERS)
-def test_at_the_same_size_weights_are_copied(family):
+def test_weights_are_copied_at_the_same_size(family):
     source = tiny_models.filled(BUILDERS[family]())
     model = BUILDERS[family]()
     transfer_weights(model, source)
@@ -45,7 +45,7 @@ def test_at_the_same_size_weights_are_copied(family):
         np.testing.assert_array_equal(weight, value)
 
 
-def test_a_smaller_grid_has_the_values_of_the_places_and_distances_it_keeps():
+def test_a_smaller_grid_keeps_the_values_of_its_positions_and_distances():
     # Its grids are half as fine, 16x8 for 8x4 tokens and 4x2 for 2x1 digest tokens.
     source = tiny_models.filled(tiny_models.hybrid(input_shape=(256, 128, 3)))
     set_weights_named(source, "position_bias", distances)
@@ -69,7 +69,7 @@ def test_a_smaller_grid_has_the_values_of_the_places_and_distances_it_keeps():
         np.testing.assert_array_equal(weight, other)
 
 
-def test_a_larger_grid_and_back_is_the_same_model():
+def test_a_larger_grid_and_back_gives_the_same_model():
     source = tiny_models.filled(tiny_models.hybrid())
     larger = tiny_models.hybrid(input_shape=(128, 192, 3))
     again = tiny_models.hybrid()
@@ -80,7 +80,7 @@ def test_a_larger_grid_and_back_is_the_same_model():
         np.testing.assert_allclose(np.array(weight), np.array(expected), atol=1e-6)
 
 
-def test_positions_of_the_plain_model_stay_where_they_are_in_the_image():
+def test_plain_models_positions_keep_their_place_in_the_image():
     source, model = tiny_models.plain(), tiny_models.plain(input_shape=(16, 16, 3))
     positions = source.get_layer("patch_embedding").patch_positions
     rows, columns, channels = positions.shape

@@ -1,4 +1,4 @@
-"""A `.weights.h5` file gives a model all of its weights, or changes nothing."""
+"""A `.weights.h5` file restores all of a model's weights, or changes nothing."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Returns, for a family, a model with weights of its own and the file that it saved."""
+    """A function from a family to a model with random weights and the file that it saved."""
     folder = tmp_path_factory.mktemp("saved")
     models = {}
 
@@ -35,7 +35,7 @@ def assert_equal(weights, expected):
 
 
 def assert_refused(model, path):
-    """Asserts that a file which does not fit gives a clear error and changes nothing."""
+    """Asserts that an unsuitable file gives a clear error and changes nothing."""
     before = weights_of(model)
     with pytest.raises(ValueError, match="saved by a model of the same arguments") as raised:
         load_weights(model, path)
@@ -44,14 +44,14 @@ def assert_refused(model, path):
 
 
 @pytest.mark.parametrize("family", BUILDERS)
-def test_a_file_gives_the_weights_back(saved, family):
+def test_a_file_restores_the_weights(saved, family):
     model, path = saved(family)
     assert_equal(BUILDERS[family](weights=path).get_weights(), model.get_weights())
     assert_equal(BUILDERS[family](weights=str(path)).get_weights(), model.get_weights())
 
 
 def without_classifier(model, pooling):
-    """Returns what a model without the classifier should compute, as a part of `model`."""
+    """Returns the part of `model` that equals a model without the classifier."""
     norm = model.get_layer("head_norm")
     if model.name == "cabvit_p":
         tokens = norm.output
@@ -75,7 +75,7 @@ def without_classifier(model, pooling):
         *(("plain", pooling) for pooling in (None, "avg", "max", "token")),
     ],
 )
-def test_a_file_with_the_classifier_serves_a_model_without(saved, family, pooling):
+def test_a_file_with_the_classifier_fits_a_model_without(saved, family, pooling):
     model, path = saved(family)
     found = BUILDERS[family](include_top=False, pooling=pooling, weights=path)
     expected = keras.Model(model.input, without_classifier(model, pooling))
@@ -92,7 +92,7 @@ def test_a_file_without_the_classifier(saved, tmp_path):
     path = save_weights(pooled, tmp_path / "pooled.weights.h5")
     again = tiny_models.hybrid(**arguments, weights=path)
     assert_equal(again.get_weights(), pooled.get_weights())
-    features = tiny_models.hybrid(include_top=False, weights=path)  # which has no norm at the end
+    features = tiny_models.hybrid(include_top=False, weights=path)  # it has no norm at the end
     assert_equal(features.get_weights(), weights_of(pooled)[:-2])
     assert_refused(model, path)
 
@@ -105,7 +105,7 @@ def test_dropout_and_the_optimizer_do_not_matter(saved, family, tmp_path):
     assert_equal(trained.get_weights(), model.get_weights())
     trained.compile("adam")
     trained.optimizer.build(trained.trainable_variables)
-    trained(tiny_models.images(model), training=True)  # random generators and BatchNorm move on
+    trained(tiny_models.images(model), training=True)  # changes random generators and BatchNorm
     path = save_weights(trained, tmp_path / "trained.weights.h5")
     assert_equal(BUILDERS[family](weights=path).get_weights(), trained.get_weights())
 
@@ -141,8 +141,8 @@ def test_the_file_of_another_model_is_refused(saved, family, changes):
     assert path.read_bytes() == content
 
 
-def test_the_file_of_an_upright_model_is_refused_by_a_lying_one(tmp_path):
-    """The position biases of both have as many elements."""
+def test_the_file_of_a_portrait_model_is_refused_by_a_landscape_one(tmp_path):
+    """Both have position biases of the same number of elements."""
     model = tiny_models.hybrid(input_shape=(64, 96, 3))
     path = save_weights(model, tmp_path / "lying.weights.h5")
     assert_refused(tiny_models.hybrid(input_shape=(96, 64, 3)), path)
@@ -152,7 +152,7 @@ def test_the_file_of_the_other_family_is_refused(saved):
     assert_refused(saved("hybrid")[0], saved("plain")[1])
 
 
-def test_a_builder_passes_the_refusal_on(saved):
+def test_a_builder_passes_on_the_error(saved):
     model, path = saved("plain")
     before = weights_of(model)
     with pytest.raises(ValueError, match="must have been saved by a model of the same arguments"):
@@ -188,7 +188,7 @@ def test_a_missing_file_is_refused(saved, tmp_path):
     assert_refused(saved("plain")[0], tmp_path / "absent.weights.h5")
 
 
-def test_saving_makes_the_folder_and_replaces_the_file(saved, tmp_path):
+def test_saving_creates_the_folder_and_replaces_the_file(saved, tmp_path):
     model, _ = saved("plain")
     path = tmp_path / "new" / "folder" / "a.weights.h5"
     assert save_weights(tiny_models.plain(), str(path)) == path
@@ -204,7 +204,7 @@ def test_another_ending_is_refused(saved, tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_cannot_be_placed_leaves_nothing(saved, tmp_path):
+def test_an_unplaceable_file_leaves_nothing(saved, tmp_path):
     path = tmp_path / "a.weights.h5"
     path.mkdir()
     with pytest.raises(OSError, match=path.name):

@@ -25,7 +25,7 @@ def state_dict_for(variant, **changes):
 
 
 def save_checkpoint(path, state_dict):
-    """Writes the checkpoint of a training program, in which `model` differs from `model_ema`."""
+    """Writes a training program's checkpoint, in which `model` differs from `model_ema`."""
     tensors = {name: torch.from_numpy(array) for name, array in state_dict.items()}
     tensors["patch_embed.seq.0.bn.num_batches_tracked"] = torch.tensor(375300)
     content = {
@@ -53,7 +53,7 @@ def outputs(model, images):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A checkpoint file of CabViTH_T, and a model that has its parameters already."""
+    """A checkpoint file of CabViTH_T, and a model with the same parameters."""
     state_dict = state_dict_for("CabViTH_T")
     path = save_checkpoint(tmp_path_factory.mktemp("download") / "cabvit_h_l1.pth", state_dict)
     return path, load_torch_state_dict(keras_cabvit.CabViTH_T(), state_dict)
@@ -61,7 +61,7 @@ def checkpoint(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def small_checkpoint(tmp_path_factory):
-    """One for ten classes at 64x32."""
+    """A checkpoint file for ten classes at 64x32."""
     state_dict = state_dict_for("CabViTH_T", **SMALL)
     path = save_checkpoint(tmp_path_factory.mktemp("own") / "fine_tuned.pth", state_dict)
     return path, load_torch_state_dict(keras_cabvit.CabViTH_T(**SMALL), state_dict)
@@ -77,7 +77,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def converted(checkpoint, tmp_path_factory):
-    """The file that the conversion wrote in a cache of its own."""
+    """The file that the conversion wrote in a separate cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERAS_CABVIT_HOME", str(tmp_path_factory.mktemp("home")))
         return convert_torch_checkpoint(checkpoint[0], "CabViTH_T")
@@ -85,7 +85,7 @@ def converted(checkpoint, tmp_path_factory):
 
 @pytest.fixture
 def cached(converted, monkeypatch):
-    """The same, where weights="imagenet" looks."""
+    """The same file, where weights="imagenet" looks."""
     monkeypatch.setenv("KERAS_CABVIT_HOME", str(converted.parent))
     monkeypatch.delenv("KERAS_CABVIT_WEIGHTS_URL", raising=False)
     return converted
@@ -96,21 +96,21 @@ def photographs():
     return np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype("float32")
 
 
-def test_the_file_lies_in_the_cache_with_its_checksum(cached):
+def test_the_file_is_in_the_cache_with_its_checksum(cached):
     names = {path.name for path in cached.parent.iterdir()}
     assert cached.name == NAME
     assert names == {NAME, f"{NAME}.sha256"}
     assert verify_checksum(cached)
 
 
-def test_weights_imagenet_are_those_of_the_checkpoint(cached, checkpoint, photographs):
+def test_imagenet_weights_match_the_checkpoint(cached, checkpoint, photographs):
     _, expected = checkpoint
     model = keras_cabvit.CabViTH_T(weights="imagenet")
     assert_equal(model.get_weights(), weights_of(expected))
     np.testing.assert_array_equal(outputs(model, photographs), outputs(expected, photographs))
 
 
-def test_weights_imagenet_under_another_name(cached, checkpoint):
+def test_imagenet_weights_under_another_name(cached, checkpoint):
     model = keras_cabvit.CabViTH_T(weights="imagenet", name="backbone", drop_path_rate=0.3)
     assert_equal(model.get_weights(), weights_of(checkpoint[1]))
 
@@ -138,7 +138,7 @@ def test_weights_from_the_path_are_the_same(cached, checkpoint):
     assert_equal(model.get_weights(), weights_of(checkpoint[1]))
 
 
-def test_a_key_picks_other_parameters(small_checkpoint, tmp_path):
+def test_a_key_selects_other_parameters(small_checkpoint, tmp_path):
     path, average = small_checkpoint
     output = tmp_path / "last.weights.h5"
     shape = SMALL["input_shape"]
@@ -196,7 +196,7 @@ def test_ten_classes_at_another_size_are_written_to_the_output(small_checkpoint,
         ({"input_shape": (64, 32, 3)}, r"of 1000 classes at \(64, 32\)"),
     ],
 )
-def test_only_imagenet_goes_to_the_cache(home, tmp_path, changes, received):
+def test_only_imagenet_weights_go_to_the_cache(home, tmp_path, changes, received):
     path = tmp_path / "own.npz"
     np.savez(path, **state_dict_for("CabViTH_T", **changes))
     with pytest.raises(ValueError, match=rf"`output` must be given for a checkpoint {received}"):
@@ -224,7 +224,7 @@ def with_a_number_for_a_bias(state_dict):
         (with_a_number_for_a_bias, r"head\.bias \(\) for \(1000,\)\.", False),
     ],
 )
-def test_a_failing_conversion_changes_no_file(home, tmp_path, spoil, message, chosen):
+def test_a_failed_conversion_changes_no_file(home, tmp_path, spoil, message, chosen):
     state_dict = state_dict_for("CabViTH_T")
     spoil(state_dict)
     np.savez(tmp_path / "checkpoint.npz", **state_dict)
@@ -239,13 +239,13 @@ def test_a_failing_conversion_changes_no_file(home, tmp_path, spoil, message, ch
     assert list(home.iterdir()) == [earlier]
 
 
-def test_a_failing_conversion_leaves_nothing_behind(checkpoint, home):
+def test_a_failed_conversion_leaves_nothing_behind(checkpoint, home):
     with pytest.raises(ValueError, match="does not fit model 'CabViTP_T'"):
         convert_torch_checkpoint(checkpoint[0], "CabViTP_T")
     assert not home.exists()
 
 
-def test_the_checkpoint_of_another_variant_is_refused_by_name(checkpoint, home):
+def test_another_variants_checkpoint_is_refused_by_name(checkpoint, home):
     with pytest.raises(ValueError, match="does not fit model 'CabViTH_S'") as raised:
         convert_torch_checkpoint(checkpoint[0], "CabViTH_S")
     assert "Missing (" in str(raised.value)
@@ -260,7 +260,7 @@ def test_an_unknown_variant(checkpoint, home):
     assert not home.exists()
 
 
-def test_an_output_of_another_kind(small_checkpoint, tmp_path):
+def test_an_output_with_another_ending(small_checkpoint, tmp_path):
     output = tmp_path / "converted.h5"
     with pytest.raises(ValueError, match=r"`path` must end in \.weights\.h5"):
         convert_torch_checkpoint(

@@ -1,11 +1,11 @@
-"""Makes the golden files: `python tests/weights/golden/make_golden.py FOLDER`.
+"""Creates the golden files: `python tests/weights/golden/make_golden.py FOLDER`.
 
-It ran once, before the first release, with keras 3.15.1 on TensorFlow 2.21, and its files lie
-beside it. They are never made again: `test_golden_weights.py` proves that every later version reads
-the files that the first one wrote. A change that breaks it breaks the files of all users.
+It ran once, before the first release, with keras 3.15.1 on TensorFlow 2.21; its files are beside
+it. They are never regenerated: `test_golden_weights.py` proves that every later version reads the
+files that the first one wrote. A change that breaks this test breaks all users' files.
 
-The weights are not trained. Each is drawn by a rule from a generator that NumPy has frozen
-(`RandomState`), seeded with the weight's place in `model.weights`.
+The weights are not trained. Each is drawn by a rule from a generator that NumPy keeps frozen
+(`RandomState`), seeded with the weight's index in `model.weights`.
 """
 
 import json
@@ -18,8 +18,8 @@ import numpy as np
 
 import keras_cabvit
 
-# Grids whose height and width differ, two rows of digest tokens, and in the plain model a block
-# with more blocks before it than it attends to. HDF5 takes 2 kB a weight, however small.
+# Grids with different heights and widths, two rows of digest tokens, and in the plain model a block
+# with more blocks before it than it attends to. HDF5 takes 2 kB per weight, however small.
 MODELS = {
     "cabvit_h": {
         "embed_dims": [2, 3, 4, 6],
@@ -43,7 +43,7 @@ INPUT_SEED = 2022
 
 
 def weight_value(place, shape, name):
-    """Returns the value of the weight at `place`, such that all of them bear on the outputs."""
+    """Returns the value of the weight at `place`; all values affect the outputs."""
     random = np.random.RandomState(place)
     normal = random.standard_normal(shape)
     if name == "moving_variance":
@@ -53,7 +53,7 @@ def weight_value(place, shape, name):
     if name == "kernel":
         inputs = math.prod(shape[:2] if shape[-1] == 1 else shape[:-1])  # 1: a depthwise kernel
         return 1.5 * normal / math.sqrt(inputs)
-    if name == "digest_scale":  # LayerNorm leaves nothing of it but the sign
+    if name == "digest_scale":  # after LayerNorm only its sign matters
         return np.reshape((-1.0) ** np.arange(math.prod(shape)), shape) * (0.5 + np.abs(normal))
     return 0.5 * normal
 
