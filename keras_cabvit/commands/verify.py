@@ -104,7 +104,7 @@ def _classes(files, options, count):
         if unknown:
             raise ValueError(
                 f"The folders in {options.data} must be named as in labels.txt beside "
-                f"{options.against}: {', '.join(names)}. There is '{unknown[0]}'."
+                f"{options.against}: {', '.join(names)}. Found: '{unknown[0]}'."
             )
         return np.array([names.index(folder) for folder in folders])[labels]
     if len(folders) != count:

@@ -165,8 +165,9 @@ Args:
     input_tensor: a Keras tensor to use as images instead of a new input.
     input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3). Height
         and width must be multiples of {size_multiple}.
-    pooling: pooling of the features if `include_top` is False. None returns {features}. "avg" and
-        "max" pool {pooled} to (batch, channels){pooling}.
+    pooling: pooling of the features if `include_top` is False. None returns
+        {features}. "avg" and "max" pool
+        {pooled} to (batch, channels){pooling}.
     classes: integer, the number of classes. Defaults to 1000.
     classifier_activation: activation of the classifier, "softmax" by default; None gives logits.
     include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself.

@@ -1,4 +1,4 @@
-"""Operations that some backend computes better by other means than plain `keras.ops`.
+"""Operations for which some backends have a faster or leaner way than plain `keras.ops`.
 
 `plain` defines them; `on_jax` and `on_tensorflow` compute the same results in a way that suits
 their backend. Only this module chooses between them, and only this module decides whether a layer

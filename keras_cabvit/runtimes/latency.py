@@ -1,4 +1,4 @@
-"""Latency of several models per image, measured in turns."""
+"""Latency per image of several models, measured in turns."""
 
 import statistics
 import time

@@ -26,7 +26,7 @@ def classify_over_grpc(
         model: name of the model on the server. Defaults to "cabvit".
         timeout: float, seconds to wait for the answer to a request, including all retries.
         retries: integer, at most 4, number of further attempts while the server is unreachable.
-            The first waits up to half a second, each next one up to twice as long.
+            The first waits up to half a second, each later one up to twice as long as the last.
         batch_size: integer, number of files per request: at most the server's `max_batch_size`.
             Defaults to 8, as in deploy/serving.
 

@@ -22,8 +22,8 @@ def classify_over_rest(
         model: name of the model on the server. Defaults to "cabvit".
         timeout: float, seconds that the server may take to accept a request, and then to answer.
         retries: integer, number of further attempts while the server is unreachable, overloaded or
-            still loading (status 429, 502, 503 or 504). The first waits half a second, each next
-            one twice as long.
+            still loading (status 429, 502, 503 or 504). The first waits half a second, each later
+            one twice as long as the last.
         batch_size: integer, number of files per request: at most the server's `max_batch_size`.
             Defaults to 8, as in deploy/serving.
 

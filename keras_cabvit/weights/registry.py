@@ -43,7 +43,7 @@ class PublishedWeights:
         for name in ("variant", "url", "source", "licence"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                raise ValueError(f"`{name}` must be a string with text in it. Received: {value!r}.")
+                raise ValueError(f"`{name}` must be a non-empty string. Received: {value!r}.")
         if not self.url.startswith(("https://", "http://")):
             raise ValueError(f"`url` must begin with https:// or http://. Received: {self.url!r}.")
         object.__setattr__(self, "sha256", check_sha256(self.sha256))
@@ -73,7 +73,7 @@ def published_weights(variant: str) -> PublishedWeights | None:
         try:
             weights = _read_entry(entry)
             if weights.variant in by_variant:
-                raise ValueError(f"{weights.variant} has an entry already; only one is allowed.")
+                raise ValueError(f"{weights.variant} already has an entry; only one is allowed.")
         except ValueError as error:
             raise ValueError(f"Entry {number} of {REGISTRY_PATH} is malformed. {error}") from error
         by_variant[weights.variant] = weights

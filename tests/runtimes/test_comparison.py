@@ -157,7 +157,7 @@ def test_folder_names_are_class_names(folder, tmp_path, capsys):
     assert (status, refused) == (0, 1)
     assert "top-1                 100.00 %  100.00 %" in printed.out
     assert "must be named as in labels.txt" in printed.err
-    assert "There is 'f'." in printed.err
+    assert "Found: 'f'." in printed.err
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def to_saved_model(
         model: model with one image input, from this library or any that ends in a classifier.
         path: directory of the servable; the export is written to `path/1`, or the next number.
         labels: names of the classes in their order, or the path of a text file with one name per
-            line. None, the default, numbers them.
+            line. None, the default, numbers the classes.
         crop: float, side of the centre crop of `serving_bytes`, as a share of the image; 1 resizes
             the whole image. None, the default, crops as the authors do in evaluation: 0.875 below
             384 pixels, else 1.
