@@ -68,7 +68,7 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
         A new model with the same inputs and outputs, not trainable. Its weights are copies.
 
     Raises:
-        ValueError: `model` is neither functional nor sequential, so that its layers cannot be seen;
+        ValueError: `model` is neither functional nor sequential, so its layers cannot be seen;
             one of its layers is quantised; `attention_bias` is neither of the two; or Keras knows
             no `dtype` of that name.
 
