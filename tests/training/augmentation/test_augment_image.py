@@ -79,7 +79,7 @@ def test_same_seed_gives_the_same_image():
 
 
 def test_draws_for_different_purposes_are_independent():
-    # All of an image is drawn with one seed. Flipped images are erased as often as the others.
+    # One seed draws everything about an image; yet flipped images are erased as often as others.
     augmentation = Augmentation(horizontal_flip=0.5, erasing_probability=0.5)
     plain = dataclasses.replace(augmentation, erasing_probability=0.0)
     flipped = np.all(augmented(plain, 2000) == IMAGE[:, ::-1], axis=(1, 2, 3))

@@ -13,7 +13,7 @@ def values(variables):
 
 
 def small_model():
-    """A model with what averages are about: weights that are trained, and statistics."""
+    """A model with both kinds of averaged variables: trainable weights and statistics."""
     images = keras.Input((8, 8, 3))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(images))
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -34,7 +34,7 @@ def compiled(accumulation_steps=1, warm_up=False):
 
 
 class Record(keras.callbacks.Callback):
-    """Keeps weights and averages after every batch."""
+    """Records weights and averages after every batch."""
 
     def __init__(self):
         super().__init__()

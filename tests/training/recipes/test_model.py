@@ -19,7 +19,7 @@ SMALL = ModelOptions(
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A small model's weights in both kinds of file, and the model."""
+    """A small model, and its weights in both kinds of file."""
     keras.utils.set_random_seed(1)
     model = build_model(SMALL, classes=4)
     folder = tmp_path_factory.mktemp("files")

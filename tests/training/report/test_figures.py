@@ -92,7 +92,7 @@ def test_mistakes_are_in_rows_of_six(tmp_path, count, rows):
 
     with Image.open(tmp_path / "mistakes.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
-    # Every image is drawn whole: 1.6 inches wide, at 150 dots an inch.
+    # Every image is drawn whole: 1.6 inches wide, at 150 dots per inch.
     drawn = (np.abs(pixels - [255, 0, 255]).sum(axis=-1) < 30).sum()
     assert drawn == pytest.approx(count * 240 * 240, rel=0.02)
     assert pixels.shape[0] == pytest.approx(rows * 315, abs=2)

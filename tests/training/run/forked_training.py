@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 
-# The forks must not inherit threads, which OpenMP and BLAS start at their import otherwise.
+# Forks must not inherit threads, which OpenMP and BLAS would start when imported.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -10,7 +10,7 @@ USABLE = 16e9
 
 
 def search(memory, batch, says_how_much=True):
-    """Searches with a compiler that needs `memory` bytes for some images a device."""
+    """Searches with a compiler that needs `memory(images per device)` bytes."""
     tried = []
 
     def compile_batch(batch):
@@ -34,7 +34,7 @@ def linear(images):
 
 
 def with_recomputation(images):
-    # Near its limit the compiler computes again instead of keeping.
+    # Near its limit the compiler recomputes instead of storing.
     return min(linear(images), 12e9 + 10e6 * images)  # 400 images fit
 
 
