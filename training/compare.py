@@ -26,7 +26,7 @@ class Comparison:
     Attributes:
         rows: tuple of `ModelScore`.
         note: sentences on the images that were scored.
-        notes: tuple of sentences that a person should know.
+        notes: tuple of sentences that the reader should know.
     """
 
     rows: tuple[ModelScore, ...]

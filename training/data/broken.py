@@ -48,7 +48,7 @@ class BrokenImages:
         return sorted({*self.found, *self._earlier})
 
     def check(self) -> None:
-        """Raises TooManyBrokenImages if more images are broken than may be."""
+        """Raises TooManyBrokenImages if more images are broken than allowed."""
         names = self.found
         if len(names) > self.limit * self.size:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

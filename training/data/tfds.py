@@ -102,7 +102,7 @@ def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"TensorFlow Datasets has no data set {name}.{hint}") from error
-    except Exception as error:  # a wrong name raises many kinds
+    except Exception as error:  # a wrong name raises various types
         raise ValueError(f"TensorFlow Datasets cannot open {name}: {_line(error)}") from error
 
 

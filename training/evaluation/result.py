@@ -21,7 +21,7 @@ class Evaluation:
         data: name of the data set.
         note: sentences on the images that were scored.
         are_test_of_run: whether these are the test images that the run itself was scored on.
-        notes: tuple of sentences that a person should know.
+        notes: tuple of sentences that the reader should know.
         class_names: tuple of strings, in the order of the labels.
         scores: `Scores`.
         names: tuple of strings, the images that were scored.

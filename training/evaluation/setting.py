@@ -97,7 +97,7 @@ def _changed(data: DataSet | str, data_set: DataSet, run: dict) -> set[str] | No
 def _part_in_training(
     split: str, data_set: DataSet, run: dict, changed: set[str] | None
 ) -> list[str]:
-    """Returns sentences on the part that the scored images had in making the model."""
+    """Returns sentences on the role of the scored images in the making of the model."""
     if not run:
         if split == "test":
             return []

@@ -103,7 +103,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         super().build(variables)
 
     def learning_rate_of(self, step: int) -> float:
-        """Returns the learning rate after so many batches, as a float.
+        """Returns the learning rate after a number of batches, as a float.
 
         Unlike `learning_rate` it reads no variable, so one of several processes can ask for it.
 
@@ -135,7 +135,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
 
 
 def variables_without_decay(model: keras.Model) -> list[keras.Variable]:
-    """Returns the trainable variables that do not decay, as the authors have it.
+    """Returns the trainable variables that do not decay, as in the authors' code.
 
     These are all vectors (biases, norms, LayerScale, the class token) and the plain model's
     positions. Position biases, digest biases and digest scale factors do decay.
