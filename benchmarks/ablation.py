@@ -73,9 +73,9 @@ def run_all(folder, seeds, names=tuple(MODELS)):
     """Trains the unfinished runs.
 
     Args:
-        folder: path, of the runs.
+        folder: path, the folder of the runs.
         seeds: list of integers.
-        names: of the models to train.
+        names: names of the models to train.
     """
     # Seed by seed, so that early results compare all models.
     for seed in seeds:

@@ -19,7 +19,7 @@ def filled_model(variant, **options):
 
     Args:
         variant: string, such as "CabViTH_S".
-        **options: of the variant's function.
+        **options: arguments of the variant's function.
     """
     specification = importlib.util.spec_from_file_location(
         "parameter_fill", _REFERENCE / "parameter_fill.py"

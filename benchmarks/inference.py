@@ -247,7 +247,7 @@ def main():
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--no-rivals", action="store_true", help="measure CabViT only")
+    parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
     parser.add_argument("--no-growth", action="store_true", help="skip larger batches and images")
     parser.add_argument("--out", type=Path, help="folder for VARIANT.json, .md and .png")
     options = parser.parse_args()

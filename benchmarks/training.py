@@ -28,7 +28,7 @@ def main():
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS[:1])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-rivals", action="store_true", help="measure CabViT only")
+    parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
     parser.add_argument("--out", type=Path, help="folder for VARIANT-training.json, .md and .png")
     options = parser.parse_args()
     for variant in options.variants:

@@ -41,7 +41,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A model and its predictions; `examples` are the images that it is timed on."""
+    """A model and its predictions; `examples` are the images for timing it."""
 
     name: str
     form: str

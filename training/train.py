@@ -79,7 +79,7 @@ def train(
     record = run_record(recipe, options, placement, data_set, command)
     finished = earlier is not None and earlier.get("finished")
     if not finished and not CheckpointFolder(folder / "checkpoints"):
-        earlier = None  # it failed before there was anything to resume from
+        earlier = None  # the earlier run failed before there was anything to resume from
     if earlier is not None:
         record = continued_record(earlier, record, folder, options.change_optimization)
         # A checkpoint has all weights: the file of the initial weights may be gone.

@@ -30,7 +30,7 @@ class CompileTpu:
         batch: images per step, on all devices together; the recipe's by default.
         image_size: height and width in pixels; the recipe's by default.
         classes: the number of classes.
-        precision: of the computations; the recipe's by default.
+        precision: precision of the computations; the recipe's by default.
         embed_dims: channels, of CabViTH or CabViTP.
         depths: blocks, of CabViTH or CabViTP.
         num_heads: attention heads, of CabViTH or CabViTP.

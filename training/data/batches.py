@@ -44,7 +44,7 @@ def training_batches(
     Args:
         split: `Split`.
         recipe: `Recipe`, of which `batch_size`, `augmentation` and `model.image_size` are used.
-        seed: integer, of the order and the augmentation.
+        seed: integer, the seed of the order and the augmentation.
         first_step: integer, the step to begin with.
         reader: `Reader`, the process that asks.
 

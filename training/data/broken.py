@@ -24,7 +24,7 @@ class BrokenImages:
         self._lock = threading.Lock()
 
     def record(self, name: str) -> None:
-        """Adds a name. Several threads may do so at once, any number of times."""
+        """Adds a name. Safe to call from several threads at once, and repeatedly with one name."""
         with self._lock:
             self._found.add(name)
 

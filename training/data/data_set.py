@@ -10,8 +10,8 @@ class DataSet:
     """The images that a model is trained on, selected by, and finally scored on.
 
     Attributes:
-        name: the data set's, for reports.
-        class_names: in the order of the labels.
+        name: name of the data set, for reports.
+        class_names: names of the classes, in the order of the labels.
         training: `Split`.
         validation: `Split`, for every choice that is made.
         test: `Split`, for the one score at the end; None if the data set has none.

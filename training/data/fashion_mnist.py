@@ -45,11 +45,11 @@ class LabeledImages(NamedTuple):
 def fashion_mnist(validation_share: float, seed: int, count: int | None = None) -> DataSet:
     """Opens the 60,000 training and 10,000 test images.
 
-    They are Debian's files if its package is installed, else Keras' download.
+    They come from Debian's package if it is installed, otherwise from Keras' download.
 
     Args:
         validation_share: share of every class of the training images that is held out.
-        seed: integer, of this draw.
+        seed: integer, the seed of this draw.
         count: integer, the number of other training images to keep, evenly by class: a fixed draw,
             the same in every run. None keeps all.
 

@@ -101,7 +101,7 @@ def stream_seed(seed: int, purpose: int, number: int | tf.Tensor) -> tf.Tensor:
     """Returns the seed, int64 (2,), of an epoch's order, of an image or of a batch.
 
     Args:
-        seed: integer, of the run.
+        seed: integer, the seed of the run.
         purpose: `ORDER`, `IMAGE` or `BATCH`.
         number: integer or scalar int64 tensor, of the epoch, the image or the batch.
     """

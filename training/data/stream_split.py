@@ -165,7 +165,7 @@ class StreamSplit(Split):
         ).flat_map(of_file)
 
     def _records(self, file: tf.Tensor) -> tf.data.Dataset:
-        """Returns the (number in the split, record) of a file that belong to the split."""
+        """Returns (number in the split, record) for those of a file that belong to the split."""
         records = self._files.open(file).enumerate(self._first[file])
         if self._kept is not None:
             records = records.filter(lambda number, _: self._kept[number])

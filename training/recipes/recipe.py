@@ -97,8 +97,8 @@ class Optimization:
         warmup_epochs: epochs in which the learning rate rises linearly to the peak.
         final_learning_rate: learning rate at the end of the cosine.
         weight_decay: weight decay of AdamW; vectors, such as biases and norms, do not decay.
-        beta_1, beta_2, epsilon: of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients behind
-            LayerScale start near 1e-9.
+        beta_1, beta_2, epsilon: parameters of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients
+            behind LayerScale start near 1e-9.
         clip_norm: largest norm of all gradients together; None clips nothing.
         layer_decay: factor of the learning rate from one block to the preceding one; 1 trains all
             at the same rate.
@@ -131,8 +131,8 @@ class Recipe:
 
     Attributes:
         model: the model to train.
-        optimization: of the weights.
-        augmentation: of the training images.
+        optimization: the optimization of the weights.
+        augmentation: the augmentation of the training images.
         epochs: passes over the training images.
         batch_size: images per step, on all devices together; a last, smaller batch is dropped.
         validation_share: share of the training images that is held out for validation, evenly by

@@ -28,7 +28,7 @@ def write_report(
     Files of an earlier report are replaced once all new ones are written.
 
     Args:
-        folder: to write into; created if necessary.
+        folder: folder to write into; created if necessary.
         evaluation: `Evaluation`.
         history: list of dicts, one per epoch, as `draw_curves` takes it; None or an empty one
             omits the curves.

@@ -23,7 +23,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
 
     Args:
         model: a Keras model.
-        path: of the `.keras` file. It appears complete or not at all.
+        path: path of the `.keras` file. It appears complete or not at all.
 
     Raises:
         ValueError: a weight is too large for float16.

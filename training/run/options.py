@@ -12,8 +12,8 @@ class TrainOptions:
         data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv".
         out: folder of the run. The same command resumes a run that was stopped in it.
         strategy: the devices: auto, single, mirrored, tpu or data_parallel.
-        seed: of the initial weights, the order of the images and their augmentation.
-        split_seed: of the split into training and validation images.
+        seed: seed of the initial weights, the order of the images and their augmentation.
+        split_seed: seed of the split into training and validation images.
         checkpoint_minutes: time between two checkpoints inside an epoch.
         deterministic: whether TensorFlow uses only operations that always give the same bits, even
             if they are slower.

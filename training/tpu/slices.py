@@ -29,11 +29,11 @@ class Chip:
     """A kind of TPU chip. All rates are those of one JAX device.
 
     Attributes:
-        name: as topologies name it.
+        name: name of the chip in topologies.
         peak_flops: bfloat16 operations per second; a multiplication and an addition are two.
         memory_bandwidth: bytes per second between the device and its HBM.
         usable_memory: bytes of HBM that a program may use.
-        shapes: of the slices that are rented out, in chips.
+        shapes: shapes of the slices that are rented out, in chips.
         devices_per_chip: integer.
         topology_options: further arguments of JAX's topology description.
     """
@@ -72,7 +72,7 @@ class Slice:
     """Chips that are rented out together.
 
     Attributes:
-        topology: such as "v5e:4x4".
+        topology: name of the slice, such as "v5e:4x4".
         chip: `Chip`.
         devices: integer, the number of its JAX devices.
     """

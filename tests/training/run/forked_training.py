@@ -25,7 +25,7 @@ class Training:
     """A process that runs `train`.
 
     Args:
-        arguments: of the command.
+        arguments: arguments of the command.
         log: path without suffix of the files for standard output and standard error.
         stop: (signal, n): the process gets the signal when its n-th validation begins; or None.
     """

@@ -72,8 +72,8 @@ def new_figure(width: float, height: float) -> Any:
     """Returns an empty figure.
 
     Args:
-        width: in inches; a report is read at about 10.
-        height: in inches.
+        width: width in inches; a report is read at about 10.
+        height: height in inches.
     """
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 

@@ -25,7 +25,7 @@ class CheckpointOptions:
     Attributes:
         minutes: float, time between two checkpoints inside an epoch.
         keep_best: whether the averaged weights of the best epoch are kept.
-        stop_agreed: `training.devices.hosts.stop_agreed`, by which several processes stop after
+        stop_agreed: `training.devices.hosts.stop_agreed`, which makes several processes stop after
             the same step; None lets this one stop alone.
     """
 

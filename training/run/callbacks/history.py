@@ -27,7 +27,7 @@ class History(keras.callbacks.Callback):
     """Keeps a row of scores per epoch, writes them to metrics.csv and adds them to Keras' logs.
 
     Args:
-        path: of metrics.csv; None writes nothing.
+        path: path of metrics.csv; None writes nothing.
         batch_size: integer, images per step on all devices.
         steps_per_epoch: integer.
         progress: dict of a checkpoint that the run is resumed from: "history" (rows), "seconds"
