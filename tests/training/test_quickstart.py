@@ -46,7 +46,7 @@ def test_every_form_is_written_and_scored(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
+def test_interruption_leaves_no_files_and_gives_a_message(tmp_path, signal_number):
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "training", "quickstart", "--out", tmp_path / "run"],
         cwd=REPOSITORY,

@@ -36,7 +36,7 @@ def test_flips_come_with_their_probability(option, flipped):
     assert abs(np.mean(is_flipped) - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 2000)
 
 
-def test_both_flips_are_drawn_apart():
+def test_both_flips_are_independent():
     images = augmented(Augmentation(horizontal_flip=0.5, vertical_flip=0.5), 1000)
 
     both = np.mean(np.all(images == IMAGE[::-1, ::-1], axis=(1, 2, 3)))

@@ -83,7 +83,7 @@ def test_cutmix_counts_the_pixels_that_it_replaces():
         np.testing.assert_array_equal(inside, rows[:, None] & columns)
 
 
-def test_rectangle_of_cutmix_is_as_wide_as_the_image_is_and_may_leave_it():
+def test_rectangle_of_cutmix_has_the_proportions_of_the_image_and_may_exceed_it():
     images, _ = mixed(2000, cutmix_alpha=1.0)
     inside = images[:, 0, :, :, 0] == 3
     heights, widths = inside.any(2).sum(1), inside.any(1).sum(1)

@@ -102,7 +102,7 @@ def test_image_goes_through_the_drawn_operations_in_turn():
         assert np.mean(image != np.asarray(expected)) < 1e-2
 
 
-def test_operations_are_drawn_evenly_and_applied_half_of_the_time():
+def test_operations_are_drawn_uniformly_and_applied_half_of_the_time():
     operations, _, _ = over_seeds(lambda seed: draw_operations(RECIPE, seed), 6000)
 
     # Of 12,000 draws 6,000 are applied, 400 of each operation: +-4 standard deviations.

@@ -55,7 +55,7 @@ def test_sizes_and_places_of_rectangles():
     assert np.any(right == 60)
 
 
-def test_noise_is_normal_in_every_pixel_and_channel_and_not_cut():
+def test_noise_is_normal_in_every_pixel_and_channel_and_not_clipped():
     images = erased(1.0, 50)
     noise = images[np.any(images != PLAIN, axis=-1)]  # (pixels, 3)
 

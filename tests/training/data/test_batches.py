@@ -63,7 +63,7 @@ def test_batches_do_not_depend_on_the_global_seed(split):
     assert_same(take(training_batches(split, AUGMENTED, seed=0), 5), first)
 
 
-def test_an_epoch_has_every_image_once_but_those_left_over(split):
+def test_an_epoch_has_every_image_once_except_those_left_over(split):
     images, labels = take(training_batches(split, PLAIN, seed=0), 15)
 
     left_over = []
@@ -76,7 +76,7 @@ def test_an_epoch_has_every_image_once_but_those_left_over(split):
     assert left_over[0] != left_over[1] or left_over[1] != left_over[2]
 
 
-def test_order_is_another_one_in_every_epoch(split):
+def test_order_differs_in_every_epoch(split):
     images, _ = take(training_batches(split, PLAIN, seed=0), 10)
 
     first, second = (numbers(part.reshape(-1, HEIGHT, WIDTH, 3)) for part in np.split(images, 2))

@@ -71,7 +71,7 @@ def test_resuming_late_in_an_epoch_reads_only_the_rest():
     assert 160 <= len(read) < 160 + 16 * 18
 
 
-def test_records_of_a_single_file_are_in_another_order_for_every_seed_and_epoch():
+def test_order_in_a_single_file_differs_for_every_seed_and_epoch():
     kept = np.arange(120) < 40
     split = stream(kept=kept)
 

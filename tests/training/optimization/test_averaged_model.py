@@ -102,7 +102,7 @@ def test_momentum_warms_up_with_the_changes_of_the_weights():
 
 
 @pytest.mark.every_backend
-def test_averages_stand_in_for_the_weights_and_give_their_place_back():
+def test_averages_replace_the_weights_until_the_block_ends():
     model = compiled()
     recorded(model, batches=2)
     weights, averages = values(model.averaged_weights), values(model.averages)

@@ -27,7 +27,7 @@ def test_pairs_are_those_with_the_most_mistakes():
     assert most_confused_pairs(CONFUSION, 9) == [(4, 0, 1), (3, 2, 0), (1, 1, 2)]
 
 
-def test_of_many_classes_those_are_drawn_that_are_confused():
+def test_of_many_classes_the_most_confused_are_drawn():
     confusion = 50 * np.eye(100, dtype=int)
     confusion[70, 3] = 9
     confusion[5, 60] = 8

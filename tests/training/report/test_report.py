@@ -122,7 +122,7 @@ def test_every_picture_of_the_page_is_there_and_opens(tmp_path):
             assert all(300 < side < 3000 for side in picture.size)
 
 
-def test_without_history_and_run_the_report_is_about_the_scores_alone(tmp_path):
+def test_report_without_history_and_run_has_only_the_scores(tmp_path):
     text = write_report(tmp_path, evaluation()).read_text(encoding="utf-8")
 
     assert {entry.name for entry in tmp_path.iterdir()} == (PICTURES | {"report.md"}) - {

@@ -24,7 +24,7 @@ class Remembering(keras.callbacks.Callback):
         self.seen.append(logs["loss"].step)
 
 
-def test_a_step_begins_before_the_one_before_it_is_done():
+def test_a_step_begins_before_the_previous_one_is_finished():
     callback, asked = Remembering(), []
     callbacks = CallbackList([callback])
     waited_for = []
