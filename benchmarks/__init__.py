@@ -1,1 +1,1 @@
-"""Measured comparisons, one command each. Every figure is a ratio inside one run."""
+"""Measured comparisons, one command each. Every figure is a ratio within one run."""

@@ -1,12 +1,12 @@
-"""The effect of digest tokens and enhancement on the plain model: the paper's claim in small.
+"""The effect of digest tokens and enhancement on the plain model: the paper's claim, scaled down.
 
 usage: python -m benchmarks.ablation --out DIR [--seeds 0 1 2]
 
 Trains CabViT-P of width 96 at 32x32 (patches of 4, so that the grid is 8x8) on a fixed draw of
 10,000 images of Fashion-MNIST: whole, and without one or both of the parts that distinguish it
 from DeiT. All have the same recipe, data and seeds. Each run is one of `python -m training train`:
-started again, the command resumes where it stopped. At the end it prints the mean and the spread of
-the top-1 on the 10,000 test images, and writes DIR/ablation.json and DIR/ablation.png.
+when restarted, the command resumes where it stopped. At the end it prints the mean and the spread
+of the top-1 on the 10,000 test images, and writes DIR/ablation.json and DIR/ablation.png.
 """
 
 import argparse
@@ -65,17 +65,17 @@ _LINES = dict(
 
 
 def run_folder(folder, name, seed):
-    """Returns the path of the run of a model and a seed."""
+    """Returns the path of a model's run with a seed."""
     return folder / f"{name.replace(' ', '_')}_{seed}".replace("(", "").replace(")", "")
 
 
 def run_all(folder, seeds, names=tuple(MODELS)):
-    """Trains the runs that are not finished yet.
+    """Trains the unfinished runs.
 
     Args:
-        folder: path, of the runs.
+        folder: path, the folder of the runs.
         seeds: list of integers.
-        names: of the models.
+        names: names of the models to train.
     """
     # Seed by seed, so that early results compare all models.
     for seed in seeds:
@@ -106,7 +106,7 @@ def finished_runs(folder, seeds):
 
 
 def summary(results):
-    """Returns mean, spread and all scores of every model, as a dict that JSON can represent."""
+    """Returns the mean, spread and all scores of every model, as a dict that JSON can represent."""
     return {
         name: {
             "mean": statistics.mean(top1 for top1, _ in runs),
@@ -120,7 +120,7 @@ def summary(results):
 
 
 def draw(results, path):
-    """Writes a PNG with the top-1 on the validation images by epoch: the mean, and each seed."""
+    """Writes a PNG of the top-1 on the validation images by epoch: the mean and each seed."""
     with figure_style():
         figure = new_figure(8, 4.5)
         axes = figure.subplots()
@@ -132,7 +132,7 @@ def draw(results, path):
                 axes.plot(epochs, curve, color=color, linewidth=0.6, alpha=0.4)
             mean = [statistics.mean(values) for values in zip(*curves, strict=True)]
             axes.plot(epochs, mean, color=color, linestyle=line, linewidth=2, label=name)
-        # The first epochs, with nothing learned, would compress the others.
+        # The first epochs, before anything is learned, would squeeze the others together.
         best = max(
             max(100 * row["val_top1"] for row in h) for runs in results.values() for _, h in runs
         )

@@ -1,8 +1,8 @@
 """The models that the benchmarks compare, on the frameworks that run them.
 
-A process runs one framework, because Keras has one backend a process: these functions are called in
-a process of `benchmarks.in_turns`, and import what they need. On a computer with an NVIDIA GPU, the
-frameworks that have it run on it.
+A process runs one framework, because Keras has one backend per process: these functions are called
+in a process of `benchmarks.in_turns`, and import what they need. On a computer with an NVIDIA GPU,
+frameworks built for GPUs run on it.
 """
 
 import dataclasses
@@ -16,14 +16,15 @@ class Contender:
 
     Attributes:
         model: a variant such as "CabViTH_S", a model of `keras.applications`, a model of timm, or
-            "matrix product", of two square matrices: what the processor can do at best.
-        framework: "tensorflow", "jax" or "torch", which are Keras' backends, or "timm", which is
-            PyTorch without Keras.
-        precision: "float32" or "mixed_bfloat16", in which a fused model's weights are bfloat16.
+            "matrix product", of two square matrices: the best that the processor can do.
+        framework: "tensorflow", "jax" or "torch" for Keras on that backend, or "timm" for PyTorch
+            without Keras.
+        precision: "float32" or "mixed_bfloat16"; with the latter, a fused model's weights are
+            bfloat16.
         batch: integer, images at a time.
-        fused: whether `keras_cabvit.inference.fuse` made it; of the variants alone.
+        fused: whether it is fused by `keras_cabvit.inference.fuse`; only for the variants.
         image_size: integer, height and width.
-        training: whether a whole training step is taken: forward, backward and AdamW.
+        training: whether to run a whole training step: forward, backward and AdamW.
     """
 
     model: str
@@ -41,21 +42,21 @@ class Contender:
 
 
 MATRIX_PRODUCT = "matrix product"
-# Large enough for each to be at its best.
+# Large enough for each framework to reach its best.
 _MATRIX_SIDE_ON_CPU, _MATRIX_SIDE_ON_GPU = 2048, 8192
 
 
 class Models:
-    """Builds contenders of one framework, each model once for all its batches."""
+    """Builds the contenders of one framework, each model once for all batch sizes."""
 
     def __init__(self):
         self._models = {}
 
     def runner(self, contender):
-        """Returns a function that runs a contender once, and the operations that it takes.
+        """Returns a function that runs a contender once, and the number of its operations.
 
-        A multiplication and an addition are two operations. A training step is counted as three
-        times the forward pass, which is usual.
+        A multiplication and an addition count as two operations. A training step counts as three
+        forward passes, as is usual.
         """
         if contender.model == MATRIX_PRODUCT:
             side = _MATRIX_SIDE_ON_GPU if _has_gpu(contender.framework) else _MATRIX_SIDE_ON_CPU
@@ -163,10 +164,10 @@ def _cabvit(contender):
 
 
 def _fill_constants(as_array, weights):
-    """Gives biases and the like values, as training would.
+    """Fills biases, scales and the like with random values, as if trained.
 
-    Adding zeros, and multiplying by ones, are left out of a graph, and the operations around them
-    are joined in another way.
+    Graph compilers remove additions of zeros and multiplications by ones, and then fuse the
+    neighbouring operations differently.
     """
     random = np.random.default_rng(0)
     for weight in weights:
@@ -242,7 +243,7 @@ def _torch_device():
 
 
 def _finished(run):
-    """Returns a function that runs and waits: PyTorch does not wait for a GPU."""
+    """Returns a function that runs and waits, which PyTorch does not do for a GPU."""
     import torch
 
     def run_and_wait():
@@ -255,17 +256,17 @@ def _finished(run):
 
 
 def _compiled(function):
-    """Compiles for a GPU, as one would to use it; on a CPU PyTorch needs a compiler of C++."""
+    """Compiles on a GPU, as users would; on a CPU, PyTorch would need a C++ compiler."""
     import torch
 
     return torch.compile(function) if _has_gpu("torch") else function
 
 
 def _import_timm():
-    """Imports timm, with a torchvision whose own operators may be missing.
+    """Imports timm even when torchvision lacks its own operators.
 
-    timm imports torchvision, which declares functions of these operators, and has no build for
-    processors without CUDA at some package indexes. The models do not use them.
+    timm imports torchvision, which registers functions for these operators; some package indexes
+    have no CPU build of it. The models do not use them.
     """
     import importlib
     import re

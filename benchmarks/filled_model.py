@@ -1,7 +1,7 @@
 """CabViT with the parameters of the reference, which exercise every part of it.
 
-Fresh weights would not do: position biases begin at zero, and LayerScale near it, so that a
-converter leaves them out and rounding seems to cost nothing.
+Fresh weights would not do: position biases start at zero and LayerScale near zero, so a converter
+would drop them and rounding would seem to cost nothing.
 """
 
 import importlib.util
@@ -15,11 +15,11 @@ _REFERENCE = Path(__file__).parents[1] / "tests" / "reference"
 
 
 def filled_model(variant, **options):
-    """Builds a variant with the parameters that `tests/reference` compares it with.
+    """Builds a variant with the parameters that `tests/reference` uses.
 
     Args:
         variant: string, such as "CabViTH_S".
-        **options: of the variant's function.
+        **options: arguments of the variant's function.
     """
     specification = importlib.util.spec_from_file_location(
         "parameter_fill", _REFERENCE / "parameter_fill.py"

@@ -1,9 +1,9 @@
-"""How much longer `import keras_cabvit` takes than `import keras`.
+"""The time `import keras_cabvit` takes beyond `import keras`.
 
 usage: python -m benchmarks.import_time [--rounds 9]
 
 Both imports run in turns, each in a process of its own, on the backend of KERAS_BACKEND, so that
-whatever else the machine does meets both alike.
+other load on the machine affects both alike.
 """
 
 import argparse
@@ -18,7 +18,7 @@ _PROGRAM = (
 
 
 def measure(rounds):
-    """Returns the median seconds of each import and of their difference, round by round."""
+    """Returns the median seconds of each import, and of their difference within a round."""
     seconds = {"keras": [], "keras_cabvit": []}
     for _ in range(rounds):
         for module, measured in seconds.items():

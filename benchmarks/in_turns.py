@@ -1,7 +1,7 @@
-"""Takes the times of many models in turns, whatever framework runs them.
+"""Times many models in turns, whatever framework runs them.
 
-The computer may have other work, which comes and goes. In every round each model has its turn, so
-that it meets all of them alike, and figures are ratios of the times of one round.
+Other load on the computer comes and goes. In every round each model has its turn, so that the load
+affects all alike, and figures are ratios of times of one round.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import traceback
 from benchmarks.contenders import Models
 from benchmarks.tensor_memory import peak_tensor_bytes
 
-# Threads of a framework look for further work for some milliseconds before they sleep.
+# A framework's threads spin for some milliseconds, waiting for work, before they sleep.
 _UNTIL_THREADS_SLEEP = 0.02
 
 
@@ -24,11 +24,11 @@ def measure(contenders, rounds):
 
     Args:
         contenders: list of `Contender`.
-        rounds: integer, how often each runs; once more before, which may compile it.
+        rounds: integer, the number of timed runs of each; an untimed one before them may compile.
 
     Returns:
-        A dict from each contender that could be built to its list of seconds, and one to the
-        operations of a run. Those that could not are named on standard output.
+        Two dicts, from each contender that could be built to its list of seconds and to the
+        operations of a run. Contenders that could not be built are named on standard output.
     """
     seconds, operations = {}, {}
     with contextlib.ExitStack() as opened:
@@ -58,19 +58,19 @@ def measure(contenders, rounds):
 
 
 def peak_memory(contender):
-    """Returns the bytes that the tensors of a run take at most, besides the model itself.
+    """Returns the peak memory of a run's tensors in bytes, without the model itself.
 
-    In a process of its own, which has run it once before.
+    The run is the second one of a process of its own.
 
     Args:
-        contender: `Contender` on TensorFlow, which has oneDNN switched on.
+        contender: `Contender` on TensorFlow, with oneDNN switched on.
     """
     with _environment(TF_ENABLE_ONEDNN_OPTS="1"), FrameworkProcess(contender.framework) as process:
         return process.ask("memory", contender)
 
 
 def ratios(numerator, denominator):
-    """Returns the median of two lists of seconds' ratios, round by round, and the quartiles."""
+    """Returns the median and quartiles of the ratios of two lists of seconds, round by round."""
     of_rounds = [one / other for one, other in zip(numerator, denominator, strict=True)]
     lower, median, upper = (
         statistics.quantiles(of_rounds, n=4, method="inclusive")
@@ -81,14 +81,14 @@ def ratios(numerator, denominator):
 
 
 class FrameworkProcess:
-    """A process that runs the models of one framework when it is told to. A context manager."""
+    """A process that runs the models of one framework on request. A context manager."""
 
     def __init__(self, framework):
         # Not forked: the frameworks' threads would be lost.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
-        # The process has it from its beginning, because Keras takes its backend at its import.
+        # Set before the process starts, because Keras chooses its backend when it is imported.
         with _environment(KERAS_BACKEND="torch" if framework == "timm" else framework):
             self._process.start()
         theirs.close()
@@ -101,10 +101,10 @@ class FrameworkProcess:
         self._process.join()
 
     def ask(self, task, contender):
-        """Returns what a task of `_Tasks` gives for a contender.
+        """Returns the result of a task of `_Tasks` for a contender.
 
         Raises:
-            ChildProcessError: it failed there; the message is the error's.
+            ChildProcessError: the task failed; the message is that of its error.
         """
         self._connection.send((task, contender))
         try:
@@ -121,11 +121,11 @@ class FrameworkProcess:
 
 @contextlib.contextmanager
 def _environment(**variables):
-    """Changes the environment that processes inherit, until the block ends."""
+    """Changes the environment that child processes inherit, until the block ends."""
     before = dict(os.environ)
     os.environ.update(variables)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # On a GPU JAX would take most of its memory at once, which the others need too.
+    # JAX would reserve most of a GPU's memory at once, which the others need too.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     try:
         yield
@@ -135,7 +135,7 @@ def _environment(**variables):
 
 
 def _serve(connection):
-    """Answers until the other end is closed."""
+    """Answers requests until the other end is closed."""
     tasks = _Tasks()
     with contextlib.suppress(EOFError, KeyboardInterrupt):
         while True:
@@ -153,16 +153,16 @@ class _Tasks:
         self._runners = {}
 
     def prepare(self, contender):
-        """Builds it, runs it once, and returns the operations of a run."""
+        """Builds a contender, runs it once, and returns the operations of a run."""
         runner, operations = self._models.runner(contender)
         runner()
         self._runners[contender] = runner
         return operations
 
     def run(self, contender):
-        """Returns the seconds of a run, the second of two.
+        """Returns the seconds of the second of two runs.
 
-        Before the first, caches and threads are at another model's.
+        The first one warms caches and threads, which served another model before.
         """
         runner = self._runners[contender]
         runner()
@@ -171,7 +171,7 @@ class _Tasks:
         return time.perf_counter() - start
 
     def memory(self, contender):
-        """Returns the bytes that the tensors of a run take at most, besides those before."""
+        """Returns the peak memory in bytes that a run's tensors add."""
         runner, _ = self._models.runner(contender)
         runner()
         return peak_tensor_bytes(runner)

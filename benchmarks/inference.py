@@ -1,19 +1,20 @@
-"""How fast CabViT is, next to other models of its size, on all frameworks.
+"""The speed of CabViT next to other models of its size, on all frameworks.
 
 usage: python -m benchmarks.inference [--variants CabViTH_S] [--rounds 10] [--out DIR]
 
-Every variant on every backend of Keras, in float32 and mixed_bfloat16, at batches of 1 and 8, as it
-is trained ("plain") and as `keras_cabvit.inference.fuse` makes it ("fused"); next to ConvNeXtTiny
-and EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT of timm on
-PyTorch. Then how time and memory of TensorFlow's fused form grow with batch and image.
+Measures every variant on every backend of Keras, in float32 and mixed_bfloat16, at batches of 1 and
+8, as it is trained ("plain") and fused by `keras_cabvit.inference.fuse` ("fused"); next to
+ConvNeXtTiny and EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT
+of timm on PyTorch. Then the growth of time and memory of the fused form on TensorFlow with batch
+and image.
 
-On a computer with an NVIDIA GPU, frameworks that have it use it, and timm's models are compiled by
-`torch.compile`: --backends jax --precisions mixed_bfloat16 --batches 256 compares JAX with them.
+On a computer with an NVIDIA GPU, frameworks built for GPUs use it, and timm's models are compiled
+by `torch.compile`: --backends jax --precisions mixed_bfloat16 --batches 256 compares JAX with them.
 
-All of a variant's run take turns on one computer, and figures are ratios of times of one round:
-images a second over those of timm's convnext_tiny, and the share of the fastest matrix product of
-any of the frameworks. CabViT has the parameters that `tests/reference` fills the published model
-with, the others have values in place of zeros: zeros would change the graphs.
+All models of a variant's run take turns on one computer, and figures are ratios of times of one
+round: images per second relative to timm's convnext_tiny, and the share of the fastest matrix
+product of any framework. CabViT has the parameters that `tests/reference` fills the published model
+with; the others have random values instead of zeros, which would change the graphs.
 """
 
 import argparse
@@ -50,7 +51,7 @@ GROWING_SIZES = (128, 192, 224, 256, 320, 384)
 
 
 def contenders_of(variant, backends, precisions, batches, rivals):
-    """Returns the contenders of one variant's run."""
+    """Returns the contenders in one variant's run."""
     found = []
     for backend, precision, batch in itertools.product(backends, precisions, batches):
         for fused in (False, True):
@@ -70,7 +71,7 @@ def contenders_of(variant, backends, precisions, batches, rivals):
 
 
 def figures_of(seconds, operations):
-    """Returns a dict for each model, with its ratios to the reference and to the peak."""
+    """Returns a dict per model, with its ratios to the reference and to the peak."""
     peaks = {}
     for contender, taken in seconds.items():
         if contender.model == MATRIX_PRODUCT:
@@ -86,7 +87,7 @@ def figures_of(seconds, operations):
         }
         peak = peaks.get(contender.precision)
         if peak is not None:
-            # Seconds that the operations would take at the peak, over those they took.
+            # Seconds that the operations would take at the peak, divided by the measured ones.
             share = operations[contender] / operations[peak]
             at_peak = [share * of_peak for of_peak in seconds[peak]]
             figures["share of peak"] = ratios(at_peak, taken)
@@ -100,7 +101,7 @@ def figures_of(seconds, operations):
 
 
 def growth(variant, rounds):
-    """Returns how time and memory grow with batch and image, of the fused form on TensorFlow."""
+    """Returns time and memory of the fused form on TensorFlow for growing batches and images."""
     sizes = [
         Contender(variant, "tensorflow", fused=True, image_size=size) for size in GROWING_SIZES
     ]
@@ -122,7 +123,7 @@ def growth(variant, rounds):
 
 
 def memory_of_forms(variant, batch):
-    """Returns the peak memory of plain and fused form and of Keras' ConvNeXtTiny on TensorFlow."""
+    """Returns the peak memory on TensorFlow of both forms and of Keras' ConvNeXtTiny."""
     several = [
         Contender(variant, "tensorflow", batch=batch),
         Contender(variant, "tensorflow", batch=batch, fused=True),
@@ -180,7 +181,7 @@ def as_markdown(result):
 
 
 def draw(result, path):
-    """Writes a PNG: the speed of all models in the first of the precisions, at each batch."""
+    """Writes a PNG with the speed of all models in the first precision, at each batch."""
     models = [figures for figures in result["models"] if figures["model"] != MATRIX_PRODUCT]
     models = [each for each in models if each["precision"] == models[0]["precision"]]
     batches = sorted({figures["batch"] for figures in models})
@@ -228,7 +229,7 @@ def draw(result, path):
 
 
 def report(result, folder, stem):
-    """Prints a run's tables, and writes them with JSON and a picture, if there is a folder."""
+    """Prints a run's tables and, given a folder, writes them with JSON and a picture."""
     text = as_markdown(result)
     print(text, flush=True)
     if folder is not None:
@@ -246,8 +247,8 @@ def main():
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--no-rivals", action="store_true", help="leave the other models out")
-    parser.add_argument("--no-growth", action="store_true", help="leave out how cost grows")
+    parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
+    parser.add_argument("--no-growth", action="store_true", help="skip larger batches and images")
     parser.add_argument("--out", type=Path, help="folder for VARIANT.json, .md and .png")
     options = parser.parse_args()
     for variant in options.variants:
@@ -265,7 +266,7 @@ def main():
         }
         report(result, options.out, variant)
         if "tensorflow" in options.backends and not options.no_growth:
-            # Afterwards, because it takes as long again.
+            # Last, because it takes as long again.
             result["memory"] = memory_of_forms(variant, 8)
             result["growth"] = growth(variant, options.rounds)
             report(result, options.out, variant)

@@ -1,4 +1,4 @@
-"""Training images per second of the input pipeline, and of Keras' own layers instead of it.
+"""The input pipeline's training images per second, compared with Keras' own layers.
 
 usage: python -m benchmarks.input_pipeline [--cores 2] [--rounds 5] [--seconds 4] [--json FILE]
 
@@ -31,7 +31,7 @@ REFERENCE = "Keras layers, bilinear crops"
 
 
 def pipelines(split):
-    """Returns endless data sets of batches by their names."""
+    """Returns endless data sets of batches by name."""
     bicubic = dataclasses.replace(IMAGENET_CABVITH_S, batch_size=BATCH_SIZE)
     bilinear = _changed(bicubic, crop_interpolation="bilinear", crop_antialias=False)
     only_crops = {
@@ -95,7 +95,7 @@ def keras_batches(split, recipe):
 
 
 def turn(batches, seconds):
-    """Returns images per second, and images per second of processor time."""
+    """Returns images per second of wall time and of processor time."""
     # A new iterator each time: an earlier one would keep working while others are measured.
     iterator = iter(batches)
     for _ in range(2):
@@ -134,7 +134,7 @@ def measure(split, cores, rounds, seconds):
 
 
 def _restrict_to(cores):
-    """Restricts this process to a number of cores, if possible, and returns their number."""
+    """Restricts this process to some cores if possible, and returns their number."""
     if not hasattr(os, "sched_setaffinity"):
         return os.cpu_count()
     # Before TensorFlow counts them and starts its threads.

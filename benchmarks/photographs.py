@@ -1,17 +1,17 @@
-"""Files that a decoder works on as long as on photographs, and that are free to use."""
+"""Synthetic photographs: JPEG files that take as long to decode as real ones, free to use."""
 
 import numpy as np
 from PIL import Image
 
 
 def write_photographs(folder, count, size=(375, 500), seed=0):
-    """Writes JPEG files of about 60 kB into the folders of two classes.
+    """Writes JPEG files of about 60 kB into one folder for each of two classes.
 
-    Like a photograph's, their detail is the fainter the finer it is, with some grain on top.
+    As in a photograph, finer detail is fainter, with some grain on top.
 
     Args:
-        folder: `pathlib.Path`, where the folders of the classes are made.
-        count: integer, how many files.
+        folder: `pathlib.Path`, in which the class folders are created.
+        count: integer, the number of files.
         size: (height, width) in pixels.
         seed: integer.
 

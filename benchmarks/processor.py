@@ -1,4 +1,4 @@
-"""What a benchmark ran on."""
+"""The processor and GPUs that a benchmark runs on."""
 
 import platform
 import shutil
@@ -12,7 +12,7 @@ def processor_name():
 
 
 def gpu_names():
-    """Returns the names of the NVIDIA GPUs there are, none without their driver."""
+    """Returns the names of the NVIDIA GPUs; none without their driver."""
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
@@ -20,7 +20,7 @@ def gpu_names():
 
 
 def processor_flags():
-    """Returns the names of its instruction sets, on Linux; elsewhere none."""
+    """Returns the names of the processor's instruction sets on Linux; none elsewhere."""
     return (_cpuinfo("flags") or _cpuinfo("Features") or "").split()
 
 

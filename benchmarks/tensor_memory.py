@@ -1,6 +1,6 @@
-"""How much memory TensorFlow's tensors take, from its profiler.
+"""The memory of TensorFlow's tensors, from its profiler.
 
-The size of the process does not tell: with oneDNN, TensorFlow keeps the memory that it has freed.
+The size of the process does not show it: with oneDNN, TensorFlow keeps freed memory.
 """
 
 import tempfile
@@ -8,19 +8,19 @@ from pathlib import Path
 
 
 def peak_tensor_bytes(run):
-    """Returns how much memory the tensors of a run take at most, besides those there were before.
+    """Returns the peak memory of a run's tensors, without those that existed before.
 
-    Of tensors below some hundred kilobytes it has no record. What operations need while they
-    compute, and what is lost between tensors, is not in it.
+    The profiler does not record tensors below some hundred kilobytes. Scratch memory of operations
+    and gaps between tensors are not counted.
 
     Args:
-        run: function that runs on TensorFlow and waits for its result. It is run once.
+        run: function that runs on TensorFlow and waits for its result. It is called once.
 
     Returns:
         An integer, bytes.
 
     Raises:
-        RuntimeError: TensorFlow kept no record: only its allocator for oneDNN does.
+        RuntimeError: TensorFlow recorded nothing, as only its allocator for oneDNN does.
     """
     sizes, now, most = {}, 0, 0
     for event in sorted(_events(run), key=lambda event: event["time"]):
@@ -39,7 +39,7 @@ def peak_tensor_bytes(run):
 
 
 def _events(run):
-    """Yields a dict for each allocation and release of memory in a run."""
+    """Yields a dict for each allocation and each release of memory in a run."""
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 

@@ -2,13 +2,13 @@
 
 usage: python -m benchmarks.tflite [--model FILE.keras --data DATA] [--out DIR] [--rounds 40]
 
-Without --model it is CabViTH_S at 224x224 with the parameters of the reference, as logits, on made
-photographs. With a trained model and its data set it says top-1 too, on the test images. Ranges of
-the calibrated forms come from training images.
+Without --model it measures CabViTH_S at 224x224 with the parameters of the reference, as logits, on
+synthetic photographs. With a trained model and its data set it also gives top-1 on the test images.
+Ranges of the calibrated forms come from training images.
 
-All files take turns, image after image, with LiteRT and 2 threads in one process, so that whatever
-else the computer does meets all alike; each median is divided by that of ConvNeXtTiny in float32 in
-the same run. None of it says anything about a phone, whose processor has other kernels.
+All files take turns, image after image, with LiteRT and 2 threads in one process, so that other
+load on the computer affects all alike; each median is divided by that of ConvNeXtTiny in float32 in
+the same run. The results do not predict the speed of a phone, whose processor has other kernels.
 """
 
 import argparse
@@ -38,10 +38,10 @@ from training.report.markdown import table
 
 FORMS = {
     "none": {"quantization": "none"},
-    "none, biases expanded in the graph": {"quantization": "none", "store_bias": False},
+    "none, attention bias computed": {"quantization": "none", "attention_bias": "computed"},
     "float16": {"quantization": "float16"},
     "int8": {"quantization": "int8"},
-    "int8, biases expanded in the graph": {"quantization": "int8", "store_bias": False},
+    "int8, attention bias computed": {"quantization": "int8", "attention_bias": "computed"},
     "int8-static": {"quantization": "int8-static"},
     "int8-full": {"quantization": "int8-full"},
 }
@@ -57,7 +57,7 @@ class Images:
 
 
 def made_photographs(size, count, seed):
-    """Returns images without classes, which are like photographs in their spectrum."""
+    """Returns images without classes that have the spectrum of photographs."""
     with tempfile.TemporaryDirectory() as folder:
         write_photographs(Path(folder), count, size, seed)
         files = sorted(Path(folder).rglob("*.jpg"))
@@ -68,7 +68,7 @@ def made_photographs(size, count, seed):
 
 
 def images_of(split, size, crop, count=None):
-    """Returns the first images of a split, or all, as evaluation makes them."""
+    """Returns the first images of a split, or all, by the evaluation transform."""
     pixels, labels, found = [], [], 0
     for images, targets, weights in evaluation_batches(split, size, 64, crop).as_numpy_iterator():
         readable = weights > 0
@@ -81,7 +81,7 @@ def images_of(split, size, crop, count=None):
 
 
 def int8_share(path):
-    """Returns the share of a file's multiply-accumulates whose weights or both factors are int8."""
+    """Returns the share of a file's multiply-accumulates with int8 weights or two int8 factors."""
     from ai_edge_litert import schema_py_generated as schema
 
     names = {code: name for name, code in vars(schema.BuiltinOperator).items()}
@@ -107,7 +107,7 @@ def int8_share(path):
 
 
 def int8_instructions():
-    """Returns the best int8 instructions of the processor that kernels use."""
+    """Returns the processor's best int8 instruction set that kernels use."""
     known = ("amx_int8", "avx512_vnni", "avx_vnni", "avx2", "i8mm", "asimddp", "asimd")
     flags = processor_flags()
     return next((flag for flag in known if flag in flags), "none of the known ones")
@@ -117,7 +117,7 @@ def measure(model, folder, calibration, test, rounds):
     """Exports all forms and measures them in turns.
 
     Returns:
-        A list with a dict for each form.
+        A list with one dict per form.
     """
     reference = folder / "convnext.tflite"
     keras.utils.set_random_seed(0)
@@ -126,7 +126,7 @@ def measure(model, folder, calibration, test, rounds):
     for number, (name, options) in enumerate(FORMS.items()):
         print(f"exporting {name}", flush=True)
         path = folder / f"{number}.tflite"
-        to_tflite(model, path, representative_data=calibration.pixels, **options)
+        to_tflite(model, path, calibration=calibration.pixels, **options)
         paths.append(path)
 
     classifiers = [load_tflite(path) for path in (reference, *paths)]
@@ -142,7 +142,7 @@ def measure(model, folder, calibration, test, rounds):
         FORMS, paths, classifiers[1:], seconds[1:], strict=True
     ):
         given = classifier.scores(test.pixels)
-        probabilities = classifier.gives_probabilities  # so does the model that it was made from
+        probabilities = classifier.gives_probabilities  # and so does its source model
         kind, *scores = comparable_scores(given, expected, probabilities, probabilities)
         divided = delegation(path)
         results.append(
@@ -151,7 +151,7 @@ def measure(model, folder, calibration, test, rounds):
                 "seconds": taken,
                 "latency ratio": taken / seconds[0],
                 "bytes": path.stat().st_size,
-                "bytes a parameter": path.stat().st_size / model.count_params(),
+                "bytes per parameter": path.stat().st_size / model.count_params(),
                 "size ratio": path.stat().st_size / paths[0].stat().st_size,
                 "decibels": signal_to_noise(scores[1], scores[0]),
                 "decibels of": kind,
@@ -182,7 +182,7 @@ def as_table(results):
                 left or "-",
                 f"{result['latency ratio']:.3f}",
                 f"{result['bytes'] / 1e6:.2f} MB",
-                f"{result['bytes a parameter']:.2f}",
+                f"{result['bytes per parameter']:.2f}",
                 f"{result['size ratio']:.3f}",
                 f"{result['decibels']:.1f} dB of {result['decibels of']}",
                 f"{100 * result['agreement']:.1f} %",
@@ -196,7 +196,7 @@ def as_table(results):
         "left outside XNNPACK",
         "latency / ConvNeXtTiny float32",
         "size",
-        "bytes a parameter",
+        "bytes per parameter",
         "size / none",
         "signal-to-noise",
         "agrees with Keras",
@@ -208,7 +208,7 @@ def as_table(results):
 
 
 def _apart(places, distance):
-    """Moves what is closer than a distance apart, in a falling list of places."""
+    """Spreads out a falling list of positions until neighbours are a distance apart."""
     places = list(places)
     for _ in range(100):
         for index in range(1, len(places)):
@@ -220,7 +220,7 @@ def _apart(places, distance):
 
 
 def draw(results, path):
-    """Writes a PNG: size against latency, with the top-1 or the decibels as label."""
+    """Writes a PNG of size against latency, labelled with the top-1 or the decibels."""
     forms = sorted(results[1:], key=lambda result: result["bytes"], reverse=True)
     top = 1.1 * forms[0]["bytes"] / 1e6
     with figure_style():
@@ -233,7 +233,7 @@ def draw(results, path):
             axes.plot(x, y, "o", color=color)
             right = result["top-1"]
             label = f"{result['decibels']:.1f} dB" if right is None else f"{100 * right:.2f} %"
-            # In a column beside the points, which may lie close to each other.
+            # In a column beside the points, which may be close together.
             axes.annotate(
                 f"{result['form']}: {label}",
                 (x, y),
@@ -256,9 +256,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", type=Path, help="a .keras file; needs --data")
     parser.add_argument("--data", help="as for training, with test images")
-    parser.add_argument("--crop", type=float, default=1.0, help="of evaluation; 1 by default")
-    parser.add_argument("--images", type=int, default=64, help="photographs, without --data")
-    parser.add_argument("--rounds", type=int, default=40, help="images that are timed")
+    parser.add_argument(
+        "--crop",
+        type=float,
+        default=1.0,
+        help="side of the evaluation's centre crop as a share of the image; 1 by default",
+    )
+    parser.add_argument(
+        "--images", type=int, default=64, help="number of synthetic photographs, without --data"
+    )
+    parser.add_argument("--rounds", type=int, default=40, help="number of timed images")
     parser.add_argument("--out", type=Path, help="folder for tflite.json, .md and .png")
     options = parser.parse_args()
     if (options.model is None) != (options.data is None):

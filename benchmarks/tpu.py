@@ -4,7 +4,7 @@ usage: python -m benchmarks.tpu [--models CabViTH_S ConvNeXtTiny] [--topology v5
     [--batch 1024] [--out DIR]
 
 Compiles the step of `fit`, with the ImageNet recipe (mixed_bfloat16, AdamW, averaged
-weights), and prints the compiler's own figures: they depend on its version, not on the computer.
+weights), and prints the compiler's own figures, which depend on its version, not on the computer.
 Each model takes minutes.
 """
 

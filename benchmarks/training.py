@@ -21,14 +21,14 @@ from benchmarks.processor import gpu_names, processor_name
 
 
 def main():
-    """Measures, prints a table, and writes it with JSON and a picture."""
+    """Measures, prints a table and writes it with JSON and a picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variants", nargs="+", default=["CabViTH_S"])
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS[:1])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-rivals", action="store_true", help="leave the other models out")
+    parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
     parser.add_argument("--out", type=Path, help="folder for VARIANT-training.json, .md and .png")
     options = parser.parse_args()
     for variant in options.variants:
@@ -53,7 +53,7 @@ def main():
             "growth": [],
         }
         report(result, options.out, f"{variant}-training")
-        # Afterwards, because tracing each step again takes minutes.
+        # Last, because tracing each step again takes minutes.
         steps = [each for each in several if each.training and each.framework == "tensorflow"]
         result["memory"] = [
             {**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps

@@ -29,9 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         plus the signal's number when a signal stopped training and its state is in a checkpoint;
         130 when a signal ended anything else.
     """
-    # TensorFlow reports on the processor at every start, which interests nobody here.
+    # TensorFlow logs the processor's features at every start, which is noise here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # SIGTERM ends like Ctrl-C: half-written files are removed.
+    # SIGTERM is handled like Ctrl-C: half-written files are removed.
     end_in_order()
     arguments = sys.argv[1:] if arguments is None else arguments
     name, *others = arguments or ["--help"]
@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"There is no command {name!r}.\n\n{_help()}", file=sys.stderr)
         return 2
     try:
-        # Importing TensorFlow takes seconds, and Ctrl-C may come in them.
+        # Importing TensorFlow takes seconds, during which Ctrl-C may come.
         command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
         command.run(others)
     except KeyboardInterrupt:

@@ -26,7 +26,7 @@ class Comparison:
     Attributes:
         rows: tuple of `ModelScore`.
         note: sentences on the images that were scored.
-        notes: tuple of sentences that a person should know.
+        notes: tuple of sentences that the reader should know.
     """
 
     rows: tuple[ModelScore, ...]
@@ -41,7 +41,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A model and its predictions; `examples` are the images that it is timed on."""
+    """A model and its predictions; `examples` are the images for timing it."""
 
     name: str
     form: str

@@ -36,10 +36,10 @@ def quickstart(
     """Runs the quickstart and prints its steps and the model's scores.
 
     Args:
-        folder: to write: `model.keras`, `saved_model/1`, `model_int8.tflite`, `curves.png`,
+        folder: folder to write: `model.keras`, `saved_model/1`, `model_int8.tflite`, `curves.png`,
             `scores.md` and `scores.json`. It appears when it is complete.
         recipe: `Recipe`.
-        seed: integer, of the initial weights, the held-out images, their order and flips.
+        seed: integer, seed of the initial weights, the held-out images, their order and flips.
 
     Returns:
         A tuple of `ModelScore`: Keras, SavedModel, TFLite.

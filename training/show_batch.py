@@ -24,9 +24,9 @@ def show_batch(
         split: `Split` of the training images.
         recipe: `Recipe`. If its batch is larger than the split, the batch is the whole split.
         path: PNG file to write; an existing one is replaced.
-        seed: integer, of the run.
+        seed: integer, the seed of the run.
         step: integer, counted from 0.
-        count: integer, the number of images of the batch that are drawn, from its first on.
+        count: integer, the number of images to draw, from the first one of the batch.
 
     Returns:
         The number of images drawn.

@@ -79,7 +79,7 @@ def train(
     record = run_record(recipe, options, placement, data_set, command)
     finished = earlier is not None and earlier.get("finished")
     if not finished and not CheckpointFolder(folder / "checkpoints"):
-        earlier = None  # it failed before there was anything to resume from
+        earlier = None  # the earlier run failed before there was anything to resume from
     if earlier is not None:
         record = continued_record(earlier, record, folder, options.change_optimization)
         # A checkpoint has all weights: the file of the initial weights may be gone.
@@ -90,7 +90,7 @@ def train(
         print(f"This run is finished; its report is {folder / 'report.md'}.")
         return folder
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
-    # Of all the images that are read again and again.
+    # A share of the images that every epoch reads.
     broken = BrokenImages(data_set.training.size + data_set.validation.size)
     run = Run(recipe, options, placement, data_set, broken)
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
@@ -198,7 +198,7 @@ class Run:
             raise TooManyBrokenImages(f"{error} {file} lists all that were found.") from None
 
     def _resume(self, model: AveragedModel) -> Checkpoint | None:
-        """Puts the latest checkpoint into the model, and returns it; None if there is none."""
+        """Restores the latest checkpoint and returns it; None if there is none."""
         resumed = self.checkpoints.read_latest()
         steps = gather(0 if resumed is None else resumed.progress["step"])
         if len(set(steps)) > 1:
@@ -240,7 +240,7 @@ class Run:
         return [*callbacks, checkpointing]
 
     def _fit(self, model: AveragedModel, checkpointing: Checkpointing) -> None:
-        """Runs `fit` to the end of the epoch that was begun, then over the others.
+        """Runs `fit` to the end of the epoch that was begun, then for the others.
 
         Keras begins an epoch only at its first step, so the rest of one is an epoch of its own.
         """
@@ -327,7 +327,7 @@ class Run:
 def _score_epoch(
     model: AveragedModel, epoch: int, validation: Any, callbacks: list[keras.callbacks.Callback]
 ) -> None:
-    """Ends an epoch that is trained and whose validation images are not scored yet."""
+    """Finishes an epoch that is trained but whose validation images are not scored yet."""
     callbacks = CallbackList(callbacks, model=model)
     callbacks.on_train_begin()
     callbacks.on_epoch_begin(epoch)  # restores the metrics

@@ -1,6 +1,7 @@
-"""A small folder of images, and one finished run on them, which several files look at.
+"""A small folder of images, and a finished run on them, shared by several test files.
 
-pytest puts this folder on the path with it, so that tests in every room find its helper modules.
+pytest puts this folder on the path because of this file, so that the tests in its subfolders find
+its helper modules.
 """
 
 import pytest

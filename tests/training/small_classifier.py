@@ -1,4 +1,4 @@
-"""A classifier in all the forms that can be opened, small enough to be made in a second."""
+"""A classifier in all forms that can be opened, small enough to build in a second."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ CLASS_NAMES = ("ant", "bee", "cat", "dog")
 
 
 def small_classifier(activation="softmax", seed=0):
-    """Returns a model that tells four regions of mean colour apart, a bit otherwise by seed."""
+    """Returns a model that tells four regions of mean colour apart, slightly different per seed."""
     corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
     kernel = corners.T + 0.5 * np.random.default_rng(seed).normal(size=(3, 4))
     image = keras.Input((*SIZE, 3), name="image")
@@ -30,7 +30,7 @@ def save_forms(model, folder, labels=None):
 
 
 def noise(count, seed=0):
-    """Returns uint8 images (count, *SIZE, 3), each of a mean colour of its own."""
+    """Returns uint8 images (count, *SIZE, 3), each with a mean colour of its own."""
     rng = np.random.default_rng(seed)
     colors = rng.uniform(0, 255, (count, 1, 1, 3))
     return np.clip(colors + rng.normal(0, 20, (count, *SIZE, 3)), 0, 255).astype("uint8")

@@ -18,7 +18,7 @@ COUNT = 36
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run whose model is right for two of three images of `data/test`, and `data` itself."""
+    """A run whose model classifies two thirds of `data/test` correctly, and `data` itself."""
     folder = tmp_path_factory.mktemp("run")
     model = small_classifier()
     save_forms(model, folder)
@@ -100,7 +100,7 @@ def test_only_the_worst_mistakes_are_kept():
     shares = np.linspace(0.3, 0.9, 40)
     values = {image.tobytes(): share for image, share in zip(images, shares, strict=True)}
 
-    def predict(batch):  # always wrong, and surer of every image than of the one before
+    def predict(batch):  # always wrong, and more confident with every image
         sure = np.array([values[image.tobytes()] for image in batch])
         return np.stack([1 - sure, sure * 0, sure * 0, sure], axis=1)
 
@@ -127,13 +127,13 @@ def test_validation_split_of_a_run_is_the_one_it_had(run):
         for name in (".", "model.tflite")
     )
 
-    assert len(first.names) == 8  # half of 16, as the run's recipe has it
+    assert len(first.names) == 8  # half of 16, as in the run's recipe
     assert "with seed 3. The model was not trained on them." in first.note
     assert first.names == again.names
 
 
 def with_checksums(run, folder, parts):
-    """Copies a run and the parts of its data that are named; run.json tells the images apart."""
+    """Copies a run and the named parts of its data; run.json identifies the images."""
     shutil.copytree(run, folder, ignore=lambda path, names: {"data"} & set(names))
     for part in parts:
         shutil.copytree(run / "data" / part, folder / "data" / part)
@@ -176,7 +176,7 @@ def test_all_images_can_be_scored(run, tmp_path):
     data = DataSet("noise", CLASS_NAMES, *parts, "They were drawn by hand.")
     evaluation = evaluate(tmp_path / "model.keras", data, "all", crop=1.0, latency_rounds=1)
 
-    assert evaluation.note.startswith("All 12 images of noise were scored. Nothing here says")
+    assert evaluation.note.startswith("All 12 images of noise were scored. It is unknown whether")
     expected = small_classifier().predict_on_batch(images).argmax(axis=1)
     np.testing.assert_array_equal(evaluation.predicted, expected)
 
@@ -293,7 +293,7 @@ def test_comparison_has_a_row_for_every_model(run, tmp_path):
     assert [row.agreement for row in (first, saved, lite)] == [1, 1, 1]
     assert first.cross_entropy == pytest.approx(lite.cross_entropy, rel=1e-4)
     assert first.size == (run / "model.keras").stat().st_size
-    # The last model is given the images as the run has them: nothing else is known of it.
+    # The last model gets the images that the run's crop gives: nothing else is known of it.
     assert comparison.notes == ()
     names = evaluate(run, latency_rounds=1).names
     images = np.stack([np.asarray(Image.open(run / "data" / name)) for name in names])

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(__file__).parents[2]
 
-# A model too small to be good, so that all steps together take seconds.
+# A model too small to be accurate, so that all steps together take seconds.
 SMALL = dataclasses.replace(
     QUICKSTART,
     model=dataclasses.replace(QUICKSTART.model, embed_dims=(8, 16, 24, 32), image_size=(32, 32)),
@@ -33,7 +33,7 @@ def test_every_form_is_written_and_scored(tmp_path, capsys):
         "model.keras", "saved_model", "model_int8.tflite", "curves.png", "scores.md", "scores.json",
     }  # fmt: skip
     keras_score, saved_model_score, tflite_score = scores
-    assert keras_score.top1 > 0.3  # ten classes: it has learned something
+    assert keras_score.top1 > 0.3  # chance is one in ten: it has learned something
     assert saved_model_score.top1 == keras_score.top1
     assert abs(tflite_score.top1 - keras_score.top1) < 0.03
     assert json.loads((tmp_path / "run" / "scores.json").read_text()) == [
@@ -46,7 +46,7 @@ def test_every_form_is_written_and_scored(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
-def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
+def test_interruption_leaves_no_files_and_gives_a_message(tmp_path, signal_number):
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "training", "quickstart", "--out", tmp_path / "run"],
         cwd=REPOSITORY,
@@ -67,7 +67,7 @@ def test_interruption_leaves_nothing_and_says_so(tmp_path, signal_number):
     assert list(tmp_path.iterdir()) == []
 
 
-# Ctrl-C in a callback of the garbage collector, in which Python ignores exceptions.
+# Ctrl-C during a callback of the garbage collector, in which Python ignores exceptions.
 INTERRUPTED_COLLECTION = """
 import gc, os, signal, sys
 from training.__main__ import main

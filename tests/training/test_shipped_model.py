@@ -16,7 +16,7 @@ SHIPPED = ROOT / "saved_models" / "fashion_mnist_cabvith_t"
 
 @pytest.fixture(scope="module")
 def top1():
-    """The share of the 10,000 test images that its scores say it classifies."""
+    """The top-1 on the 10,000 test images, according to its scores.json."""
     return json.loads((SHIPPED / "scores.json").read_text())["top1"]
 
 

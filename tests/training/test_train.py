@@ -24,7 +24,7 @@ from training.train import train
 
 
 def changed(recipe=RECIPE, **groups):
-    """Returns the recipe with other values in its groups of options."""
+    """Returns the recipe with changed values in its groups of options."""
     changes = {
         name: dataclasses.replace(getattr(recipe, name), **values)
         for name, values in groups.items()
@@ -76,7 +76,7 @@ def test_metrics_have_a_row_for_every_epoch(run):
 
 
 def test_model_has_the_averaged_weights(run):
-    """The score of the last epoch is that of the averages, and so must be the model's."""
+    """The last epoch's score is that of the averaged weights, and the model's must equal it."""
     from training.evaluate import evaluate
 
     with open(run / "metrics.csv", newline="") as file:
@@ -117,7 +117,7 @@ def test_failed_start_does_not_block_the_folder(folder, tmp_path):
     assert (out / "model.keras").is_file()
 
 
-# Claims a folder as a run does, and never ends.
+# Claims a folder as a run does, and does not end.
 CLAIMED = """
 import sys, time
 from pathlib import Path
@@ -244,7 +244,7 @@ def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp
     assert after == before
 
 
-# Epochs of one batch. The learning rate of the first is 0, so it is a good one.
+# Epochs of one batch. The first has a learning rate of 0, so its checkpoint is good.
 DIVERGING = dataclasses.replace(
     changed(optimization={"learning_rate": 1e38}), epochs=4, batch_size=30
 )
@@ -298,7 +298,7 @@ def test_diverged_run_resumes_with_a_smaller_learning_rate(diverged, folder, tmp
 
 @pytest.mark.slow
 def test_best_epoch_becomes_the_model(folder, tmp_path):
-    # From the second epoch on, the learning rate spoils what the first has learned.
+    # From the second epoch on, the learning rate destroys what the first has learned.
     recipe = dataclasses.replace(
         changed(optimization={"average_momentum": None}), select="best", epochs=3
     )

@@ -1,4 +1,4 @@
-"""A recipe and images that are trained on in seconds."""
+"""A recipe and images that take seconds to train on."""
 
 import shlex
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
-# TensorFlow traces this model in a third of the time of a hybrid one. It has all kinds of state:
+# TensorFlow traces this model in a third of a hybrid's time. It has all kinds of state:
 # weights, BatchNorm statistics, the seed of stochastic depth, averages and moments.
 RECIPE = Recipe(
     model=ModelOptions(

@@ -2,8 +2,8 @@
 
 All take and return a uint8 tensor (h, w, 3) of known shape. Each pixel of the result has a source
 position in the given image. A pixel whose source is outside gets the colour `fill`. Otherwise it is
-interpolated from the 2 (bilinear) or 4 (bicubic) nearest pixels of as many rows; border pixels are
-repeated beyond the border. Bicubic is the cubic convolution with the parameter -1, as in Pillow's
+interpolated from the nearest 2x2 (bilinear) or 4x4 (bicubic) pixels; border pixels are repeated
+beyond the border. Bicubic is the cubic convolution with the parameter -1, as in Pillow's
 transform (in Pillow's resize it is -1/2).
 """
 
@@ -16,7 +16,7 @@ import tensorflow as tf
 def shear_x(
     image: tf.Tensor, factor: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
 ) -> tf.Tensor:
-    """Moves each row to the left, by a factor of its distance from the top.
+    """Moves each row to the left, by `factor` times its distance from the top.
 
     Args:
         image: uint8 tensor (h, w, 3).
@@ -30,7 +30,7 @@ def shear_x(
 def shear_y(
     image: tf.Tensor, factor: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
 ) -> tf.Tensor:
-    """Moves each column up, by a factor of its distance from the left; as `shear_x`."""
+    """Moves each column up, by `factor` times its distance from the left; see `shear_x`."""
     return _move_columns(image, factor * _centres(image.shape[1]), interpolation, fill)
 
 
@@ -51,7 +51,7 @@ def translate_x(
 def translate_y(
     image: tf.Tensor, pixels: tf.Tensor, interpolation: str, fill: tuple[int, int, int]
 ) -> tf.Tensor:
-    """Moves an image up; as `translate_x`."""
+    """Moves an image up; see `translate_x`."""
     return _move_columns(image, tf.fill((image.shape[1],), pixels), interpolation, fill)
 
 
@@ -68,7 +68,7 @@ def rotate(
     """
     height, width, _ = image.shape
     cosine, sine = tf.cos(degrees * (math.pi / 180)), tf.sin(degrees * (math.pi / 180))
-    # In float64: an error of the position would show when decimals are cut off.
+    # In float64, because truncation would expose errors of the position.
     across = (_centres(width) - width / 2)[None, :]
     down = (_centres(height) - height / 2)[:, None]
     x = cosine * across - sine * down + width / 2
@@ -96,7 +96,7 @@ def _move_rows(
     height, width, _ = image.shape
     left, fraction = _split(distances[:, None] + 0.5)
     offsets = _OFFSETS[interpolation]
-    # A row has one fraction: neighbours of neighbours are looked up once for all.
+    # All pixels of a row have the same fraction, so the row is looked up once for all offsets.
     columns = left + tf.range(offsets[0], width + offsets[-1])
     rows = tf.range(height)[:, None] * width
     found = tf.gather(tf.reshape(image, (-1, 3)), rows + tf.clip_by_value(columns, 0, width - 1))
@@ -124,7 +124,7 @@ def _move_columns(
     return _finish(_interpolate(neighbours, _for_channels(fraction)), inside, image, fill)
 
 
-# Offsets of the interpolated pixels from the one whose centre is next to the left or above.
+# Offsets of the interpolated pixels from the one whose centre is the next to the left or above.
 _OFFSETS = {"bilinear": (0, 1), "bicubic": (-1, 0, 1, 2)}
 
 
@@ -140,30 +140,30 @@ def _split(places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _values(pixels: tf.Tensor) -> tf.Tensor:
-    """Returns float32 (h, 3 w) of uint8 (h, w, 3).
+    """Returns float32 (h, 3 w) from uint8 (h, w, 3).
 
-    Two axes are several times as fast as three with a last one of length 3.
+    Two axes are several times as fast as three ending in one of length 3.
     """
     return tf.reshape(tf.cast(pixels, tf.float32), (pixels.shape[0], -1))
 
 
 def _for_channels(numbers: tf.Tensor) -> tf.Tensor:
-    """Returns (h, 3 w) of (h, w): each number once per channel."""
+    """Returns (h, 3 w) from (h, w): each number is repeated for every channel."""
     return tf.repeat(numbers, 3, axis=1)
 
 
 def _interpolate(values: Any, fraction: tf.Tensor) -> tf.Tensor:
-    """Returns the value between the two middle ones of 2 or 4 values, one pixel apart.
+    """Interpolates between the middle two of 2 or 4 values that are one pixel apart.
 
     Args:
         values: list of 2 or 4 float32 tensors (h, 3 w).
-        fraction: float32 tensor that broadcasts to them: the distance from the one before.
+        fraction: float32 tensor that broadcasts to them: the distance from the first of the two.
     """
     if len(values) == 2:
         return values[0] + fraction * (values[1] - values[0])
     before, first, second, after = values
     # Cubic convolution with the parameter -1, written in differences: in a uniform area it is
-    # exact, which matters because decimals are cut off.
+    # exact, which matters because results are truncated.
     rise = first - before
     cubic = rise + (after - second)
     quadratic = -(cubic + rise)
@@ -173,7 +173,7 @@ def _interpolate(values: Any, fraction: tf.Tensor) -> tf.Tensor:
 def _finish(
     values: Any, inside: tf.Tensor, image: tf.Tensor, fill: tuple[int, int, int]
 ) -> tf.Tensor:
-    """Returns interpolated values as pixels, and `fill` where `inside`, bool (h, w), is not."""
+    """Returns interpolated values as pixels, and `fill` where `inside`, bool (h, w), is false."""
     outside = tf.tile(tf.constant([fill], tf.float32), (1, image.shape[1]))
     values = tf.where(_for_channels(inside), tf.clip_by_value(values, 0.0, 255.0), outside)
     return tf.reshape(tf.cast(values, tf.uint8), image.shape)

@@ -65,7 +65,7 @@ def mix_batch(
 def _cutmix(
     images: tf.Tensor, share: tf.Tensor, y: tf.Tensor, x: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns images that have a rectangle of their partner, and the share that is their own.
+    """Returns images with a rectangle of their partner, and the share of their own area.
 
     Args:
         images: float32 tensor (b, h, w, 3).
@@ -82,22 +82,22 @@ def _cutmix(
 
 
 def _side(share: tf.Tensor, length: int, centre: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the begin and end of a side of the rectangle, as int32 scalars."""
+    """Returns the start and end of a side of the rectangle, as int32 scalars."""
     side = tf.cast(tf.sqrt(1 - share) * length, tf.int32)
     middle = tf.cast(centre * length, tf.int32)
     return tf.maximum(middle - side // 2, 0), tf.minimum(middle + (side + 1) // 2, length)
 
 
 def _beta(alpha: float, roots: list[tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-    """Returns one number of the beta distribution (alpha, alpha), as a float32 scalar.
+    """Draws one number from the beta distribution (alpha, alpha), as a float32 scalar.
 
-    It is x / (x + y) of two gamma numbers. Those of a small alpha may be smaller than any float,
-    but their logarithms are not. A gamma number of alpha is one of alpha + 1 times the root, of
-    degree alpha, of a uniform number.
+    It is x / (x + y) of two numbers from the gamma distribution. With a small alpha these may
+    underflow, but their logarithms do not. A gamma number of alpha is one of alpha + 1 times a
+    uniform number to the power of 1 / alpha.
 
     Args:
         alpha: float above 0.
-        roots: two float32 scalars in [0, 1), drawn evenly.
+        roots: two float32 scalars, uniform in [0, 1).
         seed: int32 or int64 tensor (2,).
     """
     gamma = tf.random.stateless_gamma((2,), seed_for(Purpose.MIXING_SHARE, seed), alpha=alpha + 1.0)

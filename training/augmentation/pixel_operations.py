@@ -2,7 +2,7 @@
 
 All take and return a uint8 tensor (h, w, 3) of known shape.
 
-Where a new value depends on the old one alone, Pillow looks it up in a table of 256 values. Here a
+If a new value depends on the old one alone, Pillow looks it up in a table of 256 values. Here a
 look-up takes several times as long as arithmetic on a whole image, so only two operations have
 tables. Arithmetic is Pillow's, step by step, in float32: integers up to 2^24 are exact in it.
 """
@@ -17,7 +17,7 @@ def autocontrast(image: tf.Tensor) -> tf.Tensor:
     low = tf.cast(tf.reduce_min(image, (0, 1)), tf.float64)[:, None]
     high = tf.cast(tf.reduce_max(image, (0, 1)), tf.float64)[:, None]
     values = tf.range(256, dtype=tf.float64)
-    # In Pillow's order and precision: it cuts decimals off, so rounding errors show.
+    # In Pillow's order and precision: it truncates, which exposes rounding errors.
     scale = 255.0 / tf.maximum(high - low, 1.0)
     stretched = tf.clip_by_value(tf.cast(values * scale - low * scale, tf.int32), 0, 255)
     return _look_up(image, tf.where(high > low, stretched, tf.range(256)))
@@ -109,7 +109,7 @@ def brightness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def sharpness(image: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Makes an image smoother (factor below 1) or sharper. The pixels of the border stay.
+    """Makes an image smoother (factor below 1) or sharper. Border pixels are unchanged.
 
     Args:
         image: uint8 tensor (h, w, 3).
@@ -133,7 +133,7 @@ def _values(image: tf.Tensor) -> tf.Tensor:
 
 
 def _pixels(values: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-    """Returns values in 0..255 as uint8, in the shape of the image; decimals are cut off."""
+    """Truncates values in 0..255 to uint8, in the shape of the image."""
     return tf.reshape(tf.cast(values, tf.uint8), image.shape)
 
 

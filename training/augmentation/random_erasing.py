@@ -27,7 +27,7 @@ def random_erasing(image: tf.Tensor, probability: float, seed: tf.Tensor) -> tf.
 
     Args:
         image: float32 tensor (h, w, 3) in 0..255, of known shape.
-        probability: float, of an image having a rectangle.
+        probability: float, the probability that an image gets a rectangle.
         seed: int32 or int64 tensor (2,).
 
     Returns:
@@ -44,7 +44,7 @@ def random_erasing(image: tf.Tensor, probability: float, seed: tf.Tensor) -> tf.
         heights = tf.cast(tf.round(tf.sqrt(area * ratio)), tf.int32)
         widths = tf.cast(tf.round(tf.sqrt(area / ratio)), tf.int32)
         fits = (heights < height) & (widths < width)
-        chosen = tf.argmax(fits)  # the first of equals
+        chosen = tf.argmax(fits)  # the first one that fits
         # If none fits, the rectangle is empty.
         box_height = tf.where(fits[chosen], heights[chosen], 0)
         box_width = tf.where(fits[chosen], widths[chosen], 0)

@@ -29,7 +29,7 @@ def seed_for(purpose: Purpose, seed: tf.Tensor) -> tf.Tensor:
         seed: int32 or int64 tensor (2,), of the image or the batch.
     """
     seed = tf.convert_to_tensor(seed)
-    # In upper bits of the second word: seeds that count images or steps do not collide.
+    # In the upper bits of the second word, so that seeds that count images or steps do not collide.
     return tf.bitwise.bitwise_xor(seed, tf.constant([0, purpose << 24], seed.dtype))
 
 

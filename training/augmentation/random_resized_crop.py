@@ -16,16 +16,16 @@ def random_resized_crop(
 ) -> tf.Tensor:
     """Decodes a random part of an image and resizes it.
 
-    The part is drawn as torchvision and timm do: a share of the area in `crop_scale` and,
-    uniformly on a logarithmic scale, a width in heights in `crop_ratio`; up to ten times, until the
+    The part is drawn as in torchvision and timm: a share of the area in `crop_scale` and, uniformly
+    on a logarithmic scale, a ratio of width to height in `crop_ratio`; up to ten times, until the
     part lies inside the image. After that it is the largest central part whose ratio is allowed. If
     both ranges are (1, 1), the whole image is resized.
 
     Only that part of a JPEG is decoded. Grey becomes red, green and blue; transparency is dropped.
 
     Args:
-        image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file (of several
-            frames the first counts); or uint8 tensor (h, w), (h, w, 1) or (h, w, 3).
+        image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file (the first of
+            several frames); or uint8 tensor (h, w), (h, w, 1) or (h, w, 3).
         size: (height, width) of the result in pixels.
         augmentation: `Augmentation`, of which the fields that begin with crop_ are used.
         seed: int32 or int64 tensor (2,).
@@ -85,7 +85,7 @@ def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -
     fits = (heights <= height) & (widths <= width) & (heights > 0) & (widths > 0)
 
     def first_that_fits() -> tuple:
-        chosen = tf.argmax(fits, output_type=tf.int32)  # the first of equals
+        chosen = tf.argmax(fits, output_type=tf.int32)  # the first one that fits
         box = heights[chosen], widths[chosen]
         free = tf.stack([height - box[0] + 1, width - box[1] + 1])
         top, left = tf.unstack(

@@ -30,7 +30,7 @@ class CompileTpu:
         batch: images per step, on all devices together; the recipe's by default.
         image_size: height and width in pixels; the recipe's by default.
         classes: the number of classes.
-        precision: of the computations; the recipe's by default.
+        precision: precision of the computations; the recipe's by default.
         embed_dims: channels, of CabViTH or CabViTP.
         depths: blocks, of CabViTH or CabViTP.
         num_heads: attention heads, of CabViTH or CabViTP.
@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> None:
 
 
 def _recipe(options: CompileTpu) -> Recipe:
-    """Returns the variant's ImageNet recipe with the options in place."""
+    """Returns the variant's ImageNet recipe, changed by the options."""
     recipe = RECIPES.get(f"imagenet_{options.variant.lower()}") or imagenet_recipe(
         options.variant, drop_path_rate=None
     )
@@ -144,8 +144,9 @@ def _sentences(step: "CompiledStep", chip: Chip) -> str:
             f"By these figures the step is bound by {step.bound_by} and takes "
             f"{step.step_seconds * 1e3:,.2f} ms: {step.images_per_second:,.0f} images/s on the "
             "slice.",
-            f"They are the compiler's ({versions}) and the chip's published rates. Its traffic "
-            "includes transfers within the chip, but no communication between devices.",
+            f"The figures are the compiler's ({versions}) and the chip's published rates. The "
+            "compiler's traffic includes transfers within the chip, but no communication between "
+            "devices.",
         ]
     )
 

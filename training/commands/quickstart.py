@@ -16,7 +16,7 @@ class Quickstart:
     Attributes:
         out: folder to write.
         epochs: passes over the training images; the recipe's by default.
-        seed: of the initial weights, the held-out images, their order and flips.
+        seed: seed of the initial weights, the held-out images, their order and flips.
     """
 
     out: Path = DEFAULT_FOLDER

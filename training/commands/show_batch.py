@@ -22,8 +22,8 @@ class ShowBatchOptions:
         out: PNG file to write.
         step: the batch of the training run, counted from 0.
         images: the number of its images.
-        seed: of the run.
-        split_seed: of the split into training and validation images.
+        seed: seed of the run.
+        split_seed: seed of the split into training and validation images.
     """
 
     data: str

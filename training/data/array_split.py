@@ -19,7 +19,7 @@ class ArraySplit(RandomAccessSplit):
         name: the word before an image's number in its name.
 
     Raises:
-        ValueError: the arrays have another shape or type, or do not belong together.
+        ValueError: the arrays have another shape or type, or do not match each other.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class ArraySplit(RandomAccessSplit):
             )
         super().__init__(len(images), class_names, has_pixels=True)
         self.name = name
-        # Without this a GPU would hold all the images.
+        # Otherwise a GPU would hold all the images.
         with tf.device("CPU"):
             self._images = tf.constant(images)
             self._labels = tf.constant(labels, tf.int64)

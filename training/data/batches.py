@@ -35,16 +35,16 @@ def training_batches(
     """Returns augmented batches, epoch after epoch, without end.
 
     The batch of a step is a pure function of the files, the recipe, the seed and the step: training
-    resumed at `first_step` sees the batches it would have seen. In each of the epochs of
-    `steps_per_epoch` steps an image comes once, except for those left over, which are others in
-    every epoch.
+    resumed at `first_step` sees the batches it would have seen. Each epoch of
+    `steps_per_epoch` steps contains every image once, except for those left over, which differ from
+    epoch to epoch.
 
     A broken image is replaced by the next readable one of its batch.
 
     Args:
         split: `Split`.
         recipe: `Recipe`, of which `batch_size`, `augmentation` and `model.image_size` are used.
-        seed: integer, of the order and the augmentation.
+        seed: integer, the seed of the order and the augmentation.
         first_step: integer, the step to begin with.
         reader: `Reader`, the process that asks.
 
@@ -160,7 +160,7 @@ def evaluation_batches(
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
-    """Returns how many whole batches a split has, at least one, else raises ValueError."""
+    """Returns the number of whole batches in a split, and raises ValueError if there are none."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
     if split.size < batch_size:

@@ -24,7 +24,7 @@ class BrokenImages:
         self._lock = threading.Lock()
 
     def record(self, name: str) -> None:
-        """Adds a name. Several threads may do so at once, any number of times."""
+        """Adds a name. Safe to call from several threads at once, and repeatedly with one name."""
         with self._lock:
             self._found.add(name)
 
@@ -48,7 +48,7 @@ class BrokenImages:
         return sorted({*self.found, *self._earlier})
 
     def check(self) -> None:
-        """Raises TooManyBrokenImages if more images are broken than may be."""
+        """Raises TooManyBrokenImages if more images are broken than allowed."""
         names = self.found
         if len(names) > self.limit * self.size:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

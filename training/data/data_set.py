@@ -7,16 +7,16 @@ from training.data.split import Split
 
 @dataclass(frozen=True)
 class DataSet:
-    """The images that a model is trained on, selected by and finally scored on.
+    """The images that a model is trained on, selected by, and finally scored on.
 
     Attributes:
-        name: the data set's, for reports.
-        class_names: in the order of the labels.
+        name: name of the data set, for reports.
+        class_names: names of the classes, in the order of the labels.
         training: `Split`.
         validation: `Split`, for every choice that is made.
         test: `Split`, for the one score at the end; None if the data set has none.
         validation_note: a sentence on the origin of the validation images.
-        notes: sentences that a person should know: files that were ignored, for example.
+        notes: sentences that the reader should know: on ignored files, for example.
     """
 
     name: str

@@ -22,7 +22,7 @@ def elpv(validation_share: float, seed: int) -> DataSet:
 
     Args:
         validation_share: share of the images outside the test split that is held out.
-        seed: integer, of this draw.
+        seed: integer, the seed of this draw.
 
     Returns:
         A `DataSet`.

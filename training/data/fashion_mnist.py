@@ -1,4 +1,4 @@
-"""Fashion-MNIST: all of it, and the subset that the project ships."""
+"""Fashion-MNIST: the whole data set, and the subset that the project ships."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -45,13 +45,13 @@ class LabeledImages(NamedTuple):
 def fashion_mnist(validation_share: float, seed: int, count: int | None = None) -> DataSet:
     """Opens the 60,000 training and 10,000 test images.
 
-    They are Debian's files if its package is installed, else Keras' download.
+    They come from Debian's package if it is installed, otherwise from Keras' download.
 
     Args:
         validation_share: share of every class of the training images that is held out.
-        seed: integer, of this draw.
-        count: integer, how many of the other training images are kept, evenly by class: a fixed
-            draw, the same in every run. None keeps all.
+        seed: integer, the seed of this draw.
+        count: integer, the number of other training images to keep, evenly by class: a fixed draw,
+            the same in every run. None keeps all.
 
     Returns:
         A `DataSet`.
@@ -79,7 +79,7 @@ def fashion_mnist(validation_share: float, seed: int, count: int | None = None) 
 
 
 def _drawn(labels: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
-    """Returns a mask with `count` of the images of another one, evenly by class."""
+    """Returns a mask of `count` of the images in another mask, evenly by class."""
     places = np.flatnonzero(mask)
     if not 0 < count < len(places):
         raise ValueError(
@@ -98,7 +98,7 @@ def _split(data: LabeledImages, mask: np.ndarray, name: str) -> ArraySplit:
 def _download() -> tuple[LabeledImages, LabeledImages]:
     try:
         training, test = keras.datasets.fashion_mnist.load_data()
-    except Exception as error:  # Keras raises no narrower one.
+    except Exception as error:  # Keras raises no narrower exception.
         raise FileNotFoundError(
             f"Fashion-MNIST is neither in {DEBIAN_FOLDER} (Debian's package dataset-fashion-mnist) "
             f"nor could Keras download it: {error}"

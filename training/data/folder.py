@@ -53,7 +53,7 @@ class FolderSplit(RandomAccessSplit):
 def image_folder(path: str | os.PathLike, validation_share: float, seed: int) -> DataSet:
     """Opens a folder of images.
 
-    It has a folder for every class, named like it; or it has `train/` and optionally `val/` (or
+    It has one folder per class, named after the class; or `train/` and optionally `val/` (or
     `validation/`) and `test/`, each with a folder for every class. Without `val/` the validation
     images are drawn from the training images, evenly by class. Labels are in the order of the
     sorted names. Images are the files that end in .jpg, .jpeg, .png, .webp, .gif or .bmp, in lower
@@ -62,9 +62,9 @@ def image_folder(path: str | os.PathLike, validation_share: float, seed: int) ->
 
     Args:
         path: the folder.
-        validation_share: share of every class's training images that is held out, unless there is a
+        validation_share: share of every class's training images that is held out if there is no
             `val/`.
-        seed: integer, of this draw.
+        seed: integer, the seed of this draw.
 
     Returns:
         A `DataSet`.
@@ -146,7 +146,7 @@ class _Part(NamedTuple):
 
 def _parts(root: Path) -> dict[str, Path]:
     """Returns the folders of "train" and, if present, of "val" and "test"."""
-    # A folder named train that has only files is a class, of trains.
+    # A folder named train that has only files is a class: images of trains.
     found = {
         name: root / name
         for name in ("train", "val", "validation", "test")

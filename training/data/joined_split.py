@@ -34,7 +34,7 @@ class JoinedSplit(Split):
         return checksum_of(*(split.checksum().encode() for split in self._splits))
 
     def image(self, example: Example) -> tf.Tensor:
-        """Returns an example's image, as its split does."""
+        """Returns an example's image, as read by its split."""
         example = dict(example)
         return tf.switch_case(
             example.pop("split"),

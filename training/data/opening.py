@@ -18,7 +18,7 @@ def open_data_set(
             "folder:PATH" or "tfds:NAME", where NAME may continue with "/config" and ":version".
         validation_share: share of the training images that becomes the validation split, evenly by
             class, unless the data set has a validation split of its own.
-        seed: integer, of this draw.
+        seed: integer, the seed of this draw.
         data_folder: the folder in which TensorFlow Datasets keeps its data sets; None is its
             default.
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from training.data.broken import BrokenImages
 from training.data.split import Example, Split
 
-# Batches in the making at the same time, so that the end of one does not leave cores idle.
+# Batches assembled at the same time, so that the end of one does not leave cores idle.
 _BATCHES_AT_A_TIME = 2
 _CORES = os.cpu_count() or 1
 
@@ -21,8 +21,8 @@ class ReadableBatches:
     """Batches of the images that can be loaded, in the given order.
 
     An image that cannot be loaded is replaced by the next one of its batch that can, wrapping
-    around its end. If the whole batch has none, zeros remain: far more images are broken then than
-    may be, which is for `BrokenImages.check` to report.
+    around its end. If the whole batch has none, zeros remain: so many broken images are above the
+    limit, which `BrokenImages.check` reports.
 
     Attributes:
         split: `Split`. If its images are pixels, an error is raised.
@@ -48,8 +48,8 @@ class ReadableBatches:
 
         Returns:
             A `tf.data.Dataset` of float32 images (batch_size, height, width, 3), int64 labels
-            (batch_size,), and booleans (batch_size,): whether an image is its own and not a
-            replacement.
+            (batch_size,), and booleans (batch_size,): whether an image is the requested one and not
+            a replacement.
         """
         # One data set per batch: an error in the stream of all images would end it.
         return places.batch(self.shape[0], drop_remainder=True).interleave(
@@ -65,7 +65,7 @@ class ReadableBatches:
             self._load_one, num_parallel_calls=_CORES, deterministic=True
         )
         if not self.split.has_pixels:
-            # Images that fail in `_load_one` are left out, and the stream continues behind them.
+            # Images that fail in `_load_one` are skipped, and the stream continues after them.
             images = images.ignore_errors()
         none = tf.zeros((0,), tf.int64), tf.zeros((0, *self.shape[1:]))
         return (
@@ -94,7 +94,7 @@ class ReadableBatches:
     def _with_replacements(self, numbers: tf.Tensor, images: tf.Tensor, examples: Example) -> tuple:
         found = tf.size(numbers, tf.int64)
         places = tf.range(self.shape[0], dtype=tf.int64)
-        # The first of the images found whose number is not below the place's.
+        # The first readable image at or after each place.
         index = tf.searchsorted(numbers, places, out_type=tf.int64) % tf.maximum(found, 1)
         readable = tf.reduce_any(places[:, None] == numbers, axis=1)
         if self.broken is not None:

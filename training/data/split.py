@@ -14,7 +14,7 @@ Example = dict[str, tf.Tensor]
 
 
 class Split(abc.ABC):
-    """Labelled images that can be read in the order of any epoch, from any place on.
+    """Labelled images that can be read in the order of any epoch, starting at any place.
 
     Args:
         size: integer, the number of images.
@@ -31,12 +31,12 @@ class Split(abc.ABC):
     def examples(
         self, seed: int, epoch: int | tf.Tensor, start: int | tf.Tensor, share: Share = WHOLE
     ) -> tf.data.Dataset:
-        """Returns the examples in the shuffled order of one epoch, from the place `start` on.
+        """Returns the examples in the shuffled order of one epoch, starting at the place `start`.
 
         Args:
             seed: integer.
             epoch: integer or scalar int64 tensor. The order is a pure function of seed and epoch.
-            start: integer or scalar int64 tensor, how many examples to skip; a multiple of
+            start: integer or scalar int64 tensor, the number of examples to skip; a multiple of
                 `share.count`.
             share: `Share` of the examples to return.
 
@@ -101,7 +101,7 @@ def stream_seed(seed: int, purpose: int, number: int | tf.Tensor) -> tf.Tensor:
     """Returns the seed, int64 (2,), of an epoch's order, of an image or of a batch.
 
     Args:
-        seed: integer, of the run.
+        seed: integer, the seed of the run.
         purpose: `ORDER`, `IMAGE` or `BATCH`.
         number: integer or scalar int64 tensor, of the epoch, the image or the batch.
     """

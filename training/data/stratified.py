@@ -7,7 +7,7 @@ def held_out(strata: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Draws which examples to hold out, the same share of every stratum.
 
     The counts add up to the share of all, rounded; the remainder of the rounding goes to the strata
-    that lost most by it. A stratum of two or more keeps at least one and gives at least one.
+    that lost most in it. A stratum of two or more keeps at least one and gives at least one.
 
     Args:
         strata: integer array (count,), the stratum of each example: its class.

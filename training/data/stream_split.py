@@ -37,16 +37,16 @@ class StreamSplit(Split):
     """A split of several files, each a stream of records.
 
     The records of an epoch are those of its files in a shuffled order of the files. They are cut
-    into 16 lanes of equal length, which are read concurrently and give an image in turn. Every lane
-    is shuffled in windows. So a place's lane and window are known without reading: starting at a
-    later place reads at most a file and a window of each lane before it, and each of several
-    processes reads its own lanes. A split that fits into memory is one lane of one window, shuffled
-    as a whole.
+    into 16 lanes of equal length, which are read concurrently and yield one image each in turn.
+    Every lane is shuffled in windows. So a place's lane and window are known without reading:
+    starting at a later place reads at most a file and a window of each lane before it, and each of
+    several processes reads its own lanes. A split that fits into memory is one lane of one window,
+    shuffled as a whole.
 
     Args:
         files: `RecordFiles`.
         class_names: names of the classes.
-        kept: boolean array, one entry per record: which belong to the split. None means all.
+        kept: boolean array, one entry per record: whether it belongs to the split. None means all.
         buffer_size: integer, records that are held in memory.
     """
 
@@ -82,7 +82,7 @@ class StreamSplit(Split):
     ) -> tf.data.Dataset:
         """Returns the examples in the shuffled order of one epoch."""
         lanes = self._lanes
-        # Places and lanes cycle together, so each process reads one of so many groups of lanes.
+        # Places and lanes cycle together, so each process reads one group of lanes.
         groups = math.gcd(lanes, share.count)
         group = share.index % groups
 
@@ -124,7 +124,7 @@ class StreamSplit(Split):
     def _lane(
         self, files: tf.Tensor, lane: tf.Tensor, begin: tf.Tensor, seed: tf.Tensor
     ) -> tf.data.Dataset:
-        """Returns the shuffled records of a lane, from its record number `begin` on."""
+        """Returns the shuffled records of a lane, starting at its record number `begin`."""
         first_window = begin // self._window
         windows_per_lane = -(-self._lane_size // self._window)
 
@@ -165,7 +165,7 @@ class StreamSplit(Split):
         ).flat_map(of_file)
 
     def _records(self, file: tf.Tensor) -> tf.data.Dataset:
-        """Returns the (number in the split, record) of a file that belong to the split."""
+        """Returns (number in the split, record) for those of a file that belong to the split."""
         records = self._files.open(file).enumerate(self._first[file])
         if self._kept is not None:
             records = records.filter(lambda number, _: self._kept[number])

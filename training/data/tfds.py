@@ -20,15 +20,16 @@ _READ_AHEAD_BYTES = 1 << 20
 def tfds_data_set(
     name: str, validation_share: float, seed: int, data_folder: str | os.PathLike | None = None
 ) -> DataSet:
-    """Opens a data set by its name, and prepares it first if necessary.
+    """Opens a data set by its name, preparing it first if necessary.
 
     The split "train" is trained on. "validation" is the validation split; without it the validation
     images are drawn from "train", evenly by class. "test" is the test split if it has labels.
 
     Args:
         name: "name", "name/config", "name:version" or "name/config:version".
-        validation_share: share of every class of "train" that is held out, if necessary.
-        seed: integer, of this draw.
+        validation_share: share of every class of "train" that is held out if the data set has no
+            "validation".
+        seed: integer, the seed of this draw.
         data_folder: folder of the data sets; None is TensorFlow Datasets' default.
 
     Returns:
@@ -102,7 +103,7 @@ def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"TensorFlow Datasets has no data set {name}.{hint}") from error
-    except Exception as error:  # a wrong name raises many kinds
+    except Exception as error:  # a wrong name raises various types
         raise ValueError(f"TensorFlow Datasets cannot open {name}: {_line(error)}") from error
 
 
@@ -207,7 +208,7 @@ def _split(source: _Source, name: str, kept: np.ndarray | None = None) -> Stream
             ),
         )
     else:
-        # It reads its own files, in its own order.
+        # The builder reads its own files, in its own order.
         stored = source.builder.as_dataset(name, shuffle_files=False, decoders=decoders)
 
         files = RecordFiles([info.num_examples], lambda _: stored, example)

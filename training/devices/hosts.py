@@ -76,7 +76,7 @@ def join(hosts: Hosts) -> None:
 
 
 def gather(value: Any) -> list:
-    """Returns the values of all processes, in their order, when each has called it.
+    """Returns the values of all processes, in their order, once each of them has called it.
 
     Args:
         value: an object that JSON can represent.

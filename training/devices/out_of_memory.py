@@ -14,7 +14,7 @@ def clear_out_of_memory(recipe: Recipe) -> Iterator[None]:
     """Raises a MemoryError with advice instead of the backends' own errors.
 
     Args:
-        recipe: `Recipe` that is trained.
+        recipe: the `Recipe` in training.
     """
     try:
         yield

@@ -14,10 +14,10 @@ from training.recipes.recipe import Recipe
 
 STRATEGIES = ("auto", "single", "mirrored", "tpu", "data_parallel")
 
-# Strategies that only one backend has, and their counterparts on the other one.
+# Strategies of one backend only, and their counterparts on the other.
 _BACKENDS = {"mirrored": "tensorflow", "tpu": "tensorflow", "data_parallel": "jax"}
 _COUNTERPARTS = {"tensorflow": "mirrored", "jax": "data_parallel"}
-# Seconds in which a TPU must answer.
+# Seconds within which a TPU must answer.
 _PATIENCE = 10
 
 
@@ -26,7 +26,7 @@ class Placement:
     """The devices of a run, as one of its processes sees them.
 
     Attributes:
-        strategy: its name, never "auto".
+        strategy: name of the strategy, never "auto".
         scope: function that returns the context in which model and optimizer must be built and
             trained.
         replicas: the number of devices that share a batch.
@@ -44,7 +44,7 @@ class Placement:
 def place(
     strategy: str = "auto", recipe: Recipe | None = None, hosts: Hosts | None = None
 ) -> Placement:
-    """Chooses the devices of a run, and refuses settings that would fail or be wrong on them.
+    """Chooses the devices of a run, and refuses settings that would fail or give wrong results.
 
     The strategies train the same model from the same batches, up to rounding, except for BatchNorm
     and dropout:

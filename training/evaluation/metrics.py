@@ -29,7 +29,7 @@ class Calibration:
 
     @property
     def error(self) -> float:
-        """Expected calibration error: the bins' mean |accuracy - confidence|, by images."""
+        """Expected calibration error: the bins' mean |accuracy - confidence|, by image count."""
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float(np.average(gaps, weights=self.images))
 
@@ -44,7 +44,7 @@ class Scores:
         top5: share of the images whose class is among the five most probable ones. With five
             classes or fewer it is always 1, and tables leave it out.
         cross_entropy: mean of -log(probability of the right class), in nats; probabilities below
-            1e-7 count as that.
+            1e-7 count as 1e-7.
         calibration: accuracy by confidence.
         confusion: integers (classes, classes), images of each class (row) by predicted class
             (column).

@@ -27,12 +27,12 @@ class ModelScore:
     """The scores of one of several models.
 
     Attributes:
-        model: its name.
+        model: name of the model.
         form: "Keras", "SavedModel" or "TFLite", or the caller's name for it.
         images: the number of images that were scored.
         top1: share of the images whose most probable class is the right one.
         top5: share whose class is among the five most probable; None with five classes or fewer.
-        cross_entropy: in nats.
+        cross_entropy: cross-entropy in nats.
         calibration_error: expected calibration error, 0 to 1.
         size: bytes on disk.
         latency: median seconds for one image.

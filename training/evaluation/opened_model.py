@@ -30,8 +30,8 @@ class OpenedModel:
     """A classifier that is ready to predict.
 
     Attributes:
-        path: of the file or directory that was opened.
-        name: of that file, or of the run's folder.
+        path: path of the file or directory that was opened.
+        name: name of that file, or of the run's folder.
         form: "Keras", "SavedModel" or "TFLite".
         predict: function from uint8 or float32 images (count, height, width, 3) with values in
             0..255 to probabilities, float32 (count, classes).
@@ -154,7 +154,7 @@ def _folders_beside(path: Path) -> list[Path]:
 
 
 def _class_names(path: Path, folders: list[Path], classes: int | None) -> tuple[str, ...] | None:
-    """Returns the names inside the model, else those beside it, else None."""
+    """Returns the names inside the model, otherwise those beside it, otherwise None."""
     names = None
     if path.suffix.lower() == ".tflite":
         names = read_labels(embedded_labels(path), classes, f"The labels.txt inside {path}")

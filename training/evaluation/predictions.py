@@ -9,13 +9,13 @@ import numpy as np
 from training.data.batches import evaluation_batches
 from training.data.split import Split
 
-# The most confident mistakes that are kept.
+# The number of most confident mistakes to keep.
 _MOST_MISTAKES = 24
 
 
 @dataclass(frozen=True)
 class Framing:
-    """The form in which a model gets its images.
+    """Size, crop and batches of the images that a model gets.
 
     Attributes:
         size: (height, width) of the model in pixels.
@@ -33,7 +33,7 @@ class Mistake:
     """A misclassified image.
 
     Attributes:
-        name: of the image.
+        name: name of the image.
         image: uint8 (height, width, 3), as the model saw it.
         label: integer, its class.
         predicted: integer, the predicted class.

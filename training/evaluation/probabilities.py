@@ -14,7 +14,7 @@ class Probabilities:
     about 1 in every row of the first batch count as probabilities.
 
     Args:
-        path: of the model, for messages.
+        path: path of the model, for messages.
         classifier: `Classifier`.
     """
 

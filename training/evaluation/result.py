@@ -15,13 +15,13 @@ class Evaluation:
     """The scores of a saved model, with the predictions they come from.
 
     Attributes:
-        name: of the run or the file.
+        name: name of the run or the file.
         form: "Keras", "SavedModel" or "TFLite".
-        path: of the file or directory.
+        path: path of the file or directory.
         data: name of the data set.
         note: sentences on the images that were scored.
         are_test_of_run: whether these are the test images that the run itself was scored on.
-        notes: tuple of sentences that a person should know.
+        notes: tuple of sentences that the reader should know.
         class_names: tuple of strings, in the order of the labels.
         scores: `Scores`.
         names: tuple of strings, the images that were scored.

@@ -97,11 +97,11 @@ def _changed(data: DataSet | str, data_set: DataSet, run: dict) -> set[str] | No
 def _part_in_training(
     split: str, data_set: DataSet, run: dict, changed: set[str] | None
 ) -> list[str]:
-    """Returns sentences on the part that the scored images had in making the model."""
+    """Returns sentences on the role of the scored images in the making of the model."""
     if not run:
         if split == "test":
             return []
-        return ["Nothing here says whether this model was trained on some of them."]
+        return ["It is unknown whether this model was trained on some of them."]
     if changed is None:
         return [f"The model was trained on other data: {run.get('data')}."]
     if split == "validation" and {"training", "validation"} <= changed:
@@ -114,7 +114,7 @@ def _part_in_training(
         "test": [],
         "validation": [
             "The model was not trained on them. Choices were made on them, so the scores are "
-            "better than they would be on images that had no part in anything."
+            "better than they would be on images that had no influence on the model."
         ],
         "training": ["The model was trained on them: these scores say little about other images."],
         "all": [

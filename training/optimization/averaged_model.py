@@ -13,7 +13,7 @@ class AveragedModel(keras.Model):
 
     After every update of the weights, average = momentum * average + (1 - momentum) * weight, for
     the trainable weights and BatchNorm's moving statistics, as the authors averaged (Keras' own
-    averages leave the statistics out, so that averaged kernels would meet statistics of others).
+    averages exclude the statistics, which would then belong to other kernels than the averaged).
     It starts from the initial weights. The averages are variables of this model, so they are
     computed in the compiled step, on every backend and device.
 
@@ -60,7 +60,7 @@ class AveragedModel(keras.Model):
 
     @contextlib.contextmanager
     def averages_as_weights(self) -> Iterator[None]:
-        """Replaces the weights by their averages, if there are any, until the block ends.
+        """Replaces the weights with their averages, if there are any, until the block ends.
 
         Under TensorFlow's strategies all devices then have the weights of the first one. Otherwise
         each device would score images with its own BatchNorm statistics.

@@ -49,7 +49,7 @@ def compiled_model(
         jit_compile=jit_compile,
     )
     optimizer.build(model.trainable_variables)
-    # Keras creates the metrics' variables with the first scores; a checkpoint may need them sooner.
+    # Keras creates the metrics' variables at the first scores; a checkpoint may need them earlier.
     scores = np.full((1, classes), 1 / classes, "float32")
     model.compute_metrics(None, scores, scores, np.ones(1, "float32"))
     model.reset_metrics()

@@ -80,7 +80,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         without_decay: list of variables that do not decay.
         rate_factors: dict from a variable's path to the factor of its learning rate, by default 1.
         decay: float, the weight decay.
-        **kwargs: of `keras.optimizers.Adam`.
+        **kwargs: arguments of `keras.optimizers.Adam`.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
         super().build(variables)
 
     def learning_rate_of(self, step: int) -> float:
-        """Returns the learning rate after so many batches, as a float.
+        """Returns the learning rate after a number of batches, as a float.
 
         Unlike `learning_rate` it reads no variable, so one of several processes can ask for it.
 
@@ -135,7 +135,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
 
 
 def variables_without_decay(model: keras.Model) -> list[keras.Variable]:
-    """Returns the trainable variables that do not decay, as the authors have it.
+    """Returns the trainable variables that do not decay, as in the authors' code.
 
     These are all vectors (biases, norms, LayerScale, the class token) and the plain model's
     positions. Position biases, digest biases and digest scale factors do decay.
@@ -151,9 +151,10 @@ def variables_without_decay(model: keras.Model) -> list[keras.Variable]:
 def layerwise_rates(model: keras.Model, layer_decay: float) -> dict[str, float]:
     """Returns the learning rate factor of every variable, smaller for earlier blocks.
 
-    The classifier and the norm before it have 1, the last block `layer_decay`, the block before it
-    its square, and so on to the stem; a layer between two stages has the factor of the block
-    after it. (ELECTRA, section 3.2, and BEiT, appendix H, for vision transformers.)
+    The factor is 1 for the classifier and the norm before it, `layer_decay` for the last block, its
+    square for the block before that, and so on to the stem; a layer between two stages has the
+    factor of the block after it. (ELECTRA, section 3.2, and BEiT, appendix H, for vision
+    transformers.)
 
     Args:
         model: a CabViT.

@@ -9,10 +9,10 @@ Cost: seeds 0, 1 and 2 together took 83 minutes, each with one thread on 2 cores
 Result: 83.0 % of the 656 test images, with a standard deviation of 1.0 (82.0, 84.0, 82.9); always
     answering "functional" would score 68.8 %.
 
-1,673 photographs are few to start from random weights, and those of clothes are a better start: on
-the validation images of seed 0, cross-entropy after the third epoch was 0.436 from them and 0.541
-from random ones. A cell looks alike from all sides, so it is flipped both ways. Crops cut
-off little in training and nothing in evaluation, because a defect may be at the edge.
+1,673 photographs are few for random initial weights, and weights trained on clothes are a better
+start: on the validation images of seed 0, cross-entropy after the third epoch was 0.436 from them
+and 0.541 from random ones. A cell has no preferred orientation, so it is flipped both ways.
+Crops cut off little in training and nothing in evaluation, because a defect may be at the edge.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe

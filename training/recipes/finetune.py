@@ -1,4 +1,4 @@
-r"""Fine-tuning of ImageNet's weights on one's own photographs.
+r"""Fine-tuning of ImageNet's weights on your own photographs.
 
 Command:
     python -m training train --recipe finetune --data folder:PHOTOGRAPHS --out DIR \

@@ -7,8 +7,8 @@ def imagenet_recipe(variant: str, drop_path_rate: float | None) -> Recipe:
     """Returns the authors' recipe for one variant.
 
     300 epochs, 20 of them warm-up, cosine to 1e-6; AdamW with a learning rate of 2e-3 at 1,024
-    images a batch; mixup 0.8 or cutmix 1.0, RandAugment m9-std0.5-inc1, random erasing 0.25, label
-    smoothing 0.1; a moving average of 0.9999; nothing is clipped.
+    images per batch; mixup 0.8 or cutmix 1.0, RandAugment m9-std0.5-inc1, random erasing 0.25,
+    label smoothing 0.1; a moving average of 0.9999; nothing is clipped.
 
     Args:
         variant: a name of `keras_cabvit.list_models()`.

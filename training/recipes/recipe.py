@@ -48,20 +48,20 @@ class Augmentation:
 
     Attributes:
         crop_scale: smallest and largest share of the image's area that a random crop takes.
-        crop_ratio: smallest and largest width of a crop, in heights.
-        crop_interpolation: of the resizing to the model's size.
+        crop_ratio: smallest and largest ratio of a crop's width to its height.
+        crop_interpolation: interpolation of the resizing to the model's size.
         crop_antialias: whether a crop is smoothed before it is reduced.
         horizontal_flip: probability of mirroring left and right.
         vertical_flip: probability of mirroring top and bottom.
         rand_augment_operations: operations that RandAugment draws per image; 0 is none.
         rand_augment_magnitude: mean strength of an operation, 0 to 10.
         rand_augment_magnitude_std: standard deviation of the strength.
-        rand_augment_probability: with which each drawn operation is applied.
-        rand_augment_interpolation: of the operations that move pixels.
-        erasing_probability: of filling a random rectangle with noise.
-        mixup_alpha: of the beta distribution of mixup's share; 0 switches mixup off.
-        cutmix_alpha: of the beta distribution of cutmix's share; 0 switches cutmix off. With both,
-            a batch has one of the two with equal probability.
+        rand_augment_probability: probability of applying each drawn operation.
+        rand_augment_interpolation: interpolation of the operations that move pixels.
+        erasing_probability: probability of filling a random rectangle with noise.
+        mixup_alpha: parameter of the beta distribution of mixup's share; 0 switches mixup off.
+        cutmix_alpha: parameter of the beta distribution of cutmix's share; 0 switches cutmix off.
+            With both, a batch gets one of the two with equal probability.
         label_smoothing: share of the target that is spread over all classes.
         library: origin of the operations: "tensorflow" is this project's own, the published recipe;
             "keras_cv" takes RandAugment, MixUp and CutMix of KerasCV on whole batches, whose
@@ -92,18 +92,18 @@ class Optimization:
 
     Attributes:
         learning_rate: peak of the schedule, for batches of `learning_rate_batch` images.
-        learning_rate_batch: the learning rate grows linearly with the batch, from this size; None
-            leaves it as it is.
+        learning_rate_batch: batch size that `learning_rate` is given for; it scales linearly with
+            the actual one. None does not scale it.
         warmup_epochs: epochs in which the learning rate rises linearly to the peak.
-        final_learning_rate: at the end of the cosine.
-        weight_decay: of the parameters that decay.
-        beta_1, beta_2, epsilon: of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients behind
-            LayerScale start near 1e-9.
+        final_learning_rate: learning rate at the end of the cosine.
+        weight_decay: weight decay of AdamW; vectors, such as biases and norms, do not decay.
+        beta_1, beta_2, epsilon: parameters of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients
+            behind LayerScale start near 1e-9.
         clip_norm: largest norm of all gradients together; None clips nothing.
         layer_decay: factor of the learning rate from one block to the preceding one; 1 trains all
-            alike.
-        average_momentum: of the exponential moving average of the weights, which is evaluated and
-            saved; None keeps no average.
+            at the same rate.
+        average_momentum: momentum of the exponential moving average of the weights, which is
+            evaluated and saved; None keeps no average.
         average_warmup: whether the momentum rises to this value, at most (1 + n) / (10 + n) after n
             updates. The published recipe is long and does without; a run of a few thousand steps
             would not forget its initial weights.
@@ -131,8 +131,8 @@ class Recipe:
 
     Attributes:
         model: the model to train.
-        optimization: of the weights.
-        augmentation: of the training images.
+        optimization: the optimization of the weights.
+        augmentation: the augmentation of the training images.
         epochs: passes over the training images.
         batch_size: images per step, on all devices together; a last, smaller batch is dropped.
         validation_share: share of the training images that is held out for validation, evenly by
@@ -142,7 +142,7 @@ class Recipe:
             384 pixels on.
         select: the weights that become the model: those of the last epoch, or of the epoch with
             the best top-1 on the validation images.
-        precision: of the computations; weights are always float32.
+        precision: precision of the computations; weights are always float32.
     """
 
     model: ModelOptions

@@ -8,7 +8,7 @@ from training.evaluation.metrics import Scores
 from training.report.figures.confusion import MOST_CLASSES, most_confused_pairs
 from training.report.markdown import escaped, percent, table
 
-# Rows that are listed before the rest is left out or collapsed.
+# Rows listed before the rest is omitted or collapsed.
 _MOST_PAIRS = 12
 _MOST_CLASS_ROWS = 30
 
@@ -18,13 +18,13 @@ def confusion(scores: Scores, class_names: Sequence[str]) -> str:
     shown = (
         "all classes"
         if scores.classes <= MOST_CLASSES
-        else f"the {MOST_CLASSES} of {scores.classes:,} classes that are confused most"
+        else f"the {MOST_CLASSES} most confused of {scores.classes:,} classes"
     )
     lines = [
         "## Confusion matrix",
         "![Confusion matrix](confusion.png)",
-        f"Rows are what an image shows, columns what is predicted, for {shown}. The shade is "
-        "the share of the row: blue what is right, orange what is wrong.",
+        f"Rows are true classes, columns are predictions, for {shown}. The shade is the share of "
+        "the row: blue for right predictions, orange for wrong ones.",
     ]
     pairs = most_confused_pairs(scores.confusion, _MOST_PAIRS)
     if pairs:

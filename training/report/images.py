@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from training.evaluation.result import Evaluation
 from training.report.markdown import escaped, table
 
-# Broken images that are listed before the rest is only counted.
+# Broken images listed before the rest is only counted.
 _MOST_BROKEN = 50
 
 
@@ -40,7 +40,7 @@ def mistakes(evaluation: Evaluation) -> str:
 
 
 def broken_images(evaluation: Evaluation, broken_names: Sequence[str]) -> str:
-    """Returns the section that lists images which cannot be read."""
+    """Returns the section that lists unreadable images."""
     lines = ["## Broken images"]
     for names, what in (
         (broken_names, "Images for training and validation"),

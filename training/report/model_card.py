@@ -26,7 +26,7 @@ def model_card(evaluation: Evaluation, run: dict, description: str = "") -> str:
 
 ```python
 import keras
-import keras_cabvit  # knows the layers
+import keras_cabvit  # registers the layers
 
 model = keras.saving.load_model("{evaluation.name}/model.keras")
 probabilities = model.predict(images)  # (count, {height}, {width}, 3), RGB, values in [0, 255]

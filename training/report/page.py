@@ -25,14 +25,14 @@ def write_report(
 ) -> Path:
     """Writes `report.md` and its pictures.
 
-    Files of an earlier report are replaced when all new ones are written.
+    Files of an earlier report are replaced once all new ones are written.
 
     Args:
-        folder: to write into; created if necessary.
+        folder: folder to write into; created if necessary.
         evaluation: `Evaluation`.
         history: list of dicts, one per epoch, as `draw_curves` takes it; None or an empty one
-            leaves the curves out.
-        run: dict, the content of run.json, of which any key may be missing; None leaves out the
+            omits the curves.
+        run: dict, the content of run.json, of which any key may be missing; None omits the
             section on training. `test_note` is a sentence on the scoring of the test images,
             `seconds` the training time, and `epoch` the epoch of the weights.
         broken_names: names of training and validation images that cannot be read; None takes

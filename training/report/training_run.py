@@ -77,7 +77,7 @@ def _changes(news: dict) -> str:
 
 
 def _leaves(options: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (dotted name, value) of everything in nested dicts that is not None."""
+    """Yields (dotted name, value) for everything in nested dicts that is not None."""
     for name, value in options.items():
         if isinstance(value, dict):
             yield from _leaves(value, f"{prefix}{name}.")

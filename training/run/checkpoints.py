@@ -36,7 +36,7 @@ class CheckpointFolder:
     complete or absent whenever the process is killed.
 
     Args:
-        path: of the folder; the first checkpoint creates it.
+        path: path of the folder; the first checkpoint creates it.
     """
 
     def __init__(self, path: str | os.PathLike):

@@ -23,7 +23,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
 
     Args:
         model: a Keras model.
-        path: of the `.keras` file. It appears complete or not at all.
+        path: path of the `.keras` file. It appears complete or not at all.
 
     Raises:
         ValueError: a weight is too large for float16.
@@ -34,7 +34,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
         model.save(whole)
         with (
             zipfile.ZipFile(whole) as source,
-            # Compression hardly shrinks half-precision weights, and slows loading down.
+            # Compression hardly shrinks half-precision weights, and slows down loading.
             zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as target,
         ):
             for name in source.namelist():

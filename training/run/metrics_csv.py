@@ -10,7 +10,7 @@ def read_metrics_csv(path: str | os.PathLike) -> list[dict]:
     """Returns the rows of a run's metrics.csv.
 
     Args:
-        path: of the file.
+        path: path of the file.
 
     Returns:
         A list of dicts, one per epoch, from column to number: `epoch` and `step` are integers, the

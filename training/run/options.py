@@ -10,13 +10,13 @@ class TrainOptions:
 
     Attributes:
         data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv".
-        out: folder of the run. A stopped run is resumed when it is started again with it.
+        out: folder of the run. The same command resumes a run that was stopped in it.
         strategy: the devices: auto, single, mirrored, tpu or data_parallel.
-        seed: of the initial weights, the order of the images and their augmentation.
-        split_seed: of the split into training and validation images.
+        seed: seed of the initial weights, the order of the images and their augmentation.
+        split_seed: seed of the split into training and validation images.
         checkpoint_minutes: time between two checkpoints inside an epoch.
-        deterministic: whether TensorFlow uses only operations that always give the same bits, which
-            may be slower.
+        deterministic: whether TensorFlow uses only operations that always give the same bits, even
+            if they are slower.
         tensorboard: whether to write logs for TensorBoard.
         change_optimization: whether a run may be resumed with other options of the optimization:
             with a smaller learning rate after it diverged, for example.

@@ -27,9 +27,9 @@ _PACKAGES = (
     "numpy",
     "tensorflow-datasets",
 )
-# How and where a run is trained, which may change when it is resumed.
+# The way and place a run is trained, which may change when it is resumed.
 _CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
-# A run with another value of these is another run, and is not resumed.
+# A run in which one of these differs is another run, and is not resumed.
 _IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
 
 
@@ -101,7 +101,7 @@ def continued_record(
 
     Args:
         earlier: dict, the folder's run.json.
-        record: dict, of the command that is started now.
+        record: dict, the record of the command that is started now.
         folder: path, for the message.
         change_optimization: whether the recipe's `optimization` may have changed.
 
@@ -184,7 +184,7 @@ def _plain(value: Any) -> Any:
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (dotted name, value) of everything in nested dicts."""
+    """Yields (dotted name, value) for everything in nested dicts."""
     if isinstance(value, dict):
         for key in value:
             yield from _leaves(value[key], f"{name}.{key}".strip("."))

@@ -18,7 +18,7 @@ from training.tpu.step import lower_step
 _PACKAGES = ("keras", "jax", "jaxlib", "libtpu")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _AMOUNT = r"([\d.]+)([KMGT]?)"
-# Two messages of the compiler: after it has laid out the memory, and before.
+# The compiler's two messages: after laying out the memory, and before.
 _REFUSALS = (
     re.compile(rf"Used {_AMOUNT} of {_AMOUNT} hbm"),
     re.compile(rf"\({_AMOUNT}\) exceeds available HBM \({_AMOUNT}\)"),
@@ -40,7 +40,7 @@ class CompiledStep:
         variant: the model.
         image_size: (height, width) in pixels.
         classes: integer.
-        precision: of the computations.
+        precision: precision of the computations.
         topology: the slice.
         devices: the number of devices that share the batch.
         batch: images per step, on all devices together.
@@ -53,8 +53,8 @@ class CompiledStep:
         memory_seconds: time of `memory_traffic` at its peak bandwidth.
         step_seconds: the longer of the two.
         bound_by: "arithmetic" or "memory", whichever takes longer.
-        images_per_second: of the whole slice.
-        versions: of the packages that compiled, on which the figures depend.
+        images_per_second: speed of the whole slice.
+        versions: versions of the compiling packages, on which the figures depend.
     """
 
     variant: str

@@ -8,7 +8,7 @@ from training.tpu.compiled_step import CompiledStep, DoesNotFit
 
 @dataclass(frozen=True)
 class LargestBatch:
-    """The largest batch that fits in a slice's memory, as far as it was searched.
+    """The largest batch found to fit in a slice's memory.
 
     Attributes:
         step: `CompiledStep` of the largest batch that fitted; None if not even one image per device
@@ -49,7 +49,7 @@ def find_largest_batch(
     Returns:
         A `LargestBatch`.
     """
-    # In images per device. Before the first try, no images are assumed to need no memory.
+    # In images per device. Before the first try, zero images are assumed to need no memory.
     fits, fits_memory = 0, 0
     step: CompiledStep | None = None
     refused, refused_memory = batch // devices, refusal.needed_memory or 0
@@ -74,5 +74,5 @@ def find_largest_batch(
 
 
 def _grain(images: int) -> int:
-    """Returns the power of two that is nearest below a sixteenth of the images, and at least 1."""
+    """Returns the largest power of two up to a sixteenth of the images, and at least 1."""
     return 2 ** max(0, (images // 16).bit_length() - 1)

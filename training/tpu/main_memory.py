@@ -82,5 +82,5 @@ def _padded_bytes(kind: str, bits: str, sides: str, order: str, layout: str) -> 
         of_tile = [int(side) for side in reversed(tile[1].split(","))]
         for axis, side in zip(axes, of_tile, strict=False):
             lengths[axis] = math.ceil(lengths[axis] / side) * side
-    # A truth value takes a byte; the other types have their bits in the name.
+    # A boolean takes a byte; the other types have their bits in the name.
     return math.prod(lengths) * (int(bits) // 8 if bits else int(kind == "pred"))

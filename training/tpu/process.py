@@ -11,7 +11,7 @@ ENVIRONMENT = {
     # The compiler needs no TPU, and an existing TPU may be training.
     "JAX_PLATFORMS": "cpu",
     "ALLOW_MULTIPLE_LIBTPU_LOAD": "true",
-    # libtpu would ask Google Cloud's metadata server for these, and wait long without one.
+    # libtpu would ask Google Cloud's metadata server for these, with long timeouts without one.
     "TPU_SKIP_MDS_QUERY": "1",
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_ACCELERATOR_TYPE": "v5litepod-4",
@@ -29,8 +29,8 @@ def run_again(arguments: list[str], module: str = "training") -> int:
     """Runs `python -m training` in a process that can compile for a TPU.
 
     Args:
-        arguments: list of strings, of this program.
-        module: string, of another program.
+        arguments: list of strings, the arguments of this program.
+        module: string, the module of another program.
 
     Returns:
         The exit status of that process.

@@ -1,8 +1,8 @@
 """The TPU chips and slices that Google rents out, by their published rates.
 
 Peak rates and sizes of a chip are those of the "System architecture" tables of Google's pages
-cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e and /tpu7x (read in 2026; the table of v5e's older
-edition, because the newer one gives its bandwidth in three ways that contradict each other):
+cloud.google.com/tpu/docs/v4, /v5e, /v5p, /v6e and /tpu7x (read in 2026; for v5e the older edition
+of the table, because the newer one gives three contradictory bandwidths):
 
 | chip  | bfloat16, TFLOP/s | HBM      | HBM, GB/s | TensorCores |
 | v4    | 275               | 32 GiB   | 1,200     | 2           |
@@ -29,11 +29,11 @@ class Chip:
     """A kind of TPU chip. All rates are those of one JAX device.
 
     Attributes:
-        name: as topologies name it.
+        name: name of the chip in topologies.
         peak_flops: bfloat16 operations per second; a multiplication and an addition are two.
         memory_bandwidth: bytes per second between the device and its HBM.
         usable_memory: bytes of HBM that a program may use.
-        shapes: of the slices that are rented out, in chips.
+        shapes: shapes of the slices that are rented out, in chips.
         devices_per_chip: integer.
         topology_options: further arguments of JAX's topology description.
     """
@@ -56,7 +56,7 @@ CHIPS = {
             1200e9,
             int(30.75 * _GIB),
             _CUBE,
-            # Without it, the description has one device per TensorCore, as no v4 is run.
+            # Without it, the description has one device per TensorCore, which is not how a v4 runs.
             topology_options={"chip_config_name": "megacore"},
         ),
         Chip("v5e", 197e12, 819e9, int(15.75 * _GIB), ("1x1", *_PLANE)),
@@ -72,9 +72,9 @@ class Slice:
     """Chips that are rented out together.
 
     Attributes:
-        topology: such as "v5e:4x4".
+        topology: name of the slice, such as "v5e:4x4".
         chip: `Chip`.
-        devices: integer, how many JAX devices it has.
+        devices: integer, the number of its JAX devices.
     """
 
     topology: str
@@ -106,7 +106,7 @@ def find_slice(topology: str) -> Slice:
         topology: a chip's name, a colon, and the slice's shape in chips, such as "v5e:4x4".
 
     Raises:
-        ValueError: there is no such slice; the message lists those that there are.
+        ValueError: there is no such slice; the message lists those that exist.
     """
     name, _, shape = topology.partition(":")
     chip = CHIPS.get(name)

@@ -63,7 +63,7 @@ def _lower(
     ]:
         layout = distribution.get_variable_layout(variable)
         variable._value = _abstract(variable.shape, variable.value.dtype, layout)
-    # `fit` calls the step in a function that takes the batch from an iterator.
+    # `fit` calls the step from a function that takes the batch from an iterator.
     model._make_function = lambda step, *_: step
     model.make_train_function(force=True)
     state = model._get_jax_state(

@@ -1,4 +1,4 @@
-"""What random functions give for many seeds."""
+"""Results of random functions for many seeds."""
 
 import tensorflow as tf
 

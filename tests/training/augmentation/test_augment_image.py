@@ -36,7 +36,7 @@ def test_flips_come_with_their_probability(option, flipped):
     assert abs(np.mean(is_flipped) - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 2000)
 
 
-def test_both_flips_are_drawn_apart():
+def test_both_flips_are_independent():
     images = augmented(Augmentation(horizontal_flip=0.5, vertical_flip=0.5), 1000)
 
     both = np.mean(np.all(images == IMAGE[::-1, ::-1], axis=(1, 2, 3)))
@@ -79,7 +79,7 @@ def test_same_seed_gives_the_same_image():
 
 
 def test_draws_for_different_purposes_are_independent():
-    # All of an image is drawn with one seed. Flipped images are erased as often as the others.
+    # One seed draws everything about an image; yet flipped images are erased as often as others.
     augmentation = Augmentation(horizontal_flip=0.5, erasing_probability=0.5)
     plain = dataclasses.replace(augmentation, erasing_probability=0.0)
     flipped = np.all(augmented(plain, 2000) == IMAGE[:, ::-1], axis=(1, 2, 3))

@@ -1,7 +1,7 @@
-"""The operations that move pixels, against Pillow's.
+"""The operations that move pixels, compared with Pillow's.
 
-Pillow computes in double precision and cuts decimals off; here values are computed in float32. So
-where the exact value is nearly a whole number, the result may be one level off.
+Pillow computes in double precision and truncates; here values are computed in float32. So if the
+exact value is nearly a whole number, the result may be one level off.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 IMAGES = {
     "every value": RNG.integers(0, 256, (40, 52, 3), dtype=np.uint8),
     "one colour": np.full((33, 24, 3), (0, 77, 255), np.uint8),
-    # So few that no vector instruction, which may cut at 0 and 255 by itself, has a part.
+    # Too few for vector instructions, which may clip at 0 and 255 by themselves.
     "few pixels": RNG.choice(np.array([0, 255], np.uint8), (3, 5, 3)),
 }
 FILL = (124, 116, 104)

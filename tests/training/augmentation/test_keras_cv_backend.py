@@ -15,14 +15,14 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 24, 32, 3)).astype(np.flo
 LABELS = np.arange(6)
 
 
-# Without regex, keras-cv is not imported.
+# keras-cv cannot be imported without regex.
 INSTALLED = all(importlib.util.find_spec(name) for name in ("keras_cv", "regex"))
 needs_keras_cv = pytest.mark.skipif(not INSTALLED, reason="needs the extra keras-cv")
 every_backend = pytest.mark.every_backend if INSTALLED else needs_keras_cv
 
 
 def batches(count, images=IMAGES, **options):
-    """Returns what a data set makes of a batch: (count, 6, 24, 32, 3) and (count, 6, 7)."""
+    """Returns a batch augmented `count` times: (count, 6, 24, 32, 3) and (count, 6, 7)."""
     augmentation = Augmentation(library="keras_cv", **options)
     data = tf.data.Dataset.range(count).map(
         lambda step: mix_batch(
@@ -41,7 +41,7 @@ def test_rand_augment_changes_images_and_keeps_their_range():
     assert images.dtype == np.float32
     assert images.min() >= 0
     assert images.max() <= 255
-    # AutoContrast, one of ten, finds nothing to do.
+    # AutoContrast, one of the ten operations, changes nothing here.
     changed = np.any(np.abs(images - IMAGES) > 0.5, axis=(2, 3, 4))
     assert 0.7 < np.mean(changed) < 1.0
     expected = 0.9 * np.eye(7)[LABELS] + 0.1 / 7
@@ -56,7 +56,7 @@ def test_rand_augment_has_the_probability_of_the_recipe():
 
 @needs_keras_cv
 def test_mix_up_weights_images_as_it_does_their_labels():
-    # Image i is all of value i.
+    # Every pixel of image i is i.
     plain = np.zeros_like(IMAGES) + LABELS[:, None, None, None]
     images, labels = batches(5, plain.astype(np.float32), mixup_alpha=0.8)
 

@@ -6,7 +6,7 @@ from over_seeds import over_seeds
 from training.augmentation import mix_batch
 from training.recipes.recipe import Augmentation
 
-# Image i of a batch is all of value i, so that a pixel says whose it is.
+# Every pixel of image i of a batch is i, and so tells which image it comes from.
 IMAGES = np.zeros((4, 20, 30, 3), np.float32) + np.arange(4, dtype=np.float32)[:, None, None, None]
 LABELS = np.array([0, 1, 2, 3])
 CLASSES = 5
@@ -24,7 +24,7 @@ def mixed(count, labels=LABELS, **options):
 
 
 def shares(targets):
-    """Returns the share that each batch's images have of their own."""
+    """Returns, for each batch, the share of an image that is its own."""
     own = targets[:, LABELS, LABELS]
     assert np.ptp(own, axis=1).max() < 1e-6, "one share for the whole batch"
     return own[:, 0]
@@ -83,7 +83,7 @@ def test_cutmix_counts_the_pixels_that_it_replaces():
         np.testing.assert_array_equal(inside, rows[:, None] & columns)
 
 
-def test_rectangle_of_cutmix_is_as_wide_as_the_image_is_and_may_leave_it():
+def test_rectangle_of_cutmix_has_the_proportions_of_the_image_and_may_exceed_it():
     images, _ = mixed(2000, cutmix_alpha=1.0)
     inside = images[:, 0, :, :, 0] == 3
     heights, widths = inside.any(2).sum(1), inside.any(1).sum(1)
@@ -92,8 +92,8 @@ def test_rectangle_of_cutmix_is_as_wide_as_the_image_is_and_may_leave_it():
     touches |= inside[:, :, 0].any(1) | inside[:, :, -1].any(1)
     free = ~touches & (heights > 2)
     np.testing.assert_allclose(widths[free] / 30, heights[free] / 20, atol=1 / 20)
-    # The centre is anywhere in the image: a corner is replaced as often as its share has it. With
-    # a side of r, evenly distributed in area, that is the mean of (r / 2)^2, which is 1/8.
+    # The centre may be anywhere in the image. With a side of r and a uniform area, a corner is
+    # replaced with a probability of the mean of (r / 2)^2, which is 1/8.
     for corner in (inside[:, 0, 0], inside[:, -1, -1]):
         assert abs(np.mean(corner) - 1 / 8) < 4 * np.sqrt(1 / 8 * 7 / 8 / 2000)
 

@@ -1,4 +1,4 @@
-"""The operations that change values, against Pillow's: equal to the last bit."""
+"""The operations that change values equal Pillow's to the last bit."""
 
 import numpy as np
 import pytest
@@ -56,6 +56,6 @@ def test_values_are_those_of_pillow(name, argument, pillow, image):
 
 
 def test_posterize_with_no_bits_is_black():
-    # Pillow did so until it refused 0, and a magnitude of 10 asks for it.
+    # Pillow did so until it refused 0, which a magnitude of 10 needs.
     image = tf.constant(IMAGES["every value"])
     assert not np.any(pixel_operations.posterize(image, 0))

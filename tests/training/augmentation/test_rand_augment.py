@@ -1,4 +1,4 @@
-"""What RandAugment draws, and that it does what it has drawn."""
+"""The draws of RandAugment, and their application."""
 
 import dataclasses
 
@@ -33,7 +33,7 @@ def moved(coefficients):
     return apply
 
 
-# timm's rules: what a level of 0..1 and a sign mean for Pillow.
+# timm's rules: Pillow's arguments for a level of 0..1 and a sign.
 PILLOW = {
     "AutoContrast": lambda image, level, sign: ImageOps.autocontrast(image),
     "Equalize": lambda image, level, sign: ImageOps.equalize(image),
@@ -80,7 +80,7 @@ def test_strength_of_an_operation_is_that_of_timm(name, magnitude):
 
 
 def assert_same_pixels(image, expected):
-    """Asserts equality, but for one level in few pixels: see test_geometric_operations.py."""
+    """Asserts equality, except for one level in a few pixels: see test_geometric_operations.py."""
     differences = np.abs(np.asarray(image).astype(int) - np.asarray(expected))
     assert differences.max() <= 1
     assert np.mean(differences > 0) < 1e-2
@@ -98,19 +98,19 @@ def test_image_goes_through_the_drawn_operations_in_turn():
         for operation, magnitude, sign in zip(*drawn, strict=True):
             if operation >= 0:
                 expected = PILLOW[names[operation]](expected, magnitude / 10, sign)
-        # The second operation may make more of a level that the first one is off.
+        # The second operation may enlarge an error of one level made by the first.
         assert np.mean(image != np.asarray(expected)) < 1e-2
 
 
-def test_operations_are_drawn_evenly_and_applied_half_of_the_time():
+def test_operations_are_drawn_uniformly_and_applied_half_of_the_time():
     operations, _, _ = over_seeds(lambda seed: draw_operations(RECIPE, seed), 6000)
 
-    # Of 12,000 draws 6,000 are applied, 400 times each operation: +-4 standard deviations.
+    # Of 12,000 draws 6,000 are applied, 400 of each operation: +-4 standard deviations.
     assert abs(np.mean(operations >= 0) - 0.5) < 4 * 0.5 / np.sqrt(12_000)
     counts = np.bincount(operations[operations >= 0], minlength=15)
     assert len(counts) == 15
     assert np.all(np.abs(counts - 400) < 4 * np.sqrt(400))
-    # The two of an image have nothing to do with each other.
+    # The two operations of an image are independent.
     same = np.mean((operations[:, 0] == operations[:, 1])[np.all(operations >= 0, axis=1)])
     assert abs(same - 1 / 15) < 4 * np.sqrt(1 / 15 / 1500)
 
@@ -120,7 +120,7 @@ def test_magnitudes_are_normal_and_signs_are_even():
 
     assert set(np.unique(signs)) == {-1.0, 1.0}
     assert abs(np.mean(signs)) < 4 / np.sqrt(12_000)
-    # Normal with mean 9 and deviation 0.5, of which 2.3 % are cut to 10.
+    # Normal with mean 9 and deviation 0.5, of which 2.3 % are clipped to 10.
     assert magnitudes.max() == 10.0
     assert abs(np.mean(magnitudes == 10.0) - 0.0228) < 4 * np.sqrt(0.0228 / 12_000)
     assert abs(np.median(magnitudes) - 9) < 4 * 0.5 * 1.2533 / np.sqrt(12_000)
@@ -155,5 +155,5 @@ def test_interpolation_is_that_of_the_recipe():
         np.stack([rand_augment(tf.constant(IMAGE), recipe, [3, number]) for number in range(30)])
         for recipe in (bilinear, RECIPE)
     )
-    # About a third of the images has one of the five operations that move pixels.
+    # About a third of the images get one of the five operations that move pixels.
     assert 1 <= np.sum(np.any(smooth != sharp, axis=(1, 2, 3))) <= 20

@@ -4,7 +4,7 @@ from over_seeds import over_seeds
 
 from training.augmentation.random_erasing import random_erasing
 
-# No noise is like this.
+# Noise never looks like this.
 PLAIN = np.full((40, 60, 3), 1e6, np.float32)
 
 
@@ -13,7 +13,7 @@ def erased(probability, count, image=PLAIN):
 
 
 def rectangles(images):
-    """Yields top, bottom, left and right of what is erased, and asserts that it is a rectangle."""
+    """Yields top, bottom, left and right of the erased area, and asserts that it is a rectangle."""
     for image in images:
         changed = np.any(image != PLAIN, axis=-1)
         if changed.any():
@@ -36,17 +36,17 @@ def test_sizes_and_places_of_rectangles():
     areas, ratios = heights * widths / (40 * 60), heights / widths
 
     assert len(areas) > 1990
-    # Sides are whole pixels, which moves areas by up to a half a side.
+    # Sides are whole pixels, which changes areas by up to half a side.
     assert areas.min() > 0.015
     assert areas.max() < 1 / 3 + 0.015
     assert ratios.min() > 0.26
     assert ratios.max() < 3.9
-    # Evenly by area and by the logarithm of the ratio; tall ones of a large area do not fit.
+    # Uniform in area and in the logarithm of the ratio; tall ones of a large area do not fit.
     small = areas < 0.15
     assert abs(np.median(areas[small]) - 0.085) < 0.01
     assert abs(np.mean(np.log(ratios[small]))) < 0.1
     assert abs(np.std(np.log(ratios[small])) - np.log(1 / 0.3) / np.sqrt(3)) < 0.06
-    # Everywhere in the image, up to its borders.
+    # Anywhere in the image, up to its borders.
     places = top / (40 - heights)
     assert abs(np.mean(places) - 0.5) < 4 / np.sqrt(12 * 2000)
     assert np.any(top == 0)
@@ -55,7 +55,7 @@ def test_sizes_and_places_of_rectangles():
     assert np.any(right == 60)
 
 
-def test_noise_is_normal_in_every_pixel_and_channel_and_not_cut():
+def test_noise_is_normal_in_every_pixel_and_channel_and_not_clipped():
     images = erased(1.0, 50)
     noise = images[np.any(images != PLAIN, axis=-1)]  # (pixels, 3)
 

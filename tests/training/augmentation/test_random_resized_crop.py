@@ -83,7 +83,7 @@ def test_files_have_the_pixels_that_pillow_decodes(mode, kind, options):
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_a_file_is_cropped_as_its_pixels_are(kind):
     image = Image.fromarray(PHOTO)
-    # With colours in full resolution, so that cutting before they are computed does not matter.
+    # With colours in full resolution, so that cropping before decoding them does not matter.
     options = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
     file = encoded(image, kind, **options)
     pixels = np.asarray(Image.open(io.BytesIO(file)))
@@ -109,7 +109,7 @@ def test_grey_pixels_become_three_equal_channels(axis):
 
 
 def boxes(height, width, count, **options):
-    """Returns top, left, height and width of crops, read from an image whose pixels are places."""
+    """Returns top, left, height and width of crops, read from an image of pixel positions."""
     rows, columns = np.mgrid[:height, :width]
     pixels = tf.constant(np.stack([rows, columns, rows], axis=-1).astype(np.uint8))
     augmentation = Augmentation(**options, crop_interpolation="bilinear", crop_antialias=False)
@@ -134,7 +134,7 @@ def test_crops_have_the_area_and_ratio_of_the_recipe():
     assert ratios.max() < 1.39
     assert np.all(top + height <= 120)
     assert np.all(left + width <= 200)
-    # Small crops always fit, and so show how areas and ratios are drawn: evenly.
+    # Small crops always fit, and so show that areas and ratios are drawn uniformly.
     small = areas < 0.3
     assert abs(np.mean(areas[small]) - 0.19) < 4 * 0.22 / np.sqrt(12 * small.sum()) + 0.002
     log_ratios = np.log(ratios[small])

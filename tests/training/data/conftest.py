@@ -11,7 +11,7 @@ COUNT = 23
 
 @pytest.fixture(scope="session")
 def tfds_folder(tmp_path_factory):
-    """Where TensorFlow Datasets finds `tiny_pictures` and its like."""
+    """A folder in which TensorFlow Datasets finds `tiny_pictures` and its like."""
     pytest.importorskip("tensorflow_datasets")
     import tiny_tfds
 
@@ -20,7 +20,7 @@ def tfds_folder(tmp_path_factory):
 
 @pytest.fixture(scope="session", params=["array", "folder", "tfds"])
 def split(request, tmp_path_factory):
-    """A split of `COUNT` pictures from each kind of source."""
+    """Splits of `COUNT` pictures, one from each kind of source."""
     labels = np.arange(COUNT) % len(CLASSES)
     if request.param == "array":
         return ArraySplit(np.stack([picture(i) for i in range(COUNT)]), labels, CLASSES)

@@ -1,4 +1,4 @@
-"""Images that tests write, and recognise."""
+"""Images that tests write and recognise."""
 
 import io
 
@@ -10,7 +10,7 @@ HEIGHT, WIDTH = 12, 10
 
 
 def picture(number):
-    """Returns a uint8 image (HEIGHT, WIDTH, 3), another one for every number."""
+    """Returns a uint8 image (HEIGHT, WIDTH, 3), different for every number."""
     generator = np.random.default_rng(number)
     return generator.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 
@@ -21,7 +21,7 @@ def encoded(image, form="PNG", **options):
     Args:
         image: uint8 array or Pillow image.
         form: Pillow's name of the format.
-        options: what Pillow's `save` takes.
+        options: those of Pillow's `save`.
     """
     file = io.BytesIO()
     Image.fromarray(np.asarray(image)).save(file, form, **options)
@@ -29,7 +29,7 @@ def encoded(image, form="PNG", **options):
 
 
 def write_folder(root, count):
-    """Writes PNG files 0000.png, ..., in a folder a class, round about, and returns `root`."""
+    """Writes PNG files 0000.png, ..., into the class folders in turn, and returns `root`."""
     for name in CLASSES:
         (root / name).mkdir(parents=True)
     for number in range(count):

@@ -10,7 +10,7 @@ from training.data.batches import Reader, evaluation_batches, training_batches
 from training.data.share import Share
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
-# 23 pictures are five batches an epoch, and three are left over.
+# 23 pictures make five batches per epoch, and three are left over.
 PLAIN = Recipe(
     ModelOptions("CabViTH", image_size=(HEIGHT, WIDTH)), Optimization(1e-3), batch_size=4
 )
@@ -35,7 +35,7 @@ def assert_same(batches, others):
 def test_resumed_training_sees_the_same_batches(split):
     images, labels = take(training_batches(split, AUGMENTED, seed=1), 11)
 
-    # Inside an epoch, at its border, inside the next one.
+    # Within an epoch, at its end, within the next one.
     for step in (3, 5, 9):
         rest = take(training_batches(split, AUGMENTED, seed=1, first_step=step), 11 - step)
         assert_same(rest, (images[step:], labels[step:]))
@@ -63,7 +63,7 @@ def test_batches_do_not_depend_on_the_global_seed(split):
     assert_same(take(training_batches(split, AUGMENTED, seed=0), 5), first)
 
 
-def test_an_epoch_has_every_image_once_but_those_left_over(split):
+def test_an_epoch_has_every_image_once_except_those_left_over(split):
     images, labels = take(training_batches(split, PLAIN, seed=0), 15)
 
     left_over = []
@@ -76,7 +76,7 @@ def test_an_epoch_has_every_image_once_but_those_left_over(split):
     assert left_over[0] != left_over[1] or left_over[1] != left_over[2]
 
 
-def test_order_is_another_one_in_every_epoch(split):
+def test_order_differs_in_every_epoch(split):
     images, _ = take(training_batches(split, PLAIN, seed=0), 10)
 
     first, second = (numbers(part.reshape(-1, HEIGHT, WIDTH, 3)) for part in np.split(images, 2))
@@ -157,7 +157,7 @@ def test_evaluation_is_in_the_stored_order():
 
 
 def test_processes_share_the_evaluation_in_equally_many_batches(split):
-    # 23 pictures in batches of 6 are four batches, though the second process has one less.
+    # 23 pictures in batches of 6 make four batches, even though the second process has one less.
     whole = [np.concatenate(x) for x in zip(*evaluation_batches(split, (8, 8), 6), strict=True)]
     for process in (0, 1):
         batches = evaluation_batches(split, (8, 8), 6, 1.0, Reader(Share(process, 2)))

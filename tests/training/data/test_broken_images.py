@@ -17,7 +17,7 @@ RECIPE = Recipe(
 
 @pytest.fixture
 def split(tmp_path):
-    """Twenty pictures, of which four cannot be read, each for another reason."""
+    """Twenty pictures, four of which cannot be read, each for a different reason."""
     write_folder(tmp_path, COUNT)
     files = [f"{CLASSES[i % 3]}/{i:04}.png" for i in range(COUNT)]
     (tmp_path / files[2]).write_bytes((tmp_path / files[2]).read_bytes()[:-20])
@@ -48,7 +48,7 @@ def test_broken_image_is_replaced_by_the_next_good_one_of_the_batch(split):
         examples = split.examples(seed, 0, 0).as_numpy_iterator()
         return [int(example["name"][4:8]) for example in examples]
 
-    # The last image is broken, so that its replacement is found from the beginning on.
+    # The last image is broken, so that the search for its replacement wraps to the beginning.
     seed = next(seed for seed in range(99) if order(seed)[-1] in BROKEN)
     whole = dataclasses.replace(RECIPE, batch_size=COUNT)
     ((images, _),) = training_batches(split, whole, seed).take(1).as_numpy_iterator()

@@ -9,7 +9,7 @@ from training.data.opening import open_data_set
 
 @pytest.fixture
 def cells(monkeypatch):
-    """Stands for the package, with 400 images whose first pixels are their numbers."""
+    """Replaces the package, with 400 images whose first pixels are their numbers."""
     generator = np.random.default_rng(0)
     images = np.zeros((400, 5, 5), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.arange(400) % 250, np.arange(400) // 250

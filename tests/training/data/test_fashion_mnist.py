@@ -47,7 +47,7 @@ def test_damaged_idx_file_gives_a_clear_error(tmp_path, damage):
 
 @pytest.fixture
 def debian_folder(tmp_path, monkeypatch):
-    """Stands for Debian's package, with 40 training images and 20 test images."""
+    """Replaces Debian's package, with 40 training images and 20 test images."""
     for part, count in (("train", 40), ("t10k", 20)):
         images = np.random.default_rng(count).integers(0, 256, (count, 28, 28), dtype=np.uint8)
         write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images)

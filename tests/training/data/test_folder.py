@@ -147,7 +147,7 @@ def another_class_in_val(root):
 
 
 def a_name_of_two_lines(root):
-    (root / "ant").rename(root / "an\u2028t")  # at which labels.txt would be divided
+    (root / "ant").rename(root / "an\u2028t")  # where reading labels.txt would split lines
 
 
 def val_without_train(root):

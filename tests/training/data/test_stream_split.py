@@ -9,7 +9,7 @@ FILE_SIZES = [40, 30, 50]
 
 
 def stream(file_sizes=FILE_SIZES, read=None, **options):
-    """Returns a split whose records are their number, and lists in `read` those that are read."""
+    """Returns a split of numbered records, which lists the numbers in `read` as they are read."""
     sizes = tf.constant(file_sizes, tf.int64)
     first = tf.cumsum(sizes, exclusive=True)
 
@@ -48,7 +48,7 @@ def test_processes_share_the_order_of_a_single_one(processes):
     whole = order(split)
     assert sorted(whole) == np.flatnonzero(kept).tolist()
 
-    # At the beginning, inside of a window, and among the last ones, that no lane has.
+    # At the beginning, within a window, and among the last ones, which are in no lane.
     for start in (0, 2 * processes, len(whole) // processes * processes - processes):
         part = order(split, 0, 0, start, processes - 1, processes)
         assert part == whole[start + processes - 1 :: processes]
@@ -67,11 +67,11 @@ def test_resuming_late_in_an_epoch_reads_only_the_rest():
     split = stream([15] * 64, read, buffer_size=100)
 
     order(split, start=800)
-    # Of 16 lanes, up to a file and a window more than the 160 records.
+    # Each of the 16 lanes may read up to a file and a window more than its part of 160 records.
     assert 160 <= len(read) < 160 + 16 * 18
 
 
-def test_records_of_a_single_file_are_in_another_order_for_every_seed_and_epoch():
+def test_order_in_a_single_file_differs_for_every_seed_and_epoch():
     kept = np.arange(120) < 40
     split = stream(kept=kept)
 

@@ -10,7 +10,7 @@ tfds = pytest.importorskip("tensorflow_datasets")
 
 
 def pictures(split):
-    """Returns which pictures a split has, in its stored order, and their labels."""
+    """Returns the pictures of a split, in its stored order, and their labels."""
     ((images, labels, _),) = evaluation_batches(split, (12, 10), split.size).as_numpy_iterator()
     return numbers(images), labels.argmax(-1).tolist()
 

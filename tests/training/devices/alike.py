@@ -1,4 +1,4 @@
-"""Training commands of which each must do what the others do, and the comparison of their runs."""
+"""Training commands that give the same result on all devices, and a comparison of their runs."""
 
 import csv
 import shlex
@@ -8,8 +8,8 @@ import numpy as np
 from training.run.checkpoints import CheckpointFolder
 
 EPOCHS = 3
-# A plain model is compiled in a third of a hybrid's time. An image is trained on alike wherever it
-# is computed: there is no dropout, and it has no partner in its batch. Gradients are clipped.
+# A plain model compiles in a third of a hybrid's time. An image contributes the same on any device:
+# there is no dropout, and it is not mixed with a partner of its batch. Gradients are clipped.
 ALIKE = shlex.split(
     "--recipe fashion_mnist --epochs 3 --batch-size 8 --validation-share 0.25 --no-tensorboard "
     "--model.variant CabViTP --model.image-size 32 32 --model.patch-size 8 --model.embed-dims 16 "
@@ -26,7 +26,7 @@ def command(images, out, strategy, *others):
 
 
 def assert_trained_alike(out, expected):
-    """The losses of all epochs, and in the end weights, averages and moments, agree."""
+    """The losses of all epochs and the final weights, averages and moments agree."""
     rows, other_rows = _rows(out), _rows(expected)
     assert len(rows) == len(other_rows) == EPOCHS
     for row, other in zip(rows, other_rows, strict=True):
@@ -36,7 +36,7 @@ def assert_trained_alike(out, expected):
     assert arrays.keys() == others.keys()
     for name, array in arrays.items():
         largest = np.abs(others[name]).max()
-        # A hundredth of a step of AdamW; moments are compared by their size.
+        # A hundredth of a step of AdamW; moments are compared relative to their size.
         tolerance = 2e-5 if name.startswith("model/") else 1e-10 + 1e-3 * largest
         np.testing.assert_allclose(array, others[name], rtol=0, atol=tolerance, err_msg=name)
 

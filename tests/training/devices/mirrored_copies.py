@@ -1,6 +1,6 @@
-"""Trains small models on two mirrored devices, and prints what each device has then.
+"""Trains small models on two mirrored devices, and prints the resulting values on each device.
 
-Argument: JSON list of the momenta of the averages, one a model.
+Argument: JSON list of the momenta of the averages, one per model.
 """
 
 import json
@@ -29,12 +29,12 @@ def flat(values):
 
 
 def of_devices(variables):
-    """Returns a list a device, of the values of its own copies."""
+    """Returns one list per device, of the values of its own copies."""
     return [flat(copies) for copies in zip(*(v.value.values for v in variables), strict=True)]
 
 
 def saved(model):
-    """Returns what a checkpoint keeps of the weights, in their order."""
+    """Returns the weights that a checkpoint keeps, in their order."""
     state = dict(zip(map(id, model.variables), read_state(model).values(), strict=False))
     return [state[id(weight)] for weight in model.averaged_weights]
 

@@ -5,8 +5,8 @@ Argument: JSON with
     cpus: logical CPUs of TensorFlow;
     frozen: whether BatchNorm keeps its initial statistics;
     stop_at: batch of the first command after which this process gets SIGTERM;
-    watched: folder of which writes are reported;
-    unscored: numbers of the commands that train and write no model and no report.
+    watched: folder whose writes are reported;
+    unscored: numbers of the commands that train but write neither model nor report.
 Prints, as its last line, JSON with the commands' exit statuses, what each wrote to standard error,
 and the paths in the watched folder that were written to.
 """
@@ -62,7 +62,7 @@ def stop_this_process_at(step):
 
 
 def leave_out_results(self, weights, checkpointing):
-    """Instead of a model and a report, whose many small operations JAX compiles one by one."""
+    """Skips model and report, whose many small operations JAX would compile one by one."""
 
 
 def watch(folder):

@@ -27,7 +27,7 @@ def start(settings, cache, *flags):
     environment |= {
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": " ".join([environment["XLA_FLAGS"], *flags]),
-        # A restarted process finds its compilations here.
+        # A restarted process reuses its compilations from here.
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
@@ -42,7 +42,7 @@ def start(settings, cache, *flags):
 
 
 def outcomes(processes):
-    """Returns what the processes print as their last lines, and all that they print."""
+    """Returns the last lines and the whole output of the processes."""
     try:
         printed = [process.communicate(timeout=600) for process in processes]
     finally:

@@ -42,7 +42,7 @@ def test_mirrored_devices_train_as_one(tmp_path, run_python):
 
 @pytest.fixture(scope="module")
 def mirrored(run_python):
-    """The state of two mirrored devices after a batch, with averages and without."""
+    """The state of two mirrored devices after a batch, with and without averages."""
     program = [HERE / "mirrored_copies.py", json.dumps([0.75, None])]
     return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1")
 

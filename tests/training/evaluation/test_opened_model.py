@@ -63,7 +63,7 @@ def test_every_form_gives_the_probabilities_of_its_model(tmp_path, activation):
 
 @pytest.mark.parametrize("activation", ["softmax", None])
 def test_saved_model_that_keras_itself_exported(tmp_path, activation):
-    # Its input is float32 and named by Keras, and its output's name says nothing.
+    # Its input is float32 and named by Keras, and the name of its output tells nothing.
     model = small_classifier(activation)
     expected = keras.ops.softmax(model.predict_on_batch(IMAGES)) if activation is None else None
     model.export(tmp_path / "exported", format="tf_saved_model", verbose=False)

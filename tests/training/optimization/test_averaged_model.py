@@ -13,7 +13,7 @@ def values(variables):
 
 
 def small_model():
-    """A model with what averages are about: weights that are trained, and statistics."""
+    """A model with both kinds of averaged variables: trainable weights and statistics."""
     images = keras.Input((8, 8, 3))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(images))
     x = keras.layers.GlobalAveragePooling2D()(x)
@@ -34,7 +34,7 @@ def compiled(accumulation_steps=1, warm_up=False):
 
 
 class Record(keras.callbacks.Callback):
-    """Keeps weights and averages after every batch."""
+    """Records weights and averages after every batch."""
 
     def __init__(self):
         super().__init__()
@@ -102,7 +102,7 @@ def test_momentum_warms_up_with_the_changes_of_the_weights():
 
 
 @pytest.mark.every_backend
-def test_averages_stand_in_for_the_weights_and_give_their_place_back():
+def test_averages_replace_the_weights_until_the_block_ends():
     model = compiled()
     recorded(model, batches=2)
     weights, averages = values(model.averaged_weights), values(model.averages)

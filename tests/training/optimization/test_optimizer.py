@@ -15,12 +15,12 @@ def recipe(epochs=4, batch_size=2, **options):
 
 
 def changes_without_gradient(model, options):
-    """Returns how far a step with zero gradients moves each weight, as a share of it."""
+    """Returns the relative change of each weight in a step with zero gradients."""
     optimizer = make_optimizer(model, options, steps_per_epoch=10)
     optimizer.build(model.trainable_variables)
     zeros = [keras.ops.zeros(variable.shape) for variable in model.trainable_variables]
     before = [np.array(variable) for variable in model.trainable_variables]
-    optimizer.apply(zeros)  # the schedule's first step has rate 0
+    optimizer.apply(zeros)  # the first step of the schedule has a rate of 0
     optimizer.apply(zeros)
     return {
         variable.path: float(np.abs(np.array(variable) - old).max() / np.abs(old).max())
@@ -74,7 +74,7 @@ def gradients(steps):
 
 
 def after(optimizer, steps):
-    """Returns what a variable is after some steps."""
+    """Returns the value of a variable after some steps."""
     variable = keras.Variable(np.linspace(-1, 1, 12).reshape(3, 4), dtype="float32")
     optimizer.build([variable])
     for gradient in steps:
@@ -104,7 +104,7 @@ def test_accumulated_gradients_change_weights_as_their_mean_does():
 def test_rates_fall_from_block_to_block_towards_the_stem():
     model = tiny_models.filled(tiny_models.hybrid())  # 1 + 1 + 3 + 2 blocks
     changes = changes_without_gradient(model, recipe(layer_decay=0.5))
-    # Weight decay moves by rate * 0.5, and the rate of this step is 1e-3.
+    # Weight decay changes a weight by rate * 0.5, and the rate of this step is 1e-3.
     factors = {path: change / (1e-3 * 0.5) for path, change in changes.items() if change}
 
     def of(start):

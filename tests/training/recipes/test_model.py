@@ -19,7 +19,7 @@ SMALL = ModelOptions(
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A small model's weights in both kinds of file, and the model."""
+    """A small model, and its weights in both kinds of file."""
     keras.utils.set_random_seed(1)
     model = build_model(SMALL, classes=4)
     folder = tmp_path_factory.mktemp("files")
@@ -49,7 +49,7 @@ def test_variant_keeps_its_sizes_by_default():
 
 @pytest.mark.parametrize("name", ["small.weights.h5", "small.keras"])
 @pytest.mark.parametrize("classes", [4, 7])
-def test_initial_weights_are_taken_over_and_the_classifier_if_it_fits(files, name, classes):
+def test_initial_weights_are_copied_and_the_classifier_if_it_fits(files, name, classes):
     folder, source = files
     options = dataclasses.replace(SMALL, initial_weights=str(folder / name))
     model = build_model(options, classes)

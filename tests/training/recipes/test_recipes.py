@@ -10,7 +10,7 @@ IMAGENET = [name for name in RECIPES if name.startswith("imagenet")]
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_module_says_command_hardware_cost_and_result(name):
+def test_docstring_states_command_hardware_cost_and_result(name):
     text = importlib.import_module(f"training.recipes.{name}").__doc__.lower()
 
     assert f"python -m training train --recipe {name}" in text

@@ -27,7 +27,7 @@ def test_pairs_are_those_with_the_most_mistakes():
     assert most_confused_pairs(CONFUSION, 9) == [(4, 0, 1), (3, 2, 0), (1, 1, 2)]
 
 
-def test_of_many_classes_those_are_drawn_that_are_confused():
+def test_of_many_classes_the_most_confused_are_drawn():
     confusion = 50 * np.eye(100, dtype=int)
     confusion[70, 3] = 9
     confusion[5, 60] = 8
@@ -92,7 +92,7 @@ def test_mistakes_are_in_rows_of_six(tmp_path, count, rows):
 
     with Image.open(tmp_path / "mistakes.png") as picture:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
-    # Every image is drawn whole: 1.6 inches wide, at 150 dots an inch.
+    # Every image is drawn whole: 1.6 inches wide, at 150 dots per inch.
     drawn = (np.abs(pixels - [255, 0, 255]).sum(axis=-1) < 30).sum()
     assert drawn == pytest.approx(count * 240 * 240, rel=0.02)
     assert pixels.shape[0] == pytest.approx(rows * 315, abs=2)

@@ -35,7 +35,7 @@ PICTURES = {"curves.png", "confusion.png", "calibration.png", "mistakes.png"}
 
 
 def evaluation(classes=6, images=200, right=False, **changes):
-    """Returns an evaluation of a model that is right about most images, or about all."""
+    """Returns the evaluation of a model that classifies most images correctly, or all."""
     rng = np.random.default_rng(0)
     labels = np.arange(images) % classes
     logits = rng.normal(size=(images, classes)) + (50 if right else 2) * np.eye(classes)[labels]
@@ -122,7 +122,7 @@ def test_every_picture_of_the_page_is_there_and_opens(tmp_path):
             assert all(300 < side < 3000 for side in picture.size)
 
 
-def test_without_history_and_run_the_report_is_about_the_scores_alone(tmp_path):
+def test_report_without_history_and_run_has_only_the_scores(tmp_path):
     text = write_report(tmp_path, evaluation()).read_text(encoding="utf-8")
 
     assert {entry.name for entry in tmp_path.iterdir()} == (PICTURES | {"report.md"}) - {
@@ -181,7 +181,7 @@ def test_full_disk_leaves_the_earlier_report(tmp_path):
     write_report(tmp_path, evaluation(), HISTORY, RUN)
     before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Too little for a picture: what a file may hold ends like a disk that is full.
+    # Too little for a picture: a limit on the file size acts like a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
         with pytest.raises(

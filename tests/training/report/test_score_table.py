@@ -29,7 +29,7 @@ def test_table_is_markdown_with_a_row_for_each_model():
     ]
 
 
-def test_shares_have_the_decimals_that_one_image_is_worth():
+def test_shares_have_as_many_decimals_as_the_images_justify():
     assert "87.15 %" in score_table([row(images=10_000)])
     assert "87.2 %" in score_table([row(images=1000)])
 

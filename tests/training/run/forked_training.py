@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import sys
 
-# The forks must not inherit threads, which OpenMP and BLAS start at their import otherwise.
+# Forks must not inherit threads, which OpenMP and BLAS would start when imported.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -25,7 +25,7 @@ class Training:
     """A process that runs `train`.
 
     Args:
-        arguments: of the command.
+        arguments: arguments of the command.
         log: path without suffix of the files for standard output and standard error.
         stop: (signal, n): the process gets the signal when its n-th validation begins; or None.
     """

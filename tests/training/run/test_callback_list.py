@@ -4,7 +4,7 @@ from training.run.callbacks import CallbackList
 
 
 class Score:
-    """A number that a device computes; whoever asks for it waits."""
+    """A number that a device computes; converting it waits."""
 
     def __init__(self, step, asked):
         self.step = step
@@ -24,7 +24,7 @@ class Remembering(keras.callbacks.Callback):
         self.seen.append(logs["loss"].step)
 
 
-def test_a_step_begins_before_the_one_before_it_is_done():
+def test_a_step_begins_before_the_previous_one_is_finished():
     callback, asked = Remembering(), []
     callbacks = CallbackList([callback])
     waited_for = []
@@ -32,6 +32,6 @@ def test_a_step_begins_before_the_one_before_it_is_done():
         callbacks.on_train_batch_end(step, {"loss": Score(step, asked)})
         waited_for.append(list(asked))
 
-    # After each step, all but the latest are done, so that images do not pile up.
+    # After each step, all but the latest are finished, so that images do not pile up.
     assert waited_for == [[], [0], [0, 1], [0, 1, 2]]
     assert callback.seen == [0, 1, 2, 3]

@@ -37,7 +37,7 @@ def test_latest_two_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b"", lambda data: b"x"])
-def test_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path, damage):
+def test_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, damage):
     folder = CheckpointFolder(tmp_path)
     folder.write(1, checkpoint(1))
     folder.write(2, checkpoint(2))

@@ -1,4 +1,4 @@
-"""A run that is killed, however often, ends as if nothing had happened."""
+"""A run ends as if nothing had happened, however often it is killed."""
 
 import os
 import random
@@ -43,7 +43,7 @@ def uninterrupted(folder, tmp_path_factory):
 
 
 def complete(folder, out):
-    """Trains to the end, and returns what is printed."""
+    """Trains to the end, and returns the output."""
     status, output, errors = Training(arguments(folder, out), out.with_name("log")).finish()
     assert status == 0, output + errors
     return output
@@ -65,7 +65,7 @@ def assert_same_run(out, expected):
 
 
 def kill_when(process, reached):
-    """Kills the process, without a chance to do anything, when `reached()` says so."""
+    """Kills the process with SIGKILL as soon as `reached()` is true."""
     deadline = time.monotonic() + 600
     while process.is_alive() and not reached() and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -90,7 +90,7 @@ def test_run_killed_five_times_ends_with_the_same_bits(folder, uninterrupted, tm
         else:
             kill_when(process, lambda before=before: names() - before)
             time.sleep(moments.random() / 10)
-        assert process.exitcode == -signal.SIGKILL, "it was done before it was killed"
+        assert process.exitcode == -signal.SIGKILL, "it finished before it was killed"
     output = complete(folder, out)
 
     assert "Resuming after step" in output
@@ -108,7 +108,7 @@ def test_run_stopped_during_validation_ends_with_the_same_bits(folder, uninterru
     assert "Traceback" not in errors
     assert "Stopped by SIGTERM after step 3" in errors
     assert "epoch 1/2:" not in output
-    # The resumed process scores them first; it is killed when it has trained another epoch.
+    # The resumed process scores them first; it is stopped after training another epoch.
     status, output, errors = stopped(signal.SIGKILL, validations=2)
     assert status == -signal.SIGKILL, errors
     assert "epoch 1/2:" in output

@@ -34,7 +34,7 @@ def test_scores_of_an_epoch_are_logged(model, tmp_path):
 
 def test_full_disk_gives_a_clear_error(model, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # What a file may hold ends like a disk that is full.
+    # A limit on the file size acts like a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
     try:
         with pytest.raises(OSError, match=r"^The logs for TensorBoard .*; File too large\. Free"):

@@ -1,4 +1,4 @@
-"""The step that is compiled for TPUs beside the first step of `fit`, on four virtual devices."""
+"""Compares the step compiled for TPUs with the first step of `fit`, on four virtual devices."""
 
 import json
 
@@ -36,7 +36,7 @@ def values(model):
 
 
 def equal(state, other):
-    """Returns for each group of the state whether every bit of it is the same."""
+    """Returns, for each group of the state, whether every bit is the same."""
     return {
         group: all(map(np.array_equal, arrays, others))
         for group, arrays, others in zip(GROUPS, jax.tree.map(np.array, state), other, strict=True)

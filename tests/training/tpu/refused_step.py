@@ -1,4 +1,4 @@
-"""Compiles a step of eight million images, and prints how that is refused."""
+"""Compiles a step of eight million images, and prints the refusal."""
 
 import dataclasses
 import json

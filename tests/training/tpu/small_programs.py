@@ -1,4 +1,4 @@
-"""Prints what small programs for a TPU move between it and its main memory."""
+"""Prints the bytes that small TPU programs move to and from the main memory."""
 
 import json
 

@@ -49,7 +49,7 @@ def test_a_step_is_compiled_without_a_tpu_from_any_backend(compiled, step):
 
 
 def test_a_step_computes_three_forward_passes(step):
-    """Backward takes twice as much as forward; what one multiplies and adds are two operations."""
+    """Backward takes twice as much as forward; a multiply-accumulate is two operations."""
     parts = count_complexity(build_model(TINY, CLASSES))
     forward = 2 * sum(part.macs for part in parts) * BATCH / step["devices"]
     assert step["flops"] == pytest.approx(3 * forward, rel=0.3)
@@ -58,12 +58,12 @@ def test_a_step_computes_three_forward_passes(step):
 def test_memory_holds_the_weights_their_averages_and_both_moments(step):
     parameters = sum(part.parameters for part in count_complexity(build_model(TINY, CLASSES)))
     assert 4 * 4 * parameters < step["peak_memory"] < step["usable_memory"]
-    # All of them are read and written, each once at least.
+    # All of them are read and written at least once.
     assert 2 * 4 * 4 * parameters < step["main_memory_traffic"] < step["memory_traffic"]
 
 
 def test_memory_and_its_traffic_have_not_grown(step):
-    """What jax 0.10.2 and libtpu 0.0.42 give on every computer, with 2 % for a patch of libtpu."""
+    """Figures of jax 0.10.2 and libtpu 0.0.42 on any computer; 2 % allow for libtpu's patches."""
     assert step["peak_memory"] <= 1.02 * 12_438_016
     assert step["memory_traffic"] <= 1.02 * 128_987_136
     assert step["main_memory_traffic"] <= 1.02 * 5_504_844
@@ -89,7 +89,7 @@ def test_refused_batch_names_needed_and_usable_memory(run_python):
 
 @pytest.fixture
 def pretended_compiler(monkeypatch):
-    """One that needs 1 GiB for the state and 1 GiB for each image a device."""
+    """A compiler whose step needs 1 GiB for the state and 1 GiB per image on a device."""
 
     def compile_step(recipe, classes, tpu_slice):
         needed = (1 + recipe.batch_size // tpu_slice.devices) * 2**30

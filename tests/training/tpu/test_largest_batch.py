@@ -10,7 +10,7 @@ USABLE = 16e9
 
 
 def search(memory, batch, says_how_much=True):
-    """Searches with a compiler that needs `memory` bytes for some images a device."""
+    """Searches with a compiler that needs `memory(images per device)` bytes."""
     tried = []
 
     def compile_batch(batch):
@@ -34,7 +34,7 @@ def linear(images):
 
 
 def with_recomputation(images):
-    # Near its limit the compiler computes again instead of keeping.
+    # Near its limit the compiler recomputes instead of storing.
     return min(linear(images), 12e9 + 10e6 * images)  # 400 images fit
 
 
@@ -56,7 +56,7 @@ def test_the_largest_batch_is_found_to_a_sixteenth(memory, images, batch, says_h
     assert largest.compilations <= 10
 
 
-def test_few_images_a_device_are_found_exactly():
+def test_few_images_per_device_are_found_exactly():
     largest = search(lambda images: 1e9 + 2.9e9 * images, 64 * DEVICES)
 
     assert largest.step.batch == 5 * DEVICES
@@ -64,7 +64,7 @@ def test_few_images_a_device_are_found_exactly():
     assert "The largest batch that fits is 80, and 96 does not" in str(largest)
 
 
-def test_model_too_large_for_one_image_says_so():
+def test_model_too_large_for_one_image_gives_a_clear_error():
     largest = search(lambda images: 17e9 + 1e6 * images, 64 * DEVICES)
 
     assert largest.step is None

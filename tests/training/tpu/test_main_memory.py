@@ -32,7 +32,7 @@ def test_traffic_in_fast_memory_is_not_counted(programs):
 @pytest.mark.parametrize(
     ("source", "destination", "moved"),
     [
-        # A slice of a quarter: read from the main memory, and written where its memory says.
+        # A slice of a quarter: only its transfers to and from the main memory count.
         ("", "S(1)", 16 * 128 * 4),
         ("", "", 2 * 16 * 128 * 4),
         ("S(1)", "", 16 * 128 * 4),

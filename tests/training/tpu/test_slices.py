@@ -12,8 +12,8 @@ def test_the_compiler_knows_every_slice_and_counts_the_same_devices(run_python):
     assert len(described) == sum(len(chip.shapes) for chip in CHIPS.values())
     assert described == {name: find_slice(name).devices for name in described}
     assert described["v5e:4x4"] == 16
-    assert described["v4:2x2x2"] == 8  # a device a chip
-    assert described["tpu7x:2x2x1"] == 8  # two devices a chip
+    assert described["v4:2x2x2"] == 8  # one device per chip
+    assert described["tpu7x:2x2x1"] == 8  # two devices per chip
 
 
 def test_rates_are_those_of_a_device():

@@ -19,5 +19,5 @@ def test_each_device_has_its_share_of_the_images_and_the_whole_state(first_step)
     assert first_step["whole_state_on_each"]
 
 
-def test_the_state_is_given_away_so_that_it_is_there_once(first_step):
+def test_the_state_is_donated_so_that_it_is_stored_once(first_step):
     assert first_step["given_away"]

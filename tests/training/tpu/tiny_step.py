@@ -1,10 +1,10 @@
-"""A model whose training step is compiled for a TPU in half a minute."""
+"""A model whose training step compiles for a TPU in half a minute."""
 
 import shlex
 
 from training.recipes.recipe import ModelOptions
 
-# Large enough that its products count more than everything else.
+# Large enough for its products to dominate.
 TINY = ModelOptions(
     "CabViTP", image_size=(32, 32), embed_dims=(64,), depths=(2,), num_heads=(2,), patch_size=4
 )

@@ -21,7 +21,7 @@ def draw_batch(
     Args:
         images: array (count, height, width, 3), 0..255; values outside are clipped.
         labels: array (count, classes), shares that add up to 1. Smoothing gives every class a
-            small share: a second class is named from a share of 10 % on.
+            small share, so a second class is named only if its share is at least 10 %.
         class_names: strings, in the order of the labels.
         path: file to write.
     """

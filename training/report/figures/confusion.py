@@ -59,7 +59,7 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], path: Path
         axes.set_ylabel("true")
         title = "Images by true and predicted class"
         if others:
-            title = f"The {rows} of {len(confusion):,} classes that are confused most"
+            title = f"The {rows} most confused of {len(confusion):,} classes"
         axes.set_title(title, fontsize=11, loc="left")
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)

@@ -8,7 +8,7 @@ from training.report.figures.style import BLUE, GREY, ORANGE, epoch_axis, figure
 
 
 def draw_curves(history: list[dict], path: Path) -> None:
-    """Writes a PNG with loss, top-1 and, if it is known, the learning rate by epoch.
+    """Writes a PNG with loss, top-1 and, if known, the learning rate by epoch.
 
     Args:
         history: list of dicts, one per epoch: `epoch`, counted from 1, and any of `loss`, `top1`,

@@ -36,7 +36,7 @@ def _draw_accuracy(axes: Any, calibration: Calibration) -> None:
     filled = calibration.images > 0
     accuracy, confidence = calibration.accuracy[filled], calibration.confidence[filled]
     images = calibration.images[filled]
-    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="as often as it says")
+    axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1, label="perfect calibration")
     axes.vlines(
         confidence, confidence, accuracy, color=ORANGE, alpha=0.55, linewidth=5, label="gap"
     )
@@ -51,7 +51,7 @@ def _draw_accuracy(axes: Any, calibration: Calibration) -> None:
     )
     # The area of a dot is its bin's share of the images.
     axes.scatter(confidence, accuracy, 12 + 400 * images / images.sum(), color=BLUE, zorder=3)
-    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="share that is right")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
     axes.set_aspect("equal")
     axes.set_title(f"Calibration error {100 * calibration.error:.2f} %")
     axes.grid(True)

@@ -20,7 +20,7 @@ RIGHT = LinearSegmentedColormap.from_list("right", ["#ffffff", LIGHT_BLUE, BLUE,
 WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#f2b48a", ORANGE, "#7a3600"])
 
 _LATIN = "DejaVu Sans"
-# The first of these that is installed writes class names that the font above lacks letters for.
+# The first installed one of these draws the letters of class names that the font above lacks.
 _FURTHER_FONTS = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -72,8 +72,8 @@ def new_figure(width: float, height: float) -> Any:
     """Returns an empty figure.
 
     Args:
-        width: in inches; a report is read at about 10.
-        height: in inches.
+        width: width in inches; a report is read at about 10.
+        height: height in inches.
     """
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 

@@ -6,7 +6,7 @@ import keras
 
 
 class AveragedEvaluation(keras.callbacks.Callback):
-    """Replaces the weights by their averages while the validation images are scored.
+    """Replaces the weights with their averages while the validation images are scored.
 
     The model must be an `AveragedModel`.
     """
@@ -16,7 +16,7 @@ class AveragedEvaluation(keras.callbacks.Callback):
         self._swap = contextlib.ExitStack()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Replaces the weights by their averages."""
+        """Replaces the weights with their averages."""
         self._swap.enter_context(self.model.averages_as_weights())
 
     def on_test_end(self, logs: dict | None = None) -> None:

@@ -12,9 +12,9 @@ _STEPS = 2
 class CallbackList(keras.callbacks.CallbackList):
     """Passes on the scores of a batch as the backend returns them, while they are computed.
 
-    Keras' own list converts them to numbers first, for which it waits until the device has finished
-    the step, and sends the next batch only then. Here the next step is in flight by then. A
-    callback that needs a number takes `float` of a score, and waits.
+    Keras' own list first converts them to numbers, which waits until the device has finished the
+    step, and only then sends the next batch. Here the next step is already in flight. A callback
+    that needs a number takes `float` of a score, and waits.
     """
 
     def __init__(self, callbacks: list[keras.callbacks.Callback], **options: Any):

@@ -25,7 +25,7 @@ class CheckpointOptions:
     Attributes:
         minutes: float, time between two checkpoints inside an epoch.
         keep_best: whether the averaged weights of the best epoch are kept.
-        stop_agreed: `training.devices.hosts.stop_agreed`, by which several processes stop after
+        stop_agreed: `training.devices.hosts.stop_agreed`, which makes several processes stop after
             the same step; None lets this one stop alone.
     """
 
@@ -77,7 +77,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._handlers: dict = {}
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Begins to catch SIGTERM and SIGINT."""
+        """Starts catching SIGTERM and SIGINT."""
         if self._handlers or threading.current_thread() is not threading.main_thread():
             return
         if self.options.stop_agreed:  # which learns of SIGTERM before Python does
@@ -93,7 +93,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._handlers = {}
 
     def epoch_is_unscored(self) -> bool:
-        """Returns whether the latest epoch is trained but its scores are not known yet."""
+        """Returns whether the latest epoch is trained but not yet scored."""
         return self.step // self.steps_per_epoch > len(self.history.rows)
 
     def discard_unscored(self) -> None:
@@ -114,7 +114,7 @@ class Checkpointing(keras.callbacks.Callback):
             self.resumed = None
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Writes a checkpoint when it is due, and stops when the process was asked to."""
+        """Writes a checkpoint if one is due, and stops if the process was asked to."""
         self.step += 1
         self.broken.check()
         if self.options.stop_agreed and self.options.stop_agreed(self.step):
@@ -126,7 +126,7 @@ class Checkpointing(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_test_batch_end(self, batch: int, logs: dict | None = None) -> None:
-        """Stops when the process was asked to; the checkpoint was written before validation."""
+        """Stops if the process was asked to; the checkpoint was written before validation."""
         self._stop_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -27,7 +27,7 @@ class History(keras.callbacks.Callback):
     """Keeps a row of scores per epoch, writes them to metrics.csv and adds them to Keras' logs.
 
     Args:
-        path: of metrics.csv; None writes nothing.
+        path: path of metrics.csv; None writes nothing.
         batch_size: integer, images per step on all devices.
         steps_per_epoch: integer.
         progress: dict of a checkpoint that the run is resumed from: "history" (rows), "seconds"
@@ -56,12 +56,12 @@ class History(keras.callbacks.Callback):
         self._write()
 
     def seconds(self) -> float:
-        """Returns the time trained, by all processes that took their turn in this run."""
+        """Returns the seconds of training, in all processes that have trained this run in turn."""
         return self._seconds_before + time.monotonic() - self._begun
 
     def images_per_second(self) -> float:
         """Returns the training speed of this epoch, without validation."""
-        if not self._images:  # the epoch was trained by a process that was stopped in validation
+        if not self._images:  # trained by a process that was stopped during validation
             return self._images_per_second_before
         seconds = self._training_seconds
         return self._images / (time.monotonic() - self._epoch_begun if seconds is None else seconds)

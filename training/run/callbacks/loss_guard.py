@@ -21,8 +21,8 @@ class LossGuard(keras.callbacks.Callback):
 
     Args:
         classes: integer. Random guessing has a cross-entropy of ln(classes); training diverges when
-            the mean loss of an epoch so far exceeds twice that, or that and 2 with more than 7
-            classes: Keras' losses on JAX and PyTorch are at most 16, however training diverges.
+            the mean loss of an epoch so far exceeds twice that, or that plus 2 with more than
+            7 classes: Keras' losses on JAX and PyTorch are at most 16, however training diverges.
         every: integer, batches between two checks: each check waits for the device.
     """
 

@@ -11,7 +11,7 @@ class Progress(keras.callbacks.Callback):
     """A bar with images/s, learning rate and remaining time; lines in a log file.
 
     Args:
-        epochs: integer, of the whole run.
+        epochs: integer, the number in the whole run.
         steps_per_epoch: integer.
         first_step: integer, steps trained before.
         batch_size: integer, images per step.

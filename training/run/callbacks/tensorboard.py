@@ -51,7 +51,7 @@ class TensorBoard(keras.callbacks.TensorBoard):
         try:
             yield
         except tf.errors.OpError as error:
-            # The first line states the system's reason among names of TensorFlow's operations.
+            # The first line states the system's reason amid names of TensorFlow's operations.
             reason = re.sub(r"\{\{.*\}\} | \[Op:.*", "", error.message.splitlines()[0])
             raise OSError(
                 f"The logs for TensorBoard could not be written to {self.log_dir}: {reason}. Free "
