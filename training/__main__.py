@@ -11,6 +11,7 @@ from training.run.interrupted import Interrupted
 COMMANDS = {
     "quickstart": "train a small CabViT on 5,000 shipped images, export it and score every form",
     "train": "train a recipe on ImageNet, a folder of photographs or another data set",
+    "train-in-memory": "train on small images with JAX on one GPU, without TensorFlow",
     "evaluate": "score trained models in any form, alone or side by side",
     "publish": "write a finished run's model in half the size, with a model card",
     "show-batch": "draw a batch of augmented images, as the model sees them",

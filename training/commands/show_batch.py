@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from training.commands.train import recipe_name
+from training.commands.recipe_name import recipe_name
 from training.data.opening import open_data_set
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe

@@ -1,12 +1,12 @@
 """`python -m training train`: trains a recipe on data."""
 
-import argparse
 import dataclasses
 import sys
 from typing import Annotated
 
 import tyro
 
+from training.commands.recipe_name import recipe_name
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
@@ -44,28 +44,3 @@ def run(arguments: list[str]) -> None:
         default=Train(TrainOptions(tyro.MISSING, tyro.MISSING), RECIPES[name]),
     )
     train(command.recipe, command.options, command.hosts)
-
-
-def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
-    """Splits --recipe from the other arguments, whose defaults it sets.
-
-    Args:
-        command: string, the subcommand's name.
-        arguments: list of strings, those after it.
-
-    Returns:
-        The name, and a list of the other arguments.
-    """
-    named = any(argument.startswith("--recipe") for argument in arguments)
-    parser = argparse.ArgumentParser(
-        prog=f"python -m training {command}",
-        description=sys.modules[f"training.commands.{command.replace('-', '_')}"].__doc__,
-        epilog=f"`python -m training {command} --recipe NAME --help` lists all other options.",
-        add_help=not named,
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--recipe", choices=sorted(RECIPES), required=True, help="the model and its training"
-    )
-    known, others = parser.parse_known_args(arguments)
-    return known.recipe, others

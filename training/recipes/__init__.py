@@ -8,6 +8,7 @@ from training.recipes.imagenet_cabvith_l import IMAGENET_CABVITH_L
 from training.recipes.imagenet_cabvith_s import IMAGENET_CABVITH_S
 from training.recipes.imagenet_cabvith_t import IMAGENET_CABVITH_T
 from training.recipes.imagenet_cabvitp_t import IMAGENET_CABVITP_T
+from training.recipes.tiny_imagenet import TINY_IMAGENET
 
 RECIPES = {
     "imagenet_cabvith_t": IMAGENET_CABVITH_T,
@@ -17,5 +18,6 @@ RECIPES = {
     "imagenet_cabvitp_t": IMAGENET_CABVITP_T,
     "finetune": FINETUNE,
     "fashion_mnist": FASHION_MNIST,
+    "tiny_imagenet": TINY_IMAGENET,
     "elpv": ELPV,
 }

@@ -1,0 +1,31 @@
+"""The option --recipe, which sets the defaults of all the others."""
+
+import argparse
+import sys
+
+from training.recipes import RECIPES
+
+
+def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """Splits --recipe from the other arguments, whose defaults it sets.
+
+    Args:
+        command: string, the subcommand's name.
+        arguments: list of strings, those after it.
+
+    Returns:
+        The name, and a list of the other arguments.
+    """
+    named = any(argument.startswith("--recipe") for argument in arguments)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m training {command}",
+        description=sys.modules[f"training.commands.{command.replace('-', '_')}"].__doc__,
+        epilog=f"`python -m training {command} --recipe NAME --help` lists all other options.",
+        add_help=not named,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--recipe", choices=sorted(RECIPES), required=True, help="the model and its training"
+    )
+    known, others = parser.parse_known_args(arguments)
+    return known.recipe, others

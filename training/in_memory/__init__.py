@@ -1,0 +1,1 @@
+"""Training with JAX on one accelerator that holds all images in its memory."""

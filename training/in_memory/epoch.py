@@ -1,0 +1,147 @@
+"""One epoch as one compiled JAX function, and the scores of the averaged weights."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import keras
+
+from training.in_memory.augmentation import augment, mix, smooth
+from training.optimization.optimizer import LayerwiseAdamW
+from training.recipes.recipe import Recipe
+
+
+class State(NamedTuple):
+    """All variables of a run, each a list of arrays, and the number of steps taken."""
+
+    trainable: list
+    others: list
+    optimizer: list
+    averages: list
+    step: jax.Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Trainer:
+    """A model, its optimizer and the recipe by which they train.
+
+    Attributes:
+        model: from pixels to probabilities.
+        optimizer: built for the model's trainable variables.
+        recipe: `Recipe`.
+    """
+
+    model: keras.Model
+    optimizer: LayerwiseAdamW
+    recipe: Recipe
+
+    def state(self) -> State:
+        """Returns copies of all variables; the averages begin with the weights."""
+        trainable = [jnp.array(variable.value) for variable in self.model.trainable_variables]
+        others = [jnp.array(variable.value) for variable in self.model.non_trainable_variables]
+        optimizer = [jnp.array(variable.value) for variable in self.optimizer.variables]
+        averages = [jnp.array(value) for value in (*trainable, *others)]
+        return State(trainable, others, optimizer, averages, jnp.zeros((), "int32"))
+
+    def compiled_epoch(self, images: jax.Array, labels: jax.Array) -> Callable:
+        """Compiles one pass over the images in a new order; the last, smaller batch is dropped.
+
+        Returns:
+            A function of a `State`, which it overwrites, and a random key that returns the new
+            state and the mean loss.
+        """
+        batch = self.recipe.batch_size
+        steps = len(images) // batch
+
+        @functools.partial(jax.jit, donate_argnums=0)
+        def epoch(
+            state: State, key: jax.Array, images: jax.Array, labels: jax.Array
+        ) -> tuple[State, jax.Array]:
+            order_key, key = jax.random.split(key)
+            order = jax.random.permutation(order_key, len(images))[: steps * batch]
+            batches = jax.random.split(key, steps), order.reshape(steps, batch)
+
+            def step(state: State, batch: tuple) -> tuple[State, jax.Array]:
+                key, places = batch
+                return self._step(state, key, images[places], labels[places])
+
+            state, losses = jax.lax.scan(step, state, batches)
+            return state, jnp.mean(losses)
+
+        compiled = epoch.lower(self.state(), jax.random.key(0), images, labels).compile()
+        return lambda state, key: compiled(state, key, images, labels)
+
+    def _step(
+        self, state: State, key: jax.Array, images: jax.Array, labels: jax.Array
+    ) -> tuple[State, jax.Array]:
+        augmentation = self.recipe.augmentation
+        augment_key, mix_key = jax.random.split(key)
+        classes = self.model.output_shape[-1]
+        images = augment(augment_key, images, augmentation)
+        targets = smooth(labels, classes, augmentation.label_smoothing)
+        images, targets = mix(mix_key, images, targets, augmentation)
+        (loss, others), gradients = jax.value_and_grad(self._loss, has_aux=True)(
+            state.trainable, state.others, images, targets
+        )
+        trainable, optimizer = self.optimizer.stateless_apply(
+            state.optimizer, gradients, state.trainable
+        )
+        averages = self._averages(state, [*trainable, *others])
+        return State(trainable, others, optimizer, averages, state.step + 1), loss
+
+    def _loss(
+        self, trainable: list, others: list, images: jax.Array, targets: jax.Array
+    ) -> tuple[jax.Array, list]:
+        scores, others = self.model.stateless_call(trainable, others, images, training=True)
+        logarithms = jnp.log(jnp.clip(scores.astype("float32"), keras.config.epsilon(), 1.0))
+        return -jnp.mean(jnp.sum(targets * logarithms, -1)), others
+
+    def _averages(self, state: State, weights: list) -> list:
+        """Moves the averages towards the weights, as `AveragedModel` does."""
+        options = self.recipe.optimization
+        momentum: Any = options.average_momentum or 0.0
+        if options.average_warmup:
+            step = state.step + 1
+            momentum = jnp.minimum(momentum, (1 + step) / (10 + step))
+        return [
+            (average + (1 - momentum) * (weight - average)).astype(average.dtype)
+            if jnp.issubdtype(average.dtype, jnp.floating)
+            else weight
+            for average, weight in zip(state.averages, weights, strict=True)
+        ]
+
+    def scorer(self, images: jax.Array, labels: jax.Array) -> Callable[[State], dict]:
+        """Returns a function that scores the averages of a `State` on images.
+
+        It returns a dict of floats: `val_top1` and `val_cross_entropy`.
+        """
+        count = len(self.model.trainable_variables)
+
+        @jax.jit
+        def scores_of(averages: list, images: jax.Array) -> jax.Array:
+            trainable, others = averages[:count], averages[count:]
+            images = images.astype("float32")
+            scores, _ = self.model.stateless_call(trainable, others, images, training=False)
+            return scores.astype("float32")
+
+        def score(state: State) -> dict:
+            batch = self.recipe.batch_size
+            parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+            scores = jnp.concatenate([scores_of(state.averages, part) for part in parts])
+            of_label = jnp.take_along_axis(scores, labels[:, None], -1)
+            logarithms = jnp.log(jnp.clip(of_label, keras.config.epsilon(), 1.0))
+            return {
+                "val_top1": float(jnp.mean(jnp.argmax(scores, -1) == labels)),
+                "val_cross_entropy": float(-jnp.mean(logarithms)),
+            }
+
+        return score
+
+    def assign_averages(self, state: State) -> None:
+        """Puts the averages of a `State` into the model's variables."""
+        variables = [*self.model.trainable_variables, *self.model.non_trainable_variables]
+        for variable, average in zip(variables, state.averages, strict=True):
+            variable.assign(average)
