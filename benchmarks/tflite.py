@@ -38,10 +38,10 @@ from training.report.markdown import table
 
 FORMS = {
     "none": {"quantization": "none"},
-    "none, biases expanded in the graph": {"quantization": "none", "store_bias": False},
+    "none, biases expanded in the graph": {"quantization": "none", "attention_bias": "computed"},
     "float16": {"quantization": "float16"},
     "int8": {"quantization": "int8"},
-    "int8, biases expanded in the graph": {"quantization": "int8", "store_bias": False},
+    "int8, biases expanded in the graph": {"quantization": "int8", "attention_bias": "computed"},
     "int8-static": {"quantization": "int8-static"},
     "int8-full": {"quantization": "int8-full"},
 }
@@ -126,7 +126,7 @@ def measure(model, folder, calibration, test, rounds):
     for number, (name, options) in enumerate(FORMS.items()):
         print(f"exporting {name}", flush=True)
         path = folder / f"{number}.tflite"
-        to_tflite(model, path, representative_data=calibration.pixels, **options)
+        to_tflite(model, path, calibration=calibration.pixels, **options)
         paths.append(path)
 
     classifiers = [load_tflite(path) for path in (reference, *paths)]
