@@ -19,7 +19,7 @@ from training.recipes.recipe import ModelOptions
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
 from training.run.options import TrainOptions
-from training.train import train
+from training.train import Run, train
 
 
 def changed(recipe=RECIPE, **groups):
@@ -222,6 +222,23 @@ def test_run_of_a_version_with_fewer_settings_is_recognised(run, folder, capsys)
         record.write_text(written)
 
     assert "is finished" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_hybrid_model_is_trained_resumed_and_scored(folder, tmp_path, monkeypatch):
+    hybrid = ModelOptions("CabViTH", (32, 32), (8, 8, 16, 16), (1, 1, 2, 1), (2, 2))
+    recipe = dataclasses.replace(ONE_EPOCH, model=hybrid)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Run, "_write_results", lambda *_: sys.exit(1))
+        with pytest.raises(SystemExit):
+            train(recipe, options(folder, tmp_path / "run"))
+    checkpoint = CheckpointFolder(tmp_path / "run" / "checkpoints").read_latest()
+    run = train(recipe, options(folder, tmp_path / "run"))
+
+    model = keras.saving.load_model(run / "model.keras")
+    kept = {array.tobytes() for array in checkpoint.arrays.values()}
+    assert all(weight.tobytes() in kept for weight in model.get_weights())
+    assert json.loads((run / "run.json").read_text())["scores"]["images"] == 10
 
 
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
