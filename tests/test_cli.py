@@ -181,6 +181,16 @@ def test_convert_from_end_to_end(checkpoint, home):
         np.testing.assert_array_equal(weight, value)
 
 
+@pytest.mark.slow
+def test_refusal_from_end_to_end(checkpoint, home):
+    process = run("convert", checkpoint, "--variant", "CabViTP_XL")
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert "Traceback" not in process.stderr
+    assert process.stderr.splitlines()[-1].startswith("cabvit convert: `variant` must be one of ")
+    assert not home.exists()
+
+
 def test_convert_with_every_option(tmp_path, home, capsys):
     state_dict = published("CabViTP_T")
     state_dict["head.weight"] = state_dict["head.weight"][:10]

@@ -27,6 +27,7 @@ def evaluation_image(image, size, crop=1.0):
         A uint8 tensor (*size, 3).
 
     Raises:
+        ImportError: TensorFlow is not installed.
         ValueError: `crop` is out of range, or `image` is neither of these.
         tf.errors.InvalidArgumentError: when the graph runs, if the bytes are not an image.
 
@@ -35,8 +36,7 @@ def evaluation_image(image, size, crop=1.0):
         >>> keras_cabvit.data.evaluation_image(image, (224, 224), crop=0.875).shape
         TensorShape([224, 224, 3])
     """
-    import tensorflow as tf
-
+    tf = tensorflow()
     if not 0 < crop <= 1:
         raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
     image = tf.convert_to_tensor(image)
@@ -72,8 +72,7 @@ def evaluation_pixels(images, size, batch_size=256):
         >>> keras_cabvit.data.evaluation_pixels(np.zeros((2, 28, 28), "uint8"), (64, 64)).shape
         (2, 64, 64, 3)
     """
-    import tensorflow as tf
-
+    tf = tensorflow()
     images = np.asarray(images)
     if images.ndim == 3:
         images = images[..., None]
@@ -88,6 +87,22 @@ def evaluation_pixels(images, size, batch_size=256):
             batch = tf.constant(images[start : start + batch_size])
             pixels[start : start + batch_size] = _evaluation_batch(batch, size, crop=1.0)
     return pixels
+
+
+def tensorflow():
+    """Imports TensorFlow for images.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+    """
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ImportError(
+            'Reading images needs TensorFlow: pip install "keras-cabvit[tensorflow]". '
+            "It can be installed beside the backend that you train with."
+        ) from error
+    return tensorflow
 
 
 def evaluation_crop(size):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.data.evaluation_transform import evaluation_image
+from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
@@ -42,10 +42,11 @@ def read_images(files, size, crop):
         uint8 array (count, *size, 3).
 
     Raises:
+        ImportError: TensorFlow is not installed.
         ValueError: files cannot be read, or exceed the limit on pixels; the message gives their
             number and names the first.
     """
-    import tensorflow as tf
+    tf = tensorflow()
 
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
     def read(encoded):

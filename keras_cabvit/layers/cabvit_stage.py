@@ -38,8 +38,8 @@ class CabViTStage(Composite):
 
     Raises:
         ValueError: there is no block, one is given twice, the last one merges, one merges although
-            `max_digests` is 0, `max_digests` is negative, `window` is not positive, or `window` is
-            given for blocks with a grid, which cannot be cut into windows.
+            `max_digests` is 0, `max_digests` is negative, `window` is not a positive integer, or
+            the blocks have a grid, which cannot be cut into windows.
 
     Example:
         >>> layers = keras_cabvit.layers
@@ -73,7 +73,8 @@ class CabViTStage(Composite):
                 "digest tokens would never be used. Received: merging blocks "
                 f"{', '.join(merging)} of {len(blocks)}, max_digests={max_digests}"
             )
-        if window is not None and (window < 1 or any(block.attention.grid for block in blocks)):
+        is_side = window is None or (isinstance(window, int) and window > 0)
+        if not is_side or (window and any(block.attention.grid for block in blocks)):
             raise ValueError(
                 "`window` must be a positive number of tokens, and the blocks must have no grid. "
                 f"Received: window={window}, grid={blocks[0].attention.grid}"

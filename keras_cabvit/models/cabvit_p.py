@@ -154,7 +154,7 @@ def CabViTP(
                 merge,
                 enhance,
                 grid=grid,
-                depthwise_initializer=DepthwiseFanInUniform(),
+                depthwise_initializer=depthwise_initializer,
                 name="merge_enhancement",
                 dtype=dtype,
             ),
@@ -165,6 +165,7 @@ def CabViTP(
     x = PatchEmbedding(embed_dim, patch_size, name="patch_embedding", dtype=dtype)(x)
     if drop_rate:
         x = keras.layers.Dropout(drop_rate, name="embedding_dropout", dtype=dtype)(x)
+    depthwise_initializer = DepthwiseFanInUniform()  # one, which each block copies
     blocks = [
         cabvit_block(f"block_{index}", max_digests > 0 and index < depth - 1, float(rate))
         for index, rate in enumerate(np.linspace(0, drop_path_rate, depth))

@@ -133,7 +133,8 @@ def _attention_macs(layer, outputs, inputs, digests=None, *_):
     # Queries by keys, and maps by values; the dense layers inside are counted on their own.
     tokens = layer.layout.tokens
     sources = tokens + (0 if digests is None else digests.shape[1])
-    return 2 * tokens * sources * layer.num_heads * layer.head_dim
+    windows = inputs.shape[0]  # of the one image
+    return 2 * windows * tokens * sources * layer.num_heads * layer.head_dim
 
 
 def _layer_norm_macs(layer, outputs, *_):

@@ -11,7 +11,7 @@ import contextvars
 import keras
 
 from keras_cabvit.ops import plain
-from keras_cabvit.ops.plain import attention_maps
+from keras_cabvit.ops.plain import activate, attention_maps
 from keras_cabvit.ops.precision import at_least_single, is_half
 
 _BACKEND = keras.backend.backend()
@@ -129,18 +129,6 @@ def pointwise(convolution, x, activation):
     if _implementation.get() == "tensorflow" and _may_be_bypassed(convolution):
         return on_tensorflow.pointwise(convolution, x, activation)
     return plain.pointwise(convolution, x, activation)
-
-
-def activate(activation, x):
-    """An activation.
-
-    Args:
-        activation: function of a tensor.
-        x: tensor.
-    """
-    if _implementation.get() == "tensorflow":
-        return on_tensorflow.activate(activation, x)
-    return plain.activate(activation, x)
 
 
 def _drops(dropout):

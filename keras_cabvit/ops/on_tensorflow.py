@@ -7,7 +7,6 @@ flattened map costs a quarter more memory traffic.
 
 import math
 
-import keras
 import tensorflow as tf
 from keras import ops
 
@@ -60,16 +59,6 @@ def pointwise(convolution, x, activation):
     product = ops.matmul(rows, ops.reshape(kernel, kernel.shape[2:]))
     # Keras turns `ops.add`, but not `+`, into the BiasAdd that TensorFlow fuses with a GELU.
     return _from_rows(activation(ops.add(product, bias)), x)
-
-
-def activate(activation, x):
-    """An activation, in float32 when the tensor is bfloat16.
-
-    TensorFlow takes four times as long for a GELU's erfc in bfloat16 as in float32.
-    """
-    if x.dtype != tf.bfloat16 or activation is keras.activations.linear:
-        return activation(x)
-    return tf.cast(activation(tf.cast(x, "float32")), x.dtype)
 
 
 def _as_rows(x):

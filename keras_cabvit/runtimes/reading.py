@@ -47,7 +47,12 @@ def read_saved_model(path: str | os.PathLike[str]) -> Any:
     found = latest_version(path)
     if found is None:
         raise FileNotFoundError(f"There is no SavedModel in {path}: it has no saved_model.pb.")
-    import tensorflow as tf
+    try:
+        import tensorflow as tf
+    except ImportError as error:
+        raise ImportError(
+            'Running a SavedModel needs TensorFlow: pip install "keras-cabvit[tensorflow]"'
+        ) from error
 
     with _reading(found, "SavedModel"):
         loaded = tf.saved_model.load(str(found))

@@ -36,6 +36,15 @@ class _TransferError(Exception):
         self.is_final = is_final
 
 
+class _WrongBytes(_TransferError):
+    """The partial file was not part of the right file, and is deleted."""
+
+    def __init__(self, reason: str, is_resumed: int) -> None:
+        super().__init__(reason, is_final=True)
+        # Parts that arrived in several answers may belong to different versions of the file.
+        self.may_be_mixed = bool(is_resumed)
+
+
 def download(
     url: str,
     destination: str | os.PathLike[str],
@@ -78,11 +87,12 @@ def download(
         if _is_complete(destination, sha256):
             return destination
         destination.parent.mkdir(parents=True, exist_ok=True)
-        if progress:
-            print(f"Downloading {url}")
-        with filelock.FileLock(f"{destination}.lock"):
+        waiting = f"Waiting for another process that is downloading {destination}."
+        with _locked(destination, waiting if progress else None):
             if not _is_complete(destination, sha256):
                 if not _is_complete(partial, sha256):
+                    if progress:
+                        print(f"Downloading {url}")
                     _with_retries(
                         retries, _fetch_rest, url, partial, sha256, size, timeout, progress
                     )
@@ -111,20 +121,41 @@ def fetch_text(url: str, retries: int = 3, timeout: float = 30, limit: int = 409
     return _with_retries(retries, _read_text, url, timeout, limit)
 
 
+@contextlib.contextmanager
+def _locked(destination: Path, waiting: str | None) -> Iterator[None]:
+    """Keeps other processes out until the block ends; prints `waiting` if one is inside."""
+    lock = filelock.FileLock(f"{destination}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        if waiting:
+            print(waiting)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _with_retries(retries: int, attempt: Callable[..., Any], url: str, *arguments: Any) -> Any:
-    for retry in range(retries + 1):
+    retry, begun_anew = 0, False
+    while True:
         try:
             return attempt(url, *arguments)
         except _TransferError as error:
+            if isinstance(error, _WrongBytes) and error.may_be_mixed and not begun_anew:
+                begun_anew = True  # costs no retry: the connection has not failed
+                continue
             if error.is_final or retry == retries:
                 raise WeightsDownloadError(f"{url} could not be downloaded: {error}.") from error
             time.sleep(BACK_OFF_SECONDS * 2**retry)
+            retry += 1
 
 
 def _read_text(url: str, timeout: float, limit: int) -> str:
-    with _network_errors(), urllib.request.urlopen(url, timeout=timeout) as response:
+    with _network_errors(timeout), urllib.request.urlopen(url, timeout=timeout) as response:
         content = response.read(limit)
-        if len(content) < min(limit, int(response.headers.get("Content-Length") or 0)):
+        if len(content) < min(limit, _length(response) or 0):
             raise http.client.IncompleteRead(content)
     return content.decode("utf-8", errors="replace")
 
@@ -134,50 +165,66 @@ def _fetch_rest(
 ) -> None:
     """Appends the rest of the file to the partial file, and checks the hash of the whole."""
     have = partial.stat().st_size if partial.exists() else 0
-    with _network_errors():
+    with _network_errors(timeout):
         try:
             headers = {"Range": f"bytes={have}-"} if have else {}
             request = urllib.request.Request(url, headers=headers)
             response = urllib.request.urlopen(request, timeout=timeout)
         except urllib.error.HTTPError as error:
-            if error.code == _RANGE_NOT_SATISFIABLE:  # the partial file belongs to a larger file
+            if have and error.code == _RANGE_NOT_SATISFIABLE:  # it belongs to a larger file
+                error.close()
                 partial.unlink()
+                raise _WrongBytes(f"it has no more than {have} bytes", have) from error
             raise
     with response:
         have = have if response.status == http.client.PARTIAL_CONTENT else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length else size
+        length = _length(response)
+        total = size if length is None else have + length
         if size not in (None, total):
             partial.unlink(missing_ok=True)
-            raise _TransferError(f"it has {total} bytes where {size} were expected", True)
+            raise _WrongBytes(f"it has {total} bytes where {size} were expected", have)
         with open(partial, "ab" if have else "wb") as file:
             bar = Progbar(total, unit_name="byte", verbose=int(progress))
-            while chunk := _read(response):
-                file.write(chunk)
-                bar.update(file.tell())
+            interruption = None
+            try:
+                while chunk := _read(response, timeout):
+                    file.write(chunk)
+                    bar.update(file.tell())
+                    if total is not None and file.tell() > total:
+                        break  # too long already
+            except _TransferError as error:
+                interruption = error
+            file.flush()
             os.fsync(file.fileno())  # or a power cut may leave an empty file under the final name
     arrived = partial.stat().st_size
-    if total is not None and arrived < total:
+    if interruption or (total is not None and arrived < total):
         raise _TransferError(
-            f"the connection ended after {arrived} of {total} bytes, which are kept; running it "
-            "again resumes there"
-        )
+            f"{interruption or 'the connection ended'}; {arrived} of "
+            f"{total or 'an unknown number of'} bytes are kept, and running it again resumes there"
+        ) from interruption
+    if total is not None and arrived > total:
+        partial.unlink()
+        raise _WrongBytes(f"it has more than the expected {total} bytes", have)
     actual = file_sha256(partial)
     if actual != sha256:
         partial.unlink()
-        # Parts from several responses may belong to different versions of the file.
-        raise _TransferError(
-            f"its SHA-256 is {actual} where {sha256} was expected; it was deleted", not have
+        raise _WrongBytes(
+            f"its SHA-256 is {actual} where {sha256} was expected; it was deleted", have
         )
 
 
-def _read(response: Any) -> bytes:
-    with _network_errors():
+def _length(response: Any) -> int | None:
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
+
+
+def _read(response: Any, timeout: float) -> bytes:
+    with _network_errors(timeout):
         return response.read1(_CHUNK_BYTES)  # read() would lose bytes before a failure
 
 
 @contextlib.contextmanager
-def _network_errors() -> Iterator[None]:
+def _network_errors(timeout: float) -> Iterator[None]:
     """Converts network errors to a `_TransferError`."""
     try:
         yield
@@ -190,6 +237,8 @@ def _network_errors() -> Iterator[None]:
     except (OSError, http.client.HTTPException) as error:
         reason: Any = getattr(error, "reason", error)
         is_final = isinstance(reason, FileNotFoundError)  # of a file:// address
+        if isinstance(reason, TimeoutError):
+            reason = f"the server sent nothing for {timeout} seconds"
         raise _TransferError(str(reason) or repr(reason), is_final) from error
 
 

@@ -1,4 +1,5 @@
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cabvit.data import evaluation_image, evaluation_pixels
+from keras_cabvit.data.image_folder import read_images
 
 
 def picture(height, width):
@@ -113,6 +115,20 @@ def test_batch_size_does_not_change_the_pixels():
     np.testing.assert_array_equal(
         evaluation_pixels(images, (16, 16), batch_size=2), evaluation_pixels(images, (16, 16))
     )
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        lambda folder: evaluation_pixels(noise(1, 8, 8, 3), (8, 8)),
+        lambda folder: evaluation_image(noise(8, 8, 3), (8, 8)),
+        lambda folder: read_images([folder / "image.png"], (8, 8), 1.0),
+    ],
+)
+def test_without_tensorflow_the_error_gives_the_command(transform, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[tensorflow\]"'):
+        transform(tmp_path)
 
 
 @pytest.mark.parametrize("crop", [0, -1, 1.1])

@@ -12,7 +12,17 @@ from keras_cabvit.inference import fuse
 from keras_cabvit.layers import PaddedDepthwiseConv2D
 
 
-@pytest.mark.parametrize("options", [{"strides": 1}, {"strides": 4, "use_bias": False}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"strides": 1},
+        {"strides": 4, "use_bias": False},
+        {"activation": "gelu"},
+        {"dilation_rate": 2},
+        {"depth_multiplier": 2},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(
     ("kernel_size", "grid"), [(7, (14, 10)), (7, (2, 3)), (7, (1, 1)), (5, (6, 7)), (3, (6, 7))]
 )

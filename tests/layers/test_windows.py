@@ -107,8 +107,30 @@ def test_fused_stage_has_windows(tmp_path):
         np.testing.assert_allclose(outputs(each, images), expected, atol=1e-5)
 
 
-def test_window_that_does_not_fit_gives_a_clear_error():
+@pytest.mark.parametrize("is_fused", [False, True])
+def test_macs_of_windows_are_those_of_as_many_images(is_fused):
+    def macs(height, width):
+        inputs = keras.Input((height, width, 8))
+        model = keras.Model(inputs, windowed(global_stage())(inputs))
+        model = keras_cabvit.inference.fuse(model) if is_fused else model
+        (part,) = keras_cabvit.models.count_complexity(model)
+        return part.macs
+
+    assert macs(2 * WINDOW, 3 * WINDOW) == 6 * macs(WINDOW, WINDOW)
+
+
+@pytest.mark.parametrize("window", [0, -4, 2.5, "4"])
+def test_window_that_is_no_side_gives_a_clear_error(window):
     with pytest.raises(ValueError, match="`window` must be a positive number of tokens"):
-        keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False)], window=0)
+        keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False)], window=window)
+
+
+def test_window_that_does_not_fit_gives_a_clear_error():
     with pytest.raises(ValueError, match="blocks must have no grid"):
         keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False, grid=(4, 4))], window=4)
+
+
+def test_map_of_unknown_size_gives_a_clear_error():
+    stage = windowed(global_stage())
+    with pytest.raises(ValueError, match="needs a height and width that are known"):
+        stage.call(keras.KerasTensor((2, None, 8, 8)))

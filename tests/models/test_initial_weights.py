@@ -10,6 +10,14 @@ import tiny_models
 pytestmark = pytest.mark.every_backend
 
 
+# Sums of the absolute initial weights of the hybrid and the plain model with seed 0, by backend.
+RECORDED = {
+    "tensorflow": (4535.672544951, 1155.363414015),
+    "jax": (4548.596068844, 1154.992805306),
+    "torch": (4548.339127353, 1152.789435356),
+}
+
+
 def values(model):
     """Returns (path, array) of every weight."""
     return [(weight.path, keras.ops.convert_to_numpy(weight)) for weight in model.weights]
@@ -113,3 +121,11 @@ def test_no_two_kernels_are_alike(new_models):
         for index, kernel in enumerate(kernels):
             for other in kernels[:index]:
                 assert kernel.shape != other.shape or np.abs(kernel - other).max() > 0
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_weights_of_a_seed_are_the_recorded_ones(number):
+    keras.utils.set_random_seed(0)
+    model = (tiny_models.hybrid, tiny_models.plain)[number]()
+    total = sum(np.abs(weight, dtype="float64").sum() for weight in model.get_weights())
+    assert total == pytest.approx(RECORDED[keras.backend.backend()][number], rel=1e-6)

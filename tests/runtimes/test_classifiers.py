@@ -1,4 +1,7 @@
+import sys
+
 import numpy as np
+import pytest
 import tiny_models
 
 from keras_cabvit.runtimes import load_saved_model
@@ -12,6 +15,12 @@ def test_images_are_rounded_and_clipped_to_the_input_type(served):
     np.testing.assert_array_equal(served(IMAGES - 0.4), expected)
     outside = np.where(IMAGES == 255, 999.0, np.where(IMAGES == 0, -9.0, IMAGES))
     np.testing.assert_array_equal(served(outside), expected)
+
+
+def test_without_tensorflow_the_error_gives_the_command(served_hybrid, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[tensorflow\]"'):
+        load_saved_model(served_hybrid)
 
 
 def test_classifier_describes_its_file(served_hybrid):

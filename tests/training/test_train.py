@@ -11,16 +11,15 @@ import keras
 import numpy as np
 import pytest
 from backend_process import REPOSITORY
-from tiny_runs import RECIPE, image_folder
+from tiny_runs import OPTIONS, RECIPE, image_folder
 
 from training.data.broken import TooManyBrokenImages
+from training.optimization.optimizer import learning_rate_schedule
 from training.recipes.recipe import ModelOptions
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
-from training.run.folder import claimed
 from training.run.options import TrainOptions
-from training.run.record import read_run
-from training.train import train
+from training.train import Run, train
 
 
 def changed(recipe=RECIPE, **groups):
@@ -117,21 +116,12 @@ def test_failed_start_does_not_block_the_folder(folder, tmp_path):
     assert (out / "model.keras").is_file()
 
 
-# Claims a folder as a run does, and does not end.
-CLAIMED = """
-import sys, time
-from pathlib import Path
-from training.run.folder import claimed
-with claimed(Path(sys.argv[1]), {"finished": None}, None):
-    time.sleep(3600)
-"""
-
-
 @pytest.mark.slow
 def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
     out = tmp_path / "run"
+    arguments = ["--recipe", "fashion_mnist", "--data", f"folder:{folder}", "--out", str(out)]
+    command = [sys.executable, "-m", "training", "train", *arguments, *OPTIONS, "--epochs", "9999"]
     with open(tmp_path / "log", "w") as log:
-        command = [sys.executable, "-c", CLAIMED, out]
         other = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
     try:
         while not (out / "run.json").is_file():
@@ -145,8 +135,9 @@ def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
         other.kill()
         other.wait()
     # The lock of a killed process is free.
-    with claimed(out, {}, read_run(out)):
-        assert read_run(out) == {}
+    shutil.rmtree(out / "checkpoints", ignore_errors=True)  # of a run with other epochs
+    train(ONE_EPOCH, options(folder, out))
+    assert (out / "model.keras").is_file()
 
 
 def test_other_images_are_another_run(run, folder, tmp_path):
@@ -233,6 +224,23 @@ def test_run_of_a_version_with_fewer_settings_is_recognised(run, folder, capsys)
     assert "is finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
+def test_hybrid_model_is_trained_resumed_and_scored(folder, tmp_path, monkeypatch):
+    hybrid = ModelOptions("CabViTH", (32, 32), (8, 8, 16, 16), (1, 1, 2, 1), (2, 2))
+    recipe = dataclasses.replace(ONE_EPOCH, model=hybrid)
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Run, "_write_results", lambda *_: sys.exit(1))
+        with pytest.raises(SystemExit):
+            train(recipe, options(folder, tmp_path / "run"))
+    checkpoint = CheckpointFolder(tmp_path / "run" / "checkpoints").read_latest()
+    run = train(recipe, options(folder, tmp_path / "run"))
+
+    model = keras.saving.load_model(run / "model.keras")
+    kept = {array.tobytes() for array in checkpoint.arrays.values()}
+    assert all(weight.tobytes() in kept for weight in model.get_weights())
+    assert json.loads((run / "run.json").read_text())["scores"]["images"] == 10
+
+
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
     wider = changed(model={"embed_dims": (32,)})
     shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")
@@ -293,7 +301,9 @@ def test_diverged_run_resumes_with_a_smaller_learning_rate(diverged, folder, tmp
     with open(run / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["1", "2", "3", "4"]
-    assert float(rows[1]["learning_rate"]) == pytest.approx(1e-3, rel=0.3)
+    schedule = learning_rate_schedule(smaller, steps_per_epoch=1)
+    rates = [float(row["learning_rate"]) for row in rows[1:]]
+    assert rates == pytest.approx([float(schedule(step)) for step in (2, 3, 4)], abs=1e-6)
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ class ServedFile:
     shift: int = 0  # number of bytes by which a range begins too early
     ending: str = "reset"  # how a truncated response ends: "reset", "close" or "stall"
     pause: float = 0.0  # seconds before each 16 kB
+    length: str | None = ""  # what an answer says of its size: the truth, anything else, nothing
 
 
 class FileServer:
@@ -90,7 +91,9 @@ class FileServer:
                     self.send_header("Content-Range", f"bytes {begin}-{last}/{len(content)}")
                 else:
                     self.send_response(200)
-                self.send_header("Content-Length", str(len(content) - begin))
+                if file.length is not None:
+                    length = file.length or str(len(content) - begin)
+                    self.send_header("Content-Length", length)
                 self.end_headers()
                 cut = file.cuts.pop(0) if file.cuts else None
                 body = content[begin:] if cut is None else content[begin : begin + cut]

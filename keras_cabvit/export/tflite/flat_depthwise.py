@@ -39,15 +39,13 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
 
     def call(self, inputs):
         """Returns the convolution of the padded feature map."""
-        if self.kernel_size[0] <= self.ROWS:
+        if self.kernel_size[0] <= self.ROWS or max(self.dilation_rate) > 1:
             return super().call(inputs)
         parts = self._around_the_middle if self.strides[0] == 1 else self._one_after_another
         first, *others = parts(inputs)
-        if (
-            self.use_bias
-        ):  # with the first part, where it costs nothing: a convolution includes a bias
-            first = first + self.bias
-        return functools.reduce(operator.add, others, first)
+        if self.use_bias:
+            first = first + self.bias  # where it costs nothing: a convolution includes a bias
+        return self.activation(functools.reduce(operator.add, others, first))
 
     def _around_the_middle(self, inputs):
         """Yields parts whose kernels are symmetric about the middle, each with its own padding.
