@@ -84,7 +84,10 @@ def recorded(path):
         "operations": collections.Counter(
             operation["op_name"] for operation in interpreter._get_ops_details()
         ),
-        "constants": sum(len(buffer.data) for buffer in buffers if buffer.data is not None),
+        # Besides the weights it holds a few descriptions, in bytes.
+        "constants": pytest.approx(
+            sum(len(buffer.data) for buffer in buffers if buffer.data is not None), abs=100
+        ),
         "delegated": divided.nodes,
         "left_out": divided.left_out,
     }

@@ -132,5 +132,5 @@ def test_window_that_does_not_fit_gives_a_clear_error():
 
 def test_map_of_unknown_size_gives_a_clear_error():
     stage = windowed(global_stage())
-    with pytest.raises(ValueError, match="needs a height and width that are known"):
+    with pytest.raises(ValueError, match="needs a known height and width"):
         stage.call(keras.KerasTensor((2, None, 8, 8)))
