@@ -132,5 +132,5 @@ def test_window_that_does_not_fit_gives_a_clear_error():
 
 def test_map_of_unknown_size_gives_a_clear_error():
     stage = windowed(global_stage())
-    with pytest.raises(ValueError, match="needs a known height and width"):
+    with pytest.raises(ValueError, match="must know the height and width of its map"):
         stage.call(keras.KerasTensor((2, None, 8, 8)))

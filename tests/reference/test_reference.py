@@ -1,4 +1,4 @@
-"""Every variant equals the published model, stage by stage and in its logits, on three backends."""
+"""Every variant equals the published model, stage by stage and in its logits."""
 
 import json
 import math
@@ -13,10 +13,11 @@ FOLDER = Path(__file__).parent
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())
 TOLERANCE = {"float32": 1e-4, "float64": 1e-5}
 
-# JAX takes several times as long to build a model as the others: it runs only the smallest of each
-# family, and the paper's main model.
-CASES = [("jax", variant) for variant in ("CabViTH_S", "CabViTH_T", "CabViTP_T")]
-CASES += [(backend, variant) for variant in REFERENCE for backend in ("torch", "tensorflow")]
+# Variants of a family differ in sizes alone, so one backend runs them all, and the others the
+# smallest of each family; PyTorch, which the published model runs on, the paper's main model too.
+CASES = [("tensorflow", variant) for variant in REFERENCE]
+CASES += [("torch", variant) for variant in ("CabViTH_S", "CabViTH_T", "CabViTP_T")]
+CASES += [("jax", variant) for variant in ("CabViTH_T", "CabViTP_T")]
 
 
 def test_reference_has_every_variant():
