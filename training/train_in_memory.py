@@ -69,7 +69,10 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
 
     check_augmentation(recipe.augmentation)
     if recipe.optimization.accumulation_steps > 1:
-        raise ValueError("Training in memory needs `optimization.accumulation_steps=1`.")
+        raise ValueError(
+            "Training in memory needs `optimization.accumulation_steps=1`. "
+            f"Received: {recipe.optimization.accumulation_steps}"
+        )
     images, labels = _read(recipe, options)
     mask = held_out(labels, recipe.validation_share, options.split_seed)
     on_device = [

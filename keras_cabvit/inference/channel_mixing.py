@@ -28,6 +28,7 @@ class FusedChannelMixing(Composite):
     """
 
     part_names = ("norms", "expand", "project")
+    list_parts = ("norms",)
 
     def __init__(self, norms, expand, project, **kwargs):
         super().__init__({"norms": norms, "expand": expand, "project": project}, **kwargs)

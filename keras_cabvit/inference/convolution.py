@@ -85,10 +85,10 @@ class FusedConvolutions(Composite):
     Output: a feature map.
     """
 
-    part_names = ("convolutions",)
+    part_names = list_parts = ("convolutions",)
 
     def __init__(self, convolutions, **kwargs):
-        super().__init__({"convolutions": list(convolutions)}, **kwargs)
+        super().__init__({"convolutions": convolutions}, **kwargs)
 
     @classmethod
     def from_trained(cls, layer, form):

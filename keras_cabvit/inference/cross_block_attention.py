@@ -6,7 +6,13 @@ from keras import ops
 
 from keras_cabvit.inference.folding import assign_product, exact, folded_behind
 from keras_cabvit.layers.composite import Composite
-from keras_cabvit.layers.heads import check_digests, head_dim, join_heads, split_heads
+from keras_cabvit.layers.heads import (
+    attention_output_spec,
+    check_digests,
+    head_dim,
+    join_heads,
+    split_heads,
+)
 from keras_cabvit.layers.position_bias import offsets, pairs_of_tokens
 from keras_cabvit.layers.token_grid import digest_blocks, token_grid, validated_grid
 from keras_cabvit.ops import at_least_single, attend, attention_maps, dense
@@ -22,6 +28,7 @@ class _FusedAttention(Composite):
     """
 
     part_names = ("norm", "query", "key", "value", "projection", "digest_norm")
+    optional_parts = ("digest_norm",)
 
     def __init__(
         self,
@@ -123,13 +130,7 @@ class _FusedAttention(Composite):
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False):
         """Returns the input's shape, and that of the attention maps if they are requested."""
-        output = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-        if not return_attention_maps:
-            return output
-        tokens = token_grid(inputs.shape, self.grid, self.name).tokens
-        sources = tokens + (0 if digests is None else digests.shape[1])
-        shape = (inputs.shape[0], self.num_heads, tokens, sources)
-        return output, keras.KerasTensor(shape, dtype=self.compute_dtype)
+        return attention_output_spec(self, inputs, digests, return_attention_maps)
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -3,7 +3,7 @@
 import keras
 
 from keras_cabvit.layers.composite import Composite
-from keras_cabvit.layers.token_grid import token_grid, validated_grid
+from keras_cabvit.layers.token_grid import merge_output_shape, token_grid, validated_grid
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -22,7 +22,7 @@ class FusedTokenMergeEnhancement(Composite):
         digest tokens.
     """
 
-    part_names = ("merge_convolution", "enhancement")
+    part_names = optional_parts = ("merge_convolution", "enhancement")
 
     def __init__(self, merge_convolution, enhancement, grid=None, **kwargs):
         parts = {"merge_convolution": merge_convolution, "enhancement": enhancement}
@@ -69,10 +69,7 @@ class FusedTokenMergeEnhancement(Composite):
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape, and that of the digest tokens if the layer merges."""
-        if not self.merge:
-            return input_shape
-        rows, columns = token_grid(input_shape, self.grid, self.name).digest_grid
-        return input_shape, (input_shape[0], rows * columns, input_shape[-1])
+        return merge_output_shape(self, input_shape)
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -27,7 +27,8 @@ class CabViTBlock(Composite):
         `return_attention_maps`, the attention maps come last.
 
     Raises:
-        ValueError: the parts have different dtype policies.
+        ValueError: a part is no layer, `merge_enhancement` does not say whether it merges, or the
+            parts have different dtype policies.
 
     Example:
         >>> layers = keras_cabvit.layers
@@ -46,6 +47,12 @@ class CabViTBlock(Composite):
     def __init__(self, attention, merge_enhancement, channel_mixing, **kwargs):
         parts = (attention, merge_enhancement, channel_mixing)
         super().__init__(dict(zip(self.part_names, parts, strict=True)), **kwargs)
+        if not hasattr(merge_enhancement, "merge"):
+            raise ValueError(
+                "`merge_enhancement` must have an attribute `merge`, whether the block outputs "
+                "digest tokens, as a TokenMergeEnhancement has. Received: "
+                f"merge_enhancement={merge_enhancement!r}"
+            )
 
     @property
     def merges(self):
@@ -82,3 +89,12 @@ class CabViTBlock(Composite):
         outputs = self.merge_enhancement.compute_output_spec(inputs)
         outputs = (*outputs, *maps) if self.merges else (outputs, *maps)
         return outputs if len(outputs) > 1 else outputs[0]
+
+
+def check_blocks(blocks):
+    """Raises a ValueError if `blocks` is not a list of at least one `CabViTBlock`."""
+    is_list = isinstance(blocks, (list, tuple)) and len(blocks) > 0
+    if not (is_list and all(isinstance(block, CabViTBlock) for block in blocks)):
+        raise ValueError(
+            f"`blocks` must be a list of at least one CabViTBlock. Received: blocks={blocks!r}"
+        )

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from keras_cabvit.layers.cabvit_block import check_blocks
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.layers.windows import Windows
 
@@ -37,9 +38,10 @@ class CabViTStage(Composite):
         `window`, digests and maps are those of windows, (batch * windows, ...), row by row.
 
     Raises:
-        ValueError: there is no block, one is given twice, the last one merges, one merges although
-            `max_digests` is 0, `max_digests` is negative, `window` is not a positive integer, or
-            the blocks have a grid, which cannot be cut into windows.
+        ValueError: `blocks` is not a list of at least one `CabViTBlock`, one is given twice, the
+            last one merges, one merges although `max_digests` is 0, `max_digests` is negative,
+            `window` is not a positive integer, or the blocks have a grid, which cannot be cut into
+            windows.
 
     Example:
         >>> layers = keras_cabvit.layers
@@ -56,11 +58,10 @@ class CabViTStage(Composite):
         ((1, 8, 32), [64, 68, 72])
     """
 
-    part_names = ("blocks",)
+    part_names = list_parts = ("blocks",)
 
     def __init__(self, blocks, max_digests=12, window=None, **kwargs):
-        if not blocks:
-            raise ValueError("`blocks` must be a list of at least one block. Received: none")
+        check_blocks(blocks)
         if max_digests < 0:
             raise ValueError(
                 "`max_digests` must be 0 (no digest tokens) or more. "
@@ -79,7 +80,7 @@ class CabViTStage(Composite):
                 "`window` must be a positive number of tokens, and the blocks must have no grid. "
                 f"Received: window={window}, grid={blocks[0].attention.grid}"
             )
-        super().__init__({"blocks": list(blocks)}, **kwargs)
+        super().__init__({"blocks": blocks}, **kwargs)
         self.max_digests = max_digests
         self.window = window
 

@@ -10,19 +10,25 @@ class Composite(keras.layers.Layer):
     variables of parts that Keras built beforehand would lack their parents' path. All parts share
     one dtype policy, which is also the composite's.
 
-    A subclass names its part arguments in `part_names`. Each is a layer, a list of layers, or None.
+    A subclass names its part arguments in `part_names`. Each is a layer; those that are also in
+    `list_parts` are lists of layers, and those in `optional_parts` may be None.
 
     Args:
         parts: dict from the names in `part_names` to the parts.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Raises:
-        ValueError: one layer is given twice, or two parts have different policies.
+        ValueError: a part is no layer, one layer is given twice, or two parts have different
+            policies.
     """
 
     part_names = ()
+    list_parts = ()
+    optional_parts = ()
 
     def __init__(self, parts, dtype=None, **kwargs):
+        for name, part in parts.items():
+            self._check_part(name, part)
         layers = [layer for part in parts.values() for layer in _as_list(part)]
         if dtype is None and layers:
             dtype = layers[0].dtype_policy
@@ -41,7 +47,20 @@ class Composite(keras.layers.Layer):
                     f"'{policy.name}' and, for part '{layer.name}', '{layer.dtype_policy.name}'"
                 )
         for name, part in parts.items():
-            setattr(self, name, part)
+            setattr(self, name, list(part) if name in self.list_parts else part)
+
+    def _check_part(self, name, part):
+        if name in self.list_parts:
+            right = "a list of Keras layers"
+            is_right = isinstance(part, (list, tuple)) and all(map(_is_layer, part))
+        elif name in self.optional_parts:
+            right, is_right = "a Keras layer or None", part is None or _is_layer(part)
+        else:
+            right, is_right = "a Keras layer", _is_layer(part)
+        if not is_right:
+            raise ValueError(
+                f"`{name}` of a {type(self).__name__} must be {right}. Received: {name}={part!r}"
+            )
 
     def with_parts(self, function):
         """Returns an unbuilt layer with the same arguments except for its parts.
@@ -90,8 +109,12 @@ class Composite(keras.layers.Layer):
         return cls(**{**config, **parts})
 
 
+def _is_layer(part):
+    return isinstance(part, keras.layers.Layer)
+
+
 def _as_list(part):
-    if isinstance(part, keras.layers.Layer):
+    if _is_layer(part):
         return [part]
     return list(part or [])
 

@@ -4,7 +4,13 @@ import keras
 from keras import ops
 
 from keras_cabvit.layers.drop_path import DropPath
-from keras_cabvit.layers.heads import check_digests, head_dim, join_heads, split_heads
+from keras_cabvit.layers.heads import (
+    attention_output_spec,
+    check_digests,
+    head_dim,
+    join_heads,
+    split_heads,
+)
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.position_bias import expanded_position_bias
 from keras_cabvit.layers.quantized_parts import quantized_parts
@@ -205,13 +211,7 @@ class CrossBlockAttention(keras.layers.Layer):
 
     def compute_output_spec(self, inputs, digests=None, return_attention_maps=False, training=None):
         """Returns the input's shape, and that of the attention maps if they are requested."""
-        output = keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
-        if not return_attention_maps:
-            return output
-        tokens = token_grid(inputs.shape, self.grid, self.name).tokens
-        sources = tokens + (0 if digests is None else digests.shape[1])
-        shape = (inputs.shape[0], self.num_heads, tokens, sources)
-        return output, keras.KerasTensor(shape, dtype=self.compute_dtype)
+        return attention_output_spec(self, inputs, digests, return_attention_maps)
 
     def get_config(self):
         """Returns the constructor's arguments."""

@@ -1,6 +1,9 @@
 """Attention heads: functions shared by the trainable attention and its inference forms."""
 
+import keras
 from keras import ops
+
+from keras_cabvit.layers.token_grid import token_grid
 
 
 def head_dim(channels, num_heads, layer_name):
@@ -24,6 +27,24 @@ def check_digests(digests, blocks, layer_name):
             f"Layer '{layer_name}' was built for digest tokens of {blocks} blocks, so `digests` "
             f"must {'' if blocks else 'not '}be given."
         )
+
+
+def attention_output_spec(layer, inputs, digests, return_attention_maps):
+    """Returns the input's shape, and that of the attention maps if they are requested.
+
+    Args:
+        layer: the attention layer, of which `grid`, `num_heads` and `compute_dtype` are read.
+        inputs: `keras.KerasTensor`, the block's own tokens.
+        digests: `keras.KerasTensor` (batch, digest tokens, channels), or None.
+        return_attention_maps: whether the maps are requested.
+    """
+    output = keras.KerasTensor(inputs.shape, dtype=layer.compute_dtype)
+    if not return_attention_maps:
+        return output
+    tokens = token_grid(inputs.shape, layer.grid, layer.name).tokens
+    sources = tokens + (0 if digests is None else digests.shape[1])
+    shape = (inputs.shape[0], layer.num_heads, tokens, sources)
+    return output, keras.KerasTensor(shape, dtype=layer.compute_dtype)
 
 
 def split_heads(x, num_heads):

@@ -92,6 +92,19 @@ def token_grid(input_shape, grid, layer_name):
     )
 
 
+def merge_output_shape(layer, input_shape):
+    """Returns the input's shape, and that of the digest tokens if the layer merges.
+
+    Args:
+        layer: the layer, of which `merge` and `grid` are read.
+        input_shape: (batch, height, width, channels), or that of tokens if the layer has a grid.
+    """
+    if not layer.merge:
+        return input_shape
+    rows, columns = token_grid(input_shape, layer.grid, layer.name).digest_grid
+    return input_shape, (input_shape[0], rows * columns, input_shape[-1])
+
+
 def digest_blocks(digests_shape, layout, layer_name):
     """Returns the number of blocks that these digest tokens come from; 0 if there are none.
 

@@ -7,6 +7,7 @@ from keras_cabvit.layers.padded_convolution import PaddedDepthwiseConv2D
 from keras_cabvit.layers.token_grid import (
     MERGE_KERNEL,
     MERGE_STRIDE,
+    merge_output_shape,
     token_grid,
     validated_grid,
 )
@@ -101,10 +102,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         """Returns the input's shape, and that of the digest tokens if `merge`."""
-        if not self.merge:
-            return input_shape
-        rows, columns = token_grid(input_shape, self.grid, self.name).digest_grid
-        return input_shape, (input_shape[0], rows * columns, input_shape[-1])
+        return merge_output_shape(self, input_shape)
 
     def get_config(self):
         """Returns the constructor's arguments."""

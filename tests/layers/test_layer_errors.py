@@ -1,9 +1,13 @@
 """Error messages of the layers."""
 
+import re
+
 import numpy as np
 import pytest
 from tiny_models import block
 
+from keras_cabvit.inference.convolution import FusedConvolution, FusedConvolutions
+from keras_cabvit.inference.token_merge_enhancement import FusedTokenMergeEnhancement
 from keras_cabvit.layers import (
     CabViTBlock,
     CabViTStage,
@@ -80,7 +84,6 @@ def blocks(*merges, **options):
 @pytest.mark.parametrize(
     ("merges", "max_digests", "sentence"),
     [
-        ((), 12, "a list of at least one block"),
         ((False,), -1, "`max_digests` must be 0"),
         ((True, True), 12, "last block of a stage must not merge.*block_0, block_1 of 2"),
         ((True, False), 0, "nor may any block if max_digests=0.*block_0 of 2, max_digests=0"),
@@ -89,6 +92,50 @@ def blocks(*merges, **options):
 def test_stage_with_unused_digests(merges, max_digests, sentence):
     with pytest.raises(ValueError, match=sentence):
         CabViTStage(blocks(*merges), max_digests)
+
+
+@pytest.mark.parametrize("wrong", [[], None, 3, [None], "block_0"])
+def test_stage_of_anything_but_a_list(wrong):
+    message = f"a list of at least one CabViTBlock. Received: blocks={wrong!r}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        CabViTStage(wrong)
+
+
+def test_stage_of_other_layers():
+    (one,) = blocks(False)
+    for wrong in (one, [one, ChannelMixing()]):
+        with pytest.raises(ValueError, match=r"a list of at least one CabViTBlock.*name=block_0"):
+            CabViTStage(wrong)
+
+
+@pytest.mark.parametrize("part", ["attention", "merge_enhancement", "channel_mixing"])
+@pytest.mark.parametrize("wrong", [None, 3, []])
+def test_block_of_parts_that_are_no_layers(part, wrong):
+    (one,) = blocks(True)
+    parts = {name: getattr(one, name) for name in CabViTBlock.part_names}
+    message = f"`{part}` of a CabViTBlock must be a Keras layer. Received: {part}={wrong}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        CabViTBlock(**{**parts, part: wrong})
+
+
+def test_block_of_parts_in_the_wrong_order():
+    (one,) = blocks(True)
+    with pytest.raises(ValueError, match=r"`merge_enhancement` must have an attribute `merge`"):
+        CabViTBlock(one.merge_enhancement, one.attention, one.channel_mixing)
+
+
+@pytest.mark.parametrize(
+    ("layer_class", "parts", "sentence"),
+    [
+        (FusedConvolutions, (None,), "`convolutions` of a .* must be a list of Keras layers"),
+        (FusedConvolutions, ([3],), "`convolutions` of a .* must be a list of Keras layers"),
+        (FusedConvolution, (None,), "`convolution` of a .* must be a Keras layer. Received"),
+        (FusedTokenMergeEnhancement, (3, None), "`merge_convolution` of a .* layer or None"),
+    ],
+)
+def test_inference_class_of_parts_that_are_no_layers(layer_class, parts, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        layer_class(*parts)
 
 
 def test_one_block_twice():

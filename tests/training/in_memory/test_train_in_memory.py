@@ -1,16 +1,20 @@
 """Training on an accelerator that holds all images, here JAX's CPU, as a command."""
 
+import dataclasses
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
+from training.recipes.tiny_imagenet import TINY_IMAGENET
+from training.train_in_memory import InMemoryOptions, train_in_memory
 
 MODEL = {
     "variant": "CabViTP",
@@ -107,3 +111,12 @@ def test_arguments_that_do_not_fit_give_a_clear_error(tmp_path, options, backend
     assert done.returncode == 1
     assert message in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_accumulated_gradients_give_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    optimization = dataclasses.replace(TINY_IMAGENET.optimization, accumulation_steps=2)
+    recipe = dataclasses.replace(TINY_IMAGENET, optimization=optimization)
+    options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
+    with pytest.raises(ValueError, match=r"optimization.accumulation_steps=1`. Received: 2"):
+        train_in_memory(recipe, options)

@@ -101,7 +101,8 @@ def test_wrong_options_give_a_clear_error(changes, sentence):
 
 
 def test_patches_of_a_hybrid_are_refused():
-    with pytest.raises(ValueError, match="`patch_size` belongs to plain models"):
+    message = "`patch_size` belongs to plain models.* patch_size=4 with variant='CabViTH_T'"
+    with pytest.raises(ValueError, match=message):
         build_model(ModelOptions("CabViTH_T", patch_size=4), classes=4)
 
 
