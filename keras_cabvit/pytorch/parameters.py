@@ -6,11 +6,15 @@ matrix, for example), so names map to lists of assignments.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_cabvit.layers import ConvNeXtBlock, ConvolutionNorm, LayerScale, PatchEmbedding
+
+# A model's layers by their names. Keras ships no types, so their attributes are unknown to mypy.
+_Layers = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def torch_parameters(model: keras.Model) -> Iterator[TorchParameter]:
         )
 
 
-def _hybrid(layers) -> Iterator[TorchParameter]:
+def _hybrid(layers: _Layers) -> Iterator[TorchParameter]:
     stem = layers["stem"]
     yield from _convolution_norm("patch_embed.seq.0", stem.convolution_1)
     yield from _convolution_norm("patch_embed.seq.2", stem.convolution_2)
@@ -69,7 +73,7 @@ def _hybrid(layers) -> Iterator[TorchParameter]:
     yield from _head(layers, norm_name="norm_head")
 
 
-def _blocks(layers, stage):
+def _blocks(layers: _Layers, stage: int) -> list[Any]:
     if stage >= 2:
         return layers[f"stage_{stage}"].blocks
     # Keras lists layers in graph order, which is the order of the blocks.
@@ -77,7 +81,7 @@ def _blocks(layers, stage):
     return [layer for name, layer in layers.items() if name.startswith(prefix)]
 
 
-def _plain(layers) -> Iterator[TorchParameter]:
+def _plain(layers: _Layers) -> Iterator[TorchParameter]:
     yield from _patch_embedding(layers["patch_embedding"])
     for index, block in enumerate(layers["stage"].blocks):
         prefix = f"blocks.{index}"
@@ -92,7 +96,7 @@ def _plain(layers) -> Iterator[TorchParameter]:
     yield from _head(layers, norm_name="norm")
 
 
-def _convnext_block(prefix, block):
+def _convnext_block(prefix: str, block: Any) -> Iterator[TorchParameter]:
     mixing = block.channel_mixing
     yield from _depthwise(f"{prefix}.dwconv", block.depthwise)
     yield from _affine(f"{prefix}.norm", mixing.norms[0])
@@ -101,7 +105,7 @@ def _convnext_block(prefix, block):
     yield from _layer_scale(f"{prefix}.gamma", mixing.layer_scale)
 
 
-def _hybrid_block(prefix, block):
+def _hybrid_block(prefix: str, block: Any) -> Iterator[TorchParameter]:
     attention, mixing = block.attention, block.channel_mixing
     yield from _attention(prefix, attention, dense_prefix=prefix)
     yield from _merge_enhancement(prefix, block.merge_enhancement)
@@ -113,7 +117,7 @@ def _hybrid_block(prefix, block):
     yield from _layer_scale(f"{prefix}.gamma_2", mixing.layer_scale)
 
 
-def _attention(prefix, attention, dense_prefix):
+def _attention(prefix: str, attention: Any, dense_prefix: str) -> Iterator[TorchParameter]:
     yield from _affine(f"{prefix}.norm1", attention.norm)
     channels = attention.projection.units
     query, key_value = attention.query, attention.key_value
@@ -149,13 +153,13 @@ def _attention(prefix, attention, dense_prefix):
         yield _reshaped(f"{prefix}.s_scale_factors", (1, count, 1), attention.digest_scale)
 
 
-def _merge_enhancement(prefix, layer):
+def _merge_enhancement(prefix: str, layer: Any) -> Iterator[TorchParameter]:
     yield from _convolution_norm(f"{prefix}.local_conv", layer.enhancement)
     if layer.merge:
         yield from _depthwise(f"{prefix}.dw_conv", layer.merge_convolution)
 
 
-def _patch_embedding(layer: PatchEmbedding):
+def _patch_embedding(layer: PatchEmbedding) -> Iterator[TorchParameter]:
     rows, columns, channels = layer.patch_positions.shape
     yield _reshaped("cls_token", (1, 1, channels), layer.class_token)
     yield TorchParameter(
@@ -169,14 +173,14 @@ def _patch_embedding(layer: PatchEmbedding):
     yield from _convolution("patch_embed.proj", layer.projection)
 
 
-def _head(layers, norm_name):
+def _head(layers: _Layers, norm_name: str) -> Iterator[TorchParameter]:
     if "head_norm" in layers:
         yield from _affine(norm_name, layers["head_norm"])
     if "predictions" in layers:
         yield from _dense("head", layers["predictions"])
 
 
-def _convolution_norm(prefix, layer: ConvolutionNorm):
+def _convolution_norm(prefix: str, layer: ConvolutionNorm) -> Iterator[TorchParameter]:
     make = _depthwise if layer.filters is None else _convolution
     yield from make(f"{prefix}.c", layer.convolution)
     norm = layer.norm
@@ -185,7 +189,7 @@ def _convolution_norm(prefix, layer: ConvolutionNorm):
     yield _same(f"{prefix}.bn.running_var", norm.moving_variance)
 
 
-def _convolution(prefix, layer):
+def _convolution(prefix: str, layer: Any) -> Iterator[TorchParameter]:
     height, width, channels, filters = layer.kernel.shape
     yield TorchParameter(
         f"{prefix}.weight",
@@ -196,7 +200,7 @@ def _convolution(prefix, layer):
         yield _same(f"{prefix}.bias", layer.bias)
 
 
-def _depthwise(prefix, layer):
+def _depthwise(prefix: str, layer: Any) -> Iterator[TorchParameter]:
     height, width, channels, _ = layer.kernel.shape
     yield TorchParameter(
         f"{prefix}.weight",
@@ -207,27 +211,27 @@ def _depthwise(prefix, layer):
         yield _same(f"{prefix}.bias", layer.bias)
 
 
-def _dense(prefix, layer):
+def _dense(prefix: str, layer: Any) -> Iterator[TorchParameter]:
     yield TorchParameter(
         f"{prefix}.weight", tuple(reversed(layer.kernel.shape)), ((layer.kernel, np.transpose),)
     )
     yield _same(f"{prefix}.bias", layer.bias)
 
 
-def _affine(prefix, norm):
+def _affine(prefix: str, norm: Any) -> Iterator[TorchParameter]:
     yield _same(f"{prefix}.weight", norm.gamma)
     yield _same(f"{prefix}.bias", norm.beta)
 
 
-def _layer_scale(name, layer: LayerScale | None):
+def _layer_scale(name: str, layer: LayerScale | None) -> Iterator[TorchParameter]:
     if layer is not None:
         yield _same(name, layer.gamma)
 
 
-def _same(name, variable):
+def _same(name: str, variable: Any) -> TorchParameter:
     return TorchParameter(name, tuple(variable.shape), ((variable, lambda array: array),))
 
 
-def _reshaped(name, shape, variable):
+def _reshaped(name: str, shape: tuple[int, ...], variable: Any) -> TorchParameter:
     target = tuple(variable.shape)
     return TorchParameter(name, shape, ((variable, lambda array: array.reshape(target)),))

@@ -29,20 +29,16 @@ _TRANSIENT_STATUSES = {408, _RANGE_NOT_SATISFIABLE, 429, 500, 502, 503, 504}
 
 
 class _TransferError(Exception):
-    """A failed attempt, with the reason as its message; unless it is final, a retry may succeed."""
+    """A failed attempt, with the reason as its message; unless it is final, a retry may succeed.
 
-    def __init__(self, reason: str, is_final: bool = False) -> None:
+    Parts that arrived in several answers may be mixed: they may belong to different versions of the
+    file, which is then fetched once more from its beginning.
+    """
+
+    def __init__(self, reason: str, is_final: bool = False, may_be_mixed: bool = False) -> None:
         super().__init__(reason)
         self.is_final = is_final
-
-
-class _WrongBytes(_TransferError):
-    """The partial file was not part of the right file, and is deleted."""
-
-    def __init__(self, reason: str, is_resumed: int) -> None:
-        super().__init__(reason, is_final=True)
-        # Parts that arrived in several answers may belong to different versions of the file.
-        self.may_be_mixed = bool(is_resumed)
+        self.may_be_mixed = may_be_mixed
 
 
 def download(
@@ -87,16 +83,14 @@ def download(
         if _is_complete(destination, sha256):
             return destination
         destination.parent.mkdir(parents=True, exist_ok=True)
-        waiting = f"Waiting for another process that is downloading {destination}."
-        with _locked(destination, waiting if progress else None):
-            if not _is_complete(destination, sha256):
-                if not _is_complete(partial, sha256):
-                    if progress:
-                        print(f"Downloading {url}")
-                    _with_retries(
-                        retries, _fetch_rest, url, partial, sha256, size, timeout, progress
-                    )
-                os.replace(partial, destination)
+        with _acquired_lock(destination, progress):
+            if _is_complete(destination, sha256):
+                return destination
+            if not _is_complete(partial, sha256):
+                if progress:
+                    print(f"Downloading {url}")
+                _with_retries(retries, _fetch_rest, url, partial, sha256, size, timeout, progress)
+            os.replace(partial, destination)
     return destination
 
 
@@ -117,24 +111,18 @@ def fetch_text(url: str, retries: int = 3, timeout: float = 30, limit: int = 409
         WeightsDownloadError: If the text cannot be fetched.
     """
     _check_scheme(url)
-
     return _with_retries(retries, _read_text, url, timeout, limit)
 
 
-@contextlib.contextmanager
-def _locked(destination: Path, waiting: str | None) -> Iterator[None]:
-    """Keeps other processes out until the block ends; prints `waiting` if one is inside."""
+def _acquired_lock(destination: Path, progress: bool) -> filelock.AcquireReturnProxy:
+    """Acquires the lock of a destination; a `with` block releases it at its end."""
     lock = filelock.FileLock(f"{destination}.lock")
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except filelock.Timeout:
-        if waiting:
-            print(waiting)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        if progress:
+            print(f"Waiting for another process that is downloading {destination}.")
+        return lock.acquire()
 
 
 def _with_retries(retries: int, attempt: Callable[..., Any], url: str, *arguments: Any) -> Any:
@@ -143,7 +131,7 @@ def _with_retries(retries: int, attempt: Callable[..., Any], url: str, *argument
         try:
             return attempt(url, *arguments)
         except _TransferError as error:
-            if isinstance(error, _WrongBytes) and error.may_be_mixed and not begun_anew:
+            if error.may_be_mixed and not begun_anew:
                 begun_anew = True  # costs no retry: the connection has not failed
                 continue
             if error.is_final or retry == retries:
@@ -167,22 +155,20 @@ def _fetch_rest(
     have = partial.stat().st_size if partial.exists() else 0
     with _network_errors(timeout):
         try:
-            headers = {"Range": f"bytes={have}-"} if have else {}
-            request = urllib.request.Request(url, headers=headers)
+            rest = {"Range": f"bytes={have}-"} if have else {}
+            request = urllib.request.Request(url, headers=rest)
             response = urllib.request.urlopen(request, timeout=timeout)
         except urllib.error.HTTPError as error:
             if have and error.code == _RANGE_NOT_SATISFIABLE:  # it belongs to a larger file
                 error.close()
-                partial.unlink()
-                raise _WrongBytes(f"it has no more than {have} bytes", have) from error
+                raise _wrong_bytes(f"it has no more than {have} bytes", partial, have) from error
             raise
     with response:
         have = have if response.status == http.client.PARTIAL_CONTENT else 0
         length = _length(response)
         total = size if length is None else have + length
         if size not in (None, total):
-            partial.unlink(missing_ok=True)
-            raise _WrongBytes(f"it has {total} bytes where {size} were expected", have)
+            raise _wrong_bytes(f"it has {total} bytes where {size} were expected", partial, have)
         with open(partial, "ab" if have else "wb") as file:
             bar = Progbar(total, unit_name="byte", verbose=int(progress))
             interruption = None
@@ -203,14 +189,17 @@ def _fetch_rest(
             f"{total or 'an unknown number of'} bytes are kept, and running it again resumes there"
         ) from interruption
     if total is not None and arrived > total:
-        partial.unlink()
-        raise _WrongBytes(f"it has more than the expected {total} bytes", have)
+        raise _wrong_bytes(f"it has more than the expected {total} bytes", partial, have)
     actual = file_sha256(partial)
     if actual != sha256:
-        partial.unlink()
-        raise _WrongBytes(
-            f"its SHA-256 is {actual} where {sha256} was expected; it was deleted", have
-        )
+        reason = f"its SHA-256 is {actual} where {sha256} was expected; it was deleted"
+        raise _wrong_bytes(reason, partial, have)
+
+
+def _wrong_bytes(reason: str, partial: Path, resumed_at: int) -> _TransferError:
+    """Deletes a partial file that was not part of the right file, and returns the error."""
+    partial.unlink(missing_ok=True)
+    return _TransferError(reason, is_final=True, may_be_mixed=resumed_at > 0)
 
 
 def _length(response: Any) -> int | None:

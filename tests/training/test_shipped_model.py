@@ -35,7 +35,7 @@ def test_it_classifies_as_well_as_its_scores_say(top1):
 
 def test_readme_and_card_give_its_score(top1):
     for text in (ROOT / "README.md", SHIPPED / "README.md"):
-        assert f"{100 * top1:.2f} %" in text.read_text()
+        assert f"{100 * top1:.2f} %" in text.read_text().replace("&nbsp;", " ")
 
 
 def test_it_is_small():

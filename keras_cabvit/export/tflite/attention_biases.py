@@ -1,11 +1,13 @@
 """Compact storage for the biases that a TFLite model adds to its attention maps."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
-def compact_attention_biases(model, dtype):
+def compact_attention_biases(model: Any, dtype: str) -> None:
     """Stores the float32 constants added to products of tokens in fewer bytes per value.
 
     These are the position biases, expanded to one value per pair of tokens. LiteRT converts them to
@@ -20,7 +22,8 @@ def compact_attention_biases(model, dtype):
     from ai_edge_litert import schema_py_generated as schema
 
     for graph in model.subgraphs:
-        operators, products = [], set()
+        operators: list[Any] = []
+        products: set[int] = set()
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
             if code == schema.BuiltinOperator.BATCH_MATMUL:
@@ -35,14 +38,14 @@ def compact_attention_biases(model, dtype):
         graph.operators = operators
 
 
-def _is_float_constant(model, tensor):
+def _is_float_constant(model: Any, tensor: Any) -> bool:
     from ai_edge_litert import schema_py_generated as schema
 
     is_float = tensor.type == schema.TensorType.FLOAT32
     return is_float and model.buffers[tensor.buffer].data is not None
 
 
-def _dequantize(model, graph, index, dtype):
+def _dequantize(model: Any, graph: Any, index: int, dtype: str) -> Any:
     """Makes a tensor the output of an operation on a compact constant; returns the operation."""
     from ai_edge_litert import schema_py_generated as schema
 

@@ -1,9 +1,12 @@
 """Conversion of a Keras model to the content of a .tflite file."""
 
+import os
 import tempfile
 import warnings
 from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 
 from keras_cabvit.export.signatures import (
@@ -25,7 +28,15 @@ INFERENCE_CLASSES = {PaddedDepthwiseConv2D: FlatDepthwiseConv2D}
 
 
 @exports_with_tensorflow
-def convert(model, path, output_name, quantization, input_type, attention_bias, images):
+def convert(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    output_name: str,
+    quantization: str,
+    input_type: str,
+    attention_bias: str,
+    images: str | os.PathLike[str] | None,
+) -> Path:
     """Writes a .tflite file without metadata.
 
     Args:
@@ -43,8 +54,7 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
     import tensorflow as tf
     from tensorflow.lite.python.convert import ConverterError
 
-    if images is not None:
-        images = np.load(images)
+    pixels: Any = None if images is None else np.load(images)
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +84,7 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
         elif full:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: (
-                {"image": image[None].astype("float32")} for image in images
+                {"image": image[None].astype("float32")} for image in pixels
             )
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
@@ -97,7 +107,7 @@ def convert(model, path, output_name, quantization, input_type, attention_bias, 
     if quantization == "int8":
         content = with_int8_products(content)
     elif quantization == "int8-static":
-        content = with_calibrated_products(content, images.astype(input_type))
+        content = with_calibrated_products(content, pixels.astype(input_type))
     path = Path(path)
     path.write_bytes(content)
     return path

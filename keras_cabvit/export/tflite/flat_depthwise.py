@@ -2,6 +2,8 @@
 
 import functools
 import operator
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 from keras import ops
@@ -27,7 +29,7 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
     ROWS = 3
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer: keras.layers.Layer, form: Any) -> "FlatDepthwiseConv2D":
         """Creates the form of a `PaddedDepthwiseConv2D`.
 
         Args:
@@ -37,7 +39,7 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
         """
         return form.copy(layer, cls)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """Returns the convolution of the padded feature map."""
         if self.kernel_size[0] <= self.ROWS or max(self.dilation_rate) > 1:
             return super().call(inputs)
@@ -47,7 +49,7 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
             first = first + self.bias  # where it costs nothing: a convolution includes a bias
         return self.activation(functools.reduce(operator.add, others, first))
 
-    def _around_the_middle(self, inputs):
+    def _around_the_middle(self, inputs: Any) -> Iterator[Any]:
         """Yields parts whose kernels are symmetric about the middle, each with its own padding.
 
         The two rows at the same distance above and below the middle form a dilated two-row kernel.
@@ -67,7 +69,7 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
                 dilation_rate=(dilation, 1),
             )
 
-    def _one_after_another(self, inputs):
+    def _one_after_another(self, inputs: Any) -> Iterator[Any]:
         """Yields parts whose kernels are adjacent rows, each on the input rows that it meets."""
         (kernel_height, kernel_width), stride = self.kernel_size, self.strides[0]
         top, side, height = kernel_height // 2, kernel_width // 2, inputs.shape[1]

@@ -8,11 +8,15 @@ import contextlib
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
 
 from keras_cabvit.export.tflite.flatbuffer import unpack
 
 
-def with_int8_products(content):
+def with_int8_products(content: bytes) -> bytes:
     """Returns a model whose dense layers and convolutions multiply in int8.
 
     The range of the activations is measured at run time.
@@ -27,7 +31,7 @@ def with_int8_products(content):
         return bytes(quantizer.quantize().quantized_model)
 
 
-def with_calibrated_products(content, images):
+def with_calibrated_products(content: bytes, images: np.ndarray) -> bytes:
     """Returns a model whose dense layers and convolutions have int8 inputs and outputs.
 
     Args:
@@ -53,20 +57,21 @@ def with_calibrated_products(content, images):
         return bytes(quantizer.quantize(ranges.get_model_qsvs()).quantized_model)
 
 
-def _calibrate(quantizer, regex, operation):
+def _calibrate(quantizer: Any, regex: str, operation: Any) -> None:
     quantizer.add_static_config(
         regex=regex, operation_name=operation, activation_num_bits=8, weight_num_bits=8
     )
 
 
-def _paddings_of_convolutions(content):
+def _paddings_of_convolutions(content: bytes) -> list[str]:
     """Returns the names of tensors padded only for a convolution, which may be int8."""
     from ai_edge_litert import schema_py_generated as schema
 
     model = unpack(content)
-    names = []
+    names: list[str] = []
     for graph in model.subgraphs:
-        users, paddings = {}, []
+        users: dict[int, list[int]] = {}
+        paddings: list[int] = []
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
             for tensor in operator.inputs:
@@ -81,7 +86,7 @@ def _paddings_of_convolutions(content):
     return names
 
 
-def _quantizer(content):
+def _quantizer(content: bytes) -> tuple[Any, tuple[Any, ...]]:
     """Returns litert-quantizer's `Quantizer` and the operations that are worth int8."""
     try:
         from litert_quantizer import qtyping, quantizer
@@ -94,7 +99,7 @@ def _quantizer(content):
 
 
 @contextlib.contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Silences reports of sizes, times and progress, and warnings about biases already in int8."""
     with (
         contextlib.redirect_stdout(io.StringIO()),

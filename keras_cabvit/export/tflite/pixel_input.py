@@ -1,11 +1,13 @@
 """The input pixels of a TFLite model as a quantised tensor."""
 
+from typing import Any
+
 import numpy as np
 
 from keras_cabvit.export.tflite.flatbuffer import operator_code
 
 
-def dequantize_pixels(model):
+def dequantize_pixels(model: Any) -> None:
     """Replaces the CAST from uint8 to float32 with DEQUANTIZE with a scale of 1.
 
     The result is the same, but XNNPACK has a kernel only for DEQUANTIZE.
@@ -33,7 +35,7 @@ def dequantize_pixels(model):
                 source.quantization.zeroPoint = np.zeros(1, "int64")
 
 
-def take_whole_pixel_range(model):
+def take_whole_pixel_range(model: Any) -> None:
     """Sets the range of an integer model's input to 0..255, one level per pixel value.
 
     The converter takes its scale from the calibration images: if they are dark, 255 would mean
@@ -53,6 +55,6 @@ def take_whole_pixel_range(model):
                 _set_range(graph.tensors[operator.outputs[0]], -128)  # int8
 
 
-def _set_range(tensor, zero_point):
+def _set_range(tensor: Any, zero_point: int) -> None:
     tensor.quantization.scale = [1.0]
     tensor.quantization.zeroPoint = [zero_point]

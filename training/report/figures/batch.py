@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from training.report.figures.style import GREY, INK, figure_style, new_figure, shortened
-
-_COLUMNS = 8
-# In inches: the width of an image, the space between two, and two lines of text below each.
-_WIDTH, _GAP, _TEXT = 1.25, 0.08, 0.4
+from training.report.figures.image_grid import new_image_grid, write_below
+from training.report.figures.style import GREY, INK, figure_style, shortened
 
 
 def draw_batch(
@@ -25,28 +22,10 @@ def draw_batch(
         class_names: strings, in the order of the labels.
         path: file to write.
     """
-    columns = min(_COLUMNS, len(images))
-    rows = -(-len(images) // columns)
-    height, width = images.shape[1:3]
-    image_height = _WIDTH * height / width
-    across, down = _WIDTH + _GAP, image_height + _TEXT + _GAP
+    pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
     with figure_style():
-        figure = new_figure(columns * across, rows * down)
-        figure.set_layout_engine("none")
-        total_width, total_height = figure.get_size_inches()
-        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            row, column = divmod(index, columns)
-            left, top = column * across + _GAP / 2, total_height - row * down - _GAP / 2
-            axes = figure.add_axes(
-                (
-                    left / total_width,
-                    (top - image_height) / total_height,
-                    _WIDTH / total_width,
-                    image_height / total_height,
-                )
-            )
-            axes.imshow(np.clip(np.rint(image), 0, 255).astype(np.uint8), aspect="auto")
-            axes.axis("off")
+        figure, every_axes = new_image_grid(pixels, columns=8, width=1.25, text=0.4)
+        for axes, label in zip(every_axes, labels, strict=True):
             _write_label(axes, label, class_names)
         figure.savefig(path, format="png")
 
@@ -54,15 +33,5 @@ def draw_batch(
 def _write_label(axes: Any, label: np.ndarray, class_names: Sequence[str]) -> None:
     first, second = np.argsort(-label, kind="stable")[:2]
     for line, index in enumerate([first, second] if label[second] >= 0.1 else [first]):
-        text = shortened(class_names[index], 14)
-        axes.annotate(
-            f"{text} {100 * label[index]:.0f} %",
-            (0, 0),
-            xycoords="axes fraction",
-            xytext=(0, -2 - 12 * line),
-            textcoords="offset points",
-            ha="left",
-            va="top",
-            fontsize=8,
-            color=GREY if line else INK,
-        )
+        text = f"{shortened(class_names[index], 14)} {100 * label[index]:.0f} %"
+        write_below(axes, text, 2 + 12 * line, color=GREY if line else INK)

@@ -50,7 +50,8 @@ def _draw_accuracy(axes: Any, calibration: Calibration) -> None:
         label="accuracy ± standard error",
     )
     # The area of a dot is its bin's share of the images.
-    axes.scatter(confidence, accuracy, 12 + 400 * images / images.sum(), color=BLUE, zorder=3)
+    sizes = 12 + 400 * images / images.sum()
+    axes.scatter(confidence, accuracy, sizes, color=BLUE, zorder=3, clip_on=False)
     axes.set(xlim=(0, 1.02), ylim=(0, 1.02), xlabel="confidence", ylabel="accuracy")
     axes.set_aspect("equal")
     axes.set_title(f"Calibration error {100 * calibration.error:.2f} %")
