@@ -243,3 +243,22 @@ def test_mlp_ratio_and_layer_scale_of_the_builders():
     assert block.channel_mixing.layer_scale is None
     without = tiny_models.hybrid(layer_scale_init=None).get_layer("stage_0_block_0")
     assert without.channel_mixing.layer_scale is None
+
+
+def test_epsilon_of_every_layer_norm(tiny_hybrid, tiny_plain):
+    def epsilons(model):
+        found = {}
+        for owner in model.layers:
+            for layer in owner._flatten_layers():
+                if isinstance(layer, keras.layers.LayerNormalization):
+                    found.setdefault(owner.name, set()).add(layer.epsilon)
+        return found
+
+    assert epsilons(tiny_hybrid) == {
+        "stage_0_block_0": {1e-6},
+        "stage_1_block_0": {1e-6},
+        "stage_2": {1e-5},
+        "stage_3": {1e-5},
+        "head_norm": {1e-5},
+    }
+    assert epsilons(tiny_plain) == {"stage": {1e-6}, "head_norm": {1e-6}}

@@ -157,13 +157,17 @@ def hardware() -> str:
     cores = os.cpu_count()
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    words = [f"{cores} cores, {platform.machine()}, {platform.system()}"]
+    words = [f"{_counted(cores, 'core')}, {platform.machine()}, {platform.system()}"]
     if keras.backend.backend() != "torch":  # Keras 3.15 lists no devices of PyTorch
         kinds = [name.split(":")[0] for name in keras.distribution.list_devices()]
         words += [
-            f"{kinds.count(kind)} {kind.upper()}s" for kind in ("gpu", "tpu") if kind in kinds
+            _counted(kinds.count(kind), kind.upper()) for kind in ("gpu", "tpu") if kind in kinds
         ]
     return ", ".join(words)
+
+
+def _counted(count: int | None, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _versions() -> dict[str, str]:
