@@ -4,7 +4,7 @@ import keras
 
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.layer_scale import LayerScale
-from keras_cabvit.layers.quantized_parts import quantized_parts
+from keras_cabvit.layers.quantized_parts import dense_part, quantized_parts
 from keras_cabvit.ops import mlp
 
 
@@ -79,8 +79,8 @@ class ChannelMixing(keras.layers.Layer):
         """Creates the weights for inputs (..., channels)."""
         channels = inputs_shape[-1]
         hidden_shape = (*inputs_shape[:-1], int(channels * self.mlp_ratio))
-        self.expand = self._dense("expand", hidden_shape[-1])
-        self.project = self._dense("project", channels)
+        self.expand = dense_part(self, "expand", hidden_shape[-1])
+        self.project = dense_part(self, "project", channels)
         for norm in self.norms:
             norm.build(inputs_shape)
         self.expand.build(inputs_shape)
@@ -89,14 +89,6 @@ class ChannelMixing(keras.layers.Layer):
         if self.layer_scale is not None:
             self.layer_scale.build(inputs_shape)
         self.drop_path.build(inputs_shape)
-
-    def _dense(self, name, units):
-        return keras.layers.Dense(
-            units,
-            kernel_initializer=self.kernel_initializer.clone(),
-            name=name,
-            dtype=self.quantized.get(name, self.dtype_policy),
-        )
 
     def call(self, inputs, residual=None, training=None):
         """Returns the branch, or its sum with the residual."""

@@ -13,7 +13,7 @@ from keras_cabvit.layers.heads import (
 )
 from keras_cabvit.layers.layer_scale import LayerScale
 from keras_cabvit.layers.position_bias import expanded_position_bias
-from keras_cabvit.layers.quantized_parts import quantized_parts
+from keras_cabvit.layers.quantized_parts import dense_part, quantized_parts
 from keras_cabvit.layers.token_grid import digest_blocks, token_grid, validated_grid
 from keras_cabvit.ops import attend, attention_maps, dense
 
@@ -130,9 +130,9 @@ class CrossBlockAttention(keras.layers.Layer):
         self.digest_blocks = digest_blocks(digests_shape, self.layout, self.name)
 
         tokens_shape = (batch, self.layout.tokens, channels)
-        self.query = self._dense("query", channels)
-        self.key_value = self._dense("key_value", 2 * channels)
-        self.projection = self._dense("projection", channels)
+        self.query = dense_part(self, "query", channels)
+        self.key_value = dense_part(self, "key_value", 2 * channels)
+        self.projection = dense_part(self, "projection", channels)
         products = (self.query, self.key_value, self.projection)
         for layer in (self.norm, *products, self.layer_scale, self.dropout, self.drop_path):
             if layer is not None:
@@ -153,14 +153,6 @@ class CrossBlockAttention(keras.layers.Layer):
     def _normalization(self, name):
         return keras.layers.LayerNormalization(
             epsilon=self.epsilon, name=name, dtype=self.dtype_policy
-        )
-
-    def _dense(self, name, units):
-        return keras.layers.Dense(
-            units,
-            kernel_initializer=self.kernel_initializer.clone(),
-            name=name,
-            dtype=self.quantized.get(name, self.dtype_policy),
         )
 
     def call(self, inputs, digests=None, return_attention_maps=False, training=None):

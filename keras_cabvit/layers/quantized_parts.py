@@ -1,6 +1,22 @@
-"""Config of layers that create their own dense layers, some of which Keras has quantised."""
+"""Dense layers inside other layers, which Keras may quantise, and their part of the config."""
 
 import keras
+
+
+def dense_part(layer, name, units):
+    """Creates a dense layer inside another layer, quantised if the config says so.
+
+    Args:
+        layer: the other layer, of which `kernel_initializer`, `quantized` and the policy are read.
+        name: name of the dense layer, and of the attribute that holds it.
+        units: integer, channels out.
+    """
+    return keras.layers.Dense(
+        units,
+        kernel_initializer=layer.kernel_initializer.clone(),
+        name=name,
+        dtype=layer.quantized.get(name, layer.dtype_policy),
+    )
 
 
 def quantized_parts(layer, *names):
