@@ -68,6 +68,17 @@ def test_epsilon_is_small_enough_for_gradients_behind_layer_scale():
     assert make_optimizer(tiny_models.plain(), recipe(), steps_per_epoch=10).epsilon == 1e-8
 
 
+def test_settings_of_the_recipe_reach_the_optimizer():
+    settings = {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-7}
+    others = {"clip_norm": 0.5, "weight_decay": 0.2, "accumulation_steps": 3}
+    optimizer = make_optimizer(tiny_models.plain(), recipe(**settings, **others), 10)
+
+    assert {name: getattr(optimizer, name) for name in settings} == settings
+    assert optimizer.global_clipnorm == 0.5
+    assert optimizer.decay == 0.2
+    assert optimizer.gradient_accumulation_steps == 3
+
+
 def gradients(steps):
     rng = np.random.default_rng(0)
     return [rng.standard_normal((3, 4)).astype("float32") for _ in range(steps)]
