@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from keras_cabvit.export import to_tflite
 from keras_cabvit.export.tflite.flatbuffer import unpack
-from keras_cabvit.inference import fuse
+from keras_cabvit.inference import FusedCrossBlockAttention, fuse
 from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
@@ -136,6 +137,37 @@ def test_dark_calibration_images_do_not_change_the_pixel_range(model, images, tm
 def test_stored_biases_are_expanded(files):
     # 2 heads and 16 tokens; the blocks see 0, 1 and 2 digest tokens.
     assert {(2, 16, 16), (2, 16, 17), (2, 16, 18)} <= constant_shapes(files["none"])
+
+
+@pytest.mark.parametrize(("quantization", "levels"), [("none", 2048), ("int8", 254)])
+def test_stored_biases_are_those_of_the_model(model, files, quantization, levels):
+    stored = dequantized_constants(files[quantization])
+    biases = [
+        np.array(layer.bias)
+        for layer in fuse(model)._flatten_layers()
+        if isinstance(layer, FusedCrossBlockAttention)
+    ]
+    assert len(biases) == 5
+    for bias in biases:
+        step = np.abs(bias).max() / levels
+        found = [values for values in stored if values.shape == bias.shape]
+        assert any(np.abs(values - bias).max() <= 1.01 * step for values in found)
+
+
+def dequantized_constants(path):
+    """Returns the values of constants that the file stores in fewer bytes, as float32."""
+    model = unpack(path.read_bytes())
+    types = {schema.TensorType.INT8: "int8", schema.TensorType.FLOAT16: "float16"}
+    constants = []
+    for operator in model.subgraphs[0].operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        tensor = model.subgraphs[0].tensors[operator.inputs[0]]
+        data = model.buffers[tensor.buffer].data
+        if code == schema.BuiltinOperator.DEQUANTIZE and data is not None:
+            values = np.frombuffer(bytes(data), types[tensor.type]).astype("float32")
+            scale = tensor.quantization.scale[0] if tensor.type == schema.TensorType.INT8 else 1
+            constants.append(scale * values.reshape(tensor.shape))
+    return constants
 
 
 @pytest.mark.parametrize(("quantization", "decibels"), [("none", 90), ("int8", 25)])
