@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 # Before the first import of Keras, which reads them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,8 +16,9 @@ import keras
 import pytest
 import tiny_models
 from backend_process import backend_environment
+from filelock import FileLock
 
-from keras_cabvit.export import to_saved_model
+from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_saved_model
 
 
@@ -84,9 +86,9 @@ def tiny_plain():
     return tiny_models.filled(tiny_models.plain())
 
 
-@pytest.fixture(params=["tiny_hybrid", "tiny_plain"])
+@pytest.fixture(params=[pytest.param("tiny_hybrid", marks=pytest.mark.slow), "tiny_plain"])
 def tiny_model(request):
-    """Each of the two families."""
+    """Each of the two families; the quicker one gives a first answer."""
     return request.getfixturevalue(request.param)
 
 
@@ -109,15 +111,39 @@ def run_python():
 
 
 @pytest.fixture(scope="session")
-def served_hybrid(tiny_hybrid, tmp_path_factory):
+def made_once(request, tmp_path_factory):
+    """A function that makes a folder of files for all of pytest's workers, in one of them."""
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # a worker, whose own folder is in the run's
+        root = root.parent
+
+    def made_once(name, make):
+        """Calls `make(folder)` unless another worker has, and returns the folder."""
+        folder = root / f"shared-{name}"
+        with FileLock(root / f"shared-{name}.lock"):
+            if not folder.exists():
+                partial = Path(tempfile.mkdtemp(dir=root))
+                make(partial)
+                partial.rename(folder)
+        return folder
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
+def served_hybrid(tiny_hybrid, made_once):
     """The hybrid model's SavedModel, with labels and a low limit. Tests must not change it."""
-    return to_saved_model(
-        tiny_hybrid,
-        tmp_path_factory.mktemp("served") / "cabvit",
-        labels=tiny_models.LABELS,
-        max_megapixels=0.02,
-        batch_sizes=(1, 3),
-    )
+
+    def make(folder):
+        to_saved_model(
+            tiny_hybrid,
+            folder / "cabvit",
+            labels=tiny_models.LABELS,
+            max_megapixels=0.02,
+            batch_sizes=(1, 3),
+        )
+
+    return made_once("served", make) / "cabvit" / "1"
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +153,26 @@ def served(served_hybrid):
 
 
 @pytest.fixture(scope="session")
-def trained_hybrid():
-    """A model that tells five patterns apart, with a softmax. Tests must not change it."""
-    return tiny_models.trained_hybrid()
+def trained_hybrid(made_once):
+    """A model that tells five patterns apart, without a softmax. Tests must not change it."""
+
+    def make(folder):
+        tiny_models.trained_hybrid().save_weights(folder / "trained.weights.h5")
+
+    model = tiny_models.hybrid(layer_scale_init=0.3, classifier_activation=None)
+    model.load_weights(made_once("trained", make) / "trained.weights.h5")
+    return model
+
+
+@pytest.fixture(scope="session")
+def tflite_files(trained_hybrid, made_once):
+    """`trained_hybrid` in every form: {form: path}. Tests must not change them."""
+
+    def make(folder):
+        calibration = tiny_models.patterned_images((64, 64, 3), 32, seed=2)
+        for form in tiny_models.TFLITE_FORMS:
+            path = folder / f"{form}.tflite"
+            to_tflite(trained_hybrid, path, quantization=form, calibration=calibration)
+
+    folder = made_once("tflite", make)
+    return {form: folder / f"{form}.tflite" for form in tiny_models.TFLITE_FORMS}

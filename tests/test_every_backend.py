@@ -18,7 +18,7 @@ MARKS = {
 }
 # In parts, so that pytest's workers share them. JAX's tests take several times as long, because it
 # compiles every operation at its first use.
-PARTS = {"tensorflow": 1, "torch": 2, "jax": 3}
+PARTS = {"tensorflow": 1, "torch": 1, "jax": 2}
 
 
 def files_of(backend):

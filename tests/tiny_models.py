@@ -127,6 +127,12 @@ def outputs(model, inputs, training=False):
     )
 
 
+# Minimum signal-to-noise ratio of `trained_hybrid`'s logits in each form of .tflite file, in
+# decibels. float16 has 11 bits per weight, as have the position biases of "none"; int8 has 8, for
+# weights, also for activations, or for everything.
+DECIBELS = {"none": 75, "float16": 55, "int8": 32, "int8-static": 28, "int8-full": 20}
+TFLITE_FORMS = tuple(DECIBELS)
+
 LABELS = ["ant", "bee", "cat", "dog", "elk"]
 
 

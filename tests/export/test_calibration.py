@@ -15,6 +15,11 @@ IMAGES = tiny_models.patterned_images(SHAPE, 20)
 
 
 @pytest.fixture(scope="module")
+def model():
+    return tiny_models.pattern_classifier()
+
+
+@pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A folder with 20 image files in one folder per class."""
     root = tmp_path_factory.mktemp("images")
@@ -38,19 +43,17 @@ def export(model, tmp_path, data):
 
 
 @pytest.mark.slow
-def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(
-    tiny_hybrid, tmp_path, folder
-):
+def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(model, tmp_path, folder):
     files = sorted(folder.rglob("*.png"))
     array = np.stack([np.asarray(keras.utils.load_img(file)) for file in files])
     labelled = tf.data.Dataset.from_tensor_slices((array, np.zeros(20))).batch(8)
 
-    expected = export(tiny_hybrid, tmp_path, array.astype("uint8"))
+    expected = export(model, tmp_path, array.astype("uint8"))
     for data in (folder, labelled):
-        np.testing.assert_array_equal(export(tiny_hybrid, tmp_path, data), expected)
-    assert np.any(export(tiny_hybrid, tmp_path, array // 4) != expected)  # the ranges matter
+        np.testing.assert_array_equal(export(model, tmp_path, data), expected)
+    assert np.any(export(model, tmp_path, array // 4) != expected)  # the ranges matter
     # Unlike a moving average, a minimum and a maximum do not depend on the order.
-    np.testing.assert_array_equal(export(tiny_hybrid, tmp_path, array[::-1]), expected)
+    np.testing.assert_array_equal(export(model, tmp_path, array[::-1]), expected)
 
 
 @pytest.mark.parametrize(
@@ -68,18 +71,18 @@ def test_folder_dataset_and_array_of_the_same_images_make_the_same_file(
     ],
     ids=range(9),
 )
-def test_unsuitable_images_are_refused(tiny_hybrid, tmp_path, data, sentence):
+def test_unsuitable_images_are_refused(model, tmp_path, data, sentence):
     with pytest.raises(ValueError, match=sentence):
-        export(tiny_hybrid, tmp_path, data)
+        export(model, tmp_path, data)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_missing_folder_gives_a_clear_error(tiny_hybrid, tmp_path):
+def test_missing_folder_gives_a_clear_error(model, tmp_path):
     with pytest.raises(FileNotFoundError, match="There is no folder of images"):
-        export(tiny_hybrid, tmp_path, tmp_path / "missing")
+        export(model, tmp_path, tmp_path / "missing")
 
 
-def test_file_that_is_not_an_image_is_named(tiny_hybrid, tmp_path, folder):
+def test_file_that_is_not_an_image_is_named(model, tmp_path, folder):
     broken = tmp_path / "calibration"
     broken.mkdir()
     for file in folder.rglob("*.png"):
@@ -87,16 +90,16 @@ def test_file_that_is_not_an_image_is_named(tiny_hybrid, tmp_path, folder):
     (broken / "7.png").write_text("a text")
 
     with pytest.raises(ValueError, match=r"1 of 20 images cannot be read.*7\.png"):
-        export(tiny_hybrid, tmp_path, broken)
+        export(model, tmp_path, broken)
 
 
-def test_huge_image_is_named_and_not_decoded(tiny_hybrid, tmp_path, folder):
+def test_huge_image_is_named_and_not_decoded(model, tmp_path, folder):
     (tmp_path / "calibration").mkdir()
     (tmp_path / "calibration" / "huge.png").write_bytes(huge_png())
 
     def refused():
         with pytest.raises(ValueError, match=r"huge\.png \(12000x12000 pixels; at most 64 million"):
-            export(tiny_hybrid, tmp_path, tmp_path / "calibration")
+            export(model, tmp_path, tmp_path / "calibration")
 
     refused()
     assert peak_growth(refused) < 50e6

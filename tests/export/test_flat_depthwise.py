@@ -13,18 +13,18 @@ from keras_cabvit.layers import PaddedDepthwiseConv2D
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "kernel_size", "grid"),
     [
-        {"strides": 1},
-        {"strides": 4, "use_bias": False},
-        {"activation": "gelu"},
-        {"dilation_rate": 2},
-        {"depth_multiplier": 2},
+        ({"strides": 4, "use_bias": False}, 7, (14, 10)),
+        ({"strides": 4, "use_bias": False}, 7, (2, 3)),
+        ({"activation": "gelu"}, 7, (14, 10)),
+        ({"dilation_rate": 2}, 7, (14, 10)),
+        ({"dilation_rate": 2}, 5, (6, 7)),
+        ({"depth_multiplier": 2}, 7, (14, 10)),
+        *(({"strides": 1}, *size) for size in [(7, (14, 10)), (7, (2, 3)), (7, (1, 1))]),
+        *(({"strides": 1}, *size) for size in [(5, (6, 7)), (3, (6, 7))]),
     ],
     ids=str,
-)
-@pytest.mark.parametrize(
-    ("kernel_size", "grid"), [(7, (14, 10)), (7, (2, 3)), (7, (1, 1)), (5, (6, 7)), (3, (6, 7))]
 )
 def test_layer(options, kernel_size, grid):
     layer = PaddedDepthwiseConv2D(kernel_size, **options)
@@ -43,7 +43,9 @@ def filled_for(layer, inputs):
     return filled(layer)
 
 
-@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+@pytest.mark.parametrize(
+    "builder", [pytest.param(tiny_models.hybrid, marks=pytest.mark.slow), tiny_models.plain]
+)
 def test_model(builder):
     model = filled(builder(classifier_activation=None))
     images = tiny_models.images(model)

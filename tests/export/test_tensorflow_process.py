@@ -42,12 +42,13 @@ def test_saved_model_gives_the_same_scores_and_has_only_operations_that_a_server
     assert not {"PyFunc", "EagerPyFunc", "PyFuncStateless", "XlaCallModule"} & operations
 
 
+@pytest.mark.slow
 @pytest.mark.torch_too
-def test_tflite_file_gives_the_same_scores(tiny_hybrid, tmp_path):
-    path = to_tflite(tiny_hybrid, tmp_path / "model.tflite", quantization="none")
-    images = tiny_models.images(tiny_hybrid).astype("uint8")
+def test_tflite_file_gives_the_same_scores(tiny_plain, tmp_path):
+    path = to_tflite(tiny_plain, tmp_path / "model.tflite", quantization="none")
+    images = tiny_models.images(tiny_plain).astype("uint8")
 
-    expected = tiny_models.outputs(tiny_hybrid, images)
+    expected = tiny_models.outputs(tiny_plain, images)
     np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
 
 

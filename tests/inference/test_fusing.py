@@ -38,31 +38,32 @@ def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind,
     np.testing.assert_array_equal(outputs(model, images), expected)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"layer_scale_init": None},
-        {"max_digests": 0},
-        {"enhance": False},
-        {"scale_digests": False},
-        {"max_digests": 1},
-        {"include_top": False},
-        {"include_preprocessing": False},
-        {"input_shape": (64, 96, 3)},
-    ],
-    ids=str,
-)
-def test_every_form_of_a_model_can_be_fused(changes):
-    changes = {"classifier_activation": "softmax", "depths": (1, 1, 3, 1)} | changes
+# The models' own forms, and those whose biases differ, with biases of both kinds.
+FORMS = [
+    *(({}, attention_bias) for attention_bias in ATTENTION_BIASES),
+    *(({"max_digests": 0}, attention_bias) for attention_bias in ATTENTION_BIASES),
+    ({"max_digests": 1, "depths": (1, 1, 3, 1)}, "stored"),
+    ({"max_digests": 1, "depths": (1, 1, 3, 1)}, "computed"),
+    ({"layer_scale_init": None}, "stored"),
+    ({"enhance": False}, "stored"),
+    ({"scale_digests": False}, "stored"),
+    ({"include_top": False}, "stored"),
+    ({"include_preprocessing": False}, "stored"),
+    ({"input_shape": (64, 96, 3)}, "computed"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("changes", "attention_bias"), FORMS, ids=str)
+def test_every_form_of_a_model_can_be_fused(changes, attention_bias):
+    changes = {"classifier_activation": "softmax", "depths": (1, 1, 2, 1)} | changes
     model = built("hybrid", **changes)
     images = images_for(model)
 
     expected = outputs(model, images)
     tolerance = 1e-5 * max(1, np.abs(expected).max())
-    for attention_bias in ATTENTION_BIASES:
-        fused = fuse(model, attention_bias)
-        np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance)
+    fused = fuse(model, attention_bias)
+    np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance)
 
 
 def test_everything_foldable_is_folded():
@@ -100,6 +101,7 @@ def test_fused_model_is_not_trainable():
     assert not fuse(built("hybrid")).trainable_weights
 
 
+@pytest.mark.slow
 def test_scale_factors_of_any_size_and_sign_are_folded():
     model = built("hybrid")
     for layer in model._flatten_layers():
@@ -116,6 +118,7 @@ def test_unknown_attention_bias_is_named():
         fuse(built("plain"), attention_bias="gathered")
 
 
+@pytest.mark.slow
 def test_the_callers_class_reaches_every_child():
     found = []
 
@@ -171,6 +174,7 @@ def test_biases_are_stored_or_computed(attention_bias):
     assert (("digest_bias", (2, 1, 1, 1)) in shapes) != stored
 
 
+@pytest.mark.slow
 def test_fused_model_is_saved_and_loaded(tmp_path):
     fused = fuse(built("hybrid"))
     fused.save(tmp_path / "fused.keras")
@@ -188,6 +192,7 @@ def test_fused_model_fused_again_is_the_same():
         np.testing.assert_array_equal(twice, once)
 
 
+@pytest.mark.slow
 def test_model_inside_a_model_is_fused():
     backbone = built("hybrid", include_top=False, pooling="avg")
     whole = keras.Sequential([backbone, keras.layers.Dense(3)])
@@ -232,6 +237,7 @@ def test_dtype_changes_the_precision(tmp_path):
     np.testing.assert_array_equal(outputs(loaded, images), found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
 def test_dtype_leaves_half_precision(policy):
     model = built("hybrid")

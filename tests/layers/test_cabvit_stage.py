@@ -7,8 +7,6 @@ import pytest
 import tiny_models
 from tiny_models import filled, outputs
 
-pytestmark = pytest.mark.every_backend
-
 GRID = (5, 3)  # 15 tokens, which a block merges into 2x1 digest tokens
 
 
@@ -52,6 +50,7 @@ def numpy_stage(stage, x, max_digests):
     return x, memory, all_maps
 
 
+@pytest.mark.every_backend
 def test_block():
     block = tiny_models.block(epsilon=0.1)
     inputs, digests = normal(2, *GRID, 8), normal(2, 4, 8, seed=1)
@@ -64,7 +63,7 @@ def test_block():
     assert len(block.channel_mixing.norms) == 2
 
 
-@pytest.mark.parametrize("max_digests", [12, 2, 1])
+@pytest.mark.parametrize("max_digests", [12, pytest.param(2, marks=pytest.mark.every_backend), 1])
 def test_blocks_attend_to_the_latest_digests_oldest_first(max_digests):
     stage, inputs = stage_of(depth=4, max_digests=max_digests), normal(2, *GRID, 8)
     found = inspected(stage, inputs)
@@ -88,6 +87,7 @@ def test_last_block_outputs_no_digests():
     assert [block.merge_enhancement.merge for block in stage.blocks] == [True, False]
 
 
+@pytest.mark.every_backend
 def test_without_digests_the_blocks_attend_to_their_own_tokens():
     stage, inputs = stage_of(depth=3, max_digests=0), normal(2, *GRID, 8)
     found = inspected(stage, inputs)
@@ -107,6 +107,7 @@ def test_intermediates_do_not_change_the_output():
     np.testing.assert_allclose(tokens, alone, atol=1e-6)
 
 
+@pytest.mark.every_backend
 def test_intermediates_of_a_functional_model():
     stage, inputs = stage_of(depth=3), normal(2, *GRID, 8)
     image = keras.Input(inputs.shape[1:])
@@ -125,6 +126,7 @@ def test_intermediates_of_a_functional_model():
     )
 
 
+@pytest.mark.every_backend
 def test_memory_starts_empty_in_every_call():
     stage = stage_of(depth=3)
     inputs, others = normal(2, *GRID, 8), normal(2, *GRID, 8, seed=1)

@@ -7,8 +7,6 @@ from tiny_models import filled, outputs
 
 from keras_cabvit.layers import CrossBlockAttention
 
-pytestmark = pytest.mark.every_backend
-
 # On a 5x3 grid a block outputs 2x1 digest tokens; 6 of them come from three blocks.
 GRID = (5, 3)
 
@@ -17,6 +15,7 @@ def normal(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("blocks", [0, 3])
 def test_on_a_map(blocks):
     layer = CrossBlockAttention(num_heads=2, epsilon=0.1)
@@ -35,6 +34,7 @@ def test_on_a_map(blocks):
     np.testing.assert_allclose(maps.sum(axis=-1), 1, atol=1e-6)
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("blocks", [0, 3])
 def test_on_tokens_with_a_class_token(blocks):
     layer = CrossBlockAttention(

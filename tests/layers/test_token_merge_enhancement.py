@@ -7,8 +7,6 @@ from tiny_models import filled, outputs
 
 from keras_cabvit.layers import TokenMergeEnhancement
 
-pytestmark = pytest.mark.every_backend
-
 
 def built(shape, **arguments):
     layer = TokenMergeEnhancement(**arguments)
@@ -17,6 +15,7 @@ def built(shape, **arguments):
     return filled(layer), inputs
 
 
+@pytest.mark.every_backend
 @pytest.mark.parametrize("grid", [(7, 9), (4, 2)])
 def test_on_a_map(grid):
     layer, inputs = built((2, *grid, 6))
@@ -36,6 +35,7 @@ def test_one_digest_token_per_4x4_tokens_rounded_up(grid, tokens):
     assert digests.shape == (2, tokens, 3)
 
 
+@pytest.mark.every_backend
 def test_class_token_bypasses_both_convolutions():
     layer, inputs = built((2, 1 + 5 * 3, 6), grid=(5, 3))
     enhanced, digests = outputs(layer, inputs)

@@ -9,8 +9,6 @@ from tiny_models import filled, outputs
 
 import keras_cabvit
 
-pytestmark = pytest.mark.every_backend
-
 WINDOW = 4
 
 
@@ -39,6 +37,7 @@ def test_one_window_is_the_whole_stage():
     np.testing.assert_allclose(outputs(windowed(stage), inputs), expected, atol=1e-6)
 
 
+@pytest.mark.every_backend
 def test_each_window_is_a_stage_of_its_own():
     stage, inputs = global_stage(), normal(2, 2 * WINDOW, 3 * WINDOW, 8)
     found = outputs(windowed(stage), inputs)
@@ -60,7 +59,13 @@ def numpy_block(block, x, digests):
     return x + numpy_layers.channel_mixing(block.channel_mixing, x, epsilon=0.1), own
 
 
-@pytest.mark.parametrize(("height", "width"), [(5, 7), (4, 6), (3, 8), (2, 3)])
+@pytest.mark.parametrize(
+    ("height", "width"),
+    [
+        pytest.param(5, 7, marks=pytest.mark.every_backend),
+        *(pytest.param(*size, marks=pytest.mark.slow) for size in [(4, 6), (3, 8), (2, 3)]),
+    ],
+)
 def test_padding_alternates_between_blocks(height, width):
     stage, x = global_stage(), normal(2, height, width, 8)
     found = outputs(windowed(stage), x)
@@ -95,6 +100,7 @@ def test_intermediates_are_per_window():
     assert found["maps"][2].shape == (2 * 4, 2, WINDOW**2, WINDOW**2 + 2)
 
 
+@pytest.mark.slow
 def test_fused_stage_has_windows(tmp_path):
     inputs = keras.Input((5, 7, 8))
     model = keras.Model(inputs, windowed(global_stage())(inputs))
@@ -107,11 +113,12 @@ def test_fused_stage_has_windows(tmp_path):
         np.testing.assert_allclose(outputs(each, images), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_fused", [False, True])
 def test_macs_of_windows_are_those_of_as_many_images(is_fused):
     def macs(height, width):
         inputs = keras.Input((height, width, 8))
-        model = keras.Model(inputs, windowed(global_stage())(inputs))
+        model = keras.Model(inputs, windowed(global_stage(depth=2))(inputs))
         model = keras_cabvit.inference.fuse(model) if is_fused else model
         (part,) = keras_cabvit.models.count_complexity(model)
         return part.macs

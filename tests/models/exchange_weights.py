@@ -1,7 +1,7 @@
-"""Loads models saved on other backends and saves one again: `exchange_weights.py FOLDER SAVED...`.
+"""Loads models saved on another backend and saves them again: `exchange_weights.py FOLDER BACKEND`.
 
-Each name in SAVED is a backend that saved FOLDER/<family>-<name>.weights.h5 and .keras. Prints the
-outputs for each as JSON, then saves the last models under this backend's name.
+BACKEND saved FOLDER/<family>-<BACKEND>.weights.h5 and .keras, which must load the same weights.
+Prints the models' outputs as JSON, then saves the models under this backend's name.
 """
 
 import json
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import keras
+import numpy as np
 import tiny_models
 
 import keras_cabvit
@@ -32,15 +33,21 @@ def loaded(folder, family, backend):
     )
 
 
-def main(folder, *backends):
-    """Prints {family: [outputs of each model loaded]}."""
+def the_same(folder, family, backend):
+    """Returns the model in a backend's .keras file, whose weights are those of its weights file."""
+    built, whole = loaded(folder, family, backend)
+    for weight, value in zip(built.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, value)
+    return whole
+
+
+def main(folder, backend):
+    """Prints {family: outputs}."""
     found = {}
     for family in BUILDERS:
-        models = [model for backend in backends for model in loaded(folder, family, backend)]
-        found[family] = [
-            tiny_models.outputs(model, tiny_models.images(model)).tolist() for model in models
-        ]
-        save(models[-1], folder, family)
+        model = the_same(folder, family, backend)
+        found[family] = tiny_models.outputs(model, tiny_models.images(model)).tolist()
+        save(model, folder, family)
     print(json.dumps(found))
 
 

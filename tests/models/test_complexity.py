@@ -1,6 +1,8 @@
 """Counting of parameters and multiply-accumulates."""
 
+import json
 import math
+from pathlib import Path
 
 import keras
 import pytest
@@ -13,10 +15,30 @@ from keras_cabvit.models import build_variant, count_complexity
 PUBLISHED_GMACS = {"CabViTH_T": 1.376, "CabViTH_S": 3.585, "CabViTH_B": 6.569, "CabViTH_L": 14.251}
 
 
-@pytest.mark.parametrize("variant", PUBLISHED_GMACS)
-def test_macs_match_the_published_models(variant):
-    gmacs = sum(part.macs for part in count_complexity(build_variant(variant))) / 1e9
-    assert gmacs == pytest.approx(PUBLISHED_GMACS[variant], rel=0.005)
+REFERENCE = Path(__file__).parents[1] / "reference" / "reference.json"
+PUBLISHED_PARAMETERS = {
+    variant: published["parameters"]
+    for variant, published in json.loads(REFERENCE.read_text()).items()
+}
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=[] if name.endswith("_T") else [pytest.mark.slow])
+        for name in PUBLISHED_PARAMETERS
+    ],
+)
+def test_parameters_and_macs_match_the_published_models(variant):
+    model = build_variant(variant)
+    assert model.name == variant
+    assert (model.input_shape, model.output_shape) == ((None, 224, 224, 3), (None, 1000))
+    parts = count_complexity(model)
+    parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
+    assert sum(part.parameters for part in parts) == parameters == PUBLISHED_PARAMETERS[variant]
+    if variant in PUBLISHED_GMACS:
+        gmacs = sum(part.macs for part in parts) / 1e9
+        assert gmacs == pytest.approx(PUBLISHED_GMACS[variant], rel=0.005)
 
 
 def hybrid_macs():
@@ -98,7 +120,6 @@ def test_macs_of_the_fused_form_follow_from_the_definition(tiny_hybrid, attentio
     assert macs == fused_hybrid_macs(hybrid_macs())
 
 
-@pytest.mark.every_backend
 def test_parts_add_up_to_the_model(tiny_model):
     parts = count_complexity(tiny_model)
     trainable = sum(math.prod(weight.shape) for weight in tiny_model.trainable_weights)

@@ -1,10 +1,7 @@
 """The memory of digest tokens belongs to one image and one call."""
 
 import numpy as np
-import pytest
 from tiny_models import images, outputs
-
-pytestmark = pytest.mark.every_backend
 
 
 def test_an_image_does_not_affect_the_others(tiny_model):

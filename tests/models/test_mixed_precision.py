@@ -6,14 +6,19 @@ import pytest
 import tiny_models
 from tiny_models import filled, images, outputs, with_weights_of
 
-BUILDERS = [tiny_models.hybrid, tiny_models.plain]
+BUILDERS = [pytest.param(tiny_models.hybrid, marks=pytest.mark.slow), tiny_models.plain]
 
 
 @pytest.mark.every_backend
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize(
-    ("builder", "depth"),
-    [(tiny_models.hybrid, {"depths": (1, 1, 2, 1)}), (tiny_models.plain, {"depth": 2})],
+    ("builder", "depth", "policy"),
+    [
+        pytest.param(
+            *(tiny_models.hybrid, {"depths": (1, 1, 2, 1)}, "mixed_bfloat16"),
+            marks=pytest.mark.slow,
+        ),
+        (tiny_models.plain, {"depth": 2}, "mixed_float16"),
+    ],
 )
 def test_a_training_step(builder, depth, policy, restored_settings):
     keras.config.set_dtype_policy(policy)

@@ -7,7 +7,9 @@ import tiny_models
 from tiny_models import filled, images
 
 
-@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+@pytest.mark.parametrize(
+    "builder", [pytest.param(tiny_models.hybrid, marks=pytest.mark.slow), tiny_models.plain]
+)
 def test_one_step_changes_every_trainable_weight(builder):
     # Pooled over the patches: the plain model's last enhancement does not reach the class token,
     # which its classifier reads.

@@ -2,7 +2,6 @@
 
 import argparse
 
-import keras
 import numpy as np
 import published_state_dict
 import pytest
@@ -12,6 +11,8 @@ import keras_cabvit
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.pytorch import convert_torch_checkpoint, load_torch_state_dict
 from keras_cabvit.weights.cache import verify_checksum
+
+pytestmark = pytest.mark.slow
 
 NAME = "CabViTH_T_imagenet.weights.h5"
 SMALL = {"input_shape": (64, 32, 3), "classes": 10}
@@ -45,10 +46,6 @@ def weights_of(model):
 def assert_equal(weights, expected):
     for weight, value in zip(weights, expected, strict=True):
         np.testing.assert_array_equal(weight, value)
-
-
-def outputs(model, images):
-    return keras.ops.convert_to_numpy(model(images))
 
 
 @pytest.fixture(scope="module")
@@ -91,11 +88,6 @@ def cached(converted, monkeypatch):
     return converted
 
 
-@pytest.fixture(scope="module")
-def photographs():
-    return np.random.default_rng(0).uniform(0, 255, (1, 224, 224, 3)).astype("float32")
-
-
 def test_the_file_is_in_the_cache_with_its_checksum(cached):
     names = {path.name for path in cached.parent.iterdir()}
     assert cached.name == NAME
@@ -103,11 +95,10 @@ def test_the_file_is_in_the_cache_with_its_checksum(cached):
     assert verify_checksum(cached)
 
 
-def test_imagenet_weights_match_the_checkpoint(cached, checkpoint, photographs):
+def test_imagenet_weights_match_the_checkpoint(cached, checkpoint):
     _, expected = checkpoint
     model = keras_cabvit.CabViTH_T(weights="imagenet")
     assert_equal(model.get_weights(), weights_of(expected))
-    np.testing.assert_array_equal(outputs(model, photographs), outputs(expected, photographs))
 
 
 def test_imagenet_weights_under_another_name(cached, checkpoint):
@@ -115,22 +106,13 @@ def test_imagenet_weights_under_another_name(cached, checkpoint):
     assert_equal(model.get_weights(), weights_of(checkpoint[1]))
 
 
-@pytest.mark.parametrize(
-    ("source", "pooling"),
-    [("imagenet", None), ("imagenet", "avg"), ("imagenet", "max"), ("path", None)],
-)
-def test_features_without_the_classifier(cached, checkpoint, photographs, pooling, source):
-    full = checkpoint[1]
-    weights = "imagenet" if source == "imagenet" else cached
-    model = keras_cabvit.CabViTH_T(include_top=False, pooling=pooling, weights=weights)
-    expected = full.get_layer("stage_3").output
-    if pooling is not None:
-        pool = {"avg": keras.ops.mean, "max": keras.ops.max}[pooling]
-        expected = full.get_layer("head_norm")(pool(expected, axis=(1, 2)))
-    expected = keras.Model(full.input, expected)
-    np.testing.assert_allclose(
-        outputs(model, photographs), outputs(expected, photographs), rtol=0, atol=1e-5
-    )
+@pytest.mark.parametrize("pooling", [None, "avg"])
+def test_features_without_the_classifier(cached, checkpoint, pooling):
+    """The outputs with every pooling are compared in test_weight_files.py, on tiny models."""
+    model = keras_cabvit.CabViTH_T(include_top=False, pooling=pooling, weights="imagenet")
+    expected = checkpoint[1].layers[: -1 if pooling else -2]
+    expected = [weight for layer in expected for weight in layer.get_weights()]
+    assert_equal(model.get_weights(), expected)
 
 
 def test_weights_from_the_path_are_the_same(cached, checkpoint):

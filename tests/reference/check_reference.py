@@ -1,8 +1,8 @@
-"""Prints a variant's differences from the published model: `check_reference.py CabViTH_S`.
+"""Prints variants' differences from the published models: `check_reference.py CabViTH_S ...`.
 
-Runs on the backend in KERAS_BACKEND. The last line is JSON: for float32 and float64, the largest
-difference of logits, and of the sampled features of each stage in the model's order; and the
-largest change of the float32 logits by fusing.
+Runs on the backend in KERAS_BACKEND. The last line is JSON: per variant, for float32 and float64,
+the largest difference of logits, and of the sampled features of each stage in the model's order;
+and, for the smallest of each family, the largest change of the float32 logits by fusing.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import parameter_fill
+import tiny_models
 
 from keras_cabvit.inference import fuse
 from keras_cabvit.models import build_variant
@@ -29,6 +30,8 @@ STAGES = {
     "layer_3": "stage_3",
     "norm_head": "head_norm",
 }
+# JAX takes long to compile; tests/inference checks that fusing gives the same there.
+FUSED = ("CabViTH_T", "CabViTP_T") if keras.config.backend() != "jax" else ()
 
 
 def filled_model(variant, state_dict):
@@ -41,8 +44,9 @@ def filled_model(variant, state_dict):
 def differences(model, reference):
     """Returns a model's differences from the reference, and its logits."""
     features = {name: model.get_layer(STAGES[name]).output for name in reference["features"]}
-    outputs = keras.Model(model.input, {"logits": model.output, **features}).predict(
-        parameter_fill.images(**reference["input"]).astype(keras.config.floatx()), verbose=0
+    outputs = tiny_models.outputs(
+        keras.Model(model.input, {"logits": model.output, **features}),
+        parameter_fill.images(**reference["input"]).astype(keras.config.floatx()),
     )
     found = {}
     for name, expected in reference["features"].items():
@@ -55,30 +59,34 @@ def differences(model, reference):
     return found, outputs["logits"]
 
 
-def main(variant):
-    """Prints the differences in float32 and in float64."""
-    reference = json.loads(REFERENCE.read_text())[variant]
-    state_dict = {
-        name: parameter_fill.parameter(name, shape)
-        for name, shape in reference["state_dict"].items()
-    }
-    model = filled_model(variant, state_dict)
-    found = {}
-    found["float32"], logits = differences(model, reference)
-    # JAX takes long to compile; tests/export checks that fusing gives the same there.
-    if keras.config.backend() != "jax":
-        images = parameter_fill.images(**reference["input"])
-        fused = fuse(model).predict(images, verbose=0)
-        found["fused"] = float(np.max(np.abs(fused - logits)))
+def use_floats(dtype):
+    """Makes models compute in a float type, and frees those built before."""
     keras.backend.clear_session(free_memory=True)
     if keras.config.backend() == "jax":
         import jax
 
-        jax.config.update("jax_enable_x64", True)
-    keras.config.set_floatx("float64")
-    found["float64"], _ = differences(filled_model(variant, state_dict), reference)
-    print(json.dumps(found))
+        jax.config.update("jax_enable_x64", dtype == "float64")
+    keras.config.set_floatx(dtype)
+
+
+def check(variant, reference):
+    """Returns a variant's differences in float32 and in float64, and by fusing."""
+    state_dict = {
+        name: parameter_fill.parameter(name, shape)
+        for name, shape in reference["state_dict"].items()
+    }
+    found = {}
+    for dtype in ("float32", "float64"):
+        use_floats(dtype)
+        model = filled_model(variant, state_dict)
+        found[dtype], logits = differences(model, reference)
+        if variant in FUSED and dtype == "float32":
+            images = parameter_fill.images(**reference["input"])
+            fused = tiny_models.outputs(fuse(model), images)
+            found["fused"] = float(np.max(np.abs(fused - logits)))
+    return found
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    references = json.loads(REFERENCE.read_text())
+    print(json.dumps({variant: check(variant, references[variant]) for variant in sys.argv[1:]}))

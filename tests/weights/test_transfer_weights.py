@@ -45,6 +45,7 @@ def test_weights_are_copied_at_the_same_size(family):
         np.testing.assert_array_equal(weight, value)
 
 
+@pytest.mark.slow
 def test_a_smaller_grid_keeps_the_values_of_its_positions_and_distances():
     # Its grids are half as fine, 16x8 for 8x4 tokens and 4x2 for 2x1 digest tokens.
     source = tiny_models.filled(tiny_models.hybrid(input_shape=(256, 128, 3)))
@@ -69,6 +70,7 @@ def test_a_smaller_grid_keeps_the_values_of_its_positions_and_distances():
         np.testing.assert_array_equal(weight, other)
 
 
+@pytest.mark.slow
 def test_a_larger_grid_and_back_gives_the_same_model():
     source = tiny_models.filled(tiny_models.hybrid())
     larger = tiny_models.hybrid(input_shape=(128, 192, 3))
@@ -92,6 +94,7 @@ def test_plain_models_positions_keep_their_place_in_the_image():
     np.testing.assert_allclose(found[..., 0], places(found.shape[:2]), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other", [{"embed_dims": (8, 16, 32, 32)}, {"depths": (1, 1, 2, 2)}, {"max_digests": 1}]
 )

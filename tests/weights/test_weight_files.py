@@ -71,7 +71,10 @@ def without_classifier(model, pooling):
 @pytest.mark.parametrize(
     ("family", "pooling"),
     [
-        *(("hybrid", pooling) for pooling in (None, "avg", "max")),
+        *(
+            pytest.param("hybrid", pooling, marks=pytest.mark.slow)
+            for pooling in (None, "avg", "max")
+        ),
         *(("plain", pooling) for pooling in (None, "avg", "max", "token")),
     ],
 )
@@ -133,7 +136,13 @@ OTHERS = {
 }
 
 
-@pytest.mark.parametrize(("family", "changes"), OTHERS.values(), ids=OTHERS)
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        pytest.param(*other, id=name, marks=[pytest.mark.slow] if other[0] == "hybrid" else [])
+        for name, other in OTHERS.items()
+    ],
+)
 def test_the_file_of_another_model_is_refused(saved, family, changes):
     _, path = saved(family)
     content = path.read_bytes()
