@@ -146,13 +146,16 @@ def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
 
 @pytest.fixture(scope="module")
 def restarted(finished_run, folder, tmp_path_factory):
-    """A run whose initial weights were missing at its first start, and these weights."""
+    """A run whose first start named missing initial weights; its recipe, and the right weights."""
     out = tmp_path_factory.mktemp("restarted")
-    weights = out / "model.keras"
-    recipe = changed(ONE_EPOCH, model={"initial_weights": str(weights)})
     with pytest.raises(ValueError, match="there is no such file"):
-        train(recipe, options(folder, out / "run"))
+        train(
+            changed(ONE_EPOCH, model={"initial_weights": "none.keras"}),
+            options(folder, out / "run"),
+        )
+    weights = out / "model.keras"
     shutil.copy(finished_run / "model.keras", weights)
+    recipe = changed(ONE_EPOCH, model={"initial_weights": str(weights)})
     return train_without_pictures(recipe, options(folder, out / "run")), recipe, weights
 
 
