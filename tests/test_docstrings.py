@@ -1,5 +1,6 @@
 """Every example in a docstring runs and prints the output shown."""
 
+import contextlib
 import doctest
 import importlib
 import pkgutil
@@ -11,9 +12,9 @@ import pytest
 
 import keras_cabvit
 
-# These run on TensorFlow only: exporters use it on every backend, and the variants' docstrings are
-# one text with names filled in, while the large variants take long to build.
-ON_TENSORFLOW = re.compile(r"keras_cabvit\.export|CabViT[HP]_[SBL]$")
+# The variants' docstrings are one text with names filled in, which shows the shape of the output.
+# Large variants get no weights: initial values take most of the time.
+LARGE_VARIANT = re.compile(r"CabViT[HP]_[SBL]$")
 
 
 def examples():
@@ -23,8 +24,11 @@ def examples():
         module = importlib.import_module(info.name)
         for test in finder.find(module, info.name):
             if test.examples:
-                marks = [] if ON_TENSORFLOW.search(test.name) else [pytest.mark.torch_too]
-                if test.name.startswith("keras_cabvit.export."):
+                # Exporters use TensorFlow on every backend.
+                exports = test.name.startswith("keras_cabvit.export.")
+                once = exports or LARGE_VARIANT.search(test.name)
+                marks = [] if once else [pytest.mark.torch_too]
+                if exports or test.name.endswith("count_complexity"):
                     marks.append(pytest.mark.slow)
                 yield pytest.param(test, id=test.name, marks=marks)
 
@@ -37,7 +41,11 @@ def test_examples(test, tmp_path, monkeypatch):
     runner = doctest.DocTestRunner(
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE, verbose=False
     )
-    runner.run(test, out=report.append)
+    weights = contextlib.nullcontext()
+    if LARGE_VARIANT.search(test.name):
+        weights = keras.StatelessScope(initialize_variables=False)
+    with weights:
+        runner.run(test, out=report.append)
     assert runner.summarize(verbose=False).failed == 0, "".join(report)
 
 

@@ -73,7 +73,9 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
             no `dtype` of that name.
 
     Example:
-        >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
+        >>> model = keras_cabvit.CabViTH(
+        ...     embed_dims=(8, 16, 32, 64), depths=(1, 1, 2, 1), num_heads=(1, 2),
+        ...     input_shape=(64, 64, 3), classes=10)
         >>> fused = keras_cabvit.inference.fuse(model)
         >>> images = np.full((1, 64, 64, 3), 99.0, "float32")
         >>> bool(np.allclose(*(m.predict(images, verbose=0) for m in (fused, model)), atol=1e-5))

@@ -46,9 +46,9 @@ def count_complexity(model):
         A list of `PartComplexity`: stem, stages, the patch mergings between them, head.
 
     Example:
-        >>> parts = keras_cabvit.models.count_complexity(keras_cabvit.CabViTH_S())
+        >>> parts = keras_cabvit.models.count_complexity(keras_cabvit.CabViTH_T())
         >>> sum(part.parameters for part in parts)
-        16275870
+        6187560
     """
     macs = _traced_macs(model)
     parts = {}

@@ -56,6 +56,7 @@ def test_every_form_is_compared_and_shown(tmp_path, precision):
         assert picture.width > 600
 
 
+@pytest.mark.slow
 def test_unbuildable_models_are_named_and_left_out(capsys):
     missing = Contender("NoSuchModel", "torch")
     product = Contender(MATRIX_PRODUCT, "torch")

@@ -6,6 +6,7 @@ its helper modules.
 
 import pytest
 from tiny_runs import RECIPE, image_folder
+from two_layers import replace_models
 
 
 @pytest.fixture(scope="session")
@@ -16,19 +17,27 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def finished_run(folder, tmp_path_factory):
-    """The folder of a finished run. Tests leave it unchanged, or restore it."""
+    """The folder of a finished run of a model of two layers.
+
+    Tests leave it unchanged, or restore it.
+    """
     from training.run.options import TrainOptions
     from training.train import train
 
     out = tmp_path_factory.mktemp("runs") / "run"
     options = TrainOptions(f"folder:{folder}", out, seed=3)
-    return train(RECIPE, options, command="the command it was")
+    with pytest.MonkeyPatch.context() as patch:
+        replace_models(patch)
+        return train(RECIPE, options, command="the command it was")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    # Their first test trains a model, or starts a process on another backend.
-    slow = {"finished_run", "trained_by_command", "diverged", "compiled", "run_python"}
+    # Their first test trains a model, starts a process on another backend, or writes tfrecords.
+    slow = {
+        *("finished_run", "restarted", "diverged", "trained_by_command"),
+        *("run_python", "compiled", "tfds_folder"),
+    }
     for item in items:
         if slow & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)

@@ -13,6 +13,8 @@ from training.data.opening import open_data_set
 from training.evaluate import evaluate
 from training.evaluation.predictions import Framing, predict_split
 
+pytestmark = pytest.mark.slow  # every test opens an exported model
+
 COUNT = 36
 
 
@@ -268,7 +270,6 @@ def test_wrong_arguments_give_a_clear_error(run, tmp_path, options, sentence):
         evaluate(tmp_path / "model.keras", **arguments)
 
 
-@pytest.mark.slow
 def test_report_of_a_run_has_its_curves(run, tmp_path):
     evaluate(run, out=tmp_path / "of_run", latency_rounds=1)
     shutil.copy(run / "model.keras", tmp_path)
@@ -280,7 +281,6 @@ def test_report_of_a_run_has_its_curves(run, tmp_path):
     assert not (tmp_path / "of_file" / "curves.png").exists()
 
 
-@pytest.mark.slow
 def test_comparison_has_a_row_for_every_model(run, tmp_path):
     other = small_classifier(seed=5)
     other.save(tmp_path / "other.keras")

@@ -37,7 +37,7 @@ def test_published_model_is_half_the_size_and_gives_the_same(finished_run, publi
 
 
 def test_kernels_are_stored_in_float16(tmp_path):
-    model = tiny_models.filled(tiny_models.hybrid())
+    model = tiny_models.filled(tiny_models.plain(depth=2))
     save_half_size(model, tmp_path / "model.keras")
 
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
@@ -99,7 +99,7 @@ def test_code_of_the_card_runs(published, monkeypatch):
 
 
 def test_a_weight_too_large_gives_a_clear_error_and_leaves_nothing(tmp_path):
-    model = tiny_models.hybrid()
+    model = tiny_models.plain(depth=1)
     kernel = next(weight for weight in model.weights if len(weight.shape) == 4)
     kernel.assign(np.full(kernel.shape, 7e4, "float32"))
 

@@ -2,24 +2,21 @@ import csv
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from backend_process import REPOSITORY
-from tiny_runs import OPTIONS, RECIPE, image_folder
+from tiny_runs import RECIPE, image_folder
+from two_layers import replace_models
 
 from training.data.broken import TooManyBrokenImages
 from training.optimization.optimizer import learning_rate_schedule
-from training.recipes.recipe import ModelOptions
+from training.report import page
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
 from training.run.options import TrainOptions
-from training.train import Run, train
+from training.train import train
 
 
 def changed(recipe=RECIPE, **groups):
@@ -31,6 +28,13 @@ def changed(recipe=RECIPE, **groups):
     return dataclasses.replace(recipe, **changes)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def models_of_two_layers():
+    with pytest.MonkeyPatch.context() as patch:
+        replace_models(patch)
+        yield
+
+
 @pytest.fixture
 def run(finished_run):
     return finished_run
@@ -39,6 +43,14 @@ def run(finished_run):
 def options(folder, out, **others):
     """Returns the options of a run without logs for TensorBoard."""
     return TrainOptions(f"folder:{folder}", out, tensorboard=False, **others)
+
+
+def train_without_pictures(recipe, options):
+    """Trains; the report has no pictures, whose drawing takes longer than these epochs."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("curves", "confusion", "reliability", "mistakes"):
+            patch.setattr(page, f"draw_{name}", lambda *_: None)
+        return train(recipe, options)
 
 
 ONE_EPOCH = dataclasses.replace(changed(optimization={"warmup_epochs": 0}), epochs=1)
@@ -106,40 +118,6 @@ def test_other_settings_in_the_same_folder_are_refused(run, folder):
         train(RECIPE, TrainOptions(f"folder:{folder}", run, seed=1))
 
 
-@pytest.mark.slow
-def test_failed_start_does_not_block_the_folder(folder, tmp_path):
-    out = tmp_path / "run"
-
-    with pytest.raises(ValueError, match="there is no such file"):
-        train(changed(model={"initial_weights": "none.keras"}), options(folder, out))
-    train(ONE_EPOCH, options(folder, out))
-    assert (out / "model.keras").is_file()
-
-
-@pytest.mark.slow
-def test_folder_in_which_another_process_trains_is_refused(folder, tmp_path):
-    out = tmp_path / "run"
-    arguments = ["--recipe", "fashion_mnist", "--data", f"folder:{folder}", "--out", str(out)]
-    command = [sys.executable, "-m", "training", "train", *arguments, *OPTIONS, "--epochs", "9999"]
-    with open(tmp_path / "log", "w") as log:
-        other = subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log)
-    try:
-        while not (out / "run.json").is_file():
-            assert other.poll() is None, (tmp_path / "log").read_text()
-            time.sleep(0.1)
-        with pytest.raises(
-            ValueError, match=r"Another process is already training in .*run\. Wait"
-        ):
-            train(RECIPE, options(folder, out))
-    finally:
-        other.kill()
-        other.wait()
-    # The lock of a killed process is free.
-    shutil.rmtree(out / "checkpoints", ignore_errors=True)  # of a run with other epochs
-    train(ONE_EPOCH, options(folder, out))
-    assert (out / "model.keras").is_file()
-
-
 def test_other_images_are_another_run(run, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "images")
     shutil.copytree(run, tmp_path / "run")
@@ -166,22 +144,38 @@ def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
         train(RECIPE, TrainOptions(record["data"], tmp_path / "run", seed=3))
 
 
-@pytest.mark.slow
-def test_initial_weights_are_needed_only_at_the_start(run, folder, tmp_path):
-    shutil.copy(run / "model.keras", tmp_path / "model.keras")
-    recipe = dataclasses.replace(
-        ONE_EPOCH,
-        model=dataclasses.replace(RECIPE.model, initial_weights=str(tmp_path / "model.keras")),
-    )
-    train(recipe, options(folder, tmp_path / "run"))
-    (tmp_path / "model.keras").unlink()
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
-    del record["finished"]  # as if it had been killed while the report was written
-    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
-    (tmp_path / "run" / "model.keras").unlink()
+@pytest.fixture(scope="module")
+def restarted(finished_run, folder, tmp_path_factory):
+    """A run whose first start named missing initial weights; its recipe, and the right weights."""
+    out = tmp_path_factory.mktemp("restarted")
+    with pytest.raises(ValueError, match="there is no such file"):
+        train(
+            changed(ONE_EPOCH, model={"initial_weights": "none.keras"}),
+            options(folder, out / "run"),
+        )
+    weights = out / "model.keras"
+    shutil.copy(finished_run / "model.keras", weights)
+    recipe = changed(ONE_EPOCH, model={"initial_weights": str(weights)})
+    return train_without_pictures(recipe, options(folder, out / "run")), recipe, weights
 
-    train(recipe, options(folder, tmp_path / "run"))
-    assert (tmp_path / "run" / "model.keras").is_file()
+
+@pytest.mark.slow
+def test_failed_start_does_not_block_the_folder(restarted):
+    run, _, _ = restarted
+    assert (run / "model.keras").is_file()
+
+
+@pytest.mark.slow
+def test_initial_weights_are_needed_only_at_the_start(restarted, folder):
+    run, recipe, weights = restarted
+    weights.unlink()
+    record = json.loads((run / "run.json").read_text())
+    del record["finished"]  # as if it had been killed while the report was written
+    (run / "run.json").write_text(json.dumps(record))
+    (run / "model.keras").unlink()
+
+    train_without_pictures(recipe, options(folder, run))
+    assert (run / "model.keras").is_file()
 
 
 @pytest.mark.parametrize(
@@ -222,23 +216,6 @@ def test_run_of_a_version_with_fewer_settings_is_recognised(run, folder, capsys)
         record.write_text(written)
 
     assert "is finished" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_hybrid_model_is_trained_resumed_and_scored(folder, tmp_path, monkeypatch):
-    hybrid = ModelOptions("CabViTH", (32, 32), (8, 8, 16, 16), (1, 1, 2, 1), (2, 2))
-    recipe = dataclasses.replace(ONE_EPOCH, model=hybrid)
-    with monkeypatch.context() as stopped:
-        stopped.setattr(Run, "_write_results", lambda *_: sys.exit(1))
-        with pytest.raises(SystemExit):
-            train(recipe, options(folder, tmp_path / "run"))
-    checkpoint = CheckpointFolder(tmp_path / "run" / "checkpoints").read_latest()
-    run = train(recipe, options(folder, tmp_path / "run"))
-
-    model = keras.saving.load_model(run / "model.keras")
-    kept = {array.tobytes() for array in checkpoint.arrays.values()}
-    assert all(weight.tobytes() in kept for weight in model.get_weights())
-    assert json.loads((run / "run.json").read_text())["scores"]["images"] == 10
 
 
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
@@ -290,7 +267,7 @@ def test_diverged_run_resumes_with_a_smaller_learning_rate(diverged, folder, tmp
         train(smaller, same)
     with pytest.raises(ValueError, match="epochs was 4 and is 7"):
         train(dataclasses.replace(smaller, epochs=7), changing)
-    run = train(smaller, changing)
+    run = train_without_pictures(smaller, changing)
 
     record = json.loads((run / "run.json").read_text())
     (news,) = record["continued"]
@@ -312,7 +289,7 @@ def test_best_epoch_becomes_the_model(folder, tmp_path):
     recipe = dataclasses.replace(
         changed(optimization={"average_momentum": None}), select="best", epochs=3
     )
-    run = train(recipe, options(folder, tmp_path / "run"))
+    run = train_without_pictures(recipe, options(folder, tmp_path / "run"))
     with open(run / "metrics.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     best = max(rows, key=lambda row: (float(row["val_top1"]), -int(row["epoch"])))
@@ -340,7 +317,7 @@ def test_few_broken_files_are_listed_in_the_report(tmp_path):
     for name in broken:
         (folder / name).write_bytes(b"no image")
     recipe = dataclasses.replace(ONE_EPOCH, batch_size=50)
-    run = train(recipe, options(folder, tmp_path / "run"))
+    run = train_without_pictures(recipe, options(folder, tmp_path / "run"))
 
     assert json.loads((run / "run.json").read_text())["broken_images"] == broken
     assert "".join(f"- {name}\n" for name in broken) in (run / "report.md").read_text()
@@ -372,9 +349,7 @@ def test_address_of_a_bucket_gives_a_clear_error(folder, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_model_that_does_not_fit_into_memory_gives_a_clear_error(folder, tmp_path):
-    # The third stage has a matrix of 70 TB.
-    huge = ModelOptions("CabViTH", (32, 32), (8, 8, 16, 2**22), (1, 1, 1, 1), (2, 2))
-    recipe = dataclasses.replace(RECIPE, model=huge)
+    recipe = changed(model={"embed_dims": (2**40,)})  # the convolution's kernel has 119 TB
 
     with pytest.raises(MemoryError, match=r"8 images of 32x32 per step\. --batch-size 4 "):
         train(recipe, options(folder, tmp_path / "run"))

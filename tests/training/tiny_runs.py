@@ -7,8 +7,7 @@ from PIL import Image
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
-# TensorFlow traces this model in a third of a hybrid's time. It has all kinds of state:
-# weights, BatchNorm statistics, the seed of stochastic depth, averages and moments.
+# TensorFlow traces this model in a third of a hybrid's time.
 RECIPE = Recipe(
     model=ModelOptions(
         "CabViTP",

@@ -73,7 +73,9 @@ def to_saved_model(
 
     Example:
         >>> import tempfile
-        >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
+        >>> model = keras_cabvit.CabViTH(
+        ...     embed_dims=(8, 16, 32, 64), depths=(1, 1, 2, 1), num_heads=(1, 2),
+        ...     input_shape=(64, 64, 3), classes=10)
         >>> version = keras_cabvit.export.to_saved_model(model, tempfile.mkdtemp())
         >>> version.name
         '1'

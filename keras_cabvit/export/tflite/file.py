@@ -85,7 +85,9 @@ def to_tflite(
 
     Example:
         >>> import tempfile
-        >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
+        >>> model = keras_cabvit.CabViTH(
+        ...     embed_dims=(8, 16, 32, 64), depths=(1, 1, 2, 1), num_heads=(1, 2),
+        ...     input_shape=(64, 64, 3), classes=10)
         >>> keras_cabvit.export.to_tflite(model, tempfile.mkdtemp() + "/model.tflite").name
         'model.tflite'
     """

@@ -11,6 +11,8 @@ import tensorflow as tf
 from training.augmentation import mix_batch
 from training.recipes.recipe import Augmentation
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 24, 32, 3)).astype(np.float32)
 LABELS = np.arange(6)
 

@@ -18,7 +18,10 @@ def tfds_folder(tmp_path_factory):
     return tiny_tfds.prepared(tmp_path_factory.mktemp("tfds"))
 
 
-@pytest.fixture(scope="session", params=["array", "folder", "tfds"])
+@pytest.fixture(
+    scope="session",
+    params=["array", *(pytest.param(name, marks=pytest.mark.slow) for name in ("folder", "tfds"))],
+)
 def split(request, tmp_path_factory):
     """Splits of `COUNT` pictures, one from each kind of source."""
     labels = np.arange(COUNT) % len(CLASSES)

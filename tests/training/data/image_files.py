@@ -1,5 +1,6 @@
 """Images that tests write and recognise."""
 
+import functools
 import io
 
 import numpy as np
@@ -38,7 +39,12 @@ def write_folder(root, count):
     return root
 
 
+@functools.cache
+def _numbers_by_bytes():
+    return {picture(number).tobytes(): number for number in range(1000)}
+
+
 def numbers(images):
     """Returns which `picture` each image of an array is."""
-    known = {picture(number).tobytes(): number for number in range(1000)}
+    known = _numbers_by_bytes()
     return [known[np.asarray(image).astype(np.uint8).tobytes()] for image in images]

@@ -56,6 +56,7 @@ def test_images_are_called_by_number_and_file(tfds_folder):
     assert examples[4]["image"].startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_builder_with_files_of_its_own_is_read_too(tmp_path):
     from image_files import write_folder
 

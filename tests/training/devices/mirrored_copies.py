@@ -1,14 +1,7 @@
-"""Trains small models on two mirrored devices, and prints the resulting values on each device.
-
-Argument: JSON list of the momenta of the averages, one per model.
-"""
-
-import json
-import sys
+"""Trains small models on mirrored devices, and returns the resulting values on each device."""
 
 import keras
 import numpy as np
-import start_training
 import tensorflow as tf
 
 from training.devices.strategies import place
@@ -40,6 +33,7 @@ def saved(model):
 
 
 def trained(momentum):
+    """Returns the values of a model with that momentum of its averages, or with no averages."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(1, 8, 4, 4, 3)).astype("float32")
     labels = np.eye(3, dtype="float32")[rng.integers(0, 3, (1, 8))]
@@ -61,8 +55,3 @@ def trained(momentum):
         with model.averages_as_weights():
             result["evaluated"] = of_devices(model.averaged_weights)
     return result
-
-
-if __name__ == "__main__":
-    start_training.split_cpu(2)
-    print(json.dumps([trained(momentum) for momentum in json.loads(sys.argv[1])]))

@@ -15,36 +15,43 @@ HERE = Path(__file__).parent
 BACKENDS = {"mirrored": "tensorflow", "tpu": "tensorflow", "data_parallel": "jax"}
 
 
-def test_mirrored_devices_train_as_one(tmp_path, run_python):
-    images = image_folder(tmp_path / "images")
+@pytest.fixture(scope="module")
+def on_two_devices(run_python, tmp_path_factory):
+    """The results of a process with two mirrored devices, and its folder."""
+    path = tmp_path_factory.mktemp("mirrored")
+    images = image_folder(path / "images")
     too_many = "--optimization.accumulation-steps", "2"
-    settings = {
-        "cpus": 2,
+    training = {
         # Each device has its own BatchNorm statistics.
         "frozen": True,
         "commands": [
-            command(images, tmp_path / "single", "single"),
-            command(images, tmp_path / "mirrored", "mirrored"),
-            command(images, tmp_path / "none", "mirrored", "--batch-size", "9"),
-            command(images, tmp_path / "none", "mirrored", *too_many),
+            command(images, path / "single", "single"),
+            command(images, path / "mirrored", "mirrored"),
+            command(images, path / "none", "mirrored", "--batch-size", "9"),
+            command(images, path / "none", "mirrored", *too_many),
         ],
         "unscored": [0],
     }
-    outcome = run_python(
-        [HERE / "start_training.py", json.dumps(settings)], "tensorflow", CUDA_VISIBLE_DEVICES="-1"
-    )
+    settings = json.dumps({"training": training, "momenta": [0.75, None]})
+    program = [HERE / "mirrored_devices.py", settings]
+    return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1"), path
 
-    assert outcome["statuses"] == [0, 0, 1, 1]
-    assert_trained_alike(tmp_path / "mirrored", tmp_path / "single")
-    assert "`batch_size` must be a multiple of 2" in outcome["errors"][2]
-    assert "--strategy data_parallel" in outcome["errors"][3]
+
+def test_mirrored_devices_train_as_one(on_two_devices):
+    outcome, path = on_two_devices
+
+    assert outcome["training"]["statuses"] == [0, 0, 1, 1]
+    assert_trained_alike(path / "mirrored", path / "single")
+    errors = outcome["training"]["errors"]
+    assert "`batch_size` must be a multiple of 2" in errors[2]
+    assert "--strategy data_parallel" in errors[3]
 
 
 @pytest.fixture(scope="module")
-def mirrored(run_python):
+def mirrored(on_two_devices):
     """The state of two mirrored devices after a batch, with and without averages."""
-    program = [HERE / "mirrored_copies.py", json.dumps([0.75, None])]
-    return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1")
+    outcome, _ = on_two_devices
+    return outcome["copies"]
 
 
 def test_mirrored_devices_average_their_own_copies(mirrored):

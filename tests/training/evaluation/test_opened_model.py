@@ -10,6 +10,8 @@ from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classif
 from keras_cabvit.export import to_saved_model
 from training.evaluation.opened_model import open_model
 
+pytestmark = pytest.mark.slow  # every test opens an exported model
+
 IMAGES = noise(6)
 
 
@@ -47,13 +49,16 @@ def test_every_form_opens_with_its_labels_and_its_size(forms, path, form, name):
 
 
 @pytest.mark.parametrize("activation", ["softmax", None])
-def test_every_form_gives_the_probabilities_of_its_model(tmp_path, activation):
+def test_every_form_gives_the_probabilities_of_its_model(forms, tmp_path, activation):
     model = small_classifier(activation)
     expected = model.predict_on_batch(IMAGES)
     if activation is None:
         expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+        paths = save_forms(model, tmp_path)
+    else:
+        paths = [forms / name for name in ("model.keras", "servable", "model.tflite")]
 
-    for path in save_forms(model, tmp_path):
+    for path in paths:
         predict = open_model(path).predict
         for images in (IMAGES, IMAGES.astype("float32")):
             probabilities = predict(images)
@@ -105,9 +110,8 @@ def test_quantised_file_with_float_input_and_output_in_8_bits(tmp_path, activati
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
 
 
-def test_highest_version_of_a_servable_is_opened(tmp_path):
-    (tmp_path / "servable" / "8").mkdir(parents=True)  # the next one is 9
-    to_saved_model(small_classifier(seed=1), tmp_path / "servable")
+def test_highest_version_of_a_servable_is_opened(forms, tmp_path):
+    shutil.copytree(forms / "servable" / "1", tmp_path / "servable" / "9")
     newer = small_classifier(seed=2)
     to_saved_model(newer, tmp_path / "servable")
     model = open_model(tmp_path / "servable")
@@ -162,8 +166,8 @@ def test_truncated_file_gives_a_clear_error(forms, tmp_path, file):
 
 
 def test_model_without_its_classifier_gives_a_clear_error(tmp_path):
-    pooled = tiny_models.hybrid(depths=(1, 1, 1, 1), include_top=False, pooling="avg")
-    feature_map = keras.Model(pooled.input, pooled.get_layer("stage_3").output)
+    pooled = tiny_models.plain(depth=1, include_top=False, pooling="avg")
+    feature_map = tiny_models.hybrid(depths=(1, 1, 1, 1), include_top=False)
     for model in (pooled, feature_map):
         model.save(tmp_path / "model.keras")
         with pytest.raises(ValueError, match=r"has no classifier: .* `include_top=True`"):
@@ -196,12 +200,12 @@ def test_labels_of_another_model_give_a_clear_error(forms, tmp_path):
         open_model(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["servable", "model.tflite"])
-def test_export_brings_its_own_labels(name, tmp_path):
+def test_exports_bring_their_own_labels(tmp_path):
     save_forms(small_classifier(), tmp_path, CLASS_NAMES)
     (tmp_path / "labels.txt").write_text("of\nsome\nother\nmodel\n")
 
-    assert open_model(tmp_path / name).class_names == CLASS_NAMES
+    for name in ("servable", "model.tflite"):
+        assert open_model(tmp_path / name).class_names == CLASS_NAMES
 
 
 def test_damaged_run_record_gives_a_clear_error(forms, tmp_path):

@@ -3,113 +3,100 @@
 import dataclasses
 import json
 import os
-import subprocess
-import sys
+import shlex
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from backend_process import REPOSITORY
 
+from training.__main__ import main
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
 from training.recipes.tiny_imagenet import TINY_IMAGENET
 from training.train_in_memory import InMemoryOptions, train_in_memory
 
-MODEL = {
-    "variant": "CabViTP",
-    "image-size": ("16", "16"),
-    "embed-dims": ("16",),
-    "depths": ("2",),
-    "num-heads": ("2",),
-    "patch-size": ("8",),
-}
+MODEL = ModelOptions(
+    "CabViTP", image_size=(16, 16), embed_dims=(16,), depths=(2,), num_heads=(2,), patch_size=8
+)
+OPTIONS = shlex.split(
+    "--recipe tiny_imagenet --model.variant CabViTP --model.image-size 16 16 "
+    "--model.embed-dims 16 --model.depths 2 --model.num-heads 2 --model.patch-size 8"
+)
+TRAINING = shlex.split(
+    "--epochs 12 --batch-size 16 --validation-share 0.25 --optimization.warmup-epochs 1 "
+    "--optimization.average-momentum 0.5"
+)
+TOO_LARGE_A_BATCH = ("--batch-size", "512")
+OTHER_IMAGES = ("--model.image-size", "32", "32")
 
 
-def command(folder, *others, backend="jax"):
-    """Runs `train-in-memory` in a process that cannot import TensorFlow."""
-    model = [
-        part
-        for name, value in MODEL.items()
-        for part in (f"--model.{name}", *((value,) if isinstance(value, str) else value))
-    ]
-    blocked = folder / "blocked"
-    blocked.mkdir(exist_ok=True)
-    (blocked / "tensorflow.py").write_text("raise ImportError('not installed here')\n")
-    root = str(Path(__file__).parents[3])
-    options = {
-        "recipe": "tiny_imagenet",
-        "images": str(folder / "images.npy"),
-        "labels": str(folder / "labels.npy"),
-        "out": str(folder / "run"),
-    }
-    named = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return subprocess.run(
-        [sys.executable, "-m", "training", "train-in-memory", *named, *model, *others],
-        env={
-            **os.environ,
-            "KERAS_BACKEND": backend,
-            "PYTHONPATH": os.pathsep.join([str(blocked), root]),
-        },
-        capture_output=True,
-        text=True,
-    )
+def command(folder, out, *others):
+    """Returns the arguments of `python -m training`."""
+    files = {name: folder / f"{name}.npy" for name in ("images", "labels")}
+    places = [part for name, path in files.items() for part in (f"--{name}", str(path))]
+    return ["train-in-memory", *OPTIONS, *places, "--out", str(out), *others]
 
 
-def write_images(folder, count=64):
-    """Writes images of two classes, dark and bright."""
-    rng = np.random.default_rng(0)
-    labels = np.arange(count) % 2
-    images = rng.integers(0, 100, (count, 16, 16, 3)) + 150 * labels[:, None, None, None]
-    np.save(folder / "images.npy", images.astype("uint8"))
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    """A folder with 64 images of two classes, dark and bright, and their labels."""
+    folder = tmp_path_factory.mktemp("images")
+    labels = np.arange(64) % 2
+    pixels = np.random.default_rng(0).integers(0, 100, (64, 16, 16, 3))
+    np.save(folder / "images.npy", (pixels + 150 * labels[:, None, None, None]).astype("uint8"))
     np.save(folder / "labels.npy", labels)
-    return images.astype("uint8"), labels
+    return folder
 
 
-@pytest.mark.slow
-def test_command_trains_a_classifier_without_tensorflow(tmp_path):
-    images, labels = write_images(tmp_path)
-    done = command(
-        tmp_path,
-        *("--epochs", "12", "--batch-size", "16", "--validation-share", "0.25"),
-        *("--optimization.warmup-epochs", "1", "--optimization.average-momentum", "0.5"),
-    )
-    assert done.returncode == 0, done.stderr
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
+@pytest.fixture(scope="module")
+def outcomes(images, run_python):
+    """Exit statuses and errors of three commands in a process that cannot import TensorFlow."""
+    blocked = images / "blocked"
+    blocked.mkdir()
+    (blocked / "tensorflow.py").write_text("raise ImportError('not installed here')\n")
+    commands = [
+        command(images, images / "refused", *TOO_LARGE_A_BATCH),
+        command(images, images / "refused", *OTHER_IMAGES),
+        command(images, images / "run", *TRAINING),
+    ]
+    program = [Path(__file__).with_name("run_commands.py"), json.dumps(commands)]
+    return run_python(program, "jax", PYTHONPATH=os.pathsep.join(map(str, (blocked, REPOSITORY))))
+
+
+def test_command_trains_a_classifier_without_tensorflow(images, outcomes):
+    status, errors = outcomes[2]
+    assert status == 0, errors
+    record = json.loads((images / "run" / "run.json").read_text())
     assert [row["epoch"] for row in record["epochs"]] == [5, 10, 12]
     assert record["epochs"][-1]["val_top1"] == 1.0
     assert record["training_images"] == 48
-    model = build_model(
-        ModelOptions(
-            "CabViTP",
-            image_size=(16, 16),
-            embed_dims=(16,),
-            depths=(2,),
-            num_heads=(2,),
-            patch_size=8,
-            layer_scale_init=None,
-        ),
-        classes=2,
-    )
-    model.load_weights(tmp_path / "run" / "model.weights.h5")
-    found = model.predict(images.astype("float32"), verbose=0).argmax(-1)
+    model = build_model(MODEL, classes=2)
+    model.load_weights(images / "run" / "model.weights.h5")
+    pixels, labels = (np.load(images / name) for name in ("images.npy", "labels.npy"))
+    found = model.predict(pixels.astype("float32"), verbose=0).argmax(-1)
     np.testing.assert_array_equal(found, labels)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("options", "backend", "message"),
+    ("number", "message"),
     [
-        ((), "torch", "KERAS_BACKEND=jax"),
-        (("--batch-size", "512"), "jax", "`batch_size` must be at most the 62 training images"),
-        (("--model.image-size", "32", "32"), "jax", "uint8 of shape (images, 32, 32, 3)"),
+        (0, "`batch_size` must be at most the 62 training images"),
+        (1, "uint8 of shape (images, 32, 32, 3)"),
     ],
+    ids=["batch", "images"],
 )
-def test_arguments_that_do_not_fit_give_a_clear_error(tmp_path, options, backend, message):
-    write_images(tmp_path)
-    done = command(tmp_path, *options, backend=backend)
-    assert done.returncode == 1
-    assert message in done.stderr
+def test_arguments_that_do_not_fit_give_a_clear_error(images, outcomes, number, message):
+    status, errors = outcomes[number]
+    assert status == 1
+    assert message in errors
+    assert not (images / "refused").exists()
+
+
+def test_another_backend_is_refused(images, tmp_path, capsys):
+    assert main(command(images, tmp_path / "run")) == 1
+    assert "KERAS_BACKEND=jax" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

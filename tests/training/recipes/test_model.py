@@ -41,7 +41,8 @@ def test_options_reach_the_model():
 
 
 def test_variant_keeps_its_sizes_by_default():
-    model = build_model(ModelOptions("CabViTH_T", (32, 32), drop_path_rate=0.3), classes=2)
+    with keras.StatelessScope(initialize_variables=False):  # it needs no values
+        model = build_model(ModelOptions("CabViTH_T", (32, 32), drop_path_rate=0.3), classes=2)
 
     stage = model.get_layer("stage_3")
     assert stage.output.shape[-1] == 320

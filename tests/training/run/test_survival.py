@@ -1,7 +1,6 @@
 """A run ends as if nothing had happened, however often it is killed."""
 
 import os
-import random
 import re
 import signal
 import subprocess
@@ -11,48 +10,65 @@ import time
 import numpy as np
 import pytest
 from backend_process import REPOSITORY
-from forked_training import ENVIRONMENT, Training
-from tiny_runs import OPTIONS
+from forked_command import ENVIRONMENT, Command
+from interruptions import Interruption
+from tiny_runs import OPTIONS, RECIPE
 
 from training.run.checkpoints import CheckpointFolder
+from training.run.options import TrainOptions
+from training.train import train
 
 pytestmark = pytest.mark.slow
 
-# A checkpoint after every batch, so that kills meet many of them.
+# A checkpoint after every step.
 SURVIVING = [*OPTIONS, "--checkpoint-minutes", "0", "--deterministic"]
+KILLED = -signal.SIGKILL
 
 
-def arguments(folder, out):
+def command(folder, out, *others):
+    """Returns the arguments of `python -m training`."""
     places = ["--data", f"folder:{folder}", "--out", str(out)]
-    return ["--recipe", "fashion_mnist", *places, *SURVIVING]
+    return ["train", "--recipe", "fashion_mnist", *places, *SURVIVING, *others]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def environment():
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
-        yield
+def run(folder, out, *interruption):
+    """Trains until the interruption; returns exit status, standard output and standard error."""
+    log = out.with_name("log")
+    return Command(command(folder, out), log, Interruption(*interruption)).finish()
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(folder, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "uninterrupted"
-    complete(folder, out)
+    status, output, errors = run(folder, out)
+    assert status == 0, output + errors
     return out
 
 
-def complete(folder, out):
-    """Trains to the end, and returns the output."""
-    status, output, errors = Training(arguments(folder, out), out.with_name("log")).finish()
-    assert status == 0, output + errors
-    return output
+@pytest.fixture(scope="module")
+def interrupted(folder, tmp_path_factory):
+    """A run of two epochs of three steps in five processes, and what each of them returned."""
+    out = tmp_path_factory.mktemp("runs") / "interrupted"
+    return out, [
+        run(folder, out, "step", 1),
+        run(folder, out, "checkpoint", 2),
+        run(folder, out, "validation", 1, signal.SIGTERM),
+        # It scores the first epoch, and trains the second.
+        run(folder, out, "validation", 2),
+        run(folder, out),
+    ]
 
 
-def assert_same_run(out, expected):
-    """The weights, the optimizer and the metrics are the same, bit for bit."""
+def test_run_killed_at_any_place_ends_with_the_same_bits(interrupted, uninterrupted):
+    """The weights, the optimizer and the metrics."""
+    out, processes = interrupted
+    statuses = [status for status, _, _ in processes]
+    assert statuses == [KILLED, KILLED, 128 + signal.SIGTERM, KILLED, 0], processes
+    resumed = [re.findall(r"Resuming after step (\d)", output) for _, output, _ in processes]
+    assert resumed == [[], ["1"], ["1"], ["3"], ["6"]]
+
     actual, wanted = (
-        CheckpointFolder(run / "checkpoints").read_latest() for run in (out, expected)
+        CheckpointFolder(run / "checkpoints").read_latest() for run in (out, uninterrupted)
     )
     assert actual.arrays.keys() == wanted.arrays.keys()
     for name, array in wanted.arrays.items():
@@ -64,74 +80,58 @@ def assert_same_run(out, expected):
     assert scores[0] == scores[1]
 
 
-def kill_when(process, reached):
-    """Kills the process with SIGKILL as soon as `reached()` is true."""
-    deadline = time.monotonic() + 600
-    while process.is_alive() and not reached() and time.monotonic() < deadline:
-        time.sleep(0.001)
-    process.kill()
-    process.join()
+def test_sigterm_during_validation_leaves_the_scoring_to_the_next_process(interrupted):
+    _, (*_, (_, stopped, errors), (_, resumed, _), _) = interrupted
 
-
-def test_run_killed_five_times_ends_with_the_same_bits(folder, uninterrupted, tmp_path):
-    out = tmp_path / "run"
-    checkpoints = out / "checkpoints"
-    moments = random.Random(0)
-
-    def names():
-        return {path.name for path in checkpoints.glob("step_*.npz")}
-
-    for kill in range(5):
-        process = Training(arguments(folder, out), tmp_path / "log").process
-        before = names()
-        if kill % 2:
-            # In the middle of a checkpoint, while its hidden file exists.
-            kill_when(process, lambda: list(checkpoints.glob(".partial-*")))
-        else:
-            kill_when(process, lambda before=before: names() - before)
-            time.sleep(moments.random() / 10)
-        assert process.exitcode == -signal.SIGKILL, "it finished before it was killed"
-    output = complete(folder, out)
-
-    assert "Resuming after step" in output
-    assert_same_run(out, uninterrupted)
-
-
-def test_run_stopped_during_validation_ends_with_the_same_bits(folder, uninterrupted, tmp_path):
-    out = tmp_path / "run"
-
-    def stopped(number, validations):
-        return Training(arguments(folder, out), tmp_path / "log", (number, validations)).finish()
-
-    status, output, errors = stopped(signal.SIGTERM, validations=1)
-    assert status == 128 + signal.SIGTERM, errors
     assert "Traceback" not in errors
     assert "Stopped by SIGTERM after step 3" in errors
-    assert "epoch 1/2:" not in output
-    # The resumed process scores them first; it is stopped after training another epoch.
-    status, output, errors = stopped(signal.SIGKILL, validations=2)
-    assert status == -signal.SIGKILL, errors
-    assert "epoch 1/2:" in output
-    complete(folder, out)
-    assert_same_run(out, uninterrupted)
+    assert "epoch 1/2:" not in stopped
+    assert "epoch 1/2:" in resumed
 
 
-def test_sigterm_saves_the_state_of_the_command(folder, tmp_path):
+def wait_for(path, process):
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def occupied(folder, tmp_path_factory):
+    """A folder in which the command trained, and was then stopped by SIGTERM.
+
+    Also the error of another run in that folder, and the command's status and standard error.
+    """
+    out = tmp_path_factory.mktemp("runs") / "occupied"
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "training", "train", *arguments(folder, tmp_path / "run")],
+        [sys.executable, "-u", "-m", "training", *command(folder, out, "--epochs", "9999")],
         cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         env=os.environ | ENVIRONMENT,
         text=True,
     )
-    while not list(tmp_path.glob("run/checkpoints/step_*.npz")) and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=600)
+    try:
+        wait_for(out / "run.json", process)
+        with pytest.raises(ValueError, match="process") as refusal:
+            train(RECIPE, TrainOptions(f"folder:{folder}", out, tensorboard=False))
+        wait_for(out / "checkpoints", process)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=600)
+    finally:
+        process.kill()
+    return out, str(refusal.value), process.returncode, errors
 
-    assert process.returncode == 128 + signal.SIGTERM
+
+def test_folder_in_which_another_process_trains_is_refused(occupied):
+    out, refusal, *_ = occupied
+
+    assert refusal.startswith(f"Another process is already training in {out}. Wait")
+
+
+def test_sigterm_saves_the_state_of_the_command(occupied):
+    out, _, status, errors = occupied
+
+    assert status == 128 + signal.SIGTERM
     assert "Traceback" not in errors
     step = int(re.search(r"Stopped by SIGTERM after step (\d+)", errors)[1])
-    latest = CheckpointFolder(tmp_path / "run" / "checkpoints").read_latest()
-    assert latest.progress["step"] == step
+    assert CheckpointFolder(out / "checkpoints").read_latest().progress["step"] == step

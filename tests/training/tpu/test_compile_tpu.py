@@ -1,10 +1,9 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from backend_process import REPOSITORY, backend_environment
+from backend_process import REPOSITORY
 from tiny_step import CLASSES, OPTIONS, TINY
 
 from keras_cabvit.models import count_complexity
@@ -17,14 +16,25 @@ BATCH = 64
 
 
 def compile_tpu(*arguments):
-    """Runs the command from a process whose backend is TensorFlow."""
-    return subprocess.run(
-        [sys.executable, "-m", "training", "compile-tpu", *OPTIONS, *arguments],
-        cwd=REPOSITORY,
-        env=backend_environment("tensorflow"),
-        capture_output=True,
-        text=True,
-    )
+    """Runs the command in this process, whose backend is TensorFlow.
+
+    Returns its exit status, and the process that it started.
+    """
+    processes = []
+    run = subprocess.run
+
+    def run_captured(command, env):
+        processes.append(run(command, env=env, cwd=REPOSITORY, capture_output=True, text=True))
+        return processes[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(subprocess, "run", run_captured)
+        try:
+            status = main(["compile-tpu", *OPTIONS, *arguments])
+        except SystemExit as end:
+            status = end.code
+    (process,) = processes
+    return status, process
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +44,14 @@ def compiled():
 
 @pytest.fixture(scope="module")
 def step(compiled):
-    return json.loads(compiled.stdout)
+    _, process = compiled
+    return json.loads(process.stdout)
 
 
 def test_a_step_is_compiled_without_a_tpu_from_any_backend(compiled, step):
-    assert compiled.returncode == 0
-    assert "Traceback" not in compiled.stderr
+    status, process = compiled
+    assert status == process.returncode == 0
+    assert "Traceback" not in process.stderr
     assert step["fits"]
     described = {name: step[name] for name in ("variant", "topology", "devices", "batch")}
     assert described == {"variant": "CabViTP", "topology": "v5e:2x2", "devices": 4, "batch": BATCH}
@@ -77,9 +89,8 @@ def test_times_follow_from_the_chips_published_rates(step):
     assert step["images_per_second"] == pytest.approx(BATCH / step["step_seconds"])
 
 
-def test_refused_batch_names_needed_and_usable_memory(run_python):
-    script = Path(__file__).with_name("refused_step.py")
-    refusal = run_python([script], "jax", **process.ENVIRONMENT)
+def test_refused_batch_names_needed_and_usable_memory(jax_programs):
+    refusal = jax_programs["refusal"]
 
     gibibytes = refusal["needed_memory"] / 2**30
     assert refusal["usable_memory"] == 15.75 * 2**30 < refusal["needed_memory"]
@@ -151,9 +162,9 @@ def test_the_recipes_batch_and_precision_are_the_defaults(pretended_compiler, ca
 
 @pytest.mark.slow
 def test_unknown_variant_gives_a_clear_error_and_status_1_on_any_backend():
-    process = compile_tpu("--batch", "4", "--variant", "CabViTH_Q")
+    status, process = compile_tpu("--batch", "4", "--variant", "CabViTH_Q")
 
-    assert process.returncode == 1
+    assert status == process.returncode == 1
     assert process.stdout == ""
     assert "compile-tpu: `variant` must be one of CabViTH_T" in process.stderr
     assert "Traceback" not in process.stderr

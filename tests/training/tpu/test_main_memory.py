@@ -1,17 +1,13 @@
-from pathlib import Path
-
 import pytest
 
-from training.tpu import process
 from training.tpu.main_memory import main_memory_traffic
 
 MEBIBYTE = 2**20
 
 
-@pytest.fixture(scope="module")
-def programs(run_python):
-    script = Path(__file__).with_name("small_programs.py")
-    return run_python([script], "jax", **process.ENVIRONMENT)
+@pytest.fixture
+def programs(jax_programs):
+    return jax_programs["programs"]
 
 
 def test_an_array_is_read_once_and_written_once(programs):

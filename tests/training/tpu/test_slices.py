@@ -1,13 +1,10 @@
-from pathlib import Path
-
 import pytest
 
-from training.tpu.process import ENVIRONMENT
 from training.tpu.slices import CHIPS, find_slice
 
 
-def test_the_compiler_knows_every_slice_and_counts_the_same_devices(run_python):
-    described = run_python([Path(__file__).with_name("describe_slices.py")], "jax", **ENVIRONMENT)
+def test_the_compiler_knows_every_slice_and_counts_the_same_devices(jax_programs):
+    described = jax_programs["slices"]
 
     assert len(described) == sum(len(chip.shapes) for chip in CHIPS.values())
     assert described == {name: find_slice(name).devices for name in described}

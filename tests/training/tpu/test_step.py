@@ -1,11 +1,9 @@
-from pathlib import Path
-
 import pytest
 
 
-@pytest.fixture(scope="module")
-def first_step(run_python):
-    return run_python([Path(__file__).with_name("first_step.py")], "jax", JAX_PLATFORMS="cpu")
+@pytest.fixture
+def first_step(jax_programs):
+    return jax_programs["first step"]
 
 
 def test_compiled_step_equals_the_first_step_of_fit(first_step):

@@ -1,0 +1,31 @@
+"""A model in the place of a recipe's, for tests of everything around the model.
+
+TensorFlow and JAX compile it in a fraction of a CabViT's time. It has all kinds of state: weights,
+BatchNorm statistics and the seed of stochastic depth. The run adds averages and moments.
+"""
+
+import keras
+
+from keras_cabvit.layers import DropPath
+from training.recipes import model as recipe_model
+
+
+def two_layers(options, classes, **_):
+    """Builds the model, as wide as the recipe's."""
+    image = keras.Input((*options.image_size, 3), name="image")
+    x = keras.layers.Rescaling(1 / 64, -2)(image)
+    x = keras.layers.Conv2D(options.embed_dims[-1], 3, strides=4, name="stem")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, name="norm")(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = DropPath(options.drop_path_rate or 0, name="drop_path")(x)
+    predictions = keras.layers.Dense(classes, activation="softmax", name="predictions")
+    return keras.Model(image, predictions(x), name="two_layers")
+
+
+def replace_models(patch):
+    """Makes recipes build two layers, until `patch` is undone.
+
+    Args:
+        patch: `pytest.MonkeyPatch`.
+    """
+    patch.setattr(recipe_model, "_build", two_layers)
