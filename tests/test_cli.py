@@ -167,11 +167,10 @@ def test_help(capsys, arguments, parts):
 
 
 @pytest.mark.slow
-def test_convert_from_end_to_end(checkpoint, home):
-    process = run("convert", checkpoint, "--variant", "CabViTP_T")
-    assert process.returncode == 0, process.stderr
+def test_converted_weights_are_found(checkpoint, home, capsys):
+    assert main(["convert", str(checkpoint), "--variant", "CabViTP_T"]) == 0
     path = home / "CabViTP_T_imagenet.weights.h5"
-    assert process.stdout.splitlines() == [
+    assert capsys.readouterr().out.splitlines() == [
         f"CabViTP_T: {path} ({path.stat().st_size / 1e6:.1f} MB)",
         'keras_cabvit.CabViTP_T(weights="imagenet") finds it there.',
     ]
@@ -327,9 +326,9 @@ def test_export_passes_on_the_attention_bias_option(exportable, tmp_path, monkey
 
 
 @pytest.mark.slow
-def test_terminated_export_leaves_nothing(tmp_path, tiny_hybrid):
+def test_terminated_export_leaves_nothing(tmp_path):
     model, served = tmp_path / "model.keras", tmp_path / "served"
-    tiny_hybrid.save(model)
+    tiny_models.pattern_classifier().save(model)
     process = started("export", "saved-model", model, "--output", served)
     while not list(served.glob(".partial-*")):
         assert process.poll() is None, process.stderr.read()
