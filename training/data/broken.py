@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterable
 
+from keras_cabvit.data.unreadable import RULE, most_unreadable
+
 
 class TooManyBrokenImages(ValueError):
     """So many images are broken that something is wrong with the data as a whole."""
@@ -11,14 +13,14 @@ class TooManyBrokenImages(ValueError):
 class BrokenImages:
     """The names of the broken images of a data set.
 
+    One in a hundred may be broken, and three of a small data set, but never more than one in ten.
+
     Args:
         size: integer, the number of images.
-        limit: share of them that may be broken. Defaults to 1 %.
     """
 
-    def __init__(self, size: int, limit: float = 0.01):
+    def __init__(self, size: int):
         self.size = size
-        self.limit = limit
         self._found: set[str] = set()
         self._earlier: set[str] = set()
         self._lock = threading.Lock()
@@ -50,10 +52,11 @@ class BrokenImages:
     def check(self) -> None:
         """Raises TooManyBrokenImages if more images are broken than allowed."""
         names = self.found
-        if len(names) > self.limit * self.size:
+        if len(names) > most_unreadable(self.size):
+            most = most_unreadable(self.size)
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
-                f"cannot be read, and at most {self.limit:.0%} may be broken: {shown}. Replace "
-                "them and resume, or remove them and start in another folder."
+                f"cannot be read, and at most {most:,} may be broken ({RULE}): "
+                f"{shown}. Replace them and resume, or remove them and start in another folder."
             )
