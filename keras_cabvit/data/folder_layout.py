@@ -69,26 +69,35 @@ class FolderLayout:
         return {split: names[0] for split, names in found.items()}
 
     def check_classes(self, folder, listings):
-        """Raises ValueError if the folders in a folder are not classes.
+        """Checks that the folders in a folder are classes, or have no images.
 
         Args:
             folder: path of the folder of a split, or of the root.
             listings: dict from the name of each folder in it to its `Listing`.
+
+        Returns:
+            A list of names, those of folders of runs and exports; they have no images.
+
+        Raises:
+            ValueError: class folders lie deeper, or a folder of a run has images.
         """
-        deeper = []
+        deeper, written = [], []
         for name, inside in listings.items():
             mark = mark_of_output(folder / name, inside)
-            if mark is not None:
+            below = (folder / name / child for child in inside.folders)
+            holds_images = bool(inside.images) or any(map(_holds_images, below))
+            if mark is not None and holds_images:
                 raise ValueError(
                     f"{folder / name} was written by a run or an export (it has {mark}), and would "
                     f"be read as a class of {folder}. Move it out of the folder."
                 )
-            if not inside.images and any(
-                _holds_images(folder / name / child) for child in inside.folders
-            ):
+            if mark is not None:
+                written.append(name)
+            elif holds_images and not inside.images:
                 deeper.append(name)
         if deeper:
             self._refuse_deeper(folder, deeper, listings)
+        return written
 
     def _refuse_flat(self, flat, found):
         root, one = self.root, len(flat) == 1

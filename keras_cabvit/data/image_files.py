@@ -69,7 +69,8 @@ def unreadable_sentence(files, unreadable):
     if not unreadable:
         return ""
     names = ", ".join(f"{files[position]} ({reason})" for position, reason in unreadable.items())
-    return f"{len(unreadable)} of {len(files)} images cannot be read and were left out: {names}."
+    were = "was" if len(unreadable) == 1 else "were"
+    return f"{len(unreadable)} of {len(files)} images cannot be read and {were} left out: {names}."
 
 
 def read_npz(path):

@@ -25,7 +25,7 @@ class FolderPart:
             if the images lie in `folder` itself.
         files: tuple of paths relative to the data folder, sorted by class and name.
         labels: tuple of integers, indices into `classes`, one per file; empty without classes.
-        imageless: tuple of strings, names of folders without images.
+        imageless: tuple of strings, names of folders without images, but for runs and exports.
     """
 
     folder: Path
@@ -62,7 +62,7 @@ def read_image_folder(path, unlabelled=False, prefix=""):
     Refused rather than guessed are: folders named like splits, such as "train" or "test1", that
     hold images without class folders; folders of splits by names that are not understood, such as
     "training_set"; two spellings of one split; class folders that lie deeper; and folders of runs
-    and exports where a class is expected.
+    and exports with images where a class is expected.
 
     Args:
         path: the folder; "~" is expanded.
@@ -177,8 +177,11 @@ def _read_part(root, folder, left_out, prefix, unlabelled=False):
     left_out.add(kinds.UNUSABLE, *(os.path.join(below, name) for name in loops))
     folders = [name for name in listing.folders if name not in loops]
     listings = {name: list_folder(folder / name) for name in folders}
-    FolderLayout(root, prefix).check_classes(folder, listings)
-    imageless = [name for name, inside in listings.items() if not inside.images]
+    written = FolderLayout(root, prefix).check_classes(folder, listings)
+    left_out.add(kinds.WRITTEN, *(os.path.join(below, name) for name in written))
+    imageless = [
+        name for name, inside in listings.items() if not inside.images and name not in written
+    ]
     left_out.add(kinds.IMAGELESS, *(os.path.join(below, name) for name in imageless))
     names = _class_names(folder, [name for name, inside in listings.items() if inside.images])
     images = [os.path.join(below, name) for name in listing.images]

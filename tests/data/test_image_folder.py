@@ -198,12 +198,12 @@ REFUSED = {
     ),
     "run": ([*classes(), "run1/run.json", "run1/curves.png"], "ROOT/run1 was written by a run or"),
     "runs": ([*classes(), "runs/run1/run.json", "runs/run1/a.png"], "(it has runs/run1/run.json)"),
-    "a run in train": ([*classes("train/"), "train/x/model.keras"], "ROOT/train/x was written by"),
-    "killed run": ([*classes(), "x/checkpoints/1/"], "(it has x/checkpoints)"),
-    "servable": ([*classes(), "mobile/1/saved_model.pb"], "(it has mobile/1/saved_model.pb)"),
+    "a run in train": (
+        [*classes("train/"), "train/x/model.keras", "train/x/curves.png"],
+        "ROOT/train/x was written by",
+    ),
     "evaluation": ([*classes(), "scores/report.md", "scores/mistakes.png"], "scores/report.md"),
-    "TFLite": ([*classes(), "lite/model.tflite"], "(it has lite/model.tflite)"),
-    "weights": ([*classes(), "memory/model.weights.h5"], "(it has memory/model.weights.h5)"),
+    "a batch": ([*classes(), "lite/model.tflite", "lite/batch.png"], "(it has lite/model.tflite)"),
     "one name twice": (["Caf\u00e9/1.jpg", "Cafe\u0301/1.jpg"], "have the name 'Café'"),
     "a name of two lines": (["a\u2028b/1.jpg"], "names of one line of printable characters"),
     "a blank name": ([" /1.jpg"], "names of one line of printable characters"),
@@ -233,6 +233,15 @@ def test_steam_trains_are_a_class(tmp_path):
     paths = ["steam_train/1.jpg", "diesel-train/1.jpg", "crash/1.jpg"]
 
     assert len(read_image_folder(write(tmp_path, *paths)).parts["all"].classes) == 3
+
+
+def test_runs_and_exports_without_images_are_left_out(tmp_path):
+    write(tmp_path, *classes(), "killed/checkpoints/1/a.npz", "mobile/1/saved_model.pb")
+    write(tmp_path, "lite/model.tflite", "memory/model.weights.h5")
+    part = read_image_folder(tmp_path)
+
+    assert part.parts["all"].imageless == ()
+    assert left_out(part) == {"runs and exports": ["killed", "lite", "memory", "mobile"]}
 
 
 def test_class_folder_with_a_stray_export_is_a_class(tmp_path):

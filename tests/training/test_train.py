@@ -97,6 +97,45 @@ def test_finished_run_is_not_trained_again(run, folder, capsys):
     assert (run / "model.keras").stat().st_mtime_ns == before
 
 
+@pytest.mark.parametrize(
+    "spelling", ["{0}/", "{0}/../{1}", "./{1}", "{1}", "~/{1}", "{2}/link"], ids=range(6)
+)
+def test_the_same_folder_by_another_name_is_the_same_run(
+    run, folder, tmp_path, monkeypatch, capsys, spelling
+):
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(folder.parent)
+    monkeypatch.setenv("HOME", str(folder.parent))
+    data = "folder:" + spelling.format(folder, folder.name, tmp_path)
+    train(RECIPE, TrainOptions(data, run, seed=3))
+
+    assert "is finished" in capsys.readouterr().out
+
+
+def test_another_folder_is_another_run(run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+
+    with pytest.raises(ValueError, match=r"data was folder:.* and is folder:.*copy"):
+        train(RECIPE, TrainOptions(f"folder:{tmp_path / 'copy'}", run, seed=3))
+
+
+def test_run_keeps_what_was_understood_of_the_data(run):
+    record = json.loads((run / "run.json").read_text())
+
+    assert record["images_per_class"] == {"training": [15, 15], "validation": [5, 5]}
+    assert record["data_source"].startswith("folder:/")
+
+
+@pytest.mark.parametrize("out", ["run", "bright/run", ".", ".."])
+def test_output_inside_the_data_is_refused_before_anything_is_written(tmp_path, out):
+    folder = image_folder(tmp_path / "images", 2)
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(ValueError, match="--out must"):
+        train(RECIPE, options(folder, folder / out))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def test_other_settings_in_the_same_folder_are_refused(run, folder):
     other = changed(optimization={"learning_rate": 0.5})
 

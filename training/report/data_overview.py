@@ -29,7 +29,7 @@ def data_overview(data_set: DataSet) -> str:
     header = ["class" if classes <= _MOST_CLASSES else "images per class", *sizes]
 
     def row(title: str, values: dict[str, float]) -> list[str]:
-        return [title, *(f"{values[name]:,g}" if name in values else "-" for name in sizes)]
+        return [title, *(_number(values[name]) if name in values else "-" for name in sizes)]
 
     rows: list[list[str]] = []
     smallest = ""
@@ -67,6 +67,10 @@ def data_overview(data_set: DataSet) -> str:
         lines += ["", table(["not read", "count", "such as", "reason"], left, text_columns=4)]
     told = [note for note in data_set.notes if not note.startswith("Not read in ")]
     return "\n".join([*lines, *told]) + "\n"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def _examples(names: tuple[str, ...]) -> str:
