@@ -93,7 +93,8 @@ def train(
         return folder
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # A share of the images that every epoch reads.
-    broken = BrokenImages(data_set.training.size + data_set.validation.size)
+    validation_size = data_set.validation.size
+    broken = BrokenImages(data_set.training.size + validation_size, validation_size)
     run = Run(recipe, options, placement, data_set, broken)
     if run.writes:
         print(data_overview(data_set), flush=True)

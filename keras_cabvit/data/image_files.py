@@ -50,11 +50,12 @@ def read_images(files, size, crop):
             unreadable[position] = "damaged, or cut short"
         except (OSError, ValueError) as error:
             unreadable[position] = str(error)
-    if len(unreadable) > most_unreadable(len(files)) or not images:
+    most = most_unreadable(len(files))
+    if len(unreadable) > most or not images:
         first, reason = next(iter(unreadable.items()))
         raise ValueError(
             f"{len(unreadable)} of {len(files)} images cannot be read; remove them. At most "
-            f"{RULE}, may be left out. The first: {files[first]} ({reason})"
+            f"{most} may be left out ({RULE}). The first: {files[first]} ({reason})"
         )
     return np.stack(images), unreadable
 

@@ -152,9 +152,7 @@ def left_out_sentences(found):
     """
     if not found.left_out:
         return ()
-    words = [
-        f"{len(left.names):,} {left.kind} ({listed(left.names, 3)})" for left in found.left_out
-    ]
+    words = [f"{left.kind} ({listed(left.names, 3)})" for left in found.left_out]
     return (f"Not read in {found.root}: {'; '.join(words)}.",)
 
 

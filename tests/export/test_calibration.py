@@ -104,7 +104,7 @@ def test_few_unreadable_files_are_left_out_and_named(tmp_path, folder):
         images = calibration_images(tmp_path / "images", SHAPE, 1.0)
     assert len(images) == 19
     sentences = [str(warning.message) for warning in warned]
-    assert re.search(r"1 hidden files \(class_1/\._9\.png\)", sentences[0])
+    assert re.search(r"hidden files \(class_1/\._9\.png\)", sentences[0])
     assert re.search(r"1 of 20 images cannot be read.*class_1/7\.png", sentences[1])
 
 

@@ -180,7 +180,7 @@ def test_test_images_of_linked_classes_are_scored_without_unreadable_ones(folder
     assert "Of 19 images, 100.00 % are" in printed.out
     assert printed.err.splitlines() == [
         f"The images are those in {tmp_path / 'data' / 'TEST'}.",
-        f"Not read in {tmp_path / 'data'}: 1 hidden files (TEST/class_0/._5.png).",
+        f"Not read in {tmp_path / 'data'}: hidden files (TEST/class_0/._5.png).",
         f"1 of 20 images cannot be read and was left out: {tmp_path}/data/TEST/class_0/0.png (not "
         "an image, or cut short).",
     ]

@@ -19,6 +19,7 @@ from training.recipes.recipe import ModelOptions
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
 from training.run.options import TrainOptions
+from training.run.record import continued_record
 from training.train import Run, train
 
 
@@ -110,6 +111,22 @@ def test_the_same_folder_by_another_name_is_the_same_run(
     train(RECIPE, TrainOptions(data, run, seed=3))
 
     assert "is finished" in capsys.readouterr().out
+
+
+def test_initial_weights_by_another_name_are_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ("data", "seed", "split_seed", "class_names", "images", "checksums", "strategy")
+    names += ("devices", "backend", "deterministic", "versions", "hardware")
+
+    def record(weights):
+        return dict.fromkeys(names) | {"recipe": {"model": {"initial_weights": weights}}}
+
+    earlier = record("a.keras")
+    for spelling in ("./a.keras", str(tmp_path / "a.keras")):
+        assert continued_record(earlier, record(spelling), tmp_path) == earlier
+    for other in ("b.keras", None):
+        with pytest.raises(ValueError, match=r"initial_weights was a\.keras and is"):
+            continued_record(earlier, record(other), tmp_path)
 
 
 def test_another_folder_is_another_run(run, folder, tmp_path):

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-from keras_cabvit.data.unreadable import RULE, most_unreadable
+from keras_cabvit.data.unreadable import FEW, RULE, most_unreadable
 
 
 class TooManyBrokenImages(ValueError):
@@ -13,14 +13,18 @@ class TooManyBrokenImages(ValueError):
 class BrokenImages:
     """The names of the broken images of a data set.
 
-    One in a hundred may be broken, and three of a small data set, but never more than one in ten.
+    One in a hundred may be broken, and up to three of a small data set: no more than one in ten,
+    and fewer than it has validation images.
 
     Args:
         size: integer, the number of images.
+        validation_size: integer, the number of validation images among them; None if unknown.
     """
 
-    def __init__(self, size: int):
+    def __init__(self, size: int, validation_size: int | None = None):
         self.size = size
+        few = FEW if validation_size is None else min(FEW, max(0, validation_size - 1))
+        self.most = most_unreadable(size, few)
         self._found: set[str] = set()
         self._earlier: set[str] = set()
         self._lock = threading.Lock()
@@ -52,11 +56,11 @@ class BrokenImages:
     def check(self) -> None:
         """Raises TooManyBrokenImages if more images are broken than allowed."""
         names = self.found
-        if len(names) > most_unreadable(self.size):
-            most = most_unreadable(self.size)
+        if len(names) > self.most:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
-                f"cannot be read, and at most {most:,} may be broken ({RULE}): "
-                f"{shown}. Replace them and resume, or remove them and start in another folder."
+                f"cannot be read, and at most {self.most:,} may be broken ({RULE}, and not all "
+                f"validation images): {shown}. Replace them and resume, or remove them and start "
+                "in another folder."
             )

@@ -105,6 +105,18 @@ def test_one_in_a_hundred_or_a_few_of_a_small_folder_may_be_broken(size, allowed
         broken.check()
 
 
+@pytest.mark.parametrize(("validation", "allowed"), [(4, 3), (2, 1), (1, 0)])
+def test_validation_images_may_not_all_be_broken(validation, allowed):
+    broken = BrokenImages(40, validation)
+    for number in range(allowed):
+        broken.record(f"{number}.jpg")
+    broken.check()
+
+    broken.record("last.jpg")
+    with pytest.raises(TooManyBrokenImages, match="not all validation images"):
+        broken.check()
+
+
 def test_remembered_images_are_listed_and_do_not_count():
     broken = BrokenImages(20)
     broken.remember(["a.jpg", "b.jpg"])
