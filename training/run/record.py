@@ -123,9 +123,10 @@ def continued_record(
         if _same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
             before[name] = now.get(name)  # spelled differently
     # Earlier versions kept macOS' form of accented letters.
-    before["class_names"] = [
-        unicodedata.normalize("NFC", name) for name in before["class_names"] or ()
-    ]
+    if before["class_names"] is not None:
+        before["class_names"] = [
+            unicodedata.normalize("NFC", name) for name in before["class_names"]
+        ]
     prefix = "recipe.optimization."
     changes = {}
     if change_optimization:
