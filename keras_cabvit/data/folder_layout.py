@@ -58,7 +58,7 @@ class FolderLayout:
             renames = ", ".join(f"{name}/ to {split}/" for name, split in unknown.items())
             raise ValueError(
                 f"{root} has folders named like splits that are not understood. Rename {renames}, "
-                "if they are that, or move them out of the folder."
+                "if that is what they are, or move them out of the folder."
             )
         for names in found.values():
             if len(names) > 1:

@@ -306,14 +306,15 @@ def random_tree(root, rng):
         if any(parent.exists() and not parent.is_dir() for parent in (path, *path.parents)):
             continue
         path.mkdir(parents=True, exist_ok=True)
-        entry = path / rng.choice(FILES)
+        link = rng.random() < 0.1
+        entry = path / rng.choice([*FILES, *["link"] * len(FILES)] if link else FILES)
         if os.path.lexists(entry):
             continue
-        if rng.random() < 0.9:
-            entry.write_bytes(b"")
-        else:
+        if link:
             target = rng.choice([root, path, root / "cat", root / "gone", root.parent / "outside"])
-            (path / rng.choice(["link", entry.name])).symlink_to(target)
+            entry.symlink_to(target)
+        else:
+            entry.write_bytes(b"")
 
 
 def test_each_image_of_a_random_folder_is_read_once_or_named(tmp_path):
