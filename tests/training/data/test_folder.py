@@ -143,10 +143,11 @@ def test_folder_to_score_may_have_one_class_and_only_test_images(tmp_path):
     assert (data_set.training.size, data_set.validation.size, data_set.test.size) == (0, 0, 1)
 
 
-@pytest.mark.parametrize("out", ["", "run", "ant/run", "../link/run", ".."])
+@pytest.mark.parametrize("out", ["", "run", "ant/run", "../link/run", "../bees/run", ".."])
 def test_output_inside_or_around_the_data_is_refused(tmp_path, out):
     root = write_folder(tmp_path / "images", 3)
     (tmp_path / "link").symlink_to(root)
+    (tmp_path / "bees").symlink_to(root / "bee")
 
     with pytest.raises(ValueError, match="--out must"):
         check_outside(f"folder:{root}", root / out)
