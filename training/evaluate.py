@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_cabvit.runtimes.latency import median_latencies
 from training.data.data_set import DataSet
+from training.data.opening import check_outside
 from training.evaluation.metrics import score_predictions
 from training.evaluation.opened_model import open_model
 from training.evaluation.predictions import Framing, predict_split
@@ -57,6 +58,9 @@ def evaluate(
     """
     started = time.perf_counter()
     model = open_model(path)
+    spec = data or (model.run or {}).get("data")
+    if out is not None and isinstance(spec, str):
+        check_outside(spec, out)
     size, crop, notes = size_and_crop(model, image_size, crop)
     scored = scored_images(data, split, model.run)
     columns, notes_on_classes = columns_for(model, scored.data_set.class_names)

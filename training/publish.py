@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_cabvit.atomic_files import atomic_folder
+from training.data.opening import check_outside
 from training.evaluate import evaluate
 from training.evaluation.result import Evaluation
 from training.report.model_card import model_card
@@ -33,7 +34,8 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
         The `Evaluation` of the written file.
 
     Raises:
-        ValueError: the run is not finished, or `out` was written by something else.
+        ValueError: the run is not finished, `out` was written by something else, or it
+            lies in the data of the run.
         FileNotFoundError: there is no run.
     """
     run, out = Path(run), Path(out)
@@ -45,6 +47,7 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
             f"The run in {run} has not finished. The command that started it resumes it: "
             f"{record.get('command')}"
         )
+    check_outside(record.get("data_source", record.get("data", "")), out)
     with atomic_folder(out) as partial:
         save_half_size(
             keras.saving.load_model(run / "model.keras", compile=False), partial / "model.keras"

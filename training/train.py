@@ -20,7 +20,7 @@ from training.data.batches import (
 )
 from training.data.broken import BrokenImages, TooManyBrokenImages
 from training.data.data_set import DataSet
-from training.data.opening import open_data_set
+from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts, gather, stop_agreed
 from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.strategies import Placement, place
@@ -28,6 +28,7 @@ from training.optimization.averaged_model import AveragedModel
 from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
+from training.report.data_overview import data_overview
 from training.run.callbacks import (
     AveragedEvaluation,
     CallbackList,
@@ -73,6 +74,7 @@ def train(
     """
     folder = Path(options.out)
     check_local(options.out)
+    check_outside(options.data, options.out)
     found = earlier = read_run(folder)
     placement = place(options.strategy, recipe, hosts)
     data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
@@ -91,8 +93,11 @@ def train(
         return folder
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # A share of the images that every epoch reads.
-    broken = BrokenImages(data_set.training.size + data_set.validation.size)
+    validation_size = data_set.validation.size
+    broken = BrokenImages(data_set.training.size + validation_size, validation_size)
     run = Run(recipe, options, placement, data_set, broken)
+    if run.writes:
+        print(data_overview(data_set), flush=True)
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
         run.complete()
     return folder

@@ -1,6 +1,9 @@
 """`cabvit export`: exports a trained model for TF Serving or for Android."""
 
+import contextlib
 import dataclasses
+import sys
+import warnings
 from pathlib import Path
 
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
@@ -45,7 +48,8 @@ def add(commands):
         "--calibration",
         type=Path,
         metavar="FOLDER",
-        help="training images, for int8-static and int8-full: a few hundred files of all classes",
+        help="training images, for int8-static and int8-full: a few hundred files of all classes; "
+        "of a folder with train/, val/ and test/ those in train/",
     )
     lite.add_argument(
         "--input-type",
@@ -114,15 +118,24 @@ def _tflite(options):
         for field in dataclasses.fields(Metadata)
         if getattr(options, field.name) is not None
     }
-    path = to_tflite(
-        read_keras_model(options.model),
-        options.output,
-        quantization=options.quantization,
-        calibration=options.calibration,
-        labels=_labels(options),
-        input_type=options.input_type,
-        crop=_crop(options),
-        attention_bias=options.attention_bias,
-        metadata=Metadata(**given),
-    )
+    with _warnings_as_sentences():
+        path = to_tflite(
+            read_keras_model(options.model),
+            options.output,
+            quantization=options.quantization,
+            calibration=options.calibration,
+            labels=_labels(options),
+            input_type=options.input_type,
+            crop=_crop(options),
+            attention_bias=options.attention_bias,
+            metadata=Metadata(**given),
+        )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences():
+    """Prints warnings without the lines of code that they come from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(message, file=sys.stderr)
+        yield

@@ -11,7 +11,8 @@ import numpy as np
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
-from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images, read_npz
+from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
+from keras_cabvit.data.image_folder import images_of_folder
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.comparison import verify_opened
@@ -34,8 +35,9 @@ def add(commands):
         required=True,
         metavar="FOLDER",
         help="image files; to measure accuracy, in one folder per class, named as in labels.txt "
-        "beside the model, or otherwise in the sort order of its classes. Or an .npz file with "
-        "uint8 `images` and, optionally, `labels`",
+        "beside the model, or otherwise in the sort order of its classes. Of a folder with "
+        "train/, val/ and test/ the test images are taken, else those in val/. Or an .npz file "
+        "with uint8 `images` and, optionally, `labels`",
     )
     parser.add_argument(
         "--crop",
@@ -84,18 +86,25 @@ def _verify(options):
 
 
 def _images(options, model):
+    """Returns the images and their classes or None, and prints which files were not read."""
     if options.data.suffix == ".npz":
         return read_npz(options.data)
     size = model.image_shape[:2]
-    files = image_files(options.data)
-    labels = _classes(files, options, model.classes)
+    found = images_of_folder(options.data, ("test", "val", "train"))
+    labels = _classes(found, options, model.classes)
     crop = crop_beside(options.against) if options.crop is None else options.crop
-    return read_images(files, size, evaluation_crop(size) if crop is None else crop), labels
+    images, unreadable = read_images(
+        found.files, size, evaluation_crop(size) if crop is None else crop
+    )
+    for sentence in (*found.notes, unreadable_sentence(found.files, unreadable)):
+        if sentence:
+            print(sentence, file=sys.stderr)
+    return images, None if labels is None else np.delete(labels, list(unreadable))
 
 
-def _classes(files, options, count):
+def _classes(found, options, count):
     """Returns the class of each file, from its folder's name; None without folders."""
-    labels, folders = labels_by_folder(files, options.data)
+    labels, folders = found.labels, found.classes
     if labels is None:
         return None
     names = read_labels(labels_beside(options.against), count)

@@ -1,122 +1,229 @@
-"""Reading image files and .npz files into memory, to check or calibrate a model."""
+"""The images of a folder: the one reader for training, evaluation, `cabvit verify`, calibration."""
 
-import zipfile
+import os
+import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
-from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
+from keras_cabvit.data import left_out as kinds
+from keras_cabvit.data.folder_entries import SUFFIXES, list_folder
+from keras_cabvit.data.folder_layout import FolderLayout
+from keras_cabvit.data.left_out import LeftOut, LeftOutEntries
+from keras_cabvit.data.split_names import split_of
+from keras_cabvit.data.written_folders import mark_of_output
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
+
+@dataclass(frozen=True)
+class FolderPart:
+    """The images of one split, or of a folder without splits.
+
+    Attributes:
+        folder: path of the folder that holds the class folders.
+        classes: tuple of strings, the sorted names of the classes that have images, in NFC; empty
+            if the images lie in `folder` itself.
+        files: tuple of paths relative to the data folder, sorted by class and name.
+        labels: tuple of integers, indices into `classes`, one per file; empty without classes.
+        imageless: tuple of strings, names of folders without images, but for runs and exports.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: tuple[int, ...]
+    imageless: tuple[str, ...] = ()
 
 
-def image_files(folder):
-    """Returns the image files in a folder, at any depth, sorted.
+@dataclass(frozen=True)
+class ImageFolder:
+    """The images of a folder.
+
+    Attributes:
+        root: path of the folder.
+        parts: dict from "train", "val" and "test", those that there are, to `FolderPart`; or from
+            "all" for a folder without splits.
+        left_out: tuple of `LeftOut`, everything in the folder that is not read.
+    """
+
+    root: Path
+    parts: dict[str, FolderPart]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_image_folder(path, unlabelled=False, prefix=""):
+    """Finds the images of a folder, and their classes and splits, by name.
+
+    The folder has one folder per class, named after the class, in which images lie directly. Or it
+    has a folder per split: train (or training), val (valid, validation, dev) and test (testing,
+    eval, evaluation), in any case, each with a folder per class. Links to folders and files are
+    followed. Images are files that end in one of `SUFFIXES`, in any case; no file is opened.
+
+    Refused rather than guessed are: folders named like splits, such as "train" or "test1", that
+    hold images without class folders; folders of splits by names that are not understood, such as
+    "training_set"; two spellings of one split; class folders that lie deeper; and folders of runs
+    and exports with images where a class is expected.
 
     Args:
-        folder: path of the folder.
+        path: the folder; "~" is expanded.
+        unlabelled: whether images may lie in the folder itself, if there are no class folders.
+        prefix: string before the paths that a message recommends: "folder:" for training.
+
+    Returns:
+        An `ImageFolder`.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: there are no image files in it.
+        ValueError: the folder is none of these, or cannot be listed.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"There is no folder of images at {folder}.")
-    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise ValueError(f"There are no images in {folder}: files ending in {', '.join(SUFFIXES)}.")
-    return files
+    root = Path(path).expanduser()
+    top = list_folder(root)
+    left_out = LeftOutEntries()
+    splits = FolderLayout(root, prefix).splits(top)
+    if splits:
+        parts = {
+            split: _read_part(root, root / name, left_out, prefix) for split, name in splits.items()
+        }
+        left_out.add_files(top)
+        left_out.add(kinds.OUTSIDE, *top.images)
+        for name in top.folders:
+            if name not in splits.values():
+                left_out.add(_kind_beside_splits(root / name), name)
+    else:
+        parts = {"all": _read_part(root, root, left_out, prefix, unlabelled)}
+    return ImageFolder(root, parts, left_out.by_kind())
 
 
-def read_images(files, size, crop):
-    """Reads image files with the evaluation transform.
+@dataclass(frozen=True)
+class FolderImages:
+    """Image files to check or calibrate a model with.
 
-    Args:
+    Attributes:
         files: list of paths.
-        size: (height, width) in pixels.
-        crop: float, side of the centre crop, see `evaluation_image`.
-
-    Returns:
-        uint8 array (count, *size, 3).
-
-    Raises:
-        ImportError: TensorFlow is not installed.
-        ValueError: files cannot be read, or exceed the limit on pixels; the message gives their
-            number and names the first.
+        labels: integers (count,), indices into `classes`; None if the folder has no class folders.
+        classes: tuple of strings.
+        notes: tuple of sentences on the split that was taken, and on what was left out.
     """
-    tf = tensorflow()
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
-    def read(encoded):
-        return evaluation_image(encoded, size, crop)
-
-    stated_size = tf.function(image_size, input_signature=[tf.TensorSpec((), tf.string)])
-    images, unreadable = [], []
-    for file in files:
-        try:
-            encoded = file.read_bytes()
-            height, width = stated_size(encoded).numpy().tolist()
-            if height * width > 1e6 * MAX_MEGAPIXELS:
-                raise ValueError(
-                    f"{width}x{height} pixels; at most {MAX_MEGAPIXELS} million are decoded"
-                )
-            if not height * width:
-                raise ValueError("not an image, or cut short")
-            images.append(read(encoded).numpy())
-        except tf.errors.InvalidArgumentError:
-            unreadable.append(f"{file} (damaged, or cut short)")
-        except (OSError, ValueError) as error:
-            unreadable.append(f"{file} ({error})")
-    if unreadable:
-        raise ValueError(
-            f"{len(unreadable)} of {len(files)} images cannot be read; remove them. The first: "
-            f"{unreadable[0]}"
-        )
-    return np.stack(images)
+    files: list[Path]
+    labels: np.ndarray | None
+    classes: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def labels_by_folder(files, folder):
-    """Returns the classes of image files that are in one folder per class.
+def images_of_folder(folder, splits):
+    """Returns the images of one split, or of a folder without splits.
 
     Args:
-        files: list of paths below `folder`.
-        folder: path.
+        folder: path, as `read_image_folder` takes it; the images may also lie in it directly.
+        splits: names of splits, of which the first that has images is taken.
 
     Returns:
-        Integers (count,), indices into the sorted class names, and these names; or None
-        and an empty list if the files are in `folder` itself.
-    """
-    names = [file.relative_to(folder).parts[0] for file in files]
-    if any(Path(folder, name).is_file() for name in names):
-        return None, []
-    classes = sorted(set(names))
-    return np.array([classes.index(name) for name in names]), classes
-
-
-def read_npz(path):
-    """Reads images, and labels if there are any, from an .npz file.
-
-    Args:
-        path: path of the file.
-
-    Returns:
-        The arrays `images` and `labels`; None instead of missing labels.
+        `FolderImages`.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or has no array `images`.
+        FileNotFoundError: there is no such folder.
+        ValueError: the folder cannot be read, or has no images.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"There is no file at {path}.")
-    try:
-        with np.load(path) as file:
-            arrays = dict(file)
-    except (TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged, or not an .npz file: {error}") from error
-    if "images" not in arrays:
+    if not Path(folder).expanduser().exists():
+        raise FileNotFoundError(f"There is no folder of images at {folder}.")
+    found = read_image_folder(folder, unlabelled=True)
+    names = [name for name in ("all", *splits) if name in found.parts and found.parts[name].files]
+    if not names:
         raise ValueError(
-            f"{path} must hold an array `images`. It holds: {', '.join(arrays) or 'nothing'}"
+            f"There are no images in {folder}: files ending in {', '.join(SUFFIXES)}."
+            + "".join(f" {sentence}" for sentence in left_out_sentences(found))
         )
-    return arrays["images"], arrays.get("labels")
+    part = found.parts[names[0]]
+    notes = [] if names[0] == "all" else [f"The images are those in {part.folder}."]
+    return FolderImages(
+        [found.root / file for file in part.files],
+        np.array(part.labels) if part.classes else None,
+        part.classes,
+        (*notes, *left_out_sentences(found)),
+    )
+
+
+def left_out_sentences(found):
+    """Returns a tuple of one sentence that names everything left out, or an empty one.
+
+    Args:
+        found: `ImageFolder`.
+    """
+    if not found.left_out:
+        return ()
+    words = [f"{left.kind} ({listed(left.names, 3)})" for left in found.left_out]
+    return (f"Not read in {found.root}: {'; '.join(words)}.",)
+
+
+def listed(names, limit=5):
+    """Returns the first few names as text.
+
+    Args:
+        names: sequence of strings.
+        limit: integer, the number of names to list; the others are counted.
+    """
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" * (len(names) > limit))
+
+
+def _read_part(root, folder, left_out, prefix, unlabelled=False):
+    """Returns the `FolderPart` of a folder of class folders."""
+    listing = list_folder(folder)
+    below = "" if folder == root else os.path.relpath(folder, root)
+    left_out.add_files(listing, below)
+    loops = [name for name in listing.folders if _is_loop(folder / name)]
+    left_out.add(kinds.UNUSABLE, *(os.path.join(below, name) for name in loops))
+    folders = [name for name in listing.folders if name not in loops]
+    listings = {name: list_folder(folder / name) for name in folders}
+    written = FolderLayout(root, prefix).check_classes(folder, listings)
+    left_out.add(kinds.WRITTEN, *(os.path.join(below, name) for name in written))
+    imageless = [
+        name for name, inside in listings.items() if not inside.images and name not in written
+    ]
+    left_out.add(kinds.IMAGELESS, *(os.path.join(below, name) for name in imageless))
+    names = _class_names(folder, [name for name, inside in listings.items() if inside.images])
+    images = [os.path.join(below, name) for name in listing.images]
+    if unlabelled and not names:
+        return FolderPart(folder, (), tuple(images), (), tuple(imageless))
+    left_out.add(kinds.OUTSIDE, *images)
+    files, labels = [], []
+    for label, name in enumerate(names.values()):
+        relative, inside = os.path.join(below, name), listings[name]
+        files += [os.path.join(relative, image) for image in inside.images]
+        labels += [label] * len(inside.images)
+        left_out.add_files(inside, relative)
+        left_out.add(kinds.DEEPER, *(os.path.join(relative, name) for name in inside.folders))
+    return FolderPart(folder, tuple(names), tuple(files), tuple(labels), tuple(imageless))
+
+
+def _kind_beside_splits(folder):
+    if split_of(folder.name):
+        return kinds.IMAGELESS
+    return kinds.BESIDE if mark_of_output(folder) is None else kinds.WRITTEN
+
+
+def _is_loop(folder):
+    """Returns whether a folder is a link to a folder that holds it."""
+    return folder.is_symlink() and any(folder.samefile(parent) for parent in folder.parents)
+
+
+def _class_names(folder, names):
+    """Returns a dict from the sorted names of classes to their folders' names.
+
+    macOS stores accented letters as two characters (NFD), other systems as one (NFC).
+    """
+    folders = {}
+    for name in names:
+        class_name = unicodedata.normalize("NFC", name)
+        if not class_name.isprintable() or not class_name.strip():
+            raise ValueError(
+                "The folders of classes must have names of one line of printable characters. "
+                f"Received: {name!r} in {folder}"
+            )
+        if class_name in folders:
+            raise ValueError(
+                f"Two folders in {folder} have the name {class_name!r}, in two Unicode forms. Move "
+                "their images into one folder."
+            )
+        folders[class_name] = name
+    return dict(sorted(folders.items()))

@@ -1,8 +1,22 @@
 """Class names for an export."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+
+
+def label_lines(text: str) -> list[str]:
+    """Returns the names in the text of a labels file.
+
+    Args:
+        text: one name per line; lines end as on any system. Empty lines at the end, and a byte
+            order mark at the beginning, are not names.
+    """
+    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\ufeff"))
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
 
 
 def read_labels(
@@ -14,7 +28,7 @@ def read_labels(
 
     Args:
         labels: names in the order of the classes; or the path of a text file with one name per
-            line, as training writes `labels.txt`; or None.
+            line, as training writes `labels.txt`, with or without empty lines at its end; or None.
         classes: integer, the model's number of classes; None if it is unknown.
         source: string, name of the labels in error messages; not used for a file.
 
@@ -33,7 +47,7 @@ def read_labels(
         if not Path(labels).is_file():
             raise FileNotFoundError(f"There is no file of labels at {labels}.")
         try:
-            labels = Path(labels).read_text(encoding="utf-8-sig").splitlines()
+            labels = label_lines(Path(labels).read_text(encoding="utf-8-sig"))
         except UnicodeDecodeError as error:
             raise ValueError(f"{source} must be text in UTF-8. It is not: {error}") from error
     labels = list(labels)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cabvit.data import evaluation_image, evaluation_pixels
-from keras_cabvit.data.image_folder import read_images
+from keras_cabvit.data.image_files import read_images
 
 
 def picture(height, width):

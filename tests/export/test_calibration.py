@@ -1,5 +1,8 @@
 """Calibration images from every source, and errors for unsuitable ones."""
 
+import re
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import tiny_models
 from huge_image import huge_png, peak_growth
 
 from keras_cabvit.export import to_tflite
+from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.runtimes import load_tflite
 
 SHAPE = (64, 64, 3)
@@ -82,15 +86,42 @@ def test_missing_folder_gives_a_clear_error(model, tmp_path):
         export(model, tmp_path, tmp_path / "missing")
 
 
-def test_file_that_is_not_an_image_is_named(model, tmp_path, folder):
+def test_many_files_that_are_not_images_are_refused(model, tmp_path, folder):
     broken = tmp_path / "calibration"
     broken.mkdir()
     for file in folder.rglob("*.png"):
         (broken / file.name).write_bytes(file.read_bytes())
-    (broken / "7.png").write_text("a text")
+    for number in (7, 8, 9):
+        (broken / f"{number}.png").write_text("a text")
 
-    with pytest.raises(ValueError, match=r"1 of 20 images cannot be read.*7\.png"):
+    with pytest.raises(ValueError, match=r"3 of 20 images cannot be read.*7\.png"):
         export(model, tmp_path, broken)
+
+
+def test_few_unreadable_files_are_left_out_and_named(tmp_path, folder):
+    shutil.copytree(folder, tmp_path / "images")
+    (tmp_path / "images" / "class_1" / "7.png").write_bytes(b"")
+    (tmp_path / "images" / "class_1" / "._9.png").write_bytes(b"")
+
+    with pytest.warns(UserWarning, match="Calibration: ") as warned:
+        images = calibration_images(tmp_path / "images", SHAPE, 1.0)
+    assert len(images) == 19
+    sentences = [str(warning.message) for warning in warned]
+    assert re.search(r"hidden files \(class_1/\._9\.png\)", sentences[0])
+    assert re.search(r"1 of 20 images cannot be read.*class_1/7\.png", sentences[1])
+
+
+def test_training_images_are_taken_and_links_followed(tmp_path, folder):
+    (tmp_path / "images" / "train").mkdir(parents=True)
+    for name in ("class_0", "class_1"):
+        (tmp_path / "images" / "train" / name).symlink_to(folder / name)
+    test = tmp_path / "images" / "test" / "class_0"
+    test.mkdir(parents=True)
+    shutil.copy(folder / "class_0" / "0.png", test)
+
+    with pytest.warns(UserWarning, match=r"The images are those in .*train\."):
+        images = calibration_images(tmp_path / "images", SHAPE, 1.0)
+    np.testing.assert_array_equal(images, calibration_images(folder, SHAPE, 1.0))
 
 
 def test_huge_image_is_named_and_not_decoded(model, tmp_path, folder):

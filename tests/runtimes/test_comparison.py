@@ -1,6 +1,7 @@
 """`verify` and `cabvit verify` on good and bad exports."""
 
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -158,6 +159,31 @@ def test_folder_names_are_class_names(folder, tmp_path, capsys):
     assert "top-1                 100.00 %  100.00 %" in printed.out
     assert "must be named as in labels.txt" in printed.err
     assert "Found: 'f'." in printed.err
+
+
+def test_test_images_of_linked_classes_are_scored_without_unreadable_ones(folder, tmp_path, capsys):
+    for number in range(5):
+        images = tmp_path / "data" / "TEST" / f"class_{number}"
+        images.parent.mkdir(parents=True, exist_ok=True)
+        if number % 2:
+            images.symlink_to(folder / "images" / images.name)
+        else:
+            shutil.copytree(folder / "images" / images.name, images)
+    (tmp_path / "data" / "TEST" / "class_0" / "0.png").write_bytes(b"")
+    (tmp_path / "data" / "TEST" / "class_0" / "._5.png").write_bytes(b"")
+    shutil.copytree(folder / "images" / "class_1", tmp_path / "data" / "train" / "class_0")
+    status = main(command(folder, "--data", tmp_path / "data", "--crop", 1, "--rounds", 1))
+    printed = capsys.readouterr()
+
+    assert status == 0
+    assert "top-1                 100.00 %  100.00 %" in printed.out
+    assert "Of 19 images, 100.00 % are" in printed.out
+    assert printed.err.splitlines() == [
+        f"The images are those in {tmp_path / 'data' / 'TEST'}.",
+        f"Not read in {tmp_path / 'data'}: hidden files (TEST/class_0/._5.png).",
+        f"1 of 20 images cannot be read and was left out: {tmp_path}/data/TEST/class_0/0.png (not "
+        "an image, or cut short).",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from training.commands.recipe_name import recipe_name
-from training.data.opening import open_data_set
+from training.data.opening import check_outside, open_data_set
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
 from training.show_batch import show_batch
@@ -62,6 +62,7 @@ def run(arguments: list[str]) -> None:
         default=ShowBatch(ShowBatchOptions(tyro.MISSING), RECIPES[name]),
     )
     options, recipe = command.options, command.recipe
+    check_outside(options.data, options.out)
     data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
     drawn = show_batch(
         data_set.training, recipe, options.out, options.seed, options.step, options.images

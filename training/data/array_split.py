@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from training.data.split import Example, RandomAccessSplit, checksum_of
+from training.data.split import Example, RandomAccessSplit, checksum_of, counts_of
 
 
 class ArraySplit(RandomAccessSplit):
@@ -55,6 +55,10 @@ class ArraySplit(RandomAccessSplit):
             "label": self._labels[index],
             "index": index,
         }
+
+    def class_counts(self) -> tuple[int, ...]:
+        """Returns the number of images of each class."""
+        return counts_of(self._labels.numpy(), self.class_names)
 
     def checksum(self) -> str:
         """Returns the checksum of pixels and labels."""

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Iterable
 
+from keras_cabvit.data.unreadable import FEW, RULE, most_unreadable
+
 
 class TooManyBrokenImages(ValueError):
     """So many images are broken that something is wrong with the data as a whole."""
@@ -11,14 +13,18 @@ class TooManyBrokenImages(ValueError):
 class BrokenImages:
     """The names of the broken images of a data set.
 
+    One in a hundred may be broken, and up to three of a small data set: no more than one in ten,
+    and fewer than it has validation images.
+
     Args:
         size: integer, the number of images.
-        limit: share of them that may be broken. Defaults to 1 %.
+        validation_size: integer, the number of validation images among them; None if unknown.
     """
 
-    def __init__(self, size: int, limit: float = 0.01):
+    def __init__(self, size: int, validation_size: int | None = None):
         self.size = size
-        self.limit = limit
+        few = FEW if validation_size is None else min(FEW, max(0, validation_size - 1))
+        self.most = most_unreadable(size, few)
         self._found: set[str] = set()
         self._earlier: set[str] = set()
         self._lock = threading.Lock()
@@ -50,10 +56,11 @@ class BrokenImages:
     def check(self) -> None:
         """Raises TooManyBrokenImages if more images are broken than allowed."""
         names = self.found
-        if len(names) > self.limit * self.size:
+        if len(names) > self.most:
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
-                f"cannot be read, and at most {self.limit:.0%} may be broken: {shown}. Replace "
-                "them and resume, or remove them and start in another folder."
+                f"cannot be read, and at most {self.most:,} may be broken ({RULE}, and not all "
+                f"validation images): {shown}. Replace them and resume, or remove them and start "
+                "in another folder."
             )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from keras_cabvit.data.left_out import LeftOut
 from training.data.split import Split
 
 
@@ -17,6 +18,9 @@ class DataSet:
         test: `Split`, for the one score at the end; None if the data set has none.
         validation_note: a sentence on the origin of the validation images.
         notes: sentences that the reader should know: on ignored files, for example.
+        left_out: `LeftOut`s, the entries of a folder that were not read, by kind.
+        source: the data set by a name that does not depend on how it was asked for: a folder by
+            its resolved path. Empty if the name that was asked for is the only one.
     """
 
     name: str
@@ -26,8 +30,18 @@ class DataSet:
     test: Split | None
     validation_note: str
     notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    source: str = ""
+
+    def splits(self) -> dict[str, Split]:
+        """Returns a dict from "training", "validation" and perhaps "test" to the split."""
+        splits = {"training": self.training, "validation": self.validation}
+        return splits if self.test is None else splits | {"test": self.test}
+
+    def class_counts(self) -> dict[str, tuple[int, ...] | None]:
+        """Returns a dict from the name of a split to its images per class; None if unknown."""
+        return {name: split.class_counts() for name, split in self.splits().items()}
 
     def checksums(self) -> dict[str, str]:
         """Returns a dict from the name of a split to the checksum of its images."""
-        splits = ("training", self.training), ("validation", self.validation), ("test", self.test)
-        return {name: split.checksum() for name, split in splits if split is not None}
+        return {name: split.checksum() for name, split in self.splits().items()}

@@ -1,16 +1,21 @@
 """A folder of photographs, with a subfolder for every class."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from keras_cabvit.data.image_folder import SUFFIXES
+from keras_cabvit.data.folder_entries import SUFFIXES, list_folder
+from keras_cabvit.data.image_folder import (
+    FolderPart,
+    left_out_sentences,
+    listed,
+    read_image_folder,
+)
 from training.data.data_set import DataSet
-from training.data.split import Example, RandomAccessSplit, checksum_of
+from training.data.split import Example, RandomAccessSplit, checksum_of, counts_of
 from training.data.stratified import held_out
 
 
@@ -41,6 +46,10 @@ class FolderSplit(RandomAccessSplit):
         """Returns the example with a number."""
         return {"name": self._files[index], "label": self._labels[index]}
 
+    def class_counts(self) -> tuple[int, ...]:
+        """Returns the number of images of each class."""
+        return counts_of(self._labels.numpy(), self.class_names)
+
     def checksum(self) -> str:
         """Returns the checksum of the files' relative paths and of the labels."""
         return checksum_of(b"\0".join(self._files.numpy()), self._labels.numpy())
@@ -50,178 +59,138 @@ class FolderSplit(RandomAccessSplit):
         return tf.io.read_file(tf.strings.join([self._root, example["name"]]))
 
 
-def image_folder(path: str | os.PathLike, validation_share: float, seed: int) -> DataSet:
+def image_folder(
+    path: str | os.PathLike, validation_share: float, seed: int, to_train: bool = True
+) -> DataSet:
     """Opens a folder of images.
 
-    It has one folder per class, named after the class; or `train/` and optionally `val/` (or
-    `validation/`) and `test/`, each with a folder for every class. Without `val/` the validation
-    images are drawn from the training images, evenly by class. Labels are in the order of the
-    sorted names. Images are the files that end in .jpg, .jpeg, .png, .webp, .gif or .bmp, in lower
-    or upper case; files and folders whose names begin with a dot are ignored, and all other entries
-    are listed in the notes.
+    `read_image_folder` says which layouts it may have. Without a folder of validation images these
+    are drawn from the training images, evenly by class. Labels are in the order of the sorted
+    names.
 
     Args:
         path: the folder.
         validation_share: share of every class's training images that is held out if there is no
-            `val/`.
+            folder of validation images.
         seed: integer, the seed of this draw.
+        to_train: whether the images must be enough to train on. Otherwise one class is enough, or a
+            folder of test images alone; splits may be without images.
 
     Returns:
         A `DataSet`.
 
     Raises:
-        ValueError: the folder cannot be trained on; the message says why.
+        ValueError: the folder cannot be read, or not be trained on; the message says why.
         FileNotFoundError: there is no such folder.
     """
-    root = Path(path).expanduser()
-    if not os.path.exists(root):
-        raise FileNotFoundError(f"There is no folder {root}.")
-    parts = _parts(root)
-    training = _read_part(root, parts["train"])
-    if len(training.classes) < 2:
+    found = read_image_folder(path, prefix="folder:")
+    root, parts = found.root, found.parts
+    training = parts.get("train") or parts.get("all")
+    if to_train:
+        training = _checked(root, parts, training)
+    if not any(part.files for part in parts.values()):
         raise ValueError(
-            f"{parts['train']} must have a folder for each of at least two classes. It has only "
-            f"{training.classes[0]}/."
+            f"{root} must have a folder of images for every class. It has no folders of images "
+            f"({', '.join(SUFFIXES)})."
         )
-    for name in training.classes:
-        if len(name.splitlines()) != 1 or not name.isprintable():
+    notes = list(left_out_sentences(found))
+    if training is not None:
+        class_names = training.classes
+    else:
+        class_names = tuple(sorted({name for part in parts.values() for name in part.classes}))
+
+    def split(part: FolderPart | None) -> FolderSplit:
+        if part is None:
+            return FolderSplit(root, (), (), class_names)
+        unknown = [name for name in part.classes if name not in class_names]
+        if unknown and training is not None:
             raise ValueError(
-                "The folders of classes must have names of one line of printable characters. "
-                f"Received: {name!r} in {parts['train']}"
+                f"{part.folder} must not have classes that {training.folder} lacks. It has "
+                f"{listed(unknown)}.{_spelled_alike(unknown[0], class_names)}"
             )
-    notes = list(training.notes)
+        labels = [class_names.index(part.classes[label]) for label in part.labels]
+        return FolderSplit(root, part.files, labels, class_names)
 
-    def other_part(name: str) -> FolderSplit:
-        part = _read_part(root, parts[name])
-        unknown = [name for name in part.classes if name not in training.classes]
-        if unknown:
-            raise ValueError(
-                f"{parts[name]} must not have classes that {parts['train']} lacks. It has "
-                f"{_listed(unknown)}."
-            )
-        missing = [name for name in training.classes if name not in part.classes]
-        if missing:
-            notes.append(f"{parts[name]} has no images of {_listed(missing)}.")
-        notes.extend(part.notes)
-        labels = [training.classes.index(part.classes[label]) for label in part.labels]
-        return FolderSplit(root, part.files, labels, training.classes)
-
-    def share(mask: np.ndarray) -> FolderSplit:
-        files = [file for file, kept in zip(training.files, mask, strict=True) if kept]
-        return FolderSplit(root, files, np.asarray(training.labels)[mask], training.classes)
-
-    if "val" in parts:
-        held = np.zeros(len(training.labels), bool)
-        validation = other_part("val")
-        note = f"The {validation.size:,} validation images are those in {parts['val']}."
+    for name in ("val", "test"):
+        if name in parts:
+            missing = [each for each in class_names if each not in parts[name].classes]
+            if missing:
+                notes.append(f"{parts[name].folder} has no images of {listed(missing)}.")
+    if "val" in parts or training is None:
+        kept = split(training)
+        validation = split(parts.get("val"))
+        where = f"those in {parts['val'].folder}" if "val" in parts else "none"
+        note = f"The {validation.size:,} validation images are {where}."
     else:
         held = held_out(np.asarray(training.labels), validation_share, seed)
-        if not held.any():
+        if to_train and not held.any():
             raise ValueError(
-                f"At least one class in {parts['train']} must have two images or more, so that one "
-                "of them can be held out for validation."
+                f"At least one class in {training.folder} must have two images or more, so that "
+                "one of them can be held out for validation."
             )
-        validation = share(held)
+        kept, validation = (_share(root, training, mask) for mask in (~held, held))
         note = (
             f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
-            f"{parts['train']}, evenly by class, with seed {seed}."
+            f"{training.folder}, evenly by class, with seed {seed}."
         )
     return DataSet(
         root.resolve().name,
-        training.classes,
-        share(~held),
+        class_names,
+        kept,
         validation,
-        other_part("test") if "test" in parts else None,
+        split(parts["test"]) if "test" in parts else None,
         note,
         tuple(notes),
+        found.left_out,
+        f"folder:{root.resolve()}",
     )
 
 
-class _Part(NamedTuple):
-    classes: tuple[str, ...]
-    files: list[str]
-    labels: list[int]
-    notes: list[str]
-
-
-def _parts(root: Path) -> dict[str, Path]:
-    """Returns the folders of "train" and, if present, of "val" and "test"."""
-    # A folder named train that has only files is a class: images of trains.
-    found = {
-        name: root / name
-        for name in ("train", "val", "validation", "test")
-        if (root / name).is_dir() and _folders(root / name)
-    }
-    if not found:
-        return {"train": root}
-    if "train" not in found:
+def _checked(root: Path, parts: dict[str, FolderPart], training: FolderPart | None) -> FolderPart:
+    """Returns the training images, or raises ValueError if they are not enough to train on."""
+    if training is None:
         raise ValueError(
-            f"{root} must have train/ beside {_listed(found)}, with a folder for every class."
+            f"{root} must have train/ beside "
+            f"{listed([part.folder.name for part in parts.values()])}, with a folder for every "
+            "class."
         )
-    if "val" in found and "validation" in found:
-        raise ValueError(f"{root} must have either val/ or validation/. It has both.")
-    if "validation" in found:
-        found["val"] = found.pop("validation")
-    return found
-
-
-def _read_part(root: Path, folder: Path) -> _Part:
-    """Returns the images of a folder's class folders."""
-    classes = _folders(folder)
-    if not classes:
+    folder = training.folder
+    if training.imageless:
+        name = training.imageless[0]
+        raise ValueError(
+            f"{folder / name} must contain images ({', '.join(SUFFIXES)}). It has none"
+            f"{_contents(folder / name)}: add some, or remove the folder."
+        )
+    if not training.classes:
         raise ValueError(
             f"{folder} must have a folder of images for every class. It has no folders."
         )
-    files, labels, others = [], [], []
-    for label, name in enumerate(classes):
-        entries = _entries(folder / name)
-        images = [
-            entry.name
-            for entry in entries
-            if entry.name.lower().endswith(SUFFIXES) and not entry.is_dir()
-        ]
-        if not images:
-            raise ValueError(
-                f"{folder / name} must contain images ({_listed(SUFFIXES)}). It has none: add "
-                "some, or remove the folder."
-            )
-        relative = os.path.relpath(folder / name, root)
-        files += [os.path.join(relative, image) for image in images]
-        labels += [label] * len(images)
-        chosen = set(images)
-        others += [os.path.join(relative, e.name) for e in entries if e.name not in chosen]
-    others += [e.name for e in _entries(folder) if not e.is_dir()]
-    notes = []
-    if others:
-        notes.append(
-            f"{len(others):,} {'entry' if len(others) == 1 else 'entries'} of {folder} "
-            f"{'is not an image and was' if len(others) == 1 else 'are not images and were'} "
-            f"ignored: {_listed(others)}."
-        )
-    return _Part(tuple(classes), files, labels, notes)
-
-
-def _folders(folder: Path) -> list[str]:
-    return [entry.name for entry in _entries(folder) if entry.is_dir()]
-
-
-def _entries(folder: Path) -> list[os.DirEntry]:
-    """Returns the entries of a folder, sorted by name, without hidden files."""
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                (entry for entry in entries if not entry.name.startswith(".")),
-                key=lambda entry: entry.name,
-            )
-    except NotADirectoryError as error:
-        raise ValueError(f"{folder} must be a folder. It is a file.") from error
-    except PermissionError as error:
+    if len(training.classes) < 2:
         raise ValueError(
-            f"{folder} must be readable. This user has no permission to list it."
-        ) from error
+            f"{folder} must have a folder for each of at least two classes. It has only "
+            f"{training.classes[0]}/."
+        )
+    for name in ("val", "test"):
+        if name in parts and not parts[name].files:
+            raise ValueError(
+                f"{parts[name].folder} must have a folder of images for every class, or be removed."
+            )
+    return training
 
 
-def _listed(names: Iterable[str], limit: int = 5) -> str:
-    """Returns the first few names as text."""
-    names = list(names)
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" * (len(names) > limit))
+def _contents(folder: Path) -> str:
+    """Describes the files in a folder without images."""
+    others = list_folder(folder).others
+    return f", only other files ({listed(others, 3)})" if others else ""
+
+
+def _spelled_alike(name: str, known: Sequence[str]) -> str:
+    """Returns a sentence that names the class that a name differs from by case only, if any."""
+    alike = [other for other in known if other.casefold() == name.casefold()]
+    return f" Is {name} the class {alike[0]}? Give the folders one name." if alike else ""
+
+
+def _share(root: Path, part: FolderPart, mask: np.ndarray) -> FolderSplit:
+    """Returns the split of those images of a part that a mask selects."""
+    files = [file for file, kept in zip(part.files, mask, strict=True) if kept]
+    return FolderSplit(root, files, np.asarray(part.labels, int)[mask], part.classes)

@@ -1,6 +1,7 @@
-"""Data sets by name."""
+"""Data sets by name, and folders to write that must not lie in them."""
 
 import os
+from pathlib import Path
 
 from training.data.data_set import DataSet
 
@@ -10,6 +11,7 @@ def open_data_set(
     validation_share: float = 0.1,
     seed: int = 0,
     data_folder: str | os.PathLike | None = None,
+    to_train: bool = True,
 ) -> DataSet:
     """Opens a data set.
 
@@ -21,6 +23,8 @@ def open_data_set(
         seed: integer, the seed of this draw.
         data_folder: the folder in which TensorFlow Datasets keeps its data sets; None is its
             default.
+        to_train: whether a folder must have enough images to train on. Otherwise one class is
+            enough, or test images alone, and splits may be without images.
 
     Returns:
         A `DataSet`.
@@ -42,7 +46,7 @@ def open_data_set(
     if kind == "folder" and rest:
         from training.data.folder import image_folder
 
-        return image_folder(rest, validation_share, seed)
+        return image_folder(rest, validation_share, seed, to_train)
     if kind == "tfds" and rest:
         from training.data.tfds import tfds_data_set
 
@@ -51,3 +55,42 @@ def open_data_set(
         '`data` must be "fashion_mnist", "elpv", "folder:PATH" or "tfds:NAME". Received: '
         f'"{spec}"' + (f'. Did you mean "folder:{spec}"?' if "/" in spec and not colon else "")
     )
+
+
+def check_outside(spec: str, out: str | os.PathLike, option: str = "--out") -> None:
+    """Raises ValueError if a file or folder to write lies in a folder of images, or holds it.
+
+    The next command would read what was written as images of a class.
+
+    Args:
+        spec: string, the data, as `open_data_set` takes it. Only "folder:PATH" is checked.
+        out: path of the file or folder to write.
+        option: string, the option that gave it, for the message.
+
+    Raises:
+        ValueError: one lies in the other, or both are the same.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind != "folder" or not rest:
+        return
+    data, place = (Path(os.path.realpath(os.path.expanduser(path))) for path in (rest, out))
+    if not data.exists():
+        return
+    if any(_same(data, parent) for parent in (place, *place.parents)):
+        raise ValueError(
+            f"{option} must lie outside the data: what is written to {out} would be read as images "
+            f"of {rest} the next time. Choose {data.parent / 'runs' / place.name}, for example."
+        )
+    if any(_same(place, parent) for parent in data.parents):
+        raise ValueError(
+            f"{option} must not hold the data, {rest}. Received: {out}. Choose "
+            f"{place / 'run'}, for example."
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Returns whether two paths are one folder, on systems too that ignore case."""
+    try:
+        return one == other or os.path.samefile(one, other)
+    except OSError:  # one does not exist yet
+        return False

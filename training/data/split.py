@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from training.data.share import WHOLE, Share
@@ -52,6 +53,10 @@ class Split(abc.ABC):
     def checksum(self) -> str:
         """Returns a string that distinguishes these images, labels and order from others."""
 
+    def class_counts(self) -> tuple[int, ...] | None:
+        """Returns the number of images of each class; None if the images would have to be read."""
+        return None
+
     def image(self, example: Example) -> tf.Tensor:
         """Returns an example's image; many are asked for at a time.
 
@@ -91,6 +96,16 @@ def checksum_of(*parts: Any) -> str:
     for part in parts:
         digest.update(part)
     return digest.hexdigest()[:16]
+
+
+def counts_of(labels: np.ndarray, class_names: Sequence[str]) -> tuple[int, ...]:
+    """Returns the number of images of each class.
+
+    Args:
+        labels: integer array (count,), indices into `class_names`.
+        class_names: names of the classes.
+    """
+    return tuple(np.bincount(labels, minlength=len(class_names)).tolist())
 
 
 # Purposes of random numbers: the same seed must not draw the same numbers twice.

@@ -75,6 +75,7 @@ def tfds_data_set(
         test,
         note,
         tuple(notes),
+        source=f"tfds:{builder.info.full_name}",
     )
 
 

@@ -61,7 +61,7 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
         data_set = spec
     else:
         share = run.get("recipe", {}).get("validation_share", Recipe.validation_share)
-        data_set = open_data_set(spec, share, run.get("split_seed", 0))
+        data_set = open_data_set(spec, share, run.get("split_seed", 0), to_train=False)
 
     notes = []
     if split == "test" and data_set.test is None:

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import sys
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ _PACKAGES = (
 )
 # The way and place a run is trained, which may change when it is resumed.
 _CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
+_WEIGHTS = "recipe.model.initial_weights"
 # A run in which one of these differs is another run, and is not resumed.
 _IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
 
@@ -55,6 +57,7 @@ def run_record(
     return {
         "recipe": _plain(dataclasses.asdict(recipe)),
         "data": options.data,
+        "data_source": data_set.source or options.data,
         "seed": options.seed,
         "split_seed": options.split_seed,
         "strategy": placement.strategy,
@@ -70,6 +73,7 @@ def run_record(
             "validation": data_set.validation.size,
             "test": data_set.test.size if data_set.test else 0,
         },
+        "images_per_class": _plain(data_set.class_counts()),
         "checksums": data_set.checksums(),
         "validation_note": data_set.validation_note,
         "notes": list(data_set.notes),
@@ -115,6 +119,14 @@ def continued_record(
     before, now = (
         dict(_leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
     )
+    for name, place in (("data", "data_source"), (_WEIGHTS, "")):
+        if _same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
+            before[name] = now.get(name)  # spelled differently
+    # Earlier versions kept macOS' form of accented letters.
+    if before["class_names"] is not None:
+        before["class_names"] = [
+            unicodedata.normalize("NFC", name) for name in before["class_names"]
+        ]
     prefix = "recipe.optimization."
     changes = {}
     if change_optimization:
@@ -150,6 +162,19 @@ def continued_record(
         return earlier
     continued = [*earlier.get("continued", ()), news]
     return earlier | {"recipe": record["recipe"], "continued": continued}
+
+
+def _same_place(before: str | None, now: str | None) -> bool:
+    """Returns whether two specifications of data, or two paths, name the same place."""
+    if before is None or now is None:
+        return before == now
+    kind = "folder:"
+    if before.startswith(kind) != now.startswith(kind):
+        return False
+    one, other = (
+        os.path.realpath(os.path.expanduser(each.removeprefix(kind))) for each in (before, now)
+    )
+    return one == other
 
 
 def hardware() -> str:

@@ -1,12 +1,14 @@
 """Images that determine the ranges of a quantised model's activations."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_cabvit.data.image_folder import image_files, read_images
+from keras_cabvit.data.image_files import read_images, unreadable_sentence
+from keras_cabvit.data.image_folder import images_of_folder
 
 LEAST = 16
 MOST = 256
@@ -16,7 +18,8 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
     """Reads at most 256 calibration images, spread evenly over the source.
 
     Args:
-        source: folder of image files, at any depth; a `tf.data.Dataset` of images or (images,
+        source: folder of image files, or of class folders, as `read_image_folder` takes it, of
+            which the images in `train/` are taken; a `tf.data.Dataset` of images or (images,
             labels), batched or not; or an array (count, height, width, channels). Pixels are in
             [0, 255]. Use training images: test images would inflate the test score.
         shape: (height, width, channels) of the model's input.
@@ -28,7 +31,11 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: there are fewer than 16 images, they have another shape or range, or they show
-            nothing: most are of one colour, or all are the same.
+            nothing: most are of one colour, or all are the same; or the folder has another layout,
+            or too many files that cannot be read.
+
+    Warns:
+        UserWarning: entries of the folder were left out; the message names them.
     """
     if isinstance(source, (str, os.PathLike)):
         images = _of_folder(source, shape, crop)
@@ -92,8 +99,13 @@ def _of_folder(folder: str | os.PathLike[str], shape: Sequence[int], crop: float
             f"Image files are read in colour, but the model takes {channels} channels: pass the "
             "calibration images as an array."
         )
-    files = image_files(folder)
-    return read_images([files[place] for place in _spread(len(files))], (height, width), crop)
+    found = images_of_folder(folder, ("train", "val", "test"))
+    files = [found.files[place] for place in _spread(len(found.files))]
+    images, unreadable = read_images(files, (height, width), crop)
+    for sentence in (*found.notes, unreadable_sentence(files, unreadable)):
+        if sentence:
+            warnings.warn(f"Calibration: {sentence}", stacklevel=4)
+    return images
 
 
 def _of_dataset(dataset: Any) -> np.ndarray:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.export.labels import label_lines
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 
 LABELS = "labels.txt"
@@ -134,7 +135,7 @@ def embedded_labels(path: str | os.PathLike[str]) -> list[str] | None:
     with zipfile.ZipFile(path) as archive:
         if LABELS not in archive.namelist():
             return None
-        return archive.read(LABELS).decode().splitlines()
+        return label_lines(archive.read(LABELS).decode())
 
 
 def _metadata_flatbuffer(

@@ -1,4 +1,5 @@
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -88,27 +89,44 @@ def test_evaluation_gives_broken_images_no_weight_and_records_them(split):
     assert broken.names == BROKEN_NAMES
 
 
-def test_one_in_a_hundred_may_be_broken():
-    broken = BrokenImages(1000)
-    for number in range(10):
+@pytest.mark.parametrize(
+    ("size", "allowed"), [(1000, 10), (399, 3), (41, 3), (30, 3), (29, 2), (10, 1), (9, 0)]
+)
+def test_one_in_a_hundred_or_a_few_of_a_small_folder_may_be_broken(size, allowed):
+    broken = BrokenImages(size)
+    for number in range(allowed):
         broken.record(f"{number}.jpg")
         broken.record(f"{number}.jpg")
     broken.check()
 
-    broken.record("10.jpg")
-    with pytest.raises(TooManyBrokenImages, match=r"11 of 1,000 images \(1\.1%\).*0\.jpg, 1\.jpg"):
+    broken.record("!.jpg")
+    share = re.escape(f"{allowed + 1} of {size:,} images ({(allowed + 1) / size:.1%})")
+    with pytest.raises(TooManyBrokenImages, match=rf"{share}.*at most {allowed} may be.*!\.jpg"):
+        broken.check()
+
+
+@pytest.mark.parametrize(("validation", "allowed"), [(4, 3), (2, 1), (1, 0)])
+def test_validation_images_may_not_all_be_broken(validation, allowed):
+    broken = BrokenImages(40, validation)
+    for number in range(allowed):
+        broken.record(f"{number}.jpg")
+    broken.check()
+
+    broken.record("last.jpg")
+    with pytest.raises(TooManyBrokenImages, match="not all validation images"):
         broken.check()
 
 
 def test_remembered_images_are_listed_and_do_not_count():
-    broken = BrokenImages(100)
+    broken = BrokenImages(20)
     broken.remember(["a.jpg", "b.jpg"])
     broken.record("c.jpg")
+    broken.record("d.jpg")
     broken.check()
-    assert broken.names == ["a.jpg", "b.jpg", "c.jpg"]
+    assert broken.names == ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 
     broken.record("a.jpg")
-    with pytest.raises(TooManyBrokenImages, match=r"2 of 100 images \(2\.0%\).*: a\.jpg, c\.jpg\."):
+    with pytest.raises(TooManyBrokenImages, match=r"3 of 20 .*: a\.jpg, c\.jpg, d\.jpg\."):
         broken.check()
 
 

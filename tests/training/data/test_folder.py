@@ -1,11 +1,12 @@
 import os
 import re
 import shutil
+import unicodedata
 
 import pytest
 from image_files import CLASSES, encoded, picture, write_folder
 
-from training.data.opening import open_data_set
+from training.data.opening import check_outside, open_data_set
 
 
 def opened(root, share=0.2, seed=0):
@@ -41,7 +42,7 @@ def test_the_division_follows_its_seed(tmp_path):
     assert first != other
 
 
-@pytest.mark.parametrize("validation", ["val", "validation"])
+@pytest.mark.parametrize("validation", ["val", "validation", "Valid", "dev"])
 def test_train_val_and_test_are_taken_as_they_are(tmp_path, validation):
     write_folder(tmp_path / "train", 12)
     write_folder(tmp_path / validation, 6)
@@ -94,16 +95,79 @@ def test_every_kind_of_image_file_counts_and_others_are_named(tmp_path):
     assert data_set.class_names == ("ant", "bee", "link")
     assert data_set.training.size + data_set.validation.size == 18
     (note,) = data_set.notes
-    assert note.startswith(f"7 entries of {tmp_path} are not images and were ignored: ")
-    assert "ant/more.png" in note
-    assert "and 2 more" in note
+    assert note == (
+        f"Not read in {tmp_path}: folders inside class folders (ant/more.png, bee/more.png, "
+        "link/more.png); other files (readme, ant/note.txt, bee/note.txt and 1 more); hidden "
+        "files (.cache, ant/.hidden.jpg, bee/.hidden.jpg and 1 more)."
+    )
 
 
-def test_a_class_may_be_called_train(tmp_path):
-    write_folder(tmp_path, 9)
-    (tmp_path / "bee").rename(tmp_path / "train")
+def test_a_class_may_be_called_train_inside_train(tmp_path):
+    write_folder(tmp_path / "train", 9)
+    (tmp_path / "train" / "bee").rename(tmp_path / "train" / "train")
 
     assert opened(tmp_path).class_names == ("ant", "cat", "train")
+
+
+def test_images_per_class_are_counted_in_every_split(tmp_path):
+    write_folder(tmp_path / "Training", 12)
+    write_folder(tmp_path / "TEST", 4)
+    data_set = opened(tmp_path, share=0.25)
+
+    assert data_set.class_counts() == {
+        "training": (3, 3, 3),
+        "validation": (1, 1, 1),
+        "test": (2, 1, 1),
+    }
+
+
+def test_accented_class_is_the_same_in_both_unicode_forms(tmp_path):
+    for part, form in (("train", "NFC"), ("val", "NFD")):
+        write_folder(tmp_path / part, 6)
+        (tmp_path / part / "ant").rename(tmp_path / part / unicodedata.normalize(form, "Café"))
+    data_set = opened(tmp_path)
+
+    assert data_set.class_names == ("Café", "bee", "cat")
+    assert data_set.class_counts()["validation"] == (2, 2, 2)
+    (example, *_) = data_set.validation.in_order()
+    assert data_set.validation.image(example).numpy().startswith(b"\x89PNG")
+
+
+def test_folder_to_score_may_have_one_class_and_only_test_images(tmp_path):
+    write_folder(tmp_path / "test", 4)
+    shutil.rmtree(tmp_path / "test" / "ant")
+    shutil.rmtree(tmp_path / "test" / "bee")
+    data_set = open_data_set(f"folder:{tmp_path}", to_train=False)
+
+    assert data_set.class_names == ("cat",)
+    assert (data_set.training.size, data_set.validation.size, data_set.test.size) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("out", ["", "run", "ant/run", "../link/run", "../bees/run", ".."])
+def test_output_inside_or_around_the_data_is_refused(tmp_path, out):
+    root = write_folder(tmp_path / "images", 3)
+    (tmp_path / "link").symlink_to(root)
+    (tmp_path / "bees").symlink_to(root / "bee")
+
+    with pytest.raises(ValueError, match="--out must"):
+        check_outside(f"folder:{root}", root / out)
+
+
+def test_output_beside_the_data_is_allowed(tmp_path):
+    root = write_folder(tmp_path / "images", 3)
+
+    check_outside(f"folder:{root}", tmp_path / "images2")
+    check_outside(f"folder:{root / 'ant'}", root / "run")
+    check_outside("fashion_mnist", root / "run")
+
+
+def test_advice_on_the_output_can_be_followed(tmp_path):
+    root = write_folder(tmp_path / "images", 3)
+
+    for out in (root / "run", tmp_path):
+        with pytest.raises(ValueError, match="--out must") as refused:
+            check_outside(f"folder:{root}", out)
+        check_outside(f"folder:{root}", re.search(r"Choose (.*), for", str(refused.value))[1])
 
 
 def test_images_are_read_from_any_directory(tmp_path, monkeypatch):
@@ -146,6 +210,22 @@ def another_class_in_val(root):
     (root / "val" / "ant").rename(root / "val" / "bear")
 
 
+def a_class_in_another_case_in_val(root):
+    write_folder(root / "train", 6)
+    write_folder(root / "val", 6)
+    (root / "val" / "ant").rename(root / "val" / "Ant")
+
+
+def only_tiff_files_in_a_class(root):
+    (root / "bear").mkdir()
+    (root / "bear" / "1.tif").write_bytes(b"")
+
+
+def a_val_without_images(root):
+    write_folder(root / "train", 6)
+    (root / "val" / "ant").mkdir(parents=True)
+
+
 def a_name_of_two_lines(root):
     (root / "ant").rename(root / "an\u2028t")  # where reading labels.txt would split lines
 
@@ -168,6 +248,9 @@ def two_validations(root):
         (an_empty_class, ValueError, "ROOT/bear must contain images (.jpg"),
         (one_class, ValueError, "ROOT must have a folder for each of at least two classes. It has"),
         (another_class_in_val, ValueError, "ROOT/val must not have classes that ROOT/train lacks"),
+        (a_class_in_another_case_in_val, ValueError, "lacks. It has Ant. Is Ant the class ant?"),
+        (only_tiff_files_in_a_class, ValueError, "It has none, only other files (1.tif)"),
+        (a_val_without_images, ValueError, "ROOT/val must have a folder of images for every class"),
         (a_name_of_two_lines, ValueError, "must have names of one line"),
         (val_without_train, ValueError, "ROOT must have train/ beside val"),
         (two_validations, ValueError, "ROOT must have either val/ or validation/."),

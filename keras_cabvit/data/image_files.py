@@ -1,0 +1,101 @@
+"""Reading image files and .npz files into memory, to check or calibrate a model."""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
+from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
+from keras_cabvit.data.unreadable import RULE, most_unreadable
+
+
+def read_images(files, size, crop):
+    """Reads image files with the evaluation transform.
+
+    Args:
+        files: list of paths.
+        size: (height, width) in pixels.
+        crop: float, side of the centre crop, see `evaluation_image`.
+
+    Returns:
+        uint8 array (readable, *size, 3) of the files that can be read; and a dict from the position
+        of each of the others in `files` to the reason, a string.
+
+    Raises:
+        ImportError: TensorFlow is not installed.
+        ValueError: more files than `most_unreadable` cannot be read, or exceed the limit on pixels;
+            the message gives their number and names the first.
+    """
+    tf = tensorflow()
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+    def read(encoded):
+        return evaluation_image(encoded, size, crop)
+
+    stated_size = tf.function(image_size, input_signature=[tf.TensorSpec((), tf.string)])
+    images, unreadable = [], {}
+    for position, file in enumerate(files):
+        try:
+            encoded = file.read_bytes()
+            height, width = stated_size(encoded).numpy().tolist()
+            if height * width > 1e6 * MAX_MEGAPIXELS:
+                raise ValueError(
+                    f"{width}x{height} pixels; at most {MAX_MEGAPIXELS} million are decoded"
+                )
+            if not height * width:
+                raise ValueError("not an image, or cut short")
+            images.append(read(encoded).numpy())
+        except tf.errors.InvalidArgumentError:
+            unreadable[position] = "damaged, or cut short"
+        except (OSError, ValueError) as error:
+            unreadable[position] = str(error)
+    most = most_unreadable(len(files))
+    if len(unreadable) > most or not images:
+        first, reason = next(iter(unreadable.items()))
+        raise ValueError(
+            f"{len(unreadable)} of {len(files)} images cannot be read; remove them. At most "
+            f"{most} may be left out ({RULE}). The first: {files[first]} ({reason})"
+        )
+    return np.stack(images), unreadable
+
+
+def unreadable_sentence(files, unreadable):
+    """Returns a sentence that names the files that were left out, or an empty string.
+
+    Args:
+        files: list of paths.
+        unreadable: dict, as `read_images` returns it.
+    """
+    if not unreadable:
+        return ""
+    names = ", ".join(f"{files[position]} ({reason})" for position, reason in unreadable.items())
+    were = "was" if len(unreadable) == 1 else "were"
+    return f"{len(unreadable)} of {len(files)} images cannot be read and {were} left out: {names}."
+
+
+def read_npz(path):
+    """Reads images, and labels if there are any, from an .npz file.
+
+    Args:
+        path: path of the file.
+
+    Returns:
+        The arrays `images` and `labels`; None instead of missing labels.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged, or has no array `images`.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"There is no file at {path}.")
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+    except (TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged, or not an .npz file: {error}") from error
+    if "images" not in arrays:
+        raise ValueError(
+            f"{path} must hold an array `images`. It holds: {', '.join(arrays) or 'nothing'}"
+        )
+    return arrays["images"], arrays.get("labels")

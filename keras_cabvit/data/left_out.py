@@ -1,0 +1,87 @@
+"""Record of the entries of a data folder that are not read."""
+
+import os
+from dataclasses import dataclass
+
+from keras_cabvit.data.folder_entries import OTHER_FORMATS
+
+OUTSIDE = "images outside class folders"
+DEEPER = "folders inside class folders"
+IMAGELESS = "folders without images"
+BESIDE = "folders beside the splits"
+WRITTEN = "runs and exports"
+UNUSABLE = "unusable links and devices"
+OTHERS = "other files"
+HIDDEN = "hidden files"
+_REASONS = {
+    OUTSIDE: "no folder gives their class",
+    DEEPER: "images must lie directly in the folder of their class",
+    IMAGELESS: "no images lie directly in them",
+    BESIDE: "only the folders of the splits are read",
+    WRITTEN: "they are output, not data",
+    UNUSABLE: "they lead nowhere, or back to themselves",
+    OTHERS: "they are not images",
+    HIDDEN: "their names begin with a dot, or a system put them there",
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Entries of one kind that were not read.
+
+    Attributes:
+        kind: string, such as "hidden files" or ".tif files".
+        names: tuple of strings, paths relative to the data folder. A folder stands for everything
+            in it.
+        reason: string, the reason for leaving them out.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    reason: str
+
+
+class LeftOutEntries:
+    """Collects entries that are not read, by kind."""
+
+    def __init__(self):
+        self._names = {kind: [] for kind in _REASONS}
+        self._formats = {}
+
+    def add(self, kind, *names):
+        """Adds names of a kind."""
+        self._names[kind] += map(_printable, names)
+
+    def add_files(self, listing, prefix=""):
+        """Adds the other, hidden and unusable entries of a folder.
+
+        Args:
+            listing: `Listing`.
+            prefix: string before each name, the folder's path relative to the data folder.
+        """
+        for name in listing.others:
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix in OTHER_FORMATS:
+                self._formats.setdefault(suffix, []).append(_printable(os.path.join(prefix, name)))
+            else:
+                self.add(OTHERS, os.path.join(prefix, name))
+        self.add(HIDDEN, *(os.path.join(prefix, name) for name in listing.hidden))
+        self.add(UNUSABLE, *(os.path.join(prefix, name) for name in listing.unusable))
+
+    def by_kind(self):
+        """Returns a tuple of `LeftOut`, formats that are not read first, without empty kinds."""
+        formats = [
+            LeftOut(f"{suffix} files", tuple(names), "this format is not read; convert to JPEG")
+            for suffix, names in sorted(self._formats.items())
+        ]
+        kinds = [
+            LeftOut(kind, tuple(names), _REASONS[kind])
+            for kind, names in self._names.items()
+            if names
+        ]
+        return (*formats, *kinds)
+
+
+def _printable(name):
+    """Returns a path as text that can be written as UTF-8: file names need not be."""
+    return os.fsencode(name).decode(errors="backslashreplace")

@@ -1,0 +1,41 @@
+"""Class names from files of labels."""
+
+import zipfile
+
+import pytest
+
+from keras_cabvit.export.labels import read_labels
+from keras_cabvit.export.tflite.metadata import embedded_labels
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cat\ndog\n",
+        "cat\ndog",
+        "cat\ndog\n\n \n",
+        "\ufeffcat\ndog\n",
+        "cat\r\ndog\r\n\r\n",
+        "cat\rdog\r",
+    ],
+)
+def test_ends_of_lines_and_of_the_file_are_not_names(tmp_path, text):
+    (tmp_path / "labels.txt").write_bytes(text.encode())
+    with zipfile.ZipFile(tmp_path / "model.tflite", "w") as archive:
+        archive.writestr("labels.txt", text)
+
+    assert read_labels(tmp_path / "labels.txt", 2) == ["cat", "dog"]
+    assert embedded_labels(tmp_path / "model.tflite") == ["cat", "dog"]
+
+
+def test_name_with_another_kind_of_line_break_is_one_name(tmp_path):
+    (tmp_path / "labels.txt").write_text("a\u2028b\nc\x0cd\n", encoding="utf-8")
+
+    assert read_labels(tmp_path / "labels.txt", None) == ["a\u2028b", "c\x0cd"]
+
+
+def test_empty_line_between_names_is_refused(tmp_path):
+    (tmp_path / "labels.txt").write_text("cat\n\ndog\n")
+
+    with pytest.raises(ValueError, match=r"one-line names\. Received: '' for class 1"):
+        read_labels(tmp_path / "labels.txt", 3)
