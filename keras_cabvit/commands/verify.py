@@ -11,6 +11,7 @@ import numpy as np
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.image_folder import image_files, labels_by_folder, read_images, read_npz
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.runtimes import load_keras
@@ -34,8 +35,8 @@ def add(commands):
         required=True,
         metavar="FOLDER",
         help="image files; to measure accuracy, in one folder per class, named as in labels.txt "
-        "beside the model, or otherwise in the sort order of its classes. Or an .npz file with "
-        "uint8 `images` and, optionally, `labels`",
+        "beside the model, or otherwise one for each of its classes, in their order. Or an .npz "
+        "file with `images`, pixels in [0, 255], and, optionally, `labels`, numbers of classes",
     )
     parser.add_argument(
         "--crop",
@@ -63,13 +64,14 @@ def add(commands):
 
 def _verify(options):
     model = load_keras(options.against)
-    images, labels = _images(options, model)
+    images, labels, notes = _images(options, model)
     if labels is None and options.max_drop is not None:
         raise ValueError(
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
     found = verify_opened(options.export, options.against, model, images, labels, options.rounds)
+    found = dataclasses.replace(found, notes=(*notes, *found.notes))
     failures = list(_failures(found, options))
     if options.json:
         values = dataclasses.asdict(found) | {"failures": failures}
@@ -85,34 +87,30 @@ def _verify(options):
 
 def _images(options, model):
     if options.data.suffix == ".npz":
-        return read_npz(options.data)
+        return *read_npz(options.data), ()
     size = model.image_shape[:2]
     files = image_files(options.data)
-    labels = _classes(files, options, model.classes)
+    labels, notes = _classes(files, options, model.classes)
     crop = crop_beside(options.against) if options.crop is None else options.crop
-    return read_images(files, size, evaluation_crop(size) if crop is None else crop), labels
+    return read_images(files, size, evaluation_crop(size) if crop is None else crop), labels, notes
 
 
 def _classes(files, options, count):
-    """Returns the class of each file, from its folder's name; None without folders."""
+    """Returns the class of each file, by its folder's name, and sentences on the matching.
+
+    Without folders the classes are None.
+    """
     labels, folders = labels_by_folder(files, options.data)
     if labels is None:
-        return None
-    names = read_labels(labels_beside(options.against), count)
-    if names is not None:
-        unknown = sorted(set(folders) - set(names))
-        if unknown:
-            raise ValueError(
-                f"The folders in {options.data} must be named as in labels.txt beside "
-                f"{options.against}: {', '.join(names)}. Found: '{unknown[0]}'."
-            )
-        return np.array([names.index(folder) for folder in folders])[labels]
-    if len(folders) != count:
-        raise ValueError(
-            f"{options.data} must have one folder for each of the {count} classes of the model, or "
-            f"only image files. It has {len(folders)} folders."
-        )
-    return labels
+        return None, ()
+    match = match_classes(
+        read_labels(labels_beside(options.against), count),
+        folders,
+        count,
+        model=str(options.against),
+        data=str(options.data),
+    )
+    return np.array(match.positions)[labels], match.notes
 
 
 def _failures(found, options):
@@ -164,6 +162,8 @@ def _print(found):
             f"{'' if found.delegation.nodes == 1 else 's'}; left to slower kernels: "
             f"{left or 'nothing'}."
         )
+    for note in found.notes:
+        print(note)
 
 
 def _milliseconds(seconds):

@@ -8,11 +8,13 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     load_keras,
     load_saved_model,
     load_tflite,
+    look_like_probabilities,
 )
 from keras_cabvit.runtimes.delegation import Delegation, delegation
 from keras_cabvit.runtimes.latency import median_latencies
@@ -40,6 +42,7 @@ class Verification:
         size: size of the export on disk, in bytes.
         model_size: size of the model on disk, in bytes.
         delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel.
+        notes: tuple of sentences on assumptions about the files.
     """
 
     images: int
@@ -53,6 +56,7 @@ class Verification:
     size: int
     model_size: int
     delegation: Delegation | None
+    notes: tuple[str, ...] = ()
 
 
 def verify(
@@ -70,8 +74,8 @@ def verify(
     Args:
         export: path of a `.tflite` file or of a SavedModel directory.
         model: path of the `.keras` file that it was made from.
-        images: uint8 array (count, height, width, channels).
-        labels: integers (count,), the true classes, or None.
+        images: array (count, height, width, channels) of pixels in [0, 255].
+        labels: integers (count,) from 0, the true classes, or None.
         rounds: integer, number of images to time. Defaults to 50.
 
     Returns:
@@ -102,6 +106,7 @@ def verify_opened(
             f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
             f"{model} takes them, with at least one image. Received: shape {images.shape}"
         )
+    check_pixels(images, "`images`")
     for what, of_export, of_model in (
         ("images of shape", found.image_shape, expected.image_shape),
         ("classes:", found.classes, expected.classes),
@@ -113,23 +118,20 @@ def verify_opened(
             )
     if labels is not None:
         labels = np.asarray(labels)
-        if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                f"`labels` must be {len(images)} integers, the class of each image. "
-                f"Received: {labels.dtype} of shape {labels.shape}"
-            )
+        check_labels(labels, len(images), expected.classes)
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
     given, wanted = (_in_batches(classifier, images) for classifier in (found, expected))
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
+    expect_probabilities = expected.gives_probabilities
+    if expect_probabilities is None:  # after a layer of the user's own
+        expect_probabilities = look_like_probabilities(wanted)
     # Other exporters do not name their scores, so their kind is unknown: assume the model's.
     probabilities = found.gives_probabilities
     if probabilities is None:
-        probabilities = expected.gives_probabilities
-    kind, given, wanted = comparable_scores(
-        given, wanted, bool(probabilities), bool(expected.gives_probabilities)
-    )
+        probabilities = expect_probabilities
+    kind, given, wanted = comparable_scores(given, wanted, probabilities, expect_probabilities)
     latency, model_latency = median_latencies([found, expected], [images, images], rounds)
     return Verification(
         images=len(images),
@@ -143,6 +145,7 @@ def verify_opened(
         size=size_on_disk(export),
         model_size=size_on_disk(model),
         delegation=delegation(export) if export.suffix == ".tflite" else None,
+        notes=tuple(dict.fromkeys((*found.notes, *expected.notes))),
     )
 
 

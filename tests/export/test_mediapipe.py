@@ -13,7 +13,7 @@ import pytest
 import tiny_models
 
 from keras_cabvit.export import Metadata, to_tflite
-from keras_cabvit.export.tflite.metadata import _TABLES
+from keras_cabvit.runtimes.tflite_metadata import TABLES
 
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
 FORMS = ("none", "float16", "int8", "int8-static", "int8-full")
@@ -142,7 +142,7 @@ def test_metadata_describes_the_model(files, form):
 def test_metadata_fields_match_the_schema():
     from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 
-    for table, fields in _TABLES.items():
+    for table, fields in TABLES.items():
         source = inspect.getsource(getattr(metadata_schema, table))
         for place, field in enumerate(fields):
             accessor = "".join(word.capitalize() for word in field.split("_"))
