@@ -70,7 +70,10 @@ def _verify(options):
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
-    found = verify_opened(options.export, options.against, model, images, labels, options.rounds)
+    names = read_labels(labels_beside(options.against), model.classes)
+    found = verify_opened(
+        options.export, options.against, model, images, labels, options.rounds, names
+    )
     found = dataclasses.replace(found, notes=(*notes, *found.notes))
     failures = list(_failures(found, options))
     if options.json:

@@ -1,6 +1,7 @@
 """Comparison of an export with its source model."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +97,12 @@ def verify_opened(
     images: npt.ArrayLike,
     labels: npt.ArrayLike | None,
     rounds: int,
+    names: Sequence[str] | None = None,
 ) -> Verification:
-    """Does the same as `verify` with a model already opened by `load_keras`: `expected`."""
+    """Does the same as `verify` with a model already opened by `load_keras`: `expected`.
+
+    `names` are those of its classes, or None: an export with others is noted.
+    """
     export, model = Path(export), Path(model)
     found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
@@ -132,6 +137,15 @@ def verify_opened(
     if probabilities is None:
         probabilities = expect_probabilities
     kind, given, wanted = comparable_scores(given, wanted, probabilities, expect_probabilities)
+    notes = [*found.notes, *expected.notes]
+    pairs = zip(found.labels or (), names or (), strict=False)
+    for number, (ours, theirs) in enumerate(pairs):
+        if ours != theirs:
+            notes.append(
+                f"{export} names its classes differently from {model}: class {number} is "
+                f'"{ours}", and there "{theirs}". They were compared by position.'
+            )
+            break
     latency, model_latency = median_latencies([found, expected], [images, images], rounds)
     return Verification(
         images=len(images),
@@ -145,7 +159,7 @@ def verify_opened(
         size=size_on_disk(export),
         model_size=size_on_disk(model),
         delegation=delegation(export) if export.suffix == ".tflite" else None,
-        notes=tuple(dict.fromkeys((*found.notes, *expected.notes))),
+        notes=tuple(notes),
     )
 
 

@@ -13,6 +13,8 @@ import pytest
 import tiny_models
 
 from keras_cabvit.export import Metadata, to_tflite
+from keras_cabvit.export.tflite.metadata import _Writer
+from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.tflite_metadata import TABLES
 
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
@@ -107,6 +109,28 @@ def test_float_pixels_are_normalised_per_metadata(trained_hybrid, tmp_path, phot
 
     given = np.array([[score for _, _, score in sorted(row)] for row in found])
     np.testing.assert_allclose(given, expected, atol=1e-3)
+
+
+def test_float_file_of_another_normalisation_gets_the_same_pixels_here(
+    tmp_path, photographs, monkeypatch
+):
+    table = _Writer.table
+
+    def scaled(writer, name, /, **values):
+        options = {"mean": [127.5], "std": [127.5]} if name == "NormalizationOptions" else {}
+        return table(writer, name, **values | options)
+
+    monkeypatch.setattr(_Writer, "table", scaled)
+    image = keras.Input((64, 64, 3))
+    x = keras.layers.Rescaling(127.5, 127.5)(image)  # takes pixels in [-1, 1]
+    model = keras.Model(image, tiny_models.pattern_classifier()(x))
+    path = to_tflite(model, tmp_path / "m.tflite", quantization="none", input_type="float32")
+    paths, pixels = photographs
+    found = classify(path, paths[:5])
+
+    given = np.array([[score for _, _, score in sorted(row)] for row in found])
+    assert (given.argmax(axis=1) == np.arange(5)).all()
+    np.testing.assert_allclose(load_tflite(path)(pixels[:5]), given, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -176,6 +176,18 @@ def test_mismatched_arguments_are_refused(folder, labels, rounds, sentence):
         verify(folder / "int8.tflite", folder / "model.keras", IMAGES, labels, rounds)
 
 
+def test_export_with_other_names_of_classes_is_noted(folder, tmp_path, capsys):
+    (tmp_path / "model.keras").write_bytes((folder / "model.keras").read_bytes())
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    model = tiny_models.pattern_classifier()
+    to_tflite(model, tmp_path / "m.tflite", quantization="none", labels=["a", "c", "b", "d", "e"])
+    np.savez(tmp_path / "data.npz", images=IMAGES)
+    arguments = ["verify", tmp_path / "m.tflite", "--against", tmp_path / "model.keras"]
+
+    assert main([*map(str, [*arguments, "--data", tmp_path / "data.npz", "--rounds", 1])]) == 0
+    assert 'class 1 is "c", and there "b"' in capsys.readouterr().out
+
+
 def test_images_of_another_range_are_refused(folder):
     with pytest.raises(ValueError, match=r"`images` must have pixels in \[0, 255\].* above 1"):
         verify(folder / "int8.tflite", folder / "model.keras", IMAGES / 255)
