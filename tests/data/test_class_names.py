@@ -40,6 +40,7 @@ def test_composed_and_decomposed_letters_are_the_same_name():
     found = match(("caf\u00e9", "bar"), ("cafe\u0301", "bar"))  # as Linux and macOS write them
 
     assert (found.positions, found.notes) == ((0, 1), ())
+    assert match(("Caf\u00e9", "caf\u00e9"), ("cafe\u0301",)).positions == (1,)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,13 @@ def with_head(*head):
             ),
             "softmax",
         ),
+        (
+            lambda: nested(
+                tiny_models.pattern_classifier(),
+                keras.Sequential([keras.Input((5,)), layers.Dropout(0.5)]),
+            ),
+            "softmax",
+        ),
         (ensemble, "softmax"),
         (lambda: with_head(layers.Dense(3, ops.softmax)), "softmax"),
         (lambda: followed_by(), "linear"),
