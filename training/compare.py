@@ -15,7 +15,7 @@ from training.evaluation.metrics import score_predictions
 from training.evaluation.model_score import ModelScore, model_score
 from training.evaluation.opened_model import open_model
 from training.evaluation.predictions import Framing, predict_split
-from training.evaluation.setting import columns_for, scored_images, size_and_crop
+from training.evaluation.setting import scored_classes, scored_images, size_and_crop
 from training.report.score_table import score_table
 
 
@@ -41,7 +41,18 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A model and its predictions; `examples` are the images for timing it."""
+    """A model and its predictions.
+
+    Attributes:
+        name: string.
+        form: string.
+        size: integer, bytes on disk.
+        predict: function from images to probabilities.
+        probabilities: array (images, classes).
+        examples: images for timing it.
+        class_names: tuple of strings, in the order of the probabilities. Empty if all candidates
+            have the same order.
+    """
 
     name: str
     form: str
@@ -49,6 +60,13 @@ class _Candidate:
     predict: Callable[[np.ndarray], np.ndarray]
     probabilities: np.ndarray
     examples: np.ndarray
+    class_names: tuple[str, ...] = ()
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The class of each image, comparable with that of other candidates."""
+        classes = self.probabilities.argmax(axis=1)
+        return np.asarray(self.class_names)[classes] if self.class_names else classes
 
 
 def compare(
@@ -60,6 +78,7 @@ def compare(
     crop: float | None = None,
     batch_size: int = 64,
     latency_rounds: int = 50,
+    classes_by_position: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Comparison:
     """Scores several saved models on the same images.
@@ -73,6 +92,7 @@ def compare(
             that comes from a run.
         batch_size: integer, images at a time.
         latency_rounds: integer, the number of single images that are timed.
+        classes_by_position: as `evaluate` takes it.
         progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
@@ -87,7 +107,7 @@ def compare(
     run = next((model.run for model in models if model.run), None)
     scored = scored_images(data, split, run)
     framings = [size_and_crop(model, image_size, crop, models) for model in models]
-    columns = [columns_for(model, scored.data_set.class_names) for model in models]
+    classes = [scored_classes(model, scored.data_set, classes_by_position) for model in models]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
@@ -101,7 +121,7 @@ def compare(
         size, own_crop, _ = framings[number]
         framing = Framing(size, own_crop, batch_size)
         predictions = predict_split(
-            model.predict, scored.split, framing, columns[number][0], report
+            model.predict, scored.split, framing, classes[number].columns, report
         )
         candidates.append(
             _Candidate(
@@ -111,11 +131,12 @@ def compare(
                 model.predict,
                 predictions.probabilities,
                 predictions.examples,
+                classes[number].names,
             )
         )
     rows = _rows(candidates, predictions.labels, latency_rounds)
     notes = [note for *_, found in framings for note in found]
-    notes += [note for _, found in columns for note in found]
+    notes += [note for found in classes for note in found.notes]
     broken = predictions.broken_names
     if broken:
         notes.append(f"{len(broken)} images cannot be read and were not scored: {broken[0]}, ...")
@@ -167,10 +188,10 @@ def _rows(
         [each.examples for each in candidates],
         latency_rounds,
     )
-    first = candidates[0].probabilities.argmax(axis=1)
+    first = candidates[0].predicted
     rows = []
     for candidate, latency in zip(candidates, latencies, strict=True):
-        agreement = float(np.mean(candidate.probabilities.argmax(axis=1) == first))
+        agreement = float(np.mean(candidate.predicted == first))
         scores = score_predictions(candidate.probabilities, labels)
         rows.append(model_score(candidate, scores, latency, agreement))
     return tuple(rows)

@@ -12,7 +12,7 @@ from training.evaluation.metrics import score_predictions
 from training.evaluation.opened_model import open_model
 from training.evaluation.predictions import Framing, predict_split
 from training.evaluation.result import Evaluation
-from training.evaluation.setting import columns_for, scored_images, size_and_crop
+from training.evaluation.setting import scored_classes, scored_images, size_and_crop
 from training.run.metrics_csv import read_metrics_csv
 
 
@@ -26,9 +26,13 @@ def evaluate(
     crop: float | None = None,
     batch_size: int = 64,
     latency_rounds: int = 50,
+    classes_by_position: bool = False,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
     """Scores a saved model, and optionally writes a report.
+
+    Classes are matched by name, see `keras_cabvit.data.class_names`; the data may have only some of
+    the model's.
 
     Args:
         path: as `open_model` takes it: a run's folder, a `.keras` file, a SavedModel directory or a
@@ -44,6 +48,8 @@ def evaluate(
             run, the authors': 0.875 below 384 pixels, else 1.
         batch_size: integer, images at a time.
         latency_rounds: integer, the number of single images that are timed.
+        classes_by_position: whether the data's classes are in the model's order, whatever their
+            names. Defaults to False: classes are matched by name.
         progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
@@ -63,9 +69,9 @@ def evaluate(
         check_outside(spec, out)
     size, crop, notes = size_and_crop(model, image_size, crop)
     scored = scored_images(data, split, model.run)
-    columns, notes_on_classes = columns_for(model, scored.data_set.class_names)
+    classes = scored_classes(model, scored.data_set, classes_by_position)
     predictions = predict_split(
-        model.predict, scored.split, Framing(size, crop, batch_size), columns, progress
+        model.predict, scored.split, Framing(size, crop, batch_size), classes.columns, progress
     )
     (latency,) = median_latencies([model.predict], [predictions.examples], latency_rounds)
     evaluation = Evaluation(
@@ -75,8 +81,8 @@ def evaluate(
         data=scored.data_set.name,
         note=scored.note,
         are_test_of_run=scored.are_test_of_run,
-        notes=(*notes, *notes_on_classes, *scored.data_set.notes),
-        class_names=tuple(scored.data_set.class_names),
+        notes=(*notes, *classes.notes, *scored.data_set.notes),
+        class_names=classes.names,
         scores=score_predictions(predictions.probabilities, predictions.labels),
         names=predictions.names,
         labels=predictions.labels,

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import itertools
 import time
 from collections.abc import Iterator
@@ -161,7 +162,11 @@ class Run:
             self._broken_images_listed(),
         ):
             model = compiled_model(
-                self.recipe, self.classes, self.steps, self.placement.jit_compile
+                self.recipe,
+                self.classes,
+                self.steps,
+                self.placement.jit_compile,
+                functools.partial(build_model, class_names=self.data_set.class_names),
             )
             checkpointing = self._checkpointing(self._resume(model))
             try:

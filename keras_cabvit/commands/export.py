@@ -10,6 +10,7 @@ from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_saved_model, to_tflite
 from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
+from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
@@ -90,6 +91,12 @@ def _add_model(parser, metavar, meaning):
         "image; by default as in the run's evaluation, according to run.json beside the model, "
         "else 0.875 below 384 pixels and 1 from 384",
     )
+    parser.add_argument(
+        "--classifier-activation",
+        choices=ACTIVATIONS,
+        help="for a model that ends in a layer of your own: softmax if it gives probabilities, "
+        "linear if it gives logits; by default determined from the model",
+    )
 
 
 def _labels(options):
@@ -108,6 +115,7 @@ def _saved_model(options):
         crop=_crop(options),
         max_megapixels=options.max_megapixels,
         batch_sizes=tuple(options.batch_sizes),
+        classifier_activation=options.classifier_activation,
     )
     print(f"{version} ({size_on_disk(version) / 1e6:.1f} MB)")
 
@@ -129,6 +137,7 @@ def _tflite(options):
             crop=_crop(options),
             attention_bias=options.attention_bias,
             metadata=Metadata(**given),
+            classifier_activation=options.classifier_activation,
         )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
 

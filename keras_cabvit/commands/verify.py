@@ -11,6 +11,7 @@ import numpy as np
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
 from keras_cabvit.data.image_folder import images_of_folder
 from keras_cabvit.export.labels import read_labels
@@ -35,9 +36,9 @@ def add(commands):
         required=True,
         metavar="FOLDER",
         help="image files; to measure accuracy, in one folder per class, named as in labels.txt "
-        "beside the model, or otherwise in the sort order of its classes. Of a folder with "
-        "train/, val/ and test/ the test images are taken, else those in val/. Or an .npz file "
-        "with uint8 `images` and, optionally, `labels`",
+        "beside the model, or otherwise one for each of its classes, in their order. Of a folder "
+        "with train/, val/ and test/ the test images are taken, else those in val/. Or an .npz "
+        "file with `images`, pixels in [0, 255], and, optionally, `labels`, numbers of classes",
     )
     parser.add_argument(
         "--crop",
@@ -65,13 +66,17 @@ def add(commands):
 
 def _verify(options):
     model = load_keras(options.against)
-    images, labels = _images(options, model)
+    images, labels, notes = _images(options, model)
     if labels is None and options.max_drop is not None:
         raise ValueError(
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
-    found = verify_opened(options.export, options.against, model, images, labels, options.rounds)
+    names = read_labels(labels_beside(options.against), model.classes)
+    found = verify_opened(
+        options.export, options.against, model, images, labels, options.rounds, names
+    )
+    found = dataclasses.replace(found, notes=(*notes, *found.notes))
     failures = list(_failures(found, options))
     if options.json:
         values = dataclasses.asdict(found) | {"failures": failures}
@@ -86,42 +91,38 @@ def _verify(options):
 
 
 def _images(options, model):
-    """Returns the images and their classes or None, and prints which files were not read."""
+    """Returns the images, their classes or None, and sentences on what was read."""
     if options.data.suffix == ".npz":
-        return read_npz(options.data)
+        return *read_npz(options.data), ()
     size = model.image_shape[:2]
     found = images_of_folder(options.data, ("test", "val", "train"))
-    labels = _classes(found, options, model.classes)
+    labels, notes = _classes(found, options, model.classes)
     crop = crop_beside(options.against) if options.crop is None else options.crop
     images, unreadable = read_images(
         found.files, size, evaluation_crop(size) if crop is None else crop
     )
-    for sentence in (*found.notes, unreadable_sentence(found.files, unreadable)):
-        if sentence:
-            print(sentence, file=sys.stderr)
-    return images, None if labels is None else np.delete(labels, list(unreadable))
+    if labels is not None:
+        labels = np.delete(labels, list(unreadable))
+    sentence = unreadable_sentence(found.files, unreadable)
+    return images, labels, (*found.notes, *notes, *([sentence] if sentence else []))
 
 
 def _classes(found, options, count):
-    """Returns the class of each file, from its folder's name; None without folders."""
+    """Returns the class of each file, by its folder's name, and sentences on the matching.
+
+    Without folders the classes are None.
+    """
     labels, folders = found.labels, found.classes
     if labels is None:
-        return None
-    names = read_labels(labels_beside(options.against), count)
-    if names is not None:
-        unknown = sorted(set(folders) - set(names))
-        if unknown:
-            raise ValueError(
-                f"The folders in {options.data} must be named as in labels.txt beside "
-                f"{options.against}: {', '.join(names)}. Found: '{unknown[0]}'."
-            )
-        return np.array([names.index(folder) for folder in folders])[labels]
-    if len(folders) != count:
-        raise ValueError(
-            f"{options.data} must have one folder for each of the {count} classes of the model, or "
-            f"only image files. It has {len(folders)} folders."
-        )
-    return labels
+        return None, ()
+    match = match_classes(
+        read_labels(labels_beside(options.against), count),
+        folders,
+        count,
+        model=str(options.against),
+        data=str(options.data),
+    )
+    return np.array(match.positions)[labels], match.notes
 
 
 def _failures(found, options):
@@ -173,6 +174,8 @@ def _print(found):
             f"{'' if found.delegation.nodes == 1 else 's'}; left to slower kernels: "
             f"{left or 'nothing'}."
         )
+    for note in found.notes:
+        print(note)
 
 
 def _milliseconds(seconds):

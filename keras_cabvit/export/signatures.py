@@ -10,22 +10,40 @@ import keras
 from keras import ops
 
 from keras_cabvit.inference import can_be_fused, fuse
-from keras_cabvit.runtimes.classifiers import classifier_activation
+from keras_cabvit.runtimes.classifier_activation import classifier_activation
 
 
-def classifier_output_name(model: keras.Model) -> str:
+def classifier_output_name(model: keras.Model, activation: str | None = None) -> str:
     """Returns the name of a model's scores in an export: "probabilities" or "logits".
 
+    Args:
+        model: Keras model.
+        activation: "softmax", "linear" or "sigmoid", the caller's word on a model that ends in a
+            layer of their own; or None.
+
     Raises:
-        ValueError: the model does not have exactly one image input of one size and one classifier.
+        ValueError: the model does not have exactly one image input of one size and one classifier;
+            what it ends in is unknown and not given; or something else is given.
     """
-    activation = classifier_activation(model, f"The model '{model.name}'")
+    name = f"The model '{model.name}'"
+    ending = classifier_activation(model, name, activation)
     if None in model.input_shape[1:]:
         raise ValueError(
-            f"The model '{model.name}' must take images of one size to be exported. It takes "
-            f"{model.input_shape[1:]}."
+            f"{name} must take images of one size to be exported. It takes {model.input_shape[1:]}."
         )
-    return "logits" if activation is keras.activations.linear else "probabilities"
+    if ending is None:
+        raise ValueError(
+            f"{name} ends in '{model.outputs[0]._keras_history.operation.name}', and whether that "
+            'gives probabilities or logits is unknown. Give `classifier_activation="softmax"` '
+            "(`--classifier-activation`) if it gives probabilities that sum to 1, "
+            '"linear" if it gives logits.'
+        )
+    return "logits" if ending == "linear" else "probabilities"
+
+
+def class_count(model: keras.Model) -> int:
+    """Returns the number of classes of a classifier's export; one unit with a sigmoid has two."""
+    return max(2, model.output_shape[-1])
 
 
 def inference_form(model: keras.Model, **options: Any) -> keras.Model:
@@ -46,6 +64,8 @@ def pixel_functions(
 ) -> dict[str, Callable[..., Any]]:
     """Creates functions from images to a model's scores.
 
+    The probability of the second of two classes, of a model with one unit, becomes those of both.
+
     Args:
         model: Keras model on the TensorFlow backend.
         signatures: dict from a signature's name to the type of its input `image`.
@@ -64,6 +84,8 @@ def pixel_functions(
             none = tf.cast(tf.equal(count, 0), tf.int32)
             image = tf.pad(image, [[0, none], *([0, 0] for _ in model.input_shape[1:])])
         outputs = model(ops.cast(image, "float32"), training=False)
+        if model.output_shape[-1] == 1:
+            outputs = ops.concatenate([1 - outputs, outputs], axis=-1)
         return {output_name: outputs if batch_size else outputs[:count]}
 
     shape = (batch_size, *model.input_shape[1:])

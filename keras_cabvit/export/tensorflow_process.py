@@ -2,10 +2,13 @@
 
 A SavedModel exported on the JAX backend holds a compiled JAX program, which neither TF Serving nor
 the TFLite converter accepts. A model on another backend is therefore saved, and a second Python
-process loads and exports it on the TensorFlow backend.
+process loads and exports it on the TensorFlow backend. It imports the modules in which the model's
+own layers are registered.
 """
 
+import contextlib
 import functools
+import importlib
 import importlib.util
 import inspect
 import json
@@ -13,11 +16,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ParamSpec
 
 import keras
+
+from keras_cabvit.runtimes.reading import unknown_class
 
 P = ParamSpec("P")
 
@@ -53,6 +59,7 @@ def exports_with_tensorflow(export: Callable[P, Path]) -> Callable[P, Path]:
                 "model": str(file),
                 "path": str(path),
                 "options": given,
+                "import_path": sys.path,
             }
             return Path(_answer_of_second_process(request))
 
@@ -87,12 +94,47 @@ def _as_json(option: Any) -> Any:
     return option.tolist() if hasattr(option, "tolist") else list(option)
 
 
+def _loaded(file: str, import_path: list[str]) -> keras.Model:
+    """Returns the model of a file, after importing the modules that its configuration names."""
+    sys.path += [entry for entry in import_path if entry not in sys.path]
+    with zipfile.ZipFile(file) as archive:
+        named = set(_modules(json.loads(archive.read("config.json"))))
+    for module in sorted(named):
+        if module.partition(".")[0] not in ("keras", "keras_cabvit", "builtins", "__main__"):
+            with contextlib.suppress(Exception):  # Keras then does not find the class
+                importlib.import_module(module)
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except Exception as error:  # Keras raises errors of several classes
+        unknown = unknown_class(error)
+        if unknown is None:
+            raise
+        raise ValueError(
+            f"The model has '{unknown}', a class or function of your own that the process that "
+            "exports with TensorFlow does not find. Decorate it with "
+            "`@keras.saving.register_keras_serializable()` in a module that can be imported, not "
+            "in a script or notebook; or export in a process with KERAS_BACKEND=tensorflow that "
+            "defines it."
+        ) from error
+
+
+def _modules(config: Any) -> Iterator[str]:
+    """Yields the names of all modules in a configuration."""
+    if isinstance(config, dict):
+        if isinstance(config.get("module"), str):
+            yield config["module"]
+        config = list(config.values())
+    if isinstance(config, list):
+        for each in config:
+            yield from _modules(each)
+
+
 def main() -> None:
     """Reads one request from standard input, and prints one line of JSON in response."""
     request = json.load(sys.stdin)
     export = getattr(importlib.import_module(request["module"]), request["export"])
     try:
-        model = keras.saving.load_model(request["model"], compile=False)
+        model = _loaded(request["model"], request["import_path"])
         answer = {"path": str(export(model, request["path"], **request["options"]))}
     except tuple(_REFUSALS.values()) as error:
         kind = next(name for name, kind in _REFUSALS.items() if isinstance(error, kind))

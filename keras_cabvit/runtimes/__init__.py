@@ -1,8 +1,8 @@
 """Running and comparing exported classifiers, each in the runtime that its users run."""
 
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
-    NotAClassifier,
     load_keras,
     load_saved_model,
     load_tflite,

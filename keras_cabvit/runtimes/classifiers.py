@@ -1,19 +1,25 @@
 """Saved classifiers in any form, each run in the runtime that its users run."""
 
 import os
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_cabvit.runtimes.reading import read_keras_model, read_saved_model, read_tflite
-
-
-class NotAClassifier(ValueError):
-    """A readable file holds another kind of model."""
+from keras_cabvit.data.array_checks import check_not_scaled
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier
+from keras_cabvit.runtimes.classifier_activation import classifier_activation as activation_of
+from keras_cabvit.runtimes.pixel_scale import note_on_pixels
+from keras_cabvit.runtimes.reading import (
+    latest_version,
+    read_keras_model,
+    read_saved_model,
+    read_tflite,
+)
+from keras_cabvit.runtimes.tflite_metadata import TFLiteMetadata, read_metadata
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +27,8 @@ class Classifier:
     """A saved classifier in any form: a function from images to scores.
 
     Call it with uint8 or float32 images (count, height, width, channels) with values in 0..255. It
-    returns the file's scores (count, classes).
+    returns the file's scores (count, classes). A file that gives one score, the probability of the
+    second of two classes, returns the probabilities of both.
 
     Attributes:
         runtime: the Keras model, the loaded SavedModel or the LiteRT interpreter.
@@ -30,6 +37,8 @@ class Classifier:
         gives_probabilities: whether the scores are probabilities (True) or logits (False); None if
             the file does not specify it.
         scores: function that a call runs.
+        labels: tuple of strings, the names of the classes in the file itself; None without names.
+        notes: tuple of sentences on assumptions about the file.
     """
 
     runtime: Any
@@ -37,17 +46,28 @@ class Classifier:
     classes: int | None
     gives_probabilities: bool | None
     scores: Callable[[npt.ArrayLike], np.ndarray]
+    labels: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __call__(self, images: npt.ArrayLike) -> np.ndarray:
-        """Returns the scores (count, classes) of images (count, height, width, channels)."""
+        """Returns the scores (count, classes) of images (count, height, width, channels).
+
+        Raises:
+            ValueError: the images are scaled to [0, 1] or [-1, 1], or have pixels that are NaN.
+        """
+        check_not_scaled(images)
         return self.scores(images)
 
 
-def load_keras(path: str | os.PathLike[str]) -> Classifier:
+def load_keras(
+    path: str | os.PathLike[str], classifier_activation: str | None = None
+) -> Classifier:
     """Opens a `.keras` file on Keras' current backend.
 
     Args:
         path: path of the file.
+        classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
+            the caller's own. Defaults to None: determined from the model.
 
     Returns:
         `Classifier`.
@@ -58,61 +78,15 @@ def load_keras(path: str | os.PathLike[str]) -> Classifier:
         NotAClassifier: the model does not have exactly one image input and one classifier.
     """
     model = read_keras_model(path)
-    activation = classifier_activation(model, str(path))
-    if activation not in (keras.activations.linear, keras.activations.softmax):
-        raise NotAClassifier(
-            f"{path} must give one probability per class, with a softmax, or logits. Its "
-            f"classifier ends in {getattr(activation, '__name__', activation)}."
-        )
+    activation = activation_of(model, str(path), classifier_activation)
     return Classifier(
         runtime=model,
         image_shape=model.input_shape[1:],
-        classes=model.output_shape[-1],
-        gives_probabilities=activation is keras.activations.softmax,
-        scores=model.predict_on_batch,
+        classes=_classes(model.output_shape),
+        gives_probabilities=None if activation is None else activation != "linear",
+        scores=_of_both_classes(str(path), model.predict_on_batch),
+        notes=note_on_pixels(model, str(path)),
     )
-
-
-def classifier_activation(model: keras.Model, name: str) -> Callable[..., Any]:
-    """Returns the activation that a Keras model ends in; linear if it gives logits.
-
-    Args:
-        model: Keras model.
-        name: name of the model in error messages.
-
-    Raises:
-        NotAClassifier: the model does not have exactly one image input and one classifier.
-    """
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise NotAClassifier(
-            f"{name} must have one input and one output. It has {len(model.inputs)} inputs and "
-            f"{len(model.outputs)} outputs."
-        )
-    last = _last_layer(model)
-    if len(model.output_shape) != 2 or not _classifies(model):
-        raise NotAClassifier(
-            f"{name} has no classifier: it ends in the layer '{last.name}', which gives features "
-            f"of shape {model.output_shape}. Build it with `include_top=True`."
-        )
-    if isinstance(last, keras.layers.Softmax):
-        return keras.activations.softmax
-    return getattr(last, "activation", None) or keras.activations.linear
-
-
-def _last_layer(model: keras.Model) -> keras.layers.Layer:
-    last = model.layers[-1]
-    return _last_layer(last) if isinstance(last, keras.Model) else last
-
-
-def _classifies(model: keras.Model) -> bool:
-    # Features come from a norm or from pooling; a classifier's scores from a dense layer, or from a
-    # convolution followed by pooling.
-    for layer in reversed(model.layers):
-        if layer.weights:
-            return (
-                _classifies(layer) if isinstance(layer, keras.Model) else hasattr(layer, "kernel")
-            )
-    return False
 
 
 def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
@@ -146,10 +120,17 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
     return Classifier(
         runtime=loaded,
         image_shape=tuple(image.shape[1:]),
-        classes=output.shape[-1] if output.shape.rank == 2 else None,
-        gives_probabilities=_named_as_probabilities(output_name),
-        scores=scores,
+        classes=_classes(output.shape.as_list()) if output.shape.rank else None,
+        gives_probabilities=_gives_probabilities(output_name, output.shape[-1:]),
+        scores=_of_both_classes(str(path), scores),
+        labels=_asset_labels(path),
     )
+
+
+def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
+    """Returns the names in `assets/labels.txt` of a SavedModel, or None."""
+    file = (latest_version(path) or Path(path)) / "assets" / "labels.txt"
+    return tuple(file.read_text(encoding="utf-8-sig").splitlines()) if file.is_file() else None
 
 
 def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
@@ -168,6 +149,9 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         ImportError: ai-edge-litert is not installed.
         NotAClassifier: the model does not have exactly one input, for one image as uint8 or
             float32, and one output.
+
+    Float pixels are normalised as the file's metadata states, as MediaPipe does; they are fed in
+    [0, 255] to a file that states nothing.
     """
     interpreter = read_tflite(path, threads)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
@@ -179,6 +163,8 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
             f"{np.dtype(image['dtype'])} of shape {tuple(image['shape'].tolist())}."
         )
     scale, zero_point = output["quantization"]
+    stated = read_metadata(path)
+    mean, std, notes = _normalization(path, stated, image)
 
     def scores_of_one(pixels: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(image["index"], pixels[None])
@@ -186,7 +172,10 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         return interpreter.get_tensor(output["index"])[0]
 
     def scores(images: npt.ArrayLike) -> np.ndarray:
-        given = np.stack([scores_of_one(pixels) for pixels in _as_type(images, image["dtype"])])
+        fed = _as_type(images, image["dtype"])
+        if (mean, std) != (0, 1):
+            fed = ((fed - np.float32(mean)) / np.float32(std)).astype("float32")
+        given = np.stack([scores_of_one(pixels) for pixels in fed])
         return (given.astype("float32") - zero_point) * scale if scale else given
 
     signatures = interpreter.get_signature_list().values()
@@ -194,10 +183,37 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
     return Classifier(
         runtime=interpreter,
         image_shape=tuple(image["shape"][1:].tolist()),
-        classes=int(output["shape"][-1]) if len(output["shape"]) == 2 else None,
-        gives_probabilities=_named_as_probabilities(names[0] if names else None),
-        scores=scores,
+        classes=_classes(output["shape"].tolist()),
+        gives_probabilities=_gives_probabilities(names[0] if names else None, output["shape"][-1:]),
+        scores=_of_both_classes(str(path), scores),
+        labels=stated.labels,
+        notes=notes,
     )
+
+
+def _normalization(
+    path: str | os.PathLike[str], stated: TFLiteMetadata, image: dict[str, Any]
+) -> tuple[Any, Any, tuple[str, ...]]:
+    """Returns what float pixels are normalised with, and sentences on assumptions."""
+    notes = []
+    if stated.calibrates:
+        notes.append(f"The metadata of {path} recalibrates scores in apps; here it did not.")
+    if stated.thresholds:
+        notes.append(f"The metadata of {path} drops low scores in apps; here it did not.")
+    if image["dtype"] == np.uint8:  # MediaPipe feeds pixels as they are
+        return 0, 1, tuple(notes)
+    if stated.mean is None or stated.std is None:
+        notes.append(
+            f"The metadata of {path} does not state how pixels are normalised: they were fed as "
+            "they are, in [0, 255]."
+        )
+        return 0, 1, tuple(notes)
+    if len(stated.mean) not in (1, image["shape"][-1]):
+        raise ValueError(
+            f"The metadata of {path} must state one mean, or one per channel. It states "
+            f"{len(stated.mean)} for {image['shape'][-1]} channels."
+        )
+    return stated.mean, stated.std, tuple(notes)
 
 
 def _check_one_of_each(name: str, inputs: Sized, outputs: Sized) -> None:
@@ -216,6 +232,39 @@ def _as_type(images: npt.ArrayLike, dtype: npt.DTypeLike) -> np.ndarray:
     return array.astype(dtype, copy=False)
 
 
-def _named_as_probabilities(output_name: str | None) -> bool | None:
+def _gives_probabilities(output_name: str | None, units: Sequence[int]) -> bool | None:
     """Infers the kind of scores from the output's name, which this library's exports set."""
+    if list(units) == [1]:
+        return True
     return {"probabilities": True, "logits": False}.get(output_name or "")
+
+
+def _classes(shape: Sequence[int | None]) -> int | None:
+    """Returns the number of classes of scores of a shape; None if it is not (count, classes)."""
+    if len(shape) != 2:
+        return None
+    return 2 if shape[-1] == 1 else shape[-1]
+
+
+def _of_both_classes(
+    name: str, scores: Callable[[npt.ArrayLike], np.ndarray]
+) -> Callable[[npt.ArrayLike], np.ndarray]:
+    """Returns a function that turns the probability of the second of two classes into both."""
+
+    def of_both(images: npt.ArrayLike) -> np.ndarray:
+        given = np.asarray(scores(images))
+        if given.shape[1:] != (1,):
+            return given
+        if not ((given >= 0) & (given <= 1)).all():
+            raise NotAClassifier(
+                f"{name} must give one score per class, or one probability for two classes. It "
+                f"gives one score per image, from {given.min():.4g} to {given.max():.4g}."
+            )
+        return np.concatenate([1 - given, given], axis=1)
+
+    return of_both
+
+
+def look_like_probabilities(scores: np.ndarray) -> bool:
+    """Returns whether scores (count, classes) are not negative and sum to about 1 per image."""
+    return bool((scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 0.1).all())

@@ -1,6 +1,7 @@
 """Comparison of an export with its source model."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     load_keras,
     load_saved_model,
     load_tflite,
+    look_like_probabilities,
 )
 from keras_cabvit.runtimes.delegation import Delegation, delegation
 from keras_cabvit.runtimes.latency import median_latencies
@@ -40,6 +43,7 @@ class Verification:
         size: size of the export on disk, in bytes.
         model_size: size of the model on disk, in bytes.
         delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel.
+        notes: tuple of sentences on assumptions about the files.
     """
 
     images: int
@@ -53,6 +57,7 @@ class Verification:
     size: int
     model_size: int
     delegation: Delegation | None
+    notes: tuple[str, ...] = ()
 
 
 def verify(
@@ -70,8 +75,8 @@ def verify(
     Args:
         export: path of a `.tflite` file or of a SavedModel directory.
         model: path of the `.keras` file that it was made from.
-        images: uint8 array (count, height, width, channels).
-        labels: integers (count,), the true classes, or None.
+        images: array (count, height, width, channels) of pixels in [0, 255].
+        labels: integers (count,) from 0, the true classes, or None.
         rounds: integer, number of images to time. Defaults to 50.
 
     Returns:
@@ -92,8 +97,12 @@ def verify_opened(
     images: npt.ArrayLike,
     labels: npt.ArrayLike | None,
     rounds: int,
+    names: Sequence[str] | None = None,
 ) -> Verification:
-    """Does the same as `verify` with a model already opened by `load_keras`: `expected`."""
+    """Does the same as `verify` with a model already opened by `load_keras`: `expected`.
+
+    `names` are those of its classes, or None: an export with others is noted.
+    """
     export, model = Path(export), Path(model)
     found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
@@ -102,6 +111,7 @@ def verify_opened(
             f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
             f"{model} takes them, with at least one image. Received: shape {images.shape}"
         )
+    check_pixels(images, "`images`")
     for what, of_export, of_model in (
         ("images of shape", found.image_shape, expected.image_shape),
         ("classes:", found.classes, expected.classes),
@@ -113,23 +123,29 @@ def verify_opened(
             )
     if labels is not None:
         labels = np.asarray(labels)
-        if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                f"`labels` must be {len(images)} integers, the class of each image. "
-                f"Received: {labels.dtype} of shape {labels.shape}"
-            )
+        check_labels(labels, len(images), expected.classes)
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
     given, wanted = (_in_batches(classifier, images) for classifier in (found, expected))
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
+    expect_probabilities = expected.gives_probabilities
+    if expect_probabilities is None:  # after a layer of the user's own
+        expect_probabilities = look_like_probabilities(wanted)
     # Other exporters do not name their scores, so their kind is unknown: assume the model's.
     probabilities = found.gives_probabilities
     if probabilities is None:
-        probabilities = expected.gives_probabilities
-    kind, given, wanted = comparable_scores(
-        given, wanted, bool(probabilities), bool(expected.gives_probabilities)
-    )
+        probabilities = expect_probabilities
+    kind, given, wanted = comparable_scores(given, wanted, probabilities, expect_probabilities)
+    notes = [*found.notes, *expected.notes]
+    pairs = zip(found.labels or (), names or (), strict=False)
+    for number, (ours, theirs) in enumerate(pairs):
+        if ours != theirs:
+            notes.append(
+                f"{export} names its classes differently from {model}: class {number} is "
+                f'"{ours}", and there "{theirs}". They were compared by position.'
+            )
+            break
     latency, model_latency = median_latencies([found, expected], [images, images], rounds)
     return Verification(
         images=len(images),
@@ -143,6 +159,7 @@ def verify_opened(
         size=size_on_disk(export),
         model_size=size_on_disk(model),
         delegation=delegation(export) if export.suffix == ".tflite" else None,
+        notes=tuple(notes),
     )
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,26 @@ def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
     except (ImportError, MemoryError):
         raise
     except Exception as error:
+        if unknown := unknown_class(error):
+            raise ValueError(
+                f"{path} needs '{unknown}', a class or function that is not known here. Import the "
+                "module that registers it with `@keras.saving.register_keras_serializable()` "
+                "first, and call this from Python."
+            ) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise ValueError(
             f"{path} is damaged, or holds no {form} model. Reading it failed with: {reason}"
         ) from error
+
+
+def unknown_class(error: BaseException) -> str | None:
+    """Returns the name of the class or function that Keras did not find in a file's configuration.
+
+    Args:
+        error: error that `keras.saving.load_model` raised.
+
+    Returns:
+        A string; None if the error has another reason.
+    """
+    found = re.search(r"Could not (?:locate|deserialize) \w+ '([^']+)'", str(error))
+    return found[1] if found else None

@@ -14,8 +14,10 @@ import tiny_models
 from tiny_models import DECIBELS, TFLITE_FORMS
 
 from keras_cabvit.export import Metadata, to_tflite
-from keras_cabvit.export.tflite.metadata import _TABLES
+from keras_cabvit.export.tflite.metadata import _Writer
+from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import signal_to_noise
+from keras_cabvit.runtimes.tflite_metadata import TABLES
 
 LABELS = ["ant", "bee", "cat", "dog", "élan"]
 
@@ -124,6 +126,27 @@ def test_float_pixels_are_normalised_per_metadata(described, tmp_path, photograp
     np.testing.assert_allclose(scores_of(classify(path, paths[:5])), expected, atol=1e-3)
 
 
+def test_float_file_of_another_normalisation_gets_the_same_pixels_here(
+    tmp_path, photographs, monkeypatch
+):
+    table = _Writer.table
+
+    def scaled(writer, name, /, **values):
+        options = {"mean": [127.5], "std": [127.5]} if name == "NormalizationOptions" else {}
+        return table(writer, name, **values | options)
+
+    monkeypatch.setattr(_Writer, "table", scaled)
+    image = keras.Input((64, 64, 3))
+    x = keras.layers.Rescaling(127.5, 127.5)(image)  # takes pixels in [-1, 1]
+    model = keras.Model(image, tiny_models.pattern_classifier()(x))
+    path = to_tflite(model, tmp_path / "m.tflite", quantization="none", input_type="float32")
+    paths, pixels = photographs
+    given = scores_of(classify(path, paths[:5]))
+
+    assert (given.argmax(axis=1) == np.arange(5)).all()
+    np.testing.assert_allclose(load_tflite(path)(pixels[:5]), given, atol=1e-5)
+
+
 @pytest.mark.parametrize("form", TFLITE_FORMS)
 def test_metadata_describes_the_model(described, form):
     from ai_edge_litert import schema_py_generated as schema
@@ -158,7 +181,7 @@ def test_metadata_describes_the_model(described, form):
 def test_metadata_fields_match_the_schema():
     from mediapipe.tasks.metadata import metadata_schema_py_generated as metadata_schema
 
-    for table, fields in _TABLES.items():
+    for table, fields in TABLES.items():
         source = inspect.getsource(getattr(metadata_schema, table))
         for place, field in enumerate(fields):
             accessor = "".join(word.capitalize() for word in field.split("_"))

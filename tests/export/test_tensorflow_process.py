@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 import tiny_models
 
 from keras_cabvit.export import to_saved_model, to_tflite
-from keras_cabvit.runtimes import load_tflite
+from keras_cabvit.export.tensorflow_process import _answer_of_second_process
+from keras_cabvit.runtimes import load_keras, load_tflite
 
 PRINTS_OPERATIONS = """
 import json, sys
@@ -59,3 +61,47 @@ def test_the_exporter_raises_the_same_errors(tiny_hybrid, tmp_path):
     with pytest.raises(FileNotFoundError, match="no file of labels at"):
         to_saved_model(tiny_hybrid, tmp_path / "model", labels=tmp_path / "labels.txt")
     assert not list(tmp_path.iterdir())
+
+
+@keras.saving.register_keras_serializable("tests")
+class Half(keras.layers.Layer):
+    """A user's layer in a module that can be imported."""
+
+    def call(self, x):
+        return x / 2
+
+
+@pytest.mark.slow
+@pytest.mark.torch_too
+def test_layers_of_the_users_own_modules_are_found(tmp_path):
+    model = tiny_models.pattern_classifier()
+    scores = keras.layers.Softmax()(Half()(model.output))
+    model = keras.Model(model.input, scores)
+    images = tiny_models.images(model).astype("uint8")
+    path = to_tflite(model, tmp_path / "model.tflite", quantization="none")
+
+    expected = tiny_models.outputs(model, images)
+    np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_unknown_layer_gives_a_clear_error(tmp_path):
+    class Unregistered(Half):
+        pass
+
+    model = tiny_models.pattern_classifier()
+    model = keras.Model(model.input, keras.layers.Softmax()(Unregistered()(model.output)))
+    request = {
+        "module": "keras_cabvit.export.saved_model.servable",
+        "export": "to_saved_model",
+        "model": str(tmp_path / "model.keras"),
+        "path": str(tmp_path / "served"),
+        "options": {},
+        "import_path": sys.path,
+    }
+    model.save(request["model"])
+
+    with pytest.raises(ValueError, match="has 'Unregistered', a class or function of your own"):
+        _answer_of_second_process(request)
+    with pytest.raises(ValueError, match="needs 'Unregistered', a class or function that is not"):
+        load_keras(request["model"])

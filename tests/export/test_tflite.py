@@ -330,3 +330,13 @@ def test_file_that_is_not_a_model_gives_a_clear_error(tmp_path):
 
     with pytest.raises(ValueError, match=r"model\.tflite"):
         load_tflite(path)
+
+
+@pytest.mark.slow
+def test_model_that_keras_quantised_gives_a_clear_error(tmp_path):
+    model = tiny_models.pattern_classifier()
+    model.layers[-1].quantize("int8")
+
+    with pytest.raises(ValueError, match="'predictions' is quantised to int8 by Keras"):
+        to_tflite(model, tmp_path / "model.tflite", quantization="none")
+    assert not list(tmp_path.iterdir())

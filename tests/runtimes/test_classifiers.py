@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.runtimes import load_saved_model
+from keras_cabvit.runtimes import load_keras, load_saved_model
 
 IMAGES = tiny_models.patterned_images((64, 64, 3), 2)
 
@@ -30,3 +30,19 @@ def test_classifier_describes_its_file(served_hybrid):
     assert classifier.classes == 5
     assert classifier.gives_probabilities is True
     assert classifier(IMAGES).shape == (2, 5)
+
+
+def test_model_that_does_not_normalise_its_pixels_is_noted(tmp_path):
+    for model, noted in (
+        (tiny_models.hybrid(include_preprocessing=False), True),
+        (tiny_models.hybrid(), False),
+        (tiny_models.pattern_classifier(), False),  # which rescales them
+    ):
+        model.save(tmp_path / "model.keras")
+        notes = load_keras(tmp_path / "model.keras").notes
+        assert ["does not normalise pixels itself" in note for note in notes] == [True] * noted
+
+
+def test_images_scaled_to_1_are_refused(served):
+    with pytest.raises(ValueError, match=r"must have pixels in \[0, 255\]"):
+        served(IMAGES / 255)

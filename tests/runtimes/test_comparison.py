@@ -157,8 +157,9 @@ def test_folder_names_are_class_names(folder, tmp_path, capsys):
 
     assert (status, refused) == (0, 1)
     assert "top-1                 100.00 %  100.00 %" in printed.out
-    assert "must be named as in labels.txt" in printed.err
-    assert "Found: 'f'." in printed.err
+    assert "has the name 'f'. The classes of" in printed.err
+    assert "images: b, c, d, e, f. The classes of" in printed.err
+    assert "model.keras: e, d, c, b, a." in printed.err
 
 
 def test_test_images_of_linked_classes_are_scored_without_unreadable_ones(folder, tmp_path, capsys):
@@ -191,13 +192,47 @@ def test_test_images_of_linked_classes_are_scored_without_unreadable_ones(folder
     [
         (np.arange(20)[:, None] % 5, 1, r"must be 20 integers.* of shape \(20, 1\)"),
         (np.zeros(20), 1, "Received: float64"),
+        (1 + np.arange(20) % 5, 1, "from 0 to 4. Received: 1 to 5"),
         (None, 0, "`rounds` must be at least 1"),
     ],
-    ids=range(3),
+    ids=range(4),
 )
 def test_mismatched_arguments_are_refused(folder, labels, rounds, sentence):
     with pytest.raises(ValueError, match=sentence):
         verify(folder / "int8.tflite", folder / "model.keras", IMAGES, labels, rounds)
+
+
+def test_export_with_other_names_of_classes_is_noted(folder, tmp_path, capsys):
+    (tmp_path / "model.keras").write_bytes((folder / "model.keras").read_bytes())
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    model = tiny_models.pattern_classifier()
+    to_tflite(model, tmp_path / "m.tflite", quantization="none", labels=["a", "c", "b", "d", "e"])
+    np.savez(tmp_path / "data.npz", images=IMAGES)
+    arguments = ["verify", tmp_path / "m.tflite", "--against", tmp_path / "model.keras"]
+
+    assert main([*map(str, [*arguments, "--data", tmp_path / "data.npz", "--rounds", 1])]) == 0
+    assert 'class 1 is "c", and there "b"' in capsys.readouterr().out
+
+
+def test_images_of_another_range_are_refused(folder):
+    with pytest.raises(ValueError, match=r"`images` must have pixels in \[0, 255\].* above 1"):
+        verify(folder / "int8.tflite", folder / "model.keras", IMAGES / 255)
+
+
+def test_command_scores_some_of_the_classes_in_another_case(folder, tmp_path, capsys):
+    (tmp_path / "model.keras").write_bytes((folder / "model.keras").read_bytes())
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\nclass_4\n")
+    for file in (folder / "images" / "class_4").iterdir():
+        (tmp_path / "images" / "Class_4").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / "Class_4" / file.name).write_bytes(file.read_bytes())
+    arguments = command(folder, "--data", tmp_path / "images", "--crop", 1, "--rounds", 1)
+    arguments[3] = str(tmp_path / "model.keras")
+
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "top-1                 100.00 %  100.00 %" in printed
+    assert "Class_4 is class_4" in printed
+    assert "has only 1 of the 5 classes" in printed
 
 
 @pytest.mark.parametrize(
@@ -206,7 +241,7 @@ def test_mismatched_arguments_are_refused(folder, labels, rounds, sentence):
         (["--data", "images/class_0", "--max-drop", 1], "needs the classes of the images"),
         (["--data", "missing"], "no folder of images"),
         (["--data", "served"], "There are no images in"),
-        (["--data", "fewer"], "one folder for each of the 5 classes"),
+        (["--data", "fewer"], "has 5 classes without names, and fewer has 1: one"),
         (["--data", "empty.npz"], "empty.npz is damaged, or not an .npz file"),
         (["--data", "cut.npz"], "cut.npz is damaged, or not an .npz file"),
         (["--data", "none.npz"], "There is no file at none.npz"),

@@ -12,6 +12,7 @@ from training.data.data_set import DataSet
 from training.data.opening import open_data_set
 from training.evaluate import evaluate
 from training.evaluation.predictions import Framing, predict_split
+from training.report.classes import classes
 
 pytestmark = pytest.mark.slow  # every test opens an exported model
 
@@ -192,25 +193,79 @@ def test_classes_in_another_order_are_matched_by_name(run):
     evaluation = evaluate(run, data, latency_rounds=1)
 
     assert evaluation.scores.top1 == 1
-    assert any("were matched by name" in note for note in evaluation.notes)
+    assert any("matched by name" in note for note in evaluation.notes)
 
 
-def test_classes_with_other_names_are_matched_by_position_with_a_note(run):
+def test_names_in_another_case_are_the_same_classes(run):
     images = noise(COUNT)
     labels = small_classifier().predict_on_batch(images).argmax(axis=1)
-    evaluation = evaluate(run, data_set(images, labels, ("n1", "n2", "n3", "n4")), latency_rounds=1)
+    names = ("Dog", "ant", "bee", "cat")  # a folder's order
+    evaluation = evaluate(run, data_set(images, (labels + 1) % 4, names), latency_rounds=1)
 
     assert evaluation.scores.top1 == 1
-    (note,) = evaluation.notes
-    assert '"ant" where the data has "n1"' in note
+    assert any("Dog is dog" in note for note in evaluation.notes)
 
 
-@pytest.mark.parametrize("form", ["model.keras", "servable", "model.tflite"])
-def test_error_of_another_number_of_classes_names_both_numbers(run, tmp_path, form):
-    data = data_set(noise(6), np.arange(6) % 3, ("ant", "bee", "cat"))
+@pytest.mark.parametrize("form", [".", "servable", "model.tflite"])
+def test_other_names_are_refused_unless_positions_are_asked_for(run, form):
+    images = noise(COUNT)
+    labels = small_classifier().predict_on_batch(images).argmax(axis=1)
+    data = data_set(images, labels, ("n1", "n2", "n3", "n4"))
 
-    with pytest.raises(ValueError, match="the model has 4 classes, and the data has 3"):
+    with pytest.raises(ValueError, match=r"'n1', .* of noise: n1, n2, .*: ant, bee, cat, dog\."):
         evaluate(run / form, data)
+    with pytest.raises(ValueError, match="'n1'"):
+        compare([run, run / form], data)
+    evaluation = evaluate(run / form, data, classes_by_position=True, latency_rounds=1)
+    assert evaluation.scores.top1 == 1
+    assert "order n1, n2, n3, n4: as you asked" in evaluation.notes[0]
+
+
+@pytest.mark.parametrize("names", [("dog", "bee"), ("dog",)])
+def test_data_with_some_of_the_classes_is_scored(run, names):
+    images = noise(COUNT)
+    predicted = small_classifier().predict_on_batch(images).argmax(axis=1)
+    names_of_images = np.array(CLASS_NAMES)[predicted]
+    kept = np.isin(names_of_images, names)
+    labels = np.array([names.index(name) for name in names_of_images[kept]])
+    labels[0] = -1 % len(names)
+    data = data_set(images[kept], labels, names)
+    evaluation = evaluate(run, data, latency_rounds=1)
+
+    right = labels == [names.index(name) for name in names_of_images[kept]]
+    assert evaluation.scores.top1 == pytest.approx(right.mean())
+    assert evaluation.class_names[: len(names)] == names
+    assert sorted(evaluation.class_names) == sorted(CLASS_NAMES)
+    assert evaluation.scores.support[len(names) :].sum() == 0
+    assert f"only {len(names)} of the 4 classes" in evaluation.notes[-2]
+    table = classes(evaluation.scores, evaluation.class_names)
+    assert "| dog " in table
+    assert "| ant " not in table
+    assert compare([run, run / "model.tflite"], data, latency_rounds=1).rows[1].agreement == 1
+
+
+def test_models_of_other_classes_agree_by_name(run, tmp_path):
+    model = small_classifier()
+    order = [3, 1, 0, 2]
+    kernel, bias = model.layers[-1].get_weights()
+    model.layers[-1].set_weights([kernel[:, order], bias[order]])
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "labels.txt").write_text("\n".join(CLASS_NAMES[place] for place in order))
+    images = noise(COUNT)
+    data = data_set(images, np.zeros(COUNT, int), ("bee",))
+
+    assert compare([run, tmp_path / "model.keras"], data, latency_rounds=1).rows[1].agreement == 1
+
+
+@pytest.mark.parametrize("form", ["model.keras", "model.tflite"])
+def test_order_of_unnamed_classes_is_assumed_aloud(run, tmp_path, form):
+    shutil.copy(run / form, tmp_path)
+    evaluation = evaluate(tmp_path / form, data_set(noise(4), np.arange(4)), latency_rounds=1)
+
+    assert any("order ant, bee, cat, dog" in note for note in evaluation.notes)
+    data = data_set(noise(6), np.arange(6) % 3, ("ant", "bee", "cat"))
+    with pytest.raises(ValueError, match="has 4 classes without names, and noise has 3"):
+        evaluate(tmp_path / form, data)
 
 
 def test_broken_image_is_listed_and_not_scored(run, tmp_path):
@@ -241,7 +296,8 @@ def test_crop_of_a_file_without_a_run_is_the_authors_with_a_note(run, tmp_path):
 
     assert evaluation.crop == 0.875
     assert "No run.json beside" in evaluation.notes[0]
-    assert evaluate(tmp_path / "model.tflite", data, crop=1.0, latency_rounds=1).notes == ()
+    notes = evaluate(tmp_path / "model.tflite", data, crop=1.0, latency_rounds=1).notes
+    assert not any("No run.json beside" in note for note in notes)
 
 
 def test_crop_that_a_run_leaves_to_the_authors_is_known(run, tmp_path):
@@ -251,7 +307,8 @@ def test_crop_that_a_run_leaves_to_the_authors_is_known(run, tmp_path):
         tmp_path / "model.keras", data_set(noise(4), np.arange(4)), latency_rounds=1
     )
 
-    assert (evaluation.crop, evaluation.notes) == (0.875, ())
+    assert evaluation.crop == 0.875
+    assert not any("No run.json beside" in note for note in evaluation.notes)
 
 
 @pytest.mark.parametrize(

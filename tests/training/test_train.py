@@ -17,7 +17,7 @@ from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
 from training.run.options import TrainOptions
 from training.run.record import continued_record
-from training.train import Run, train
+from training.train import train
 
 
 def changed(recipe=RECIPE, **groups):

@@ -31,6 +31,8 @@ class Evaluate:
         image_size: (height, width) in pixels, for a model that takes any size.
         crop: side of the centre crop as a share of the image; by default the run's.
         batch_size: images at a time.
+        classes_by_position: take the data's classes in the model's order, whatever their names; by
+            default they are matched by name.
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None
@@ -42,6 +44,7 @@ class Evaluate:
     image_size: tuple[int, int] | None = None
     crop: float | None = None
     batch_size: int = 64
+    classes_by_position: bool = False
 
 
 def run(arguments: list[str]) -> None:
@@ -62,6 +65,7 @@ def run(arguments: list[str]) -> None:
             "image_size": options.image_size,
             "crop": options.crop,
             "batch_size": options.batch_size,
+            "classes_by_position": options.classes_by_position,
             "progress": progress,
         }
         if len(paths) == 1:

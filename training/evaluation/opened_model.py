@@ -7,9 +7,9 @@ from pathlib import Path
 
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.tflite.metadata import embedded_labels
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.classifiers import (
-    NotAClassifier,
+    Classifier,
     load_keras,
     load_saved_model,
     load_tflite,
@@ -37,10 +37,11 @@ class OpenedModel:
             0..255 to probabilities, float32 (count, classes).
         image_size: (height, width) in pixels; None if the model takes any.
         classes: integer; None if the file does not say.
-        class_names: tuple of strings: the labels in the model itself, else those in `labels.txt`
-            beside it, or None without any.
+        class_names: tuple of strings: the labels in the model itself, else those in `labels.txt` or
+            `run.json` beside it, or None without any.
         size: bytes on disk.
         run: dict, the `run.json` of the run it comes from, or None.
+        notes: tuple of sentences on assumptions about the file.
     """
 
     path: Path
@@ -52,6 +53,7 @@ class OpenedModel:
     class_names: tuple[str, ...] | None
     size: int
     run: dict | None
+    notes: tuple[str, ...] = ()
 
     @property
     def evaluation_crop(self) -> float | None:
@@ -69,9 +71,11 @@ class OpenedModel:
 def open_model(path: str | os.PathLike) -> OpenedModel:
     """Opens a trained classifier.
 
-    A softmax is applied to logits. The activation of a Keras model's classifier tells logits from
-    probabilities, as does the output name of this project's exports; in other files, scores that
-    are not negative and sum to 1 in every row of the first batch count as probabilities.
+    A softmax is applied to logits. The operation that a Keras model ends in tells logits from
+    probabilities, as does the output name of this project's exports; in other files, and after a
+    layer of the user's own, scores that are not negative and sum to 1 in every row of the first
+    batch count as probabilities. One score between 0 and 1 is the probability of the second of two
+    classes.
 
     Labels inside a `.tflite` file or a SavedModel come first. Otherwise labels, and `run.json`, are
     looked up in the folder of the file; for a SavedModel also in its own directory.
@@ -98,6 +102,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         )
     height, width, _ = classifier.image_shape
     folders = _folders_beside(path)
+    run = _run(folders)
     return OpenedModel(
         path=path,
         name=name,
@@ -105,9 +110,10 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         predict=Probabilities(path, classifier),
         image_size=None if height is None or width is None else (height, width),
         classes=classifier.classes,
-        class_names=_class_names(path, folders, classifier.classes),
+        class_names=_class_names(path, folders, run, classifier),
         size=size_on_disk(path),
-        run=_run(folders),
+        run=run,
+        notes=classifier.notes,
     )
 
 
@@ -153,14 +159,17 @@ def _folders_beside(path: Path) -> list[Path]:
     return [path, servable, servable.parent]
 
 
-def _class_names(path: Path, folders: list[Path], classes: int | None) -> tuple[str, ...] | None:
-    """Returns the names inside the model, otherwise those beside it, otherwise None."""
-    names = None
-    if path.suffix.lower() == ".tflite":
-        names = read_labels(embedded_labels(path), classes, f"The labels.txt inside {path}")
+def _class_names(
+    path: Path, folders: list[Path], run: dict | None, classifier: Classifier
+) -> tuple[str, ...] | None:
+    """Returns the names inside the model, else in labels.txt or run.json beside it, else None."""
+    classes = classifier.classes
+    names = read_labels(classifier.labels, classes, f"The labels inside {path}")
     if names is None:
-        files = (folder / "labels.txt" for folder in [path / "assets", *folders])
+        files = (folder / "labels.txt" for folder in folders)
         names = read_labels(next((file for file in files if file.is_file()), None), classes)
+    if names is None and run is not None:
+        names = read_labels(run.get("class_names"), classes, "`class_names` in the run.json")
     return None if names is None else tuple(names)
 
 

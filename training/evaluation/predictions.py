@@ -82,16 +82,16 @@ def predict_split(
             classes).
         split: `Split`.
         framing: `Framing`.
-        columns: integers (classes,), the model's class for each of the split's; None if their
-            classes are in the same order.
+        columns: integers, the model's classes in the order of the probabilities: first that of each
+            of the split's classes, then those that the split lacks. None if the classes are the
+            same, in the same order.
         progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
         `Predictions`.
 
     Raises:
-        ValueError: the model and the split have different numbers of classes, or none of the images
-            can be read.
+        ValueError: the model gives another number of classes, or none of the images can be read.
     """
     labels, probabilities, readable = [], [], []
     examples: list[np.ndarray] = []
@@ -101,8 +101,11 @@ def predict_split(
     for images, targets, weights in batches.as_numpy_iterator():
         images = images.astype("uint8")
         predicted = predict(images)
-        if predicted.shape[1] != targets.shape[1]:
-            raise ValueError(class_counts_differ(predicted.shape[1], targets.shape[1]))
+        classes = targets.shape[1] if columns is None else len(columns)
+        if predicted.shape[1] != classes:
+            raise ValueError(
+                f"The model must give scores of {classes} classes. It gives {predicted.shape[1]}."
+            )
         if columns is not None:
             predicted = predicted[:, columns]
         good = weights > 0
@@ -136,14 +139,6 @@ def predict_split(
         ),
         broken_names=tuple(sorted(names[position] for position in broken)),
         examples=np.stack(examples),
-    )
-
-
-def class_counts_differ(model: int, data: int) -> str:
-    """Returns the message about a model and data with different numbers of classes."""
-    return (
-        f"The model must distinguish the data's classes: the model has {model} classes, and the "
-        f"data has {data}."
     )
 
 

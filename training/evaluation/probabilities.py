@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.runtimes.classifiers import Classifier, NotAClassifier
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier
+from keras_cabvit.runtimes.classifiers import Classifier, look_like_probabilities
 
 
 class Probabilities:
@@ -20,7 +21,7 @@ class Probabilities:
 
     def __init__(self, path: Path, classifier: Classifier):
         self._path = path
-        self._scores = classifier.scores
+        self._scores = classifier
         self._are_probabilities = classifier.gives_probabilities
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -37,12 +38,8 @@ class Probabilities:
                 "diverged."
             )
         if self._are_probabilities is None:
-            self._are_probabilities = _look_like_probabilities(scores)
+            self._are_probabilities = look_like_probabilities(scores)
         if not self._are_probabilities:
             scores = np.exp(scores - scores.max(axis=1, keepdims=True))
         # Rows in half precision or 8 bits sum to 1 only approximately.
         return scores / scores.sum(axis=1, keepdims=True)
-
-
-def _look_like_probabilities(scores: np.ndarray) -> bool:
-    return bool((scores >= 0).all() and (np.abs(scores.sum(axis=1) - 1) < 0.1).all())

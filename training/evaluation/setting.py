@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.class_names import match_classes
 from training.data.data_set import DataSet
 from training.data.joined_split import JoinedSplit
 from training.data.opening import open_data_set
 from training.data.split import Split
 from training.evaluation.opened_model import OpenedModel
-from training.evaluation.predictions import class_counts_differ
 from training.recipes.recipe import Recipe
 
 SPLITS = ("test", "validation", "training", "all")
@@ -141,7 +141,7 @@ def size_and_crop(
         others: further `OpenedModel`s, whose crop is taken if the model's is unknown.
 
     Returns:
-        (height, width), the crop, and a list of sentences on assumptions.
+        (height, width), the crop, and a list of sentences on assumptions about it and the pixels.
 
     Raises:
         ValueError: the model takes another size, or any, and none is given.
@@ -158,47 +158,66 @@ def size_and_crop(
         )
     crops = [crop, *(opened.evaluation_crop for opened in (model, *others))]
     known = [value for value in crops if value is not None]
+    notes = list(model.notes)
     if known:
-        return size, known[0], []
+        return size, known[0], notes
     crop = evaluation_crop(size)
     framing = (
         "the whole images were resized"
         if crop == 1
         else f"the centre, {crop:.1%} of a side, was cut out"
     )
-    return size, crop, [f"No run.json beside {model.path} says how images are cropped: {framing}."]
+    notes.append(f"No run.json beside {model.path} says how images are cropped: {framing}.")
+    return size, crop, notes
 
 
-def columns_for(
-    model: OpenedModel, class_names: Sequence[str]
-) -> tuple[list[int] | None, list[str]]:
-    """Returns the position of each of the data's classes in the model, and sentences about it.
+@dataclass(frozen=True)
+class ScoredClasses:
+    """The classes of scores: those of the data, then those that only the model has.
 
-    Classes that have the same names in another order are matched by name, others by position.
+    Attributes:
+        names: tuple of strings.
+        columns: list of integers, the number of each class in the model.
+        notes: list of sentences on how the classes were matched.
+    """
+
+    names: tuple[str, ...]
+    columns: list[int]
+    notes: list[str]
+
+
+def scored_classes(
+    model: OpenedModel, data_set: DataSet, by_position: bool = False
+) -> ScoredClasses:
+    """Matches the classes of the data to those of a model, by name.
 
     Args:
         model: `OpenedModel`.
-        class_names: tuple of strings, the data's.
+        data_set: `DataSet`.
+        by_position: whether the data's classes are in the model's order, whatever their names.
 
     Returns:
-        A list of integers, or None for the same order; and a list of sentences.
+        `ScoredClasses`.
 
     Raises:
-        ValueError: the model has another number of classes.
+        ValueError: a class of the data is not one of the model's.
     """
-    classes = model.classes or len(model.class_names or class_names)
-    if classes != len(class_names):
-        raise ValueError(f"{model.path}: {class_counts_differ(classes, len(class_names))}")
-    own = model.class_names
-    if own is None or own == tuple(class_names):
-        return None, []
-    if sorted(own) == sorted(class_names) and len(set(own)) == len(own):
-        return [own.index(name) for name in class_names], [
-            f"{model.name} has its classes in another order than the data: they were matched by "
-            "name."
-        ]
-    mine, theirs = next(pair for pair in zip(own, class_names, strict=True) if pair[0] != pair[1])
-    return None, [
-        f'{model.name} names its classes differently from the data ("{mine}" where the data has '
-        f'"{theirs}"): they were matched by position.'
-    ]
+    names = tuple(data_set.class_names)
+    match = match_classes(
+        model.class_names,
+        names,
+        model.classes,
+        model=str(model.path),
+        data=data_set.name,
+        by_position=by_position,
+    )
+    own = model.class_names or ()
+    others = [place for place in range(len(own)) if place not in match.positions]
+    notes = list(match.notes)
+    if others and not by_position:
+        notes.append("A prediction of a class that the data lacks counts as wrong.")
+    else:
+        others = []
+    return ScoredClasses(
+        (*names, *(own[place] for place in others)), [*match.positions, *others], notes
+    )

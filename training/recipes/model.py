@@ -1,13 +1,16 @@
 """The model of a recipe, with its initial weights."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_cabvit import CabViTH, CabViTP, list_models
+from keras_cabvit.data.class_names import match_classes
+from keras_cabvit.export.labels import read_labels
 from keras_cabvit.models import build_variant
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.weights import load_weights, transfer_weights
@@ -15,16 +18,22 @@ from training.recipes.recipe import ModelOptions
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"hybrid": CabViTH, "plain": CabViTP}
 _FAMILIES = {"CabViTH": "hybrid", "CabViTP": "plain"}
+_CLASSIFIER = "predictions"
 # Fields of the recipe that are not arguments of a builder.
 _OTHER_FIELDS = ("variant", "image_size", "initial_weights")
 
 
-def build_model(options: ModelOptions, classes: int) -> keras.Model:
+def build_model(
+    options: ModelOptions, classes: int, class_names: Sequence[str] | None = None
+) -> keras.Model:
     """Builds the model that a recipe names.
 
     Args:
         options: `ModelOptions`.
         classes: integer, the number of classes.
+        class_names: strings, their names in order. If a `labels.txt` beside the initial weights
+            names their classes too, the classifier is copied class by class, or starts anew if they
+            are others. Without names it is copied if it has as many classes.
 
     Returns:
         A `keras.Model` from pixels in [0, 255] to probabilities.
@@ -34,7 +43,10 @@ def build_model(options: ModelOptions, classes: int) -> keras.Model:
     """
     model = _build(options, classes=classes)
     if options.initial_weights is not None:
-        _transfer(model, options, classes)
+        anew = model.get_layer(_CLASSIFIER).get_weights()
+        source = _transfer(model, options, classes)
+        if class_names is not None and options.initial_weights != "imagenet":
+            _match_classifier(model, source, anew, str(options.initial_weights), class_names)
     return model
 
 
@@ -88,8 +100,8 @@ def _plain_sizes(chosen: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
-    """Copies the weights of another model; the classifier too, if it fits."""
+def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> keras.Model:
+    """Copies the weights of another model, and returns it; the classifier too, if it fits."""
     path = str(options.initial_weights)
     if path == "imagenet":
         if options.variant not in VARIANTS:
@@ -114,6 +126,41 @@ def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
         transfer_weights(model, source)
     except ValueError as error:
         raise ValueError(f"`initial_weights`: {path} does not fit this variant. {error}") from error
+    return source
+
+
+def _match_classifier(
+    model: keras.Model,
+    source: keras.Model,
+    anew: list[np.ndarray],
+    path: str,
+    class_names: Sequence[str],
+) -> None:
+    """Copies a source's classifier class by class, by the names in `labels.txt` beside its file.
+
+    Args:
+        model: the model, with all other weights copied.
+        source: the model that they come from.
+        anew: initial weights of the model's classifier, which it gets if its classes are others.
+        path: the source's file.
+        class_names: strings, the classes of `model` in order.
+    """
+    labels = Path(path).with_name("labels.txt")
+    heads = [layer for layer in source.layers if layer.name == _CLASSIFIER]
+    if not heads or not labels.is_file():
+        return
+    (head,) = heads
+    try:
+        names = read_labels(labels, head.units)
+        match = match_classes(names, class_names, model=path, data="the data")
+    except ValueError:  # other classes, or the labels of another file
+        model.get_layer(_CLASSIFIER).set_weights(anew)
+        print(f"{path} was trained on other classes: the classifier starts anew.")
+        return
+    values = [value[..., list(match.positions)] for value in head.get_weights()]
+    model.get_layer(_CLASSIFIER).set_weights(values)
+    for note in match.notes:
+        print(note)
 
 
 def _with_weights(options: ModelOptions, classes: int, path: str) -> keras.Model:

@@ -55,21 +55,23 @@ def classes(scores: Scores, class_names: Sequence[str]) -> str:
         ]
 
     header = ["class", "precision", "recall", "F1", "images"]
-    everything = range(scores.classes)
+    # Classes without images have no scores; a model's data may have only some of its classes.
+    everything = np.flatnonzero(scores.support).tolist()
     lines = [
         "## Class by class",
         "Precision: of the images predicted to be of the class, the share that is. Recall: of the "
         "class's images, the share that is found. F1: their harmonic mean.",
     ]
-    if scores.classes <= _MOST_CLASS_ROWS:
+    if len(everything) < scores.classes:
+        lines.append(f"Only the {len(everything):,} classes of which there are images are listed.")
+    if len(everything) <= _MOST_CLASS_ROWS:
         lines.append(table(header, [row(index) for index in everything]))
         return "\n\n".join(lines)
-    # NaN, of an absent class, is sorted to the end.
-    hardest = np.argsort(scores.f1, kind="stable")[:20]
+    hardest = sorted(everything, key=lambda index: scores.f1[index])[:20]
     lines += [
         f"The {len(hardest)} classes with the lowest F1:",
         table(header, [row(index) for index in hardest]),
-        f"<details><summary>All {scores.classes:,} classes</summary>",
+        f"<details><summary>All {len(everything):,} classes</summary>",
         table(header, [row(index) for index in everything]),
         "</details>",
     ]

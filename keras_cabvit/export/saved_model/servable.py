@@ -15,6 +15,7 @@ from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.saved_model.image_bytes import pixels_and_status
 from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.signatures import (
+    class_count,
     classifier_output_name,
     inference_form,
     pixel_functions,
@@ -33,6 +34,7 @@ def to_saved_model(
     crop: float | None = None,
     max_megapixels: float = MAX_MEGAPIXELS,
     batch_sizes: Sequence[int] = (1, 2, 4, 8),
+    classifier_activation: str | None = None,
 ) -> Path:
     """Writes the model as the next version of a servable, completely or not at all.
 
@@ -41,7 +43,8 @@ def to_saved_model(
 
     - `serving_default` takes `image`, uint8 (batch, height, width, channels), and `serving_float`
       the same as float32 in 0..255. Both give `probabilities`, or `logits` if the model ends
-      without an activation.
+      without an activation. A model of two classes with one sigmoid unit gives the probabilities of
+      both.
     - `serving_bytes`, for classifiers of RGB images, takes `image_bytes`, the contents of JPEG,
       PNG, GIF or WebP files (batch,), and resizes and crops as evaluation does. It gives the five
       most probable `classes`, int32 (batch, 5), their `labels` and `scores`, which are always
@@ -61,6 +64,9 @@ def to_saved_model(
         max_megapixels: number; larger images are not decoded. Defaults to 64.
         batch_sizes: integers, batch sizes of the warm-up requests: those to which TF Serving pads
             batches (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes no requests.
+        classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
+            your own, of which nobody else knows whether it gives probabilities or logits. None, the
+            default, determines it from the model.
 
     Returns:
         The path of the numbered directory.
@@ -85,7 +91,7 @@ def to_saved_model(
     path = Path(path)
     if path.is_file():
         raise ValueError(f"`path` must be a directory, and there is a file at {path}.")
-    output_name = classifier_output_name(model)
+    output_name = classifier_output_name(model, classifier_activation)
     _check_options(crop, max_megapixels, batch_sizes)
     size, channels = model.input_shape[1:3], model.input_shape[-1]
     model = inference_form(model)
@@ -98,7 +104,7 @@ def to_saved_model(
         "serving_float": ("image", grey.astype("float32")),
     }
     if channels == 3 and len(model.output_shape) == 2:
-        labels = read_labels(labels, model.output_shape[-1])
+        labels = read_labels(labels, class_count(model))
         crop = evaluation_crop(size) if crop is None else crop
         functions["serving_bytes"] = _bytes_function(
             functions["serving_default"], output_name, labels, size, crop, max_megapixels

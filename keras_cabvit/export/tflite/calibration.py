@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.data.array_checks import check_pixels
 from keras_cabvit.data.image_files import read_images, unreadable_sentence
 from keras_cabvit.data.image_folder import images_of_folder
 
@@ -61,17 +62,7 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
 
 
 def _check_values(images: np.ndarray) -> None:
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):  # also false if either is NaN
-        raise ValueError(
-            f"Calibration images must have pixels in [0, 255]. Received: values from {low} to "
-            f"{high}"
-        )
-    if high <= 1 and high > low:
-        raise ValueError(
-            "Calibration images must have pixels in [0, 255]. Received: none above 1; if they are "
-            "scaled to [0, 1], multiply them by 255"
-        )
+    check_pixels(images, "Calibration images")
     # Of one colour: every channel is constant over the image.
     pixels = images.reshape(len(images), -1, images.shape[-1])
     plain = (pixels == pixels[:, :1]).all(axis=(1, 2))

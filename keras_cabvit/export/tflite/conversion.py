@@ -92,6 +92,14 @@ def convert(
             with warnings.catch_warnings(action="ignore"):  # on deprecated interfaces
                 content = converter.convert()
         except ConverterError as error:
+            for layer in model._flatten_layers():
+                if getattr(layer, "quantization_mode", None):
+                    raise ValueError(
+                        f"Layer '{layer.name}' is quantised to {layer.quantization_mode} by Keras, "
+                        "which TensorFlow's converter cannot convert. Export the model from before "
+                        '`quantize`: to_tflite(model, path, quantization="int8") quantises it '
+                        "itself."
+                    ) from error
             raise ValueError(
                 "TensorFlow's converter cannot convert this model to a .tflite file with built-in "
                 f"operations only. It says: {str(error).strip().splitlines()[0]}"

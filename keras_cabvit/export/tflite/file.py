@@ -13,7 +13,7 @@ import numpy as np
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.labels import read_labels
-from keras_cabvit.export.signatures import classifier_output_name
+from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
 from keras_cabvit.export.tflite.metadata import Metadata, with_metadata
@@ -35,12 +35,14 @@ def to_tflite(
     crop: float | None = None,
     attention_bias: str = "stored",
     metadata: Metadata | None = None,
+    classifier_activation: str | None = None,
 ) -> Path:
     """Writes the model as a .tflite file with built-in operations only, completely or not at all.
 
     Its input is one image (1, height, width, channels) with pixels in [0, 255], named `image`; its
-    output float32 `probabilities`, or `logits` if the model ends without an activation. Metadata
-    that Android and MediaPipe's `ImageClassifier` read describe both.
+    output float32 `probabilities`, or `logits` if the model ends without an activation. A model of
+    two classes with one sigmoid unit gives the probabilities of both. Metadata that Android and
+    MediaPipe's `ImageClassifier` read describe input and output.
 
     Args:
         model: model with one image input, from this library or any that ends in a classifier.
@@ -72,6 +74,9 @@ def to_tflite(
             Computed biases are expanded from their smaller tables for each image.
         metadata: `keras_cabvit.export.Metadata`, with name, description, version, author and
             license. None, the default, gives the model's name and no author.
+        classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
+            your own, of which nobody else knows whether it gives probabilities or logits. None, the
+            default, determines it from the model.
 
     Returns:
         The path of the file.
@@ -93,9 +98,9 @@ def to_tflite(
     """
     path = Path(path)
     _check_options(quantization, input_type, attention_bias, path)
-    output_name = classifier_output_name(model)
+    output_name = classifier_output_name(model, classifier_activation)
     shape = model.input_shape[1:]
-    labels = read_labels(labels, model.output_shape[-1])
+    labels = read_labels(labels, class_count(model))
     metadata = metadata or Metadata()
     if metadata.name is None:
         metadata = dataclasses.replace(metadata, name=model.name)

@@ -1,13 +1,11 @@
 """Metadata of a .tflite file, in the format that MediaPipe and Android read.
 
-The format is TensorFlow Lite's metadata (metadata_schema.fbs, identifier M001): a second
-flatbuffer in a buffer of the first, and files in a ZIP archive at the end. It is written with the
-flatbuffers package only: the only Python package with the schema is MediaPipe, which with OpenCV
-takes 340 MB and five seconds to import. The tests read the metadata with MediaPipe.
+The format is that of `keras_cabvit.runtimes.tflite_metadata`. It is written with the flatbuffers
+package only: the only Python package with the schema is MediaPipe, which with OpenCV takes 340 MB
+and five seconds to import. The tests read the metadata with MediaPipe.
 """
 
 import io
-import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,55 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from keras_cabvit.export.labels import label_lines
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
+from keras_cabvit.runtimes.tflite_metadata import (
+    BUFFER_NAME,
+    IDENTIFIER,
+    NORMALIZATION_OPTIONS,
+    TABLES,
+    TENSOR_AXIS_LABELS,
+)
 
 LABELS = "labels.txt"
-_BUFFER_NAME = b"TFLITE_METADATA"
-_IDENTIFIER = b"M001"
 # The first version of the schema that has every field below.
 _OLDEST_READER = "1.0.0"
-# The schema's tables: their fields in order, with types. A union has two fields, kind and value.
-_TABLES: dict[str, dict[str, str]] = {
-    "ModelMetadata": {
-        "name": "text",
-        "description": "text",
-        "version": "text",
-        "subgraph_metadata": "tables",
-        "author": "text",
-        "license": "text",
-        "associated_files": "tables",
-        "min_parser_version": "text",
-    },
-    "SubGraphMetadata": {
-        "name": "text",
-        "description": "text",
-        "input_tensor_metadata": "tables",
-        "output_tensor_metadata": "tables",
-    },
-    "TensorMetadata": {
-        "name": "text",
-        "description": "text",
-        "dimension_names": "tables",
-        "content": "table",
-        "process_units": "tables",
-        "stats": "table",
-        "associated_files": "tables",
-    },
-    "Content": {"content_properties_type": "uint8", "content_properties": "table"},
-    "FeatureProperties": {},
-    "ImageProperties": {"color_space": "uint8", "default_size": "table"},
-    "ImageSize": {"width": "uint32", "height": "uint32"},
-    "ProcessUnit": {"options_type": "uint8", "options": "table"},
-    "NormalizationOptions": {"mean": "floats", "std": "floats"},
-    "Stats": {"max": "floats", "min": "floats"},
-    "AssociatedFile": {"name": "text", "description": "text", "type": "uint8"},
-}
 # Values of the schema's enumerations and unions.
-_TENSOR_AXIS_LABELS = 2
 _RGB, _GRAYSCALE = 1, 2
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
-_NORMALIZATION_OPTIONS = 1
 
 
 @dataclass(frozen=True)
@@ -102,7 +66,7 @@ def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | No
     (graph,), (signature,) = model.subgraphs, model.signatureDefs
     (image,), (scores,) = signature.inputs, signature.outputs
     entry: Any = schema.MetadataT()
-    entry.name = _BUFFER_NAME
+    entry.name = BUFFER_NAME
     entry.buffer = len(model.buffers)
     buffer: Any = schema.BufferT()
     buffer.data = _metadata_flatbuffer(
@@ -122,20 +86,6 @@ def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | No
             # Without a timestamp, so that the same model gives the same bytes.
             archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
     return file.getvalue()
-
-
-def embedded_labels(path: str | os.PathLike[str]) -> list[str] | None:
-    """Returns the labels in a .tflite file, or None if it has none.
-
-    Args:
-        path: path of the file.
-    """
-    if not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        if LABELS not in archive.namelist():
-            return None
-        return label_lines(archive.read(LABELS).decode())
 
 
 def _metadata_flatbuffer(
@@ -163,7 +113,7 @@ def _metadata_flatbuffer(
             "Content", content_properties_type=_IMAGE_PROPERTIES, content_properties=properties
         ),
         process_units=[
-            write.table("ProcessUnit", options_type=_NORMALIZATION_OPTIONS, options=normalization)
+            write.table("ProcessUnit", options_type=NORMALIZATION_OPTIONS, options=normalization)
         ],
         stats=write.table("Stats", max=[255.0], min=[0.0]),
     )
@@ -176,7 +126,7 @@ def _metadata_flatbuffer(
             "AssociatedFile",
             name=LABELS,
             description="Names of the classes, one per line.",
-            type=_TENSOR_AXIS_LABELS,
+            type=TENSOR_AXIS_LABELS,
         )
         optional["associated_files"] = [file]
     scores = write.table(
@@ -209,7 +159,7 @@ def _metadata_flatbuffer(
 
 
 class _Writer:
-    """Writes the tables of `_TABLES`, inner tables before those that hold them."""
+    """Writes the tables of `TABLES`, inner tables before those that hold them."""
 
     def __init__(self) -> None:
         import flatbuffers
@@ -217,7 +167,7 @@ class _Writer:
         self._builder = flatbuffers.Builder(1024)
 
     def table(self, table: str, /, **values: Any) -> int:
-        fields = _TABLES[table]
+        fields = TABLES[table]
         stored = {field: self._stored(fields[field], value) for field, value in values.items()}
         prepend = {
             "uint8": self._builder.PrependUint8Slot,
@@ -236,7 +186,7 @@ class _Writer:
             return self._builder.CreateString(value)
         if kind == "floats":
             return self._builder.CreateNumpyVector(np.asarray(value, "float32"))
-        if kind == "tables":
+        if kind.startswith("tables"):
             self._builder.StartVector(4, len(value), 4)
             for offset in reversed(value):
                 self._builder.PrependUOffsetTRelative(offset)
@@ -244,5 +194,5 @@ class _Writer:
         return value
 
     def finish(self, root: int) -> bytes:
-        self._builder.Finish(root, _IDENTIFIER)
+        self._builder.Finish(root, IDENTIFIER)
         return bytes(self._builder.Output())

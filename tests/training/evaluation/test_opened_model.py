@@ -120,7 +120,7 @@ def test_highest_version_of_a_servable_is_opened(forms, tmp_path):
     np.testing.assert_allclose(model.predict(IMAGES), newer.predict_on_batch(IMAGES), atol=1e-5)
 
 
-def test_crop_of_the_run_is_known(forms, tmp_path):
+def test_crop_and_classes_of_the_run_are_known(forms, tmp_path):
     shutil.copy(forms / "model.keras", tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"recipe": {"evaluation_crop": 0.9}}))
 
@@ -128,6 +128,9 @@ def test_crop_of_the_run_is_known(forms, tmp_path):
         assert open_model(path).evaluation_crop == 0.9
     assert open_model(forms).evaluation_crop is None
     assert open_model(tmp_path).class_names is None
+
+    (tmp_path / "run.json").write_text(json.dumps({"class_names": CLASS_NAMES}))
+    assert open_model(tmp_path).class_names == CLASS_NAMES
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 
 import keras
 import numpy as np
@@ -60,6 +61,24 @@ def test_initial_weights_are_copied_and_the_classifier_if_it_fits(files, name, c
         pairs = zip(layer.get_weights(), source.get_layer(layer.name).get_weights(), strict=True)
         same = [a.shape == b.shape and np.array_equal(a, b) for a, b in pairs]
         assert all(same) == (layer.name != "predictions" or classes == 4), layer.name
+
+
+@pytest.mark.parametrize("name", ["small.weights.h5", "small.keras"])
+def test_classifier_of_initial_weights_is_matched_by_name(files, tmp_path, name, capsys):
+    folder, source = files
+    shutil.copy(folder / name, tmp_path)
+    (tmp_path / "labels.txt").write_text("ant\nbee\ncat\ndog\n")
+    options = dataclasses.replace(SMALL, initial_weights=str(tmp_path / name))
+    kernel = source.get_layer("predictions").get_weights()[0]
+
+    model = build_model(options, 4, ("Dog", "ant", "bee", "cat"))
+    found = model.get_layer("predictions").get_weights()[0]
+    np.testing.assert_array_equal(found, kernel[:, [3, 0, 1, 2]])
+    assert "Dog is dog" in capsys.readouterr().out
+
+    model = build_model(options, 4, ("ant", "bee", "cat", "elk"))
+    assert not np.isin(model.get_layer("predictions").get_weights()[0], kernel).any()
+    assert "trained on other classes: the classifier starts anew" in capsys.readouterr().out
 
 
 def test_initial_weights_may_be_those_of_another_image_size(files):
