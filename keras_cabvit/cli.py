@@ -5,6 +5,7 @@ import sys
 
 from keras_cabvit.commands import client, convert, export, summary, verify
 from keras_cabvit.signals import end_in_order
+from keras_cabvit.terminal import output_that_never_fails
 
 
 def main(arguments=None):
@@ -17,6 +18,11 @@ def main(arguments=None):
         The exit status: 0 on success; 1 if the library refused or could not finish, with a message
         on standard error; 130 after Ctrl-C or SIGTERM.
     """
+    with output_that_never_fails():
+        return _run(arguments)
+
+
+def _run(arguments):
     # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
     end_in_order()
     options = _parser().parse_args(arguments)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.paths import local_path
 from training.data.batches import (
     Reader,
     evaluation_batches,
@@ -26,7 +27,7 @@ from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.strategies import Placement, place
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.compiled_model import compiled_model, precision
-from training.recipes.model import build_model
+from training.recipes.model import build_model, initial_weights_file
 from training.recipes.recipe import Recipe
 from training.run.callbacks import (
     AveragedEvaluation,
@@ -40,7 +41,7 @@ from training.run.callbacks import (
     TensorBoard,
 )
 from training.run.checkpoints import Checkpoint, CheckpointFolder
-from training.run.folder import check_local, claimed, write_record
+from training.run.folder import claimed, write_record
 from training.run.interrupted import Interrupted
 from training.run.options import TrainOptions
 from training.run.record import continued_record, read_run, run_record
@@ -71,8 +72,8 @@ def train(
         MemoryError: a device has too little memory.
         Interrupted: the process was asked to stop. Its state is in a checkpoint.
     """
-    folder = Path(options.out)
-    check_local(options.out)
+    folder = local_path(options.out, "out")
+    options = dataclasses.replace(options, out=folder)
     found = earlier = read_run(folder)
     placement = place(options.strategy, recipe, hosts)
     data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
@@ -89,6 +90,7 @@ def train(
     if finished:
         print(f"This run is finished; its report is {folder / 'report.md'}.")
         return folder
+    initial_weights_file(recipe.model)  # refuses what is no file, before anything is written
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # A share of the images that every epoch reads.
     broken = BrokenImages(data_set.training.size + data_set.validation.size)
@@ -119,7 +121,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Path of the run's folder."""
-        return Path(self.options.out)
+        return self.options.out
 
     @property
     def checkpoints(self) -> CheckpointFolder:

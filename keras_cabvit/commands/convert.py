@@ -1,8 +1,6 @@
 """`cabvit convert`: converts a PyTorch checkpoint to a weights file."""
 
-from pathlib import Path
-
-from keras_cabvit.commands.arguments import add_image_size
+from keras_cabvit.commands.arguments import add_image_size, path_argument
 from keras_cabvit.pytorch import convert_torch_checkpoint
 
 
@@ -12,12 +10,15 @@ def add(commands):
         "convert", help="convert a checkpoint of the published PyTorch model"
     )
     convert.add_argument(
-        "checkpoint", type=Path, metavar="CHECKPOINT", help=".pth, .safetensors or .npz file"
+        "checkpoint",
+        type=path_argument,
+        metavar="CHECKPOINT",
+        help=".pth, .safetensors or .npz file",
     )
     convert.add_argument("--variant", required=True, help="such as CabViTH_S")
     convert.add_argument(
         "--output",
-        type=Path,
+        type=path_argument,
         metavar="FILE.weights.h5",
         help='file to write; by default where weights="imagenet" looks for the variant',
     )

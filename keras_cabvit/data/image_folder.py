@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
+from keras_cabvit.paths import local_path
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp")
 
@@ -21,7 +22,7 @@ def image_files(folder):
         FileNotFoundError: there is no such folder.
         ValueError: there are no image files in it.
     """
-    folder = Path(folder)
+    folder = local_path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder of images at {folder}.")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
@@ -108,7 +109,8 @@ def read_npz(path):
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or has no array `images`.
     """
-    if not Path(path).is_file():
+    path = local_path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"There is no file at {path}.")
     try:
         with np.load(path) as file:

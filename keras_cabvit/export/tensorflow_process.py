@@ -63,9 +63,15 @@ def _answer_of_second_process(request: dict[str, Any]) -> str:
     process = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps(request, default=_as_json),
-        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONIOENCODING": "utf-8",
+        },
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     answers = [line for line in process.stdout.splitlines() if line.startswith("{")]

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.paths import local_path
+
 # Keys under which training programs save parameters; the averaged ones are those evaluated.
 _NESTED_KEYS = ("model_ema", "model", "state_dict")
 _DISTRIBUTED_PREFIX = "module."
@@ -36,7 +38,7 @@ def read_torch_checkpoint(path: str | os.PathLike[str], key: str | None = None) 
         ValueError: it is damaged or not a checkpoint, holds refused objects, or has no such key.
         ImportError: the package that reads this kind of file is not installed.
     """
-    path = Path(path)
+    path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint file at {path}.")
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}

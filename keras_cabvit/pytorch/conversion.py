@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from keras_cabvit.models import build_variant
+from keras_cabvit.paths import local_path
 from keras_cabvit.pytorch.checkpoint import read_torch_checkpoint
 from keras_cabvit.pytorch.state_dict import load_torch_state_dict
 from keras_cabvit.weights.cache import weights_path, write_checksum
@@ -37,6 +38,7 @@ def convert_torch_checkpoint(
         ValueError: the variant is unknown, the checkpoint does not fit it, or no `output` is given
             for a checkpoint that is not for ImageNet's 1,000 classes at 224x224.
     """
+    output = None if output is None else local_path(output, "output")
     state_dict = read_torch_checkpoint(checkpoint, key)
     # load_torch_state_dict reports a bias of another rank.
     bias_shape = tuple(state_dict["head.bias"].shape) if "head.bias" in state_dict else ()

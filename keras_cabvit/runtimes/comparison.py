@@ -2,12 +2,12 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     load_keras,
@@ -94,7 +94,7 @@ def verify_opened(
     rounds: int,
 ) -> Verification:
     """Does the same as `verify` with a model already opened by `load_keras`: `expected`."""
-    export, model = Path(export), Path(model)
+    export, model = local_path(export, "export"), local_path(model, "model")
     found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
     if not len(images) or images.shape[1:] != tuple(expected.image_shape):

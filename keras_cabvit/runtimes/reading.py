@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.paths import local_path
+
 
 def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
     """Reads a `.keras` file for inference.
@@ -22,7 +24,8 @@ def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or not a Keras model.
     """
-    if not Path(path).is_file():
+    path = local_path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"There is no model at {path}.")
     with _reading(path, "Keras"):
         return keras.saving.load_model(path, compile=False)
@@ -44,6 +47,7 @@ def read_saved_model(path: str | os.PathLike[str]) -> Any:
         ValueError: it is damaged, or has no signature `serving_default`.
         ImportError: TensorFlow is not installed.
     """
+    path = local_path(path)
     found = latest_version(path)
     if found is None:
         raise FileNotFoundError(f"There is no SavedModel in {path}: it has no saved_model.pb.")
@@ -73,7 +77,7 @@ def latest_version(path: str | os.PathLike[str]) -> Path | None:
     Returns:
         The path, or None if it holds no SavedModel.
     """
-    path = Path(path)
+    path = local_path(path)
     if (path / "saved_model.pb").is_file():
         return path
     versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
@@ -95,7 +99,8 @@ def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
         ValueError: it is not a model, or not one that LiteRT can run.
         ImportError: ai-edge-litert is not installed.
     """
-    if not Path(path).is_file():
+    path = local_path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"There is no .tflite file at {path}.")
     try:
         from ai_edge_litert.interpreter import Interpreter

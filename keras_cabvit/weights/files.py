@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.paths import local_path
 
 # Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
@@ -26,7 +27,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: `path` has another ending.
     """
-    path = Path(path)
+    path = local_path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
     with atomic_path(path) as partial:
@@ -47,6 +48,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         ValueError: the file does not fit the model, or is not a weights file. The model is
             unchanged.
     """
+    path = local_path(path)
     before = [np.array(weight) for weight in model.get_weights()]  # on PyTorch they are views
     try:
         model.load_weights(path)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from training.commands.parsing import parsed
 from training.commands.recipe_name import recipe_name
 from training.data.opening import open_data_set
 from training.recipes import RECIPES
@@ -54,10 +55,10 @@ def run(arguments: list[str]) -> None:
         arguments: list of strings, those after `show-batch`.
     """
     name, others = recipe_name("show-batch", arguments)
-    command = tyro.cli(
+    command = parsed(
         ShowBatch,
-        args=others,
-        prog=f"python -m training show-batch --recipe {name}",
+        f"show-batch --recipe {name}",
+        others,
         description="Draws augmented images with their labels, as a training run sees them.",
         default=ShowBatch(ShowBatchOptions(tyro.MISSING), RECIPES[name]),
     )

@@ -2,6 +2,7 @@
 
 import os
 
+from keras_cabvit.paths import local_path
 from training.data.data_set import DataSet
 
 
@@ -42,7 +43,7 @@ def open_data_set(
     if kind == "folder" and rest:
         from training.data.folder import image_folder
 
-        return image_folder(rest, validation_share, seed)
+        return image_folder(local_path(rest, "data"), validation_share, seed)
     if kind == "tfds" and rest:
         from training.data.tfds import tfds_data_set
 

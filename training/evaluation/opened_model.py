@@ -8,6 +8,7 @@ from pathlib import Path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.export.tflite.metadata import embedded_labels
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifiers import (
     NotAClassifier,
     load_keras,
@@ -89,7 +90,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
             (`NotAClassifier`).
         ImportError: the runtime of this form is not installed.
     """
-    form, path, name = _found_at(Path(path))
+    form, path, name = _found_at(local_path(path))
     classifier = _READERS[form](path)
     if len(classifier.image_shape) != 3 or classifier.image_shape[2] != 3:
         raise NotAClassifier(

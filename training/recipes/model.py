@@ -10,6 +10,7 @@ import keras
 from keras_cabvit import CabViTH, CabViTP, list_models
 from keras_cabvit.models import build_variant
 from keras_cabvit.models.variants import VARIANTS
+from keras_cabvit.paths import local_path
 from keras_cabvit.weights import load_weights, transfer_weights
 from training.recipes.recipe import ModelOptions
 
@@ -85,22 +86,38 @@ def _plain_sizes(chosen: dict[str, Any]) -> dict[str, Any]:
     return chosen
 
 
-def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
-    """Copies the weights of another model; the classifier too, if it fits."""
-    path = str(options.initial_weights)
-    if path == "imagenet":
-        if options.variant not in VARIANTS:
-            raise ValueError(
-                '`initial_weights="imagenet"` needs one of the variants '
-                f"{', '.join(list_models())}. Received: variant={options.variant!r}"
-            )
-        source = build_variant(options.variant, weights="imagenet")
-    elif not Path(path).is_file():
+def initial_weights_file(options: ModelOptions) -> Path | None:
+    """Returns the path of the initial weights; None without any, or with "imagenet".
+
+    Args:
+        options: `ModelOptions`.
+
+    Raises:
+        ValueError: there is no such file, or no "imagenet" for the variant.
+    """
+    chosen = options.initial_weights
+    if chosen == "imagenet" and options.variant not in VARIANTS:
+        raise ValueError(
+            '`initial_weights="imagenet"` needs one of the variants '
+            f"{', '.join(list_models())}. Received: variant={options.variant!r}"
+        )
+    if chosen is None or chosen == "imagenet":
+        return None
+    path = local_path(chosen, "initial_weights")
+    if not path.is_file():
         raise ValueError(
             '`initial_weights` must be "imagenet", or a .weights.h5 or .keras file, and there is '
-            f"no such file. Received: initial_weights={path!r}"
+            f"no such file. Received: initial_weights={str(chosen)!r}"
         )
-    elif path.endswith(".weights.h5"):
+    return path
+
+
+def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
+    """Copies the weights of another model; the classifier too, if it fits."""
+    path = initial_weights_file(options)
+    if path is None:
+        source = build_variant(options.variant, weights="imagenet")
+    elif path.name.endswith(".weights.h5"):
         source = _with_weights(options, classes, path)
     else:
         try:
@@ -110,10 +127,12 @@ def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
     try:
         transfer_weights(model, source)
     except ValueError as error:
-        raise ValueError(f"`initial_weights`: {path} does not fit this variant. {error}") from error
+        raise ValueError(
+            f"`initial_weights`: {options.initial_weights} does not fit this variant. {error}"
+        ) from error
 
 
-def _with_weights(options: ModelOptions, classes: int, path: str) -> keras.Model:
+def _with_weights(options: ModelOptions, classes: int, path: Path) -> keras.Model:
     """Returns a model with the weights of a file, without the classifier if that does not fit."""
     model = _build(options, classes=classes)
     try:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.data.image_folder import image_files, read_images
+from keras_cabvit.paths import local_path
 
 LEAST = 16
 MOST = 256
@@ -31,7 +32,7 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
             nothing: most are of one colour, or all are the same.
     """
     if isinstance(source, (str, os.PathLike)):
-        images = _of_folder(source, shape, crop)
+        images = _of_folder(local_path(source, "calibration"), shape, crop)
     elif isinstance(source, np.ndarray):
         images = source[_spread(len(source))] if source.ndim else source
     else:

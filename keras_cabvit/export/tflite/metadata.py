@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
+from keras_cabvit.paths import local_path
 
 LABELS = "labels.txt"
 _BUFFER_NAME = b"TFLITE_METADATA"
@@ -129,6 +130,7 @@ def embedded_labels(path: str | os.PathLike[str]) -> list[str] | None:
     Args:
         path: path of the file.
     """
+    path = local_path(path)
     if not zipfile.is_zipfile(path):
         return None
     with zipfile.ZipFile(path) as archive:
