@@ -173,6 +173,7 @@ def test_convert_from_end_to_end(checkpoint, home):
     path = home / "CabViTP_T_imagenet.weights.h5"
     assert process.stdout.splitlines() == [
         f"CabViTP_T: {path} ({path.stat().st_size / 1e6:.1f} MB)",
+        "Parameters taken: 'model'.",
         'keras_cabvit.CabViTP_T(weights="imagenet") finds it there.',
     ]
     model = keras_cabvit.CabViTP_T(weights="imagenet")

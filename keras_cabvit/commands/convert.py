@@ -23,20 +23,25 @@ def add(commands):
         help='file to write; by default where weights="imagenet" looks for the variant',
     )
     convert.add_argument(
-        "--key", help="key of the parameters in the file; found automatically by default"
+        "--key",
+        help="key of the parameters in the file, such as state_dict or state_dict.model; averaged "
+        "ones by default, if there are any",
     )
     add_image_size(convert, "image size of the checkpoint; 224x224 by default")
     convert.set_defaults(run=_convert)
 
 
 def _convert(options):
+    taken = []
     path = convert_torch_checkpoint(
         options.checkpoint,
         options.variant,
         output=options.output,
         key=options.key,
         input_shape=(*options.image_size, 3),
+        tell=taken.append,
     )
     print(f"{options.variant}: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    print(*taken)
     if options.output is None:
         print(f'keras_cabvit.{options.variant}(weights="imagenet") finds it there.')
