@@ -19,6 +19,8 @@ from typing import Any, ParamSpec
 
 import keras
 
+from keras_cabvit.gpu import hide_gpus_from_tensorflow
+
 P = ParamSpec("P")
 
 # Errors whose message tells the user what to do, the specific before the general.
@@ -95,6 +97,7 @@ def _as_json(option: Any) -> Any:
 
 def main() -> None:
     """Reads one request from standard input, and prints one line of JSON in response."""
+    hide_gpus_from_tensorflow()  # the calling process may hold their memory
     request = json.load(sys.stdin)
     export = getattr(importlib.import_module(request["module"]), request["export"])
     try:

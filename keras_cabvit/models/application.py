@@ -10,7 +10,7 @@ import keras
 from keras_cabvit.models.arguments import check_positive_integers, is_positive_integer
 from keras_cabvit.models.preprocessing import normalization
 from keras_cabvit.paths import local_path
-from keras_cabvit.weights import load_weights
+from keras_cabvit.weights import describe_hdf5, load_weights
 
 DEFAULT_INPUT_SHAPE = (224, 224, 3)
 
@@ -65,8 +65,11 @@ class Application:
                 f"file, and there is no such file. Received: weights={str(self.weights)!r}"
             )
         if not str(self.weights).endswith(".weights.h5"):
+            description = describe_hdf5(self.weights)
             raise ValueError(
-                "`weights` must be the path of a file that ends in .weights.h5. Convert a PyTorch "
+                "`weights` must be the path of a file that ends in .weights.h5. "
+                + (f"{description} " if description else "")
+                + "Convert a PyTorch "
                 "checkpoint to one with `cabvit convert`; load a whole .keras model with "
                 f"keras.saving.load_model. Received: weights={str(self.weights)!r}"
             )

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.paths import local_path
+from keras_cabvit.weights import describe_hdf5
 
 
 def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
@@ -123,6 +124,8 @@ def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
     except (ImportError, MemoryError):
         raise
     except Exception as error:
+        if found := describe_hdf5(path):
+            raise ValueError(found) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise ValueError(
             f"{path} is damaged, or holds no {form} model. Reading it failed with: {reason}"

@@ -11,6 +11,7 @@ from training.commands.recipe_name import recipe_name
 from training.data.opening import open_data_set
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
+from training.report.figures.fonts import drawing_note
 from training.show_batch import show_batch
 
 
@@ -68,3 +69,5 @@ def run(arguments: list[str]) -> None:
         data_set.training, recipe, options.out, options.seed, options.step, options.images
     )
     print(f"{options.out} shows {drawn} images of step {options.step:,}.")
+    if note := drawing_note(data_set.class_names):
+        print(note)

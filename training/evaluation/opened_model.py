@@ -17,6 +17,7 @@ from keras_cabvit.runtimes.classifiers import (
 )
 from keras_cabvit.runtimes.reading import latest_version
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from keras_cabvit.weights import describe_hdf5
 from training.evaluation.probabilities import Probabilities
 from training.run.record import read_run
 
@@ -128,9 +129,8 @@ def _found_at(path: Path) -> tuple[str, Path, str]:
         form = {".keras": "Keras", ".tflite": "TFLite"}.get(path.suffix.lower())
         if form:
             return form, path, name
-        if path.suffix == ".h5":
-            raise ValueError(f"{path} holds only weights, not a model. {_ACCEPTED}")
-        raise ValueError(f"{path} is not a file that can be opened. {_ACCEPTED}")
+        found = describe_hdf5(path) or f"{path} is not a file that can be opened, or is damaged."
+        raise ValueError(f"{found} {_ACCEPTED}")
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
     version = latest_version(path)

@@ -11,7 +11,7 @@ from keras_cabvit import CabViTH, CabViTP, list_models
 from keras_cabvit.models import build_variant
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.paths import local_path
-from keras_cabvit.weights import load_weights, transfer_weights
+from keras_cabvit.weights import describe_hdf5, load_weights, transfer_weights
 from training.recipes.recipe import ModelOptions
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"hybrid": CabViTH, "plain": CabViTP}
@@ -123,7 +123,8 @@ def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
         try:
             source = keras.saving.load_model(path, compile=False)
         except Exception as error:  # the errors of a damaged file have no common class
-            raise ValueError(f"`initial_weights`: {path} is not a Keras model. {error}") from error
+            found = describe_hdf5(path) or f"{path} is not a Keras model. {error}"
+            raise ValueError(f"`initial_weights`: {found}") from error
     try:
         transfer_weights(model, source)
     except ValueError as error:

@@ -12,9 +12,11 @@ from training.evaluation.result import Evaluation
 from training.report.classes import classes, confusion
 from training.report.figures.confusion import draw_confusion
 from training.report.figures.curves import draw_curves
+from training.report.figures.fonts import drawing_note
 from training.report.figures.mistakes import draw_mistakes
 from training.report.figures.reliability import draw_reliability
 from training.report.images import broken_images, mistakes
+from training.report.markdown import escaped
 from training.report.scores import calibration, summary
 from training.report.training_run import curves, origin
 
@@ -61,6 +63,7 @@ def write_report(
             text.append(curves(history, run))
         draw_confusion(scores.confusion, names, partial / "confusion.png")
         text.append(confusion(scores, names))
+        text.append(escaped(drawing_note(names)))
         text.append(classes(scores, names))
         draw_reliability(scores.calibration, partial / "calibration.png")
         text.append(calibration(scores))
@@ -69,7 +72,7 @@ def write_report(
         text.append(mistakes(evaluation))
         text.append(broken_images(evaluation, broken_names))
         text.append(origin(evaluation, run))
-        write_text_atomically(partial / "report.md", "\n\n".join(text) + "\n")
+        write_text_atomically(partial / "report.md", "\n\n".join(filter(None, text)) + "\n")
         # The page last: a new page has new pictures.
         written = sorted(partial.iterdir(), key=lambda file: file.name == "report.md")
         for file in written:

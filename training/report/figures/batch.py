@@ -30,7 +30,7 @@ def draw_batch(
     height, width = images.shape[1:3]
     image_height = _WIDTH * height / width
     across, down = _WIDTH + _GAP, image_height + _TEXT + _GAP
-    with figure_style():
+    with figure_style(class_names):
         figure = new_figure(columns * across, rows * down)
         figure.set_layout_engine("none")
         total_width, total_height = figure.get_size_inches()

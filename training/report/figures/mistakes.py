@@ -25,7 +25,7 @@ def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], path:
     height, width = mistakes[0].image.shape[:2]
     image_height = _WIDTH * height / width
     across, down = _WIDTH + _GAP, image_height + _TEXT + _GAP
-    with figure_style():
+    with figure_style(class_names):
         figure = new_figure(max(columns, 3) * across, rows * down)
         figure.set_layout_engine("none")
         total_width, total_height = figure.get_size_inches()
