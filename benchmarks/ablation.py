@@ -15,9 +15,10 @@ import json
 import shlex
 import statistics
 import sys
-from pathlib import Path
 
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.terminal import output_that_never_fails
 from training.recipes.fashion_mnist import FASHION_MNIST
 from training.recipes.recipe import ModelOptions, Optimization
 from training.report.figures.style import epoch_axis, figure_style, new_figure
@@ -147,7 +148,7 @@ def draw(results, path):
 def main():
     """Trains, prints a table and writes it as JSON and as a picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--out", type=path_argument, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument(
         "--models",
@@ -175,11 +176,12 @@ def main():
         ]
         for name, score in scores.items()
     ]
-    print("\n" + table(["model", "top-1", "± (standard deviation)", "per seed"], rows, 1))
     write_text_atomically(options.out / "ablation.json", json.dumps(scores, indent=2) + "\n")
     draw(results, options.out / "ablation.png")
+    print("\n" + table(["model", "top-1", "± (standard deviation)", "per seed"], rows, 1))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with output_that_never_fails():
+        sys.exit(main())

@@ -26,7 +26,9 @@ def filled_model(variant, **options):
     )
     parameter_fill = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(parameter_fill)
-    shapes = json.loads((_REFERENCE / "reference.json").read_text())[variant]["state_dict"]
+    shapes = json.loads((_REFERENCE / "reference.json").read_text(encoding="utf-8"))[variant][
+        "state_dict"
+    ]
     model = build_variant(variant, **options)
     load_torch_state_dict(
         model, {name: parameter_fill.parameter(name, shape) for name, shape in shapes.items()}

@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 
+from keras_cabvit.terminal import output_that_never_fails
+
 _PROGRAM = (
     "import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
 )
@@ -23,7 +25,7 @@ def measure(rounds):
     for _ in range(rounds):
         for module, measured in seconds.items():
             command = [sys.executable, "-c", _PROGRAM.format(module=module)]
-            process = subprocess.run(command, capture_output=True, text=True, check=True)
+            process = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
             measured.append(float(process.stdout.splitlines()[-1]))
     differences = [
         ours - theirs
@@ -46,4 +48,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    with output_that_never_fails():
+        main()

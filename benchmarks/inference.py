@@ -24,12 +24,13 @@ import json
 import platform
 import statistics
 import sys
-from pathlib import Path
 
 from benchmarks.contenders import MATRIX_PRODUCT, Contender
 from benchmarks.in_turns import measure, peak_memory, ratios
 from benchmarks.processor import gpu_names, processor_name
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.terminal import output_that_never_fails
 from training.report.figures.style import (
     BLUE,
     FAINT,
@@ -229,14 +230,14 @@ def draw(result, path):
 
 
 def report(result, folder, stem):
-    """Prints a run's tables and, given a folder, writes them with JSON and a picture."""
+    """Writes a run's tables, JSON and a picture into a folder, if one is given, and prints them."""
     text = as_markdown(result)
-    print(text, flush=True)
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         write_text_atomically(folder / f"{stem}.json", json.dumps(result, indent=1) + "\n")
         write_text_atomically(folder / f"{stem}.md", text)
         draw(result, folder / f"{stem}.png")
+    print(text, flush=True)
 
 
 def main():
@@ -249,7 +250,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
     parser.add_argument("--no-growth", action="store_true", help="skip larger batches and images")
-    parser.add_argument("--out", type=Path, help="folder for VARIANT.json, .md and .png")
+    parser.add_argument("--out", type=path_argument, help="folder for VARIANT.json, .md and .png")
     options = parser.parse_args()
     for variant in options.variants:
         several = contenders_of(
@@ -274,4 +275,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with output_that_never_fails():
+        sys.exit(main())

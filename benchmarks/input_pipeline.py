@@ -20,6 +20,9 @@ import keras
 import tensorflow as tf
 
 from benchmarks.photographs import write_photographs
+from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.terminal import output_that_never_fails
 from training.augmentation import random_resized_crop
 from training.data.batches import training_batches
 from training.data.opening import open_data_set
@@ -149,7 +152,7 @@ def main():
     parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
-    parser.add_argument("--json", type=Path, help="file to write")
+    parser.add_argument("--json", type=path_argument, help="file to write")
     arguments = parser.parse_args()
     cores = _restrict_to(arguments.cores)
     with tempfile.TemporaryDirectory() as folder:
@@ -157,6 +160,8 @@ def main():
         split = open_data_set(f"folder:{folder}", validation_share=0.1).training
         result = measure(split, cores, arguments.rounds, arguments.seconds)
     result = {"cores": cores, "mean file size": size, **result}
+    if arguments.json:
+        write_text_atomically(arguments.json, json.dumps(result, indent=2) + "\n")
 
     print(f"{cores} cores, {IMAGES} JPEG files of 500x375 and {size / 1000:.0f} kB\n")
     print(f"{'images per second':40}  median  smallest  largest  by processor time")
@@ -166,9 +171,8 @@ def main():
     print()
     for name, ratio in result["ratios"].items():
         print(f"{name}: {ratio:.1f}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    with output_that_never_fails():
+        main()

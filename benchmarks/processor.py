@@ -16,7 +16,9 @@ def gpu_names():
     if shutil.which("nvidia-smi") is None:
         return []
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()
+    return subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace"
+    ).stdout.splitlines()
 
 
 def processor_flags():
@@ -26,7 +28,9 @@ def processor_flags():
 
 def _cpuinfo(field):
     file = Path("/proc/cpuinfo")  # on Linux
-    for line in file.read_text().splitlines() if file.is_file() else ():
+    for line in (
+        file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else ()
+    ):
         key, _, value = line.partition(":")
         if key.strip() == field:
             return value.strip()

@@ -25,12 +25,14 @@ from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.export import to_tflite
 from keras_cabvit.export.tflite.flatbuffer import unpack
 from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import comparable_scores, signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
 from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.terminal import output_that_never_fails
 from training.data.batches import evaluation_batches
 from training.data.opening import open_data_set
 from training.report.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
@@ -254,7 +256,7 @@ def draw(results, path):
 def main():
     """Measures, prints a table, and writes it as JSON, Markdown and a picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", type=Path, help="a .keras file; needs --data")
+    parser.add_argument("--model", type=path_argument, help="a .keras file; needs --data")
     parser.add_argument("--data", help="as for training, with test images")
     parser.add_argument(
         "--crop",
@@ -266,7 +268,7 @@ def main():
         "--images", type=int, default=64, help="number of synthetic photographs, without --data"
     )
     parser.add_argument("--rounds", type=int, default=40, help="number of timed images")
-    parser.add_argument("--out", type=Path, help="folder for tflite.json, .md and .png")
+    parser.add_argument("--out", type=path_argument, help="folder for tflite.json, .md and .png")
     options = parser.parse_args()
     if (options.model is None) != (options.data is None):
         parser.error("--model and --data belong together")
@@ -287,15 +289,16 @@ def main():
         f"{len(test.pixels):,} images"
     )
     text = f"{heading}\n\n{as_table(results)}\n"
-    print(text)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         report = {"setting": heading, "results": results}
         write_text_atomically(options.out / "tflite.json", json.dumps(report, indent=2) + "\n")
         write_text_atomically(options.out / "tflite.md", text)
         draw(results, options.out / "tflite.png")
+    print(text)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with output_that_never_fails():
+        sys.exit(main())

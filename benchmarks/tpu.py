@@ -12,9 +12,10 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
 
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.terminal import output_that_never_fails
 from training.recipes.imagenet import imagenet_recipe
 from training.report.markdown import table
 from training.tpu.process import can_compile, run_again
@@ -91,7 +92,7 @@ def main():
     parser.add_argument("--models", nargs="+", default=["CabViTH_S", REFERENCE])
     parser.add_argument("--topology", default="v5e:4x4")
     parser.add_argument("--batch", type=int, default=1024, help="images per step on all devices")
-    parser.add_argument("--out", type=Path, help="folder for tpu.json and tpu.md")
+    parser.add_argument("--out", type=path_argument, help="folder for tpu.json and tpu.md")
     options = parser.parse_args()
     find_slice(options.topology).check_batch(options.batch)
     if not can_compile():
@@ -100,14 +101,15 @@ def main():
     versions = ", ".join(f"{name} {version}" for name, version in steps[0].versions.items())
     title = f"{options.topology}, {options.batch:,} images per step, {versions}"
     text = f"{title}\n\n{as_markdown(steps)}\n"
-    print(text)
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)
         report = [dataclasses.asdict(step) for step in steps]
         write_text_atomically(options.out / "tpu.json", json.dumps(report, indent=2) + "\n")
         write_text_atomically(options.out / "tpu.md", text)
+    print(text)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with output_that_never_fails():
+        sys.exit(main())

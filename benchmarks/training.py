@@ -12,12 +12,13 @@ import argparse
 import dataclasses
 import platform
 import sys
-from pathlib import Path
 
 from benchmarks.contenders import MATRIX_PRODUCT
 from benchmarks.in_turns import measure, peak_memory
 from benchmarks.inference import BACKENDS, PRECISIONS, contenders_of, figures_of, report
 from benchmarks.processor import gpu_names, processor_name
+from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.terminal import output_that_never_fails
 
 
 def main():
@@ -29,7 +30,9 @@ def main():
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
-    parser.add_argument("--out", type=Path, help="folder for VARIANT-training.json, .md and .png")
+    parser.add_argument(
+        "--out", type=path_argument, help="folder for VARIANT-training.json, .md and .png"
+    )
     options = parser.parse_args()
     for variant in options.variants:
         several = [
@@ -63,4 +66,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with output_that_never_fails():
+        sys.exit(main())

@@ -2,16 +2,50 @@
 
 import contextlib
 import glob
+import hashlib
 import os
 import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_cabvit.paths import local_path
+
 # A leftover that has not been written to for this long belongs to a process that was killed.
 _ABANDONED_SECONDS = 24 * 3600
 # Marks a folder that `atomic_folder` wrote, so that a user's own folder is never replaced.
 _MARK = ".complete"
+# In bytes. File systems allow 255, of which the prefix of a temporary name takes up to 45.
+_LONGEST_NAME = 200
+
+
+@contextlib.contextmanager
+def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
+    """Yields a hidden path beside `path`, and removes what is there when the block ends.
+
+    A killed process's leftover is removed by a call for the same `path` at least a day later.
+
+    Args:
+        path: path of the file or folder that is to be written in the end. Missing parent folders
+            are created.
+
+    Yields:
+        A `pathlib.Path` with the same suffixes, at which there is nothing.
+
+    Raises:
+        ValueError: `path` is an address of remote storage, see `keras_cabvit.paths`.
+        OSError: the parent folder cannot be created.
+    """
+    path = local_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = _short(path)
+    remove_abandoned(path.parent, glob.escape(name))
+    # Two processes, or two threads, may write the same file at once.
+    partial = path.with_name(f".partial-{os.getpid()}-{time.monotonic_ns()}.{name}")
+    try:
+        yield partial
+    finally:
+        _remove(partial)
 
 
 @contextlib.contextmanager
@@ -30,6 +64,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         The `pathlib.Path` to write to.
 
     Raises:
+        ValueError: `path` is an address of remote storage, see `keras_cabvit.paths`.
         OSError: it cannot be written. A file at `path` is unchanged.
 
     Example:
@@ -37,24 +72,18 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         >>> from keras_cabvit.atomic_files import atomic_path
         >>> path = tempfile.mkdtemp() + "/labels.txt"
         >>> with atomic_path(path) as partial:
-        ...     length = partial.write_text("cat")
-        >>> open(path).read()
+        ...     length = partial.write_text("cat", encoding="utf-8")
+        >>> open(path, encoding="utf-8").read()
         'cat'
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path.parent, glob.escape(path.name))
-    # Two processes, or two threads, may write the same file at once.
-    partial = path.with_name(f".partial-{os.getpid()}-{time.monotonic_ns()}.{path.name}")
-    try:
+    path = local_path(path)
+    with temporary_path(path) as partial:
         yield partial
         if partial.is_file():
             # Without this, a power cut may leave an empty file under the new name.
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
         os.replace(partial, path)
-    finally:
-        _remove(partial)
 
 
 @contextlib.contextmanager
@@ -62,8 +91,8 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary folder to write into, renamed to `path` when the block ends.
 
     Unlike `atomic_path`, it replaces an existing folder, provided that this function wrote it. The
-    earlier folder stays until the block ends. An error, Ctrl-C or SystemExit removes the temporary
-    folder.
+    earlier folder stays until the block ends; of two that are written at once, the later one stays.
+    An error, Ctrl-C or SystemExit removes the temporary folder.
 
     Args:
         path: path of the folder to write.
@@ -72,25 +101,51 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         The `pathlib.Path` of an empty folder.
 
     Raises:
-        ValueError: `path` is a file, or a folder that this function did not write.
+        ValueError: `path` is a file, or a folder that this function did not write; or an address of
+            remote storage, see `keras_cabvit.paths`.
     """
-    path = Path(path).resolve()
+    path = local_path(path).resolve()
+    _check_replaceable(path)
+    with temporary_path(path) as partial:
+        partial.mkdir()
+        yield partial
+        (partial / _MARK).touch()
+        _replace_folder(path, partial)
+
+
+def _check_replaceable(path):
     if path.exists() and not (path / _MARK).is_file():
         raise ValueError(
             f"{path} already exists and was not written by this command. Choose another folder, "
             "or remove it."
         )
-    # Named so that `remove_abandoned` finds it too, should this process be killed.
-    replaced = path.with_name(f".partial-{os.getpid()}-replaced.{path.name}")
+
+
+def _replace_folder(path, partial):
+    """Renames a folder to `path`, after moving away what this module wrote there earlier."""
+    while not _renamed(partial, path):
+        _check_replaceable(path)
+        # Named so that `remove_abandoned` finds it too, should this process be killed.
+        with temporary_path(path) as replaced:
+            with contextlib.suppress(FileNotFoundError):  # another process has moved it away
+                os.rename(path, replaced)
+            try:
+                if _renamed(partial, path):
+                    return
+            except OSError:
+                os.rename(replaced, path)
+                raise
+
+
+def _renamed(folder, path):
+    """Renames a folder unless something is at `path`, and returns whether it did."""
     try:
-        with atomic_path(path) as partial:
-            partial.mkdir()
-            yield partial
-            (partial / _MARK).touch()
-            if path.exists():
-                os.replace(path, replaced)
-    finally:
-        shutil.rmtree(replaced, ignore_errors=True)
+        os.rename(folder, path)
+    except OSError:
+        if path.exists():
+            return False
+        raise
+    return True
 
 
 def write_text_atomically(path: str | os.PathLike, text: str) -> None:
@@ -98,10 +153,10 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> None:
 
     Args:
         path: path of the file.
-        text: string, written as UTF-8.
+        text: string, written as UTF-8; the bytes of a file's name that are no text are escaped.
     """
     with atomic_path(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def remove_abandoned(
@@ -118,6 +173,15 @@ def remove_abandoned(
         with contextlib.suppress(OSError):  # another process may be removing it
             if time.time() - leftover.stat().st_mtime >= seconds:
                 _remove(leftover)
+
+
+def _short(path):
+    """Returns a path's name, or a shorter one if the name leaves no room for a prefix."""
+    name = path.name
+    if len(os.fsencode(name)) <= _LONGEST_NAME:
+        return name
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    return digest + "".join(path.suffixes[-2:])[-32:]
 
 
 def _remove(path):

@@ -3,8 +3,9 @@
 import argparse
 import sys
 
-from keras_cabvit.commands import client, convert, export, summary, verify
+from keras_cabvit.commands import client, convert, export, summary, training_program, verify
 from keras_cabvit.signals import end_in_order
+from keras_cabvit.terminal import output_that_never_fails
 
 
 def main(arguments=None):
@@ -15,10 +16,19 @@ def main(arguments=None):
 
     Returns:
         The exit status: 0 on success; 1 if the library refused or could not finish, with a message
-        on standard error; 130 after Ctrl-C or SIGTERM.
+        on standard error; 2 for wrong arguments; 130 after Ctrl-C or SIGTERM.
     """
+    with output_that_never_fails():
+        return _run(arguments)
+
+
+def _run(arguments):
     # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
     end_in_order()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in training_program.COMMANDS:
+        print(f"cabvit: {training_program.explanation(arguments[0])}", file=sys.stderr)
+        return 2
     options = _parser().parse_args(arguments)
     try:
         return options.run(options) or 0

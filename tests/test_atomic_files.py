@@ -96,3 +96,17 @@ def test_text_is_written_as_utf8_and_replaces_an_existing_file(tmp_path):
 
     assert path.read_bytes() == "Kätzchen\n".encode()
     assert names(path.parent) == ["labels.txt"]
+
+
+@pytest.mark.parametrize("name", ["x" * 243 + ".weights.h5", "猫" * 82 + ".npz"])
+def test_name_as_long_as_the_file_system_allows(tmp_path, name):
+    with atomic_path(tmp_path / name) as partial:
+        assert partial.name.endswith((".weights.h5", ".npz"))
+        partial.touch()
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_bytes_of_a_file_name_that_are_no_text_are_escaped(tmp_path):
+    path = tmp_path / "report.md"
+    write_text_atomically(path, os.fsdecode(b"--out run\xff"))
+    assert path.read_text(encoding="utf-8") == r"--out run\udcff"

@@ -13,11 +13,11 @@ KILLED = """
 import os, signal, sys
 from keras_cabvit.atomic_files import atomic_folder
 
-def replace_and_die(source, target, replace=os.replace):
-    replace(source, target)
+def rename_and_die(source, target, rename=os.rename):
+    rename(source, target)
     os.kill(os.getpid(), signal.SIGKILL)
 
-os.replace = replace_and_die
+os.rename = rename_and_die
 with atomic_folder(sys.argv[1]) as partial:
     (partial / "file").write_text("new")
 """
@@ -83,3 +83,26 @@ def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path):
     write(tmp_path / "run", "new")
 
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def test_of_two_folders_written_at_once_the_later_one_stays(tmp_path):
+    with atomic_folder(tmp_path / "run") as first:
+        (first / "file").write_text("first")
+        with atomic_folder(tmp_path / "run") as second:
+            (second / "file").write_text("second")
+
+    assert (tmp_path / "run" / "file").read_text() == "first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+def write_while_a_folder_appears(path):
+    with atomic_folder(path) as partial:
+        (partial / "file").write_text("new")
+        path.mkdir()
+        (path / "mine").write_text("mine")
+
+
+def test_folder_that_appears_in_the_meantime_is_kept(tmp_path):
+    with pytest.raises(ValueError, match="was not written by this command"):
+        write_while_a_folder_appears(tmp_path / "run")
+    assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["mine"]

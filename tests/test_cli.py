@@ -18,13 +18,15 @@ import pytest
 import tensorflow as tf
 import tiny_models
 import torch
+from backend_process import REPOSITORY
 
 import keras_cabvit
 from keras_cabvit.cli import main
-from keras_cabvit.commands import export
+from keras_cabvit.commands import export, training_program
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.pytorch import load_torch_state_dict
 from keras_cabvit.runtimes import load_saved_model
+from training.__main__ import COMMANDS as TRAINING_COMMANDS
 
 REFERENCE = Path(__file__).with_name("reference") / "reference.json"
 
@@ -135,7 +137,7 @@ def test_summary_at_an_impossible_size(capsys):
     ("arguments", "message"),
     [
         ([], "COMMAND"),
-        (["train"], "invalid choice: 'train'"),
+        (["trian"], "invalid choice: 'trian'"),
         (["summary"], "VARIANT"),
         (["summary", "CabViTH_S", "--image-size", "224"], "must be HEIGHTxWIDTH, such as 224x224"),
         (["summary", "CabViTH_S", "--image-size", "axb"], "must be HEIGHTxWIDTH"),
@@ -147,6 +149,24 @@ def test_invalid_arguments_are_refused(capsys, arguments, message):
         main(arguments)
     assert raised.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_commands_of_the_training_program_are_explained(capsys):
+    assert set(training_program.COMMANDS) == set(TRAINING_COMMANDS)
+    for command in training_program.COMMANDS:
+        assert main([command, "--out", "run"]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"cabvit: `{command}` is a command of the training program")
+        assert f"`python -m training {command}`. Here that runs {REPOSITORY / 'training'}." in error
+
+
+def test_another_training_package_is_named(capsys, tmp_path, monkeypatch):
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(["train"]) == 2
+    error = capsys.readouterr().err
+    assert f"another module, {tmp_path / 'training' / '__init__.py'}. `python -P -m" in error
 
 
 @pytest.mark.parametrize(
@@ -172,6 +192,7 @@ def test_converted_weights_are_found(checkpoint, home, capsys):
     path = home / "CabViTP_T_imagenet.weights.h5"
     assert capsys.readouterr().out.splitlines() == [
         f"CabViTP_T: {path} ({path.stat().st_size / 1e6:.1f} MB)",
+        "Parameters taken: 'model'.",
         'keras_cabvit.CabViTP_T(weights="imagenet") finds it there.',
     ]
     model = keras_cabvit.CabViTP_T(weights="imagenet")

@@ -14,9 +14,9 @@ ALLOWED = {
     "ops": {"ops", "jax", "tensorflow"},
     "layers": {"layers", "ops"},
     "inference": {"inference", "layers", "ops"},
-    "weights": {"weights", "atomic_files", "signals", "h5py", "filelock"},
-    "models": {"models", "inference", "layers", "ops", "weights"},
-    "pytorch": {"pytorch", "models", "layers", "weights", "torch", "safetensors"},
+    "weights": {"weights", "atomic_files", "paths", "signals", "h5py", "filelock"},
+    "models": {"models", "inference", "layers", "ops", "paths", "weights"},
+    "pytorch": {"pytorch", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }
 FILES = [path for room in ALLOWED for path in sorted((LIBRARY / room).rglob("*.py"))]
 

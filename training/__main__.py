@@ -5,6 +5,7 @@ import os
 import sys
 
 from keras_cabvit.signals import end_in_order
+from keras_cabvit.terminal import output_that_never_fails
 from training.run.interrupted import Interrupted
 
 # Each has a module in training/commands, imported when it is called.
@@ -30,11 +31,15 @@ def main(arguments: list[str] | None = None) -> int:
         plus the signal's number when a signal stopped training and its state is in a checkpoint;
         130 when a signal ended anything else.
     """
+    with output_that_never_fails():
+        return _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: list[str]) -> int:
     # TensorFlow logs the processor's features at every start, which is noise here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # SIGTERM is handled like Ctrl-C: half-written files are removed.
     end_in_order()
-    arguments = sys.argv[1:] if arguments is None else arguments
     name, *others = arguments or ["--help"]
     if name in ("-h", "--help"):
         print(_help())

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.latency import median_latencies
 from training.data.data_set import DataSet
 from training.data.opening import check_outside
@@ -62,6 +63,7 @@ def evaluate(
         ImportError: a package that the model or the data needs is not installed.
         OSError: the report cannot be written.
     """
+    out = None if out is None else local_path(out, "out")
     started = time.perf_counter()
     model = open_model(path)
     spec = data or (model.run or {}).get("data")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import keras
 
-from keras_cabvit.atomic_files import atomic_folder
+from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
+from keras_cabvit.paths import local_path
 from training.data.opening import check_outside
 from training.evaluate import evaluate
 from training.evaluation.result import Evaluation
@@ -38,7 +39,7 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
             lies in the data of the run.
         FileNotFoundError: there is no run.
     """
-    run, out = Path(run), Path(out)
+    run, out = local_path(run, "run"), local_path(out, "out")
     record = read_run(run)
     if record is None:
         raise FileNotFoundError(f"There is no run in {run}: it has no run.json.")
@@ -56,9 +57,7 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
             shutil.copyfile(run / name, partial / name)
         evaluation = dataclasses.replace(evaluate(partial), name=out.name, path=Path("model.keras"))
         write_report(partial, evaluation, read_metrics_csv(run / "metrics.csv"), record)
-        (partial / "README.md").write_text(
-            model_card(evaluation, record, description), encoding="utf-8"
-        )
+        write_text_atomically(partial / "README.md", model_card(evaluation, record, description))
         scores = dataclasses.asdict(evaluation.as_row())
-        (partial / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
+        write_text_atomically(partial / "scores.json", json.dumps(scores, indent=2) + "\n")
     return evaluation

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import keras
 
-from keras_cabvit.atomic_files import atomic_folder
+from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_saved_model, load_tflite
 from training.compare import score_forms
 from training.data.array_split import ArraySplit
@@ -48,6 +49,7 @@ def quickstart(
         ValueError: `folder` exists and was not written by an earlier quickstart.
         Diverged: the loss became infinite, NaN, or far too large.
     """
+    folder = local_path(folder, "folder")
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
     with atomic_folder(folder) as partial:
@@ -79,9 +81,10 @@ def quickstart(
             forms, evaluation_pixels(test.images, recipe.model.image_size), test.labels
         )
         table = score_table(scores, ("form", "top-1", "size", "latency, one image"))
-        (partial / "scores.md").write_text(table + "\n")
-        (partial / "scores.json").write_text(
-            json.dumps([dataclasses.asdict(score) for score in scores], indent=2) + "\n"
+        write_text_atomically(partial / "scores.md", table + "\n")
+        write_text_atomically(
+            partial / "scores.json",
+            json.dumps([dataclasses.asdict(score) for score in scores], indent=2) + "\n",
         )
     print(f"{table}\n\nThe models and the curves are in {folder}/.")
     print(f"Total time: {(time.perf_counter() - started) / 60:.1f} minutes.")

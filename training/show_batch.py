@@ -4,6 +4,7 @@ import dataclasses
 import os
 
 from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.paths import local_path
 from training.data.batches import training_batches
 from training.data.split import Split
 from training.recipes.recipe import Recipe
@@ -38,6 +39,7 @@ def show_batch(
         raise ValueError(
             f"`step` must be 0 or more and `count` at least 1. Received: step={step}, count={count}"
         )
+    path = local_path(path)
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, split.size))
     batches = training_batches(split, recipe, seed, first_step=step)
     images, labels = next(batches.as_numpy_iterator())

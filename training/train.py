@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.paths import local_path
 from training.data.batches import (
     Reader,
     evaluation_batches,
@@ -27,7 +28,7 @@ from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.strategies import Placement, place
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.compiled_model import compiled_model, precision
-from training.recipes.model import build_model
+from training.recipes.model import build_model, initial_weights_file
 from training.recipes.recipe import Recipe
 from training.report.data_overview import data_overview
 from training.run.callbacks import (
@@ -42,7 +43,7 @@ from training.run.callbacks import (
     TensorBoard,
 )
 from training.run.checkpoints import Checkpoint, CheckpointFolder
-from training.run.folder import check_local, claimed, write_record
+from training.run.folder import claimed, write_record
 from training.run.interrupted import Interrupted
 from training.run.options import TrainOptions
 from training.run.record import continued_record, read_run, run_record
@@ -73,8 +74,8 @@ def train(
         MemoryError: a device has too little memory.
         Interrupted: the process was asked to stop. Its state is in a checkpoint.
     """
-    folder = Path(options.out)
-    check_local(options.out)
+    folder = local_path(options.out, "out")
+    options = dataclasses.replace(options, out=folder)
     check_outside(options.data, options.out)
     found = earlier = read_run(folder)
     placement = place(options.strategy, recipe, hosts)
@@ -92,6 +93,7 @@ def train(
     if finished:
         print(f"This run is finished; its report is {folder / 'report.md'}.")
         return folder
+    initial_weights_file(recipe.model)  # refuses what is no file, before anything is written
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # A share of the images that every epoch reads.
     validation_size = data_set.validation.size
@@ -125,7 +127,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Path of the run's folder."""
-        return Path(self.options.out)
+        return self.options.out
 
     @property
     def checkpoints(self) -> CheckpointFolder:

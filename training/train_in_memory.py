@@ -2,13 +2,14 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.paths import local_path
 from training.data.stratified import held_out
 from training.optimization.compiled_model import precision
 from training.optimization.optimizer import make_optimizer
@@ -67,6 +68,12 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
     from training.in_memory.augmentation import check_augmentation
     from training.in_memory.epoch import Trainer
 
+    options = replace(
+        options,
+        images=local_path(options.images, "images"),
+        labels=local_path(options.labels, "labels"),
+        out=local_path(options.out, "out"),
+    )
     check_augmentation(recipe.augmentation)
     if recipe.optimization.accumulation_steps > 1:
         raise ValueError(

@@ -2,6 +2,8 @@
 
 import argparse
 
+from keras_cabvit.paths import local_path
+
 
 def add_image_size(parser, meaning):
     """Adds --image-size to a parser.
@@ -17,6 +19,24 @@ def add_image_size(parser, meaning):
         metavar="HEIGHTxWIDTH",
         help=meaning,
     )
+
+
+def path_argument(text):
+    """Parses a path on this computer, as a `type` of argparse.
+
+    Args:
+        text: string, with `~` for the home folder.
+
+    Returns:
+        A `pathlib.Path`.
+
+    Raises:
+        argparse.ArgumentTypeError: it is an address, such as `gs://bucket/run`.
+    """
+    try:
+        return local_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("`path` ")) from error
 
 
 def _image_size(text):

@@ -3,8 +3,8 @@
 import dataclasses
 import json
 import sys
-from pathlib import Path
 
+from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.serving import classify_over_grpc, classify_over_rest
 
@@ -12,7 +12,7 @@ from keras_cabvit.serving import classify_over_grpc, classify_over_rest
 def add(commands):
     """Adds the command to a parser's subcommands."""
     client = commands.add_parser("client", help="have TF Serving classify image files")
-    client.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    client.add_argument("images", type=path_argument, nargs="+", metavar="IMAGE")
     server = client.add_mutually_exclusive_group(required=True)
     server.add_argument("--rest", metavar="URL", help="such as http://127.0.0.1:8501")
     server.add_argument("--grpc", metavar="HOST:PORT", help="such as 127.0.0.1:8500")

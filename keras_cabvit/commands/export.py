@@ -4,8 +4,8 @@ import contextlib
 import dataclasses
 import sys
 import warnings
-from pathlib import Path
 
+from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_saved_model, to_tflite
@@ -47,7 +47,7 @@ def add(commands):
     )
     lite.add_argument(
         "--calibration",
-        type=Path,
+        type=path_argument,
         metavar="FOLDER",
         help="training images, for int8-static and int8-full: a few hundred files of all classes; "
         "of a folder with train/, val/ and test/ those in train/",
@@ -76,11 +76,13 @@ def add(commands):
 
 
 def _add_model(parser, metavar, meaning):
-    parser.add_argument("model", type=Path, metavar="MODEL.keras", help="a trained model")
-    parser.add_argument("--output", type=Path, required=True, metavar=metavar, help=meaning)
+    parser.add_argument("model", type=path_argument, metavar="MODEL.keras", help="a trained model")
+    parser.add_argument(
+        "--output", type=path_argument, required=True, metavar=metavar, help=meaning
+    )
     parser.add_argument(
         "--labels",
-        type=Path,
+        type=path_argument,
         metavar="FILE",
         help="names of the classes, one per line; by default labels.txt beside the model, if any",
     )

@@ -4,10 +4,10 @@ import dataclasses
 import json
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
@@ -25,14 +25,21 @@ def add(commands):
         "verify", help="run an export and its source model on the same images, and compare them"
     )
     parser.add_argument(
-        "export", type=Path, metavar="EXPORT", help="a .tflite file or a SavedModel directory"
+        "export",
+        type=path_argument,
+        metavar="EXPORT",
+        help="a .tflite file or a SavedModel directory",
     )
     parser.add_argument(
-        "--against", type=Path, required=True, metavar="MODEL.keras", help="the source model"
+        "--against",
+        type=path_argument,
+        required=True,
+        metavar="MODEL.keras",
+        help="the source model",
     )
     parser.add_argument(
         "--data",
-        type=Path,
+        type=path_argument,
         required=True,
         metavar="FOLDER",
         help="image files; to measure accuracy, in one folder per class, named as in labels.txt "

@@ -7,6 +7,7 @@ pixels everywhere.
 import numpy as np
 
 from keras_cabvit.data.decode import decode_rgb
+from keras_cabvit.gpu import leave_gpus_to_the_backend
 
 
 def evaluation_image(image, size, crop=1.0):
@@ -90,7 +91,7 @@ def evaluation_pixels(images, size, batch_size=256):
 
 
 def tensorflow():
-    """Imports TensorFlow for images.
+    """Imports TensorFlow for images, off the GPUs if Keras runs on another backend.
 
     Raises:
         ImportError: it is not installed; the message says how to install it.
@@ -102,6 +103,7 @@ def tensorflow():
             'Reading images needs TensorFlow: pip install "keras-cabvit[tensorflow]". '
             "It can be installed beside the backend that you train with."
         ) from error
+    leave_gpus_to_the_backend()
     return tensorflow
 
 

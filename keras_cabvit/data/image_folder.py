@@ -13,6 +13,7 @@ from keras_cabvit.data.folder_layout import FolderLayout
 from keras_cabvit.data.left_out import LeftOut, LeftOutEntries
 from keras_cabvit.data.split_names import split_of
 from keras_cabvit.data.written_folders import mark_of_output
+from keras_cabvit.paths import local_path
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def read_image_folder(path, unlabelled=False, prefix=""):
         FileNotFoundError: there is no such folder.
         ValueError: the folder is none of these, or cannot be listed.
     """
-    root = Path(path).expanduser()
+    root = local_path(path)
     top = list_folder(root)
     left_out = LeftOutEntries()
     splits = FolderLayout(root, prefix).splits(top)
@@ -125,7 +126,8 @@ def images_of_folder(folder, splits):
         FileNotFoundError: there is no such folder.
         ValueError: the folder cannot be read, or has no images.
     """
-    if not Path(folder).expanduser().exists():
+    folder = local_path(folder)
+    if not folder.exists():
         raise FileNotFoundError(f"There is no folder of images at {folder}.")
     found = read_image_folder(folder, unlabelled=True)
     names = [name for name in ("all", *splits) if name in found.parts and found.parts[name].files]

@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+
+from keras_cabvit.paths import local_path
 
 from keras_cabvit.data.label_lines import label_lines
 
@@ -31,11 +32,12 @@ def read_labels(
     if labels is None:
         return None
     if isinstance(labels, (str, os.PathLike)):
+        labels = local_path(labels, "labels")
         source = f"The file {labels}"
-        if not Path(labels).is_file():
+        if not labels.is_file():
             raise FileNotFoundError(f"There is no file of labels at {labels}.")
         try:
-            labels = label_lines(Path(labels).read_text(encoding="utf-8-sig"))
+            labels = label_lines(labels.read_text(encoding="utf-8-sig"))
         except UnicodeDecodeError as error:
             raise ValueError(f"{source} must be text in UTF-8. It is not: {error}") from error
     labels = list(labels)

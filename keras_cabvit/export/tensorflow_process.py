@@ -23,6 +23,7 @@ from typing import Any, ParamSpec
 
 import keras
 
+from keras_cabvit.gpu import hide_gpus_from_tensorflow
 from keras_cabvit.runtimes.reading import unknown_class
 
 P = ParamSpec("P")
@@ -70,9 +71,15 @@ def _answer_of_second_process(request: dict[str, Any]) -> str:
     process = subprocess.run(
         [sys.executable, "-m", __name__],
         input=json.dumps(request, default=_as_json),
-        env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONIOENCODING": "utf-8",
+        },
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     answers = [line for line in process.stdout.splitlines() if line.startswith("{")]
@@ -131,6 +138,7 @@ def _modules(config: Any) -> Iterator[str]:
 
 def main() -> None:
     """Reads one request from standard input, and prints one line of JSON in response."""
+    hide_gpus_from_tensorflow()  # the calling process may hold their memory
     request = json.load(sys.stdin)
     export = getattr(importlib.import_module(request["module"]), request["export"])
     try:

@@ -9,7 +9,8 @@ import keras
 
 from keras_cabvit.models.arguments import check_positive_integers, is_positive_integer
 from keras_cabvit.models.preprocessing import normalization
-from keras_cabvit.weights import load_weights
+from keras_cabvit.paths import local_path
+from keras_cabvit.weights import describe_hdf5, load_weights
 
 DEFAULT_INPUT_SHAPE = (224, 224, 3)
 
@@ -55,14 +56,20 @@ class Application:
                 "keras_cabvit.CabViTH_S; a model of any other size takes None or the path of a "
                 "weights file."
             )
-        if not isinstance(self.weights, (str, os.PathLike)) or not os.path.isfile(self.weights):
+        if not (
+            isinstance(self.weights, (str, os.PathLike))
+            and local_path(self.weights, "weights").is_file()
+        ):
             raise ValueError(
                 '`weights` must be None, "imagenet" (for a named variant) or the path of a weights '
                 f"file, and there is no such file. Received: weights={str(self.weights)!r}"
             )
         if not str(self.weights).endswith(".weights.h5"):
+            description = describe_hdf5(self.weights)
             raise ValueError(
-                "`weights` must be the path of a file that ends in .weights.h5. Convert a PyTorch "
+                "`weights` must be the path of a file that ends in .weights.h5. "
+                + (f"{description} " if description else "")
+                + "Convert a PyTorch "
                 "checkpoint to one with `cabvit convert`; load a whole .keras model with "
                 f"keras.saving.load_model. Received: weights={str(self.weights)!r}"
             )

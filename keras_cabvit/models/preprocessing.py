@@ -81,5 +81,7 @@ def decode_predictions(preds, top=5):
 @functools.cache
 def _imagenet_classes():
     """Returns 1,000 tuples (WordNet id, class name), read on first use."""
-    text = resources.files("keras_cabvit.models").joinpath("imagenet_classes.json").read_text()
+    text = (
+        resources.files("keras_cabvit.models").joinpath("imagenet_classes.json").read_text("utf-8")
+    )
     return [tuple(entry) for entry in json.loads(text)]

@@ -1,63 +1,101 @@
 """Reading the state dict in a checkpoint file, without running code from the file."""
 
-import argparse
 import os
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# Keys under which training programs save parameters; the averaged ones are those evaluated.
-_NESTED_KEYS = ("model_ema", "model", "state_dict")
-_DISTRIBUTED_PREFIX = "module."
+from keras_cabvit.paths import local_path
+from keras_cabvit.pytorch.nesting import KEYS, Found, find_parameters
+from keras_cabvit.pytorch.safe_objects import safe_objects
+
 # PyTorch's message about an object that it refuses to create: "... GLOBAL posix.system ...".
-_REFUSED_OBJECT = re.compile(r"GLOBAL (\S+)")
+_REFUSED_OBJECT = re.compile(r"(?:GLOBAL|Class) ([\w.]+\.\w+)")
+# As Hugging Face names the parts of a large checkpoint.
+_PART = re.compile(r"-\d+-of-(\d+)\.")
+_SAVE_WHOLE = (
+    "Save the parameters alone, in the program that wrote them: "
+    "torch.save(model.state_dict(), FILE)."
+)
 
 
-def read_torch_checkpoint(path: str | os.PathLike[str], key: str | None = None) -> dict[str, Any]:
-    """Reads PyTorch parameters from a `.pth`, `.pt`, `.bin`, `.safetensors` or `.npz` file.
+def read_torch_checkpoint(
+    path: str | os.PathLike[str],
+    key: str | None = None,
+    tell: Callable[[str], object] | None = None,
+) -> dict[str, Any]:
+    """Reads PyTorch parameters from a `.pth`, `.ckpt`, `.bin`, `.safetensors` or `.npz` file.
 
-    A pickled checkpoint is read with `weights_only=True`: arrays and plain containers, and the
-    `argparse.Namespace` in which training programs keep their arguments. Anything else, such as a
-    pickle that would run a command, is refused and not run.
+    A pickled checkpoint is read with `weights_only=True`: arrays, numbers, plain containers, paths,
+    and the `argparse.Namespace` in which training programs keep their arguments. Anything else,
+    such as a pickle that would run a command, is refused and not run.
+
+    Prefixes that training programs add to all names are dropped: `module.` of
+    DistributedDataParallel, `_orig_mod.` of `torch.compile`, and `model.` of Lightning.
 
     Args:
         path: path of the file.
-        key: key under which the parameters are nested in the file. None tries "model_ema", then
-            "model", then "state_dict", and finally the file's top level.
+        key: key under which the parameters are nested in the file; with a dot for a key or a prefix
+            of names inside another, such as "state_dict.model". None takes averaged parameters if
+            there are any ("model_ema", "state_dict_ema", ...), otherwise "model", "state_dict" and
+            the like, and finally the file's top level.
+        tell: function that is called with a sentence on which parameters were taken, such as
+            `print`; None, the default, calls none.
 
     Returns:
         A dict from names to numpy arrays or torch tensors.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged or not a checkpoint, holds refused objects, or has no such key.
+        ValueError: it is damaged or not a checkpoint, holds refused objects, is a part of one, or
+            has no such key.
         ImportError: the package that reads this kind of file is not installed.
     """
-    path = Path(path)
+    path = local_path(path)
+    if path.is_dir():
+        raise FileNotFoundError(
+            f"There is no checkpoint file at {path}, which is a folder: give the file in it. One "
+            f"that was saved in parts must be joined first. {_SAVE_WHOLE}"
+        )
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint file at {path}.")
+    _check_whole(path)
     readers = {".npz": _read_npz, ".safetensors": _read_safetensors}
     try:
-        content = readers.get(path.suffix, _read_torch)(path)
+        content = readers.get(path.suffix.lower(), _read_torch)(path)
     except (ImportError, PermissionError):
         raise
     except Exception as error:  # the readers' errors on a damaged file have no common class
         raise ValueError(_unreadable(path, error)) from error
-    return _state_dict(content, key, path)
+    found = _found(content, key, path)
+    if tell is not None:
+        tell(str(found))
+    return found.parameters
+
+
+def _check_whole(path: Path) -> None:
+    part = _PART.search(path.name)
+    if path.name.endswith(".json") or (part and int(part[1]) > 1):
+        what = "the index of a checkpoint in parts" if not part else f"one of {int(part[1])} parts"
+        raise ValueError(f"{path} is {what}, which must be joined first. {_SAVE_WHOLE}")
 
 
 def _unreadable(path: Path, error: Exception) -> str:
+    if "TorchScript" in str(error):
+        return f"{path} holds a TorchScript program, which is not run. {_SAVE_WHOLE}"
     if not isinstance(error, pickle.UnpicklingError):
         return f"{path} is damaged, or not the kind of checkpoint that its name says: {error!r}."
     # PyTorch's own message also says how to read the file anyway, which would run its code.
     refused = _REFUSED_OBJECT.search(str(error))
     if refused:
         return (
-            f"{path} is refused: it holds {refused[1]}, and objects other than arrays, plain "
-            "containers and argparse.Namespace could run code when they are read."
+            f"{path} is refused: it holds {refused[1]}, which could run code when it is read. "
+            "Arrays, numbers, plain containers, paths and argparse.Namespace are read. "
+            f"{_SAVE_WHOLE}"
         )
     return (
         f"{path} is refused: it is damaged, or a pickle other than PyTorch's, which could run code "
@@ -65,37 +103,23 @@ def _unreadable(path: Path, error: Exception) -> str:
     )
 
 
-def _state_dict(content: Any, key: str | None, path: Path) -> dict[str, Any]:
+def _found(content: Any, key: str | None, path: Path) -> Found:
     if not isinstance(content, dict):
         raise ValueError(
             f"{path} holds a {type(content).__name__}; a checkpoint is a dict of parameters."
         )
-    if key is not None:
-        if key not in content:
-            raise ValueError(
-                f"{path} has nothing under the key {key!r}. It has: {', '.join(map(str, content))}."
-            )
-        content = content[key]
-    else:
-        nested = [name for name in _NESTED_KEYS if isinstance(content.get(name), dict)]
-        if nested:
-            content = content[nested[0]]
-    if not _holds_parameters(content):
+    try:
+        found = find_parameters(content, key)
+    except KeyError as error:
         raise ValueError(
-            f"{path} has no parameters under {key or ' or '.join(_NESTED_KEYS)}, nor at its top "
-            "level. Pass their key."
+            f"{path} has nothing under the key {key!r}. It has: {', '.join(map(str, content))}."
+        ) from error
+    if found is None:
+        raise ValueError(
+            f"{path} has no parameters under {key or ' or '.join(KEYS)}, nor at its top level. "
+            f"Pass their key. It has: {', '.join(map(str, content)) or 'nothing'}."
         )
-    if all(name.startswith(_DISTRIBUTED_PREFIX) for name in content):
-        content = {name.removeprefix(_DISTRIBUTED_PREFIX): v for name, v in content.items()}
-    return content
-
-
-def _holds_parameters(content: Any) -> bool:
-    return (
-        isinstance(content, dict)
-        and len(content) > 0
-        and all(isinstance(name, str) and hasattr(v, "shape") for name, v in content.items())
-    )
+    return found
 
 
 def _read_npz(path: Path) -> dict[str, Any]:
@@ -122,5 +146,5 @@ def _read_torch(path: Path) -> Any:
             f"Reading {path.name} needs PyTorch: pip install torch. "
             "(.safetensors and .npz files are read without it.)"
         ) from error
-    with torch.serialization.safe_globals([argparse.Namespace]):
+    with torch.serialization.safe_globals(safe_objects()):
         return torch.load(path, map_location="cpu", weights_only=True)

@@ -1,9 +1,11 @@
 """Conversion of the authors' checkpoint file to this library's weights file, in one call."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from keras_cabvit.models import build_variant
+from keras_cabvit.paths import local_path
 from keras_cabvit.pytorch.checkpoint import read_torch_checkpoint
 from keras_cabvit.pytorch.state_dict import load_torch_state_dict
 from keras_cabvit.weights.cache import weights_path, write_checksum
@@ -16,6 +18,7 @@ def convert_torch_checkpoint(
     output: str | os.PathLike[str] | None = None,
     key: str | None = None,
     input_shape: tuple[int, int, int] | None = None,
+    tell: Callable[[str], object] | None = None,
 ) -> Path:
     """Converts a checkpoint of the published PyTorch model to a `.weights.h5` file.
 
@@ -25,9 +28,12 @@ def convert_torch_checkpoint(
         output: path to write, ending in `.weights.h5`. None writes where `weights="imagenet"` looks
             for the variant. The file's checksum is written beside it, with `.sha256` added to its
             name.
-        key: key under which the parameters are nested in the file; None finds it automatically.
+        key: key under which the parameters are nested in the file; None finds it automatically, and
+            prefers averaged parameters, see `read_torch_checkpoint`.
         input_shape: (height, width, 3) that the checkpoint was trained for. Defaults to
             (224, 224, 3).
+        tell: function that is called with a sentence on which parameters were taken, such as
+            `print`; None, the default, calls none.
 
     Returns:
         The path of the weights file.
@@ -37,7 +43,8 @@ def convert_torch_checkpoint(
         ValueError: the variant is unknown, the checkpoint does not fit it, or no `output` is given
             for a checkpoint that is not for ImageNet's 1,000 classes at 224x224.
     """
-    state_dict = read_torch_checkpoint(checkpoint, key)
+    output = None if output is None else local_path(output, "output")
+    state_dict = read_torch_checkpoint(checkpoint, key, tell)
     # load_torch_state_dict reports a bias of another rank.
     bias_shape = tuple(state_dict["head.bias"].shape) if "head.bias" in state_dict else ()
     classes = bias_shape[0] if len(bias_shape) == 1 else 1000

@@ -3,13 +3,13 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from keras import ops
 
 from keras_cabvit.data.array_checks import check_labels, check_pixels
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     load_keras,
@@ -103,7 +103,7 @@ def verify_opened(
 
     `names` are those of its classes, or None: an export with others is noted.
     """
-    export, model = Path(export), Path(model)
+    export, model = local_path(export, "export"), local_path(model, "model")
     found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
     if not len(images) or images.shape[1:] != tuple(expected.image_shape):

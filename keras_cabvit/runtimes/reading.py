@@ -9,6 +9,9 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.paths import local_path
+from keras_cabvit.weights import describe_hdf5
+
 
 def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
     """Reads a `.keras` file for inference.
@@ -23,7 +26,8 @@ def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or not a Keras model.
     """
-    if not Path(path).is_file():
+    path = local_path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"There is no model at {path}.")
     with _reading(path, "Keras"):
         return keras.saving.load_model(path, compile=False)
@@ -45,6 +49,7 @@ def read_saved_model(path: str | os.PathLike[str]) -> Any:
         ValueError: it is damaged, or has no signature `serving_default`.
         ImportError: TensorFlow is not installed.
     """
+    path = local_path(path)
     found = latest_version(path)
     if found is None:
         raise FileNotFoundError(f"There is no SavedModel in {path}: it has no saved_model.pb.")
@@ -74,7 +79,7 @@ def latest_version(path: str | os.PathLike[str]) -> Path | None:
     Returns:
         The path, or None if it holds no SavedModel.
     """
-    path = Path(path)
+    path = local_path(path)
     if (path / "saved_model.pb").is_file():
         return path
     versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
@@ -96,7 +101,8 @@ def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
         ValueError: it is not a model, or not one that LiteRT can run.
         ImportError: ai-edge-litert is not installed.
     """
-    if not Path(path).is_file():
+    path = local_path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"There is no .tflite file at {path}.")
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -125,6 +131,8 @@ def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
                 "module that registers it with `@keras.saving.register_keras_serializable()` "
                 "first, and call this from Python."
             ) from error
+        if found := describe_hdf5(path):
+            raise ValueError(found) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise ValueError(
             f"{path} is damaged, or holds no {form} model. Reading it failed with: {reason}"

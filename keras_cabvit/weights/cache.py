@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.paths import local_path
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 # A line of sha256sum: the hash, a space, a space (text) or an asterisk (binary), the file's name. A
@@ -28,9 +29,9 @@ def cache_folder() -> Path:
         `~/.keras/models`, as a `pathlib.Path`.
     """
     if home := os.environ.get("KERAS_CABVIT_HOME"):
-        return Path(home).expanduser()
+        return local_path(home, "KERAS_CABVIT_HOME")
     if keras_home := os.environ.get("KERAS_HOME"):
-        return Path(keras_home).expanduser() / "models"
+        return local_path(keras_home, "KERAS_HOME") / "models"
     return Path.home() / ".keras" / "models"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import filelock
 from keras.utils import Progbar
 
+from keras_cabvit.paths import local_path
 from keras_cabvit.weights.cache import (
     WeightsDownloadError,
     check_sha256,
@@ -76,7 +77,7 @@ def download(
     """
     _check_scheme(url)
     sha256 = check_sha256(sha256)
-    destination = Path(destination)
+    destination = local_path(destination, "destination")
     partial = destination.with_name(destination.name + ".partial")
     # Network errors are converted where they arise, so any OSError here comes from the disk.
     with disk_errors(destination.parent):

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.paths import local_path
 
 # Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
@@ -26,7 +27,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
     Raises:
         ValueError: `path` has another ending.
     """
-    path = Path(path)
+    path = local_path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
     with atomic_path(path) as partial:
@@ -47,17 +48,54 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         ValueError: the file does not fit the model, or is not a weights file. The model is
             unchanged.
     """
+    path = local_path(path)
     before = [np.array(weight) for weight in model.get_weights()]  # on PyTorch they are views
     try:
         model.load_weights(path)
         _check_left_over(model, path)
     except Exception as error:  # h5py's errors on a damaged file have no common class
         model.set_weights(before)
+        if _holds_model(path):
+            raise ValueError(describe_hdf5(path)) from error
         raise ValueError(
             f"The weights in {path} do not fit model '{model.name}' with input shape "
             f"{model.input_shape[1:]}: they must have been saved by a model of the same arguments "
             f"(sizes, input_shape, classes, include_top). {error}"
         ) from error
+
+
+def describe_hdf5(path: str | os.PathLike[str]) -> str | None:
+    """Says what an HDF5 file that is not a readable `.weights.h5` file holds, and what to do.
+
+    Args:
+        path: path of a file, of any name.
+
+    Returns:
+        Sentences, or None if it is no HDF5 file.
+    """
+    path = local_path(path)
+    holds_model = _holds_model(path)
+    if holds_model is None:
+        return None
+    if holds_model:
+        return (
+            f"{path} holds a whole model in Keras' older HDF5 format, in which this library's "
+            "models cannot be read back. Save it as a .keras file where it was made: "
+            'model.save("model.keras").'
+        )
+    return (
+        f"{path} holds only weights, not a model: build the model that they were saved from, and "
+        "call model.load_weights."
+    )
+
+
+def _holds_model(path: Path) -> bool | None:
+    """Returns whether an HDF5 file holds a model's architecture; None if it is no such file."""
+    try:
+        with h5py.File(path) as file:
+            return "model_config" in file.attrs
+    except OSError:
+        return None
 
 
 def _check_left_over(model: keras.Model, path: str | os.PathLike[str]) -> None:

@@ -1,3 +1,7 @@
+import concurrent.futures
+import os
+import threading
+
 import keras
 import numpy as np
 import pytest
@@ -5,6 +9,7 @@ import tensorflow as tf
 import tiny_models
 
 from keras_cabvit.export import to_saved_model
+from keras_cabvit.export.saved_model import servable as servable_module
 from keras_cabvit.inference import fuse
 from keras_cabvit.runtimes import load_saved_model
 
@@ -92,6 +97,42 @@ def test_each_export_is_the_next_version_beside_earlier_ones(tmp_path):
 
     assert (first.name, second.name) == ("1", "8")
     assert sorted(entry.name for entry in (tmp_path / "servable").iterdir()) == ["1", "7", "8"]
+
+
+def test_exports_at_once_into_one_servable_all_land(tmp_path, monkeypatch):
+    servable = tmp_path / "servable"
+    write_functions = servable_module.write_functions
+    started = threading.Barrier(2)
+
+    def written_together(*arguments):
+        started.wait(timeout=60)  # until the other has begun too
+        write_functions(*arguments)
+
+    monkeypatch.setattr(servable_module, "write_functions", written_together)
+    models = [tiny_models.pattern_classifier(), tiny_models.pattern_classifier(activation=None)]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        versions = pool.map(lambda model: to_saved_model(model, servable, batch_sizes=()), models)
+
+    assert sorted(versions) == [servable / "1", servable / "2"]
+    assert sorted(servable.iterdir()) == [servable / "1", servable / "2"]
+    kinds = {load_saved_model(servable / name).gives_probabilities for name in "12"}
+    assert kinds == {True, False}
+
+
+def test_number_taken_by_another_process_at_the_last_moment_is_passed_over(tmp_path, monkeypatch):
+    rename = os.rename
+
+    def rename_after_another(source, target):
+        monkeypatch.setattr(os, "rename", rename)
+        target.mkdir()
+        (target / "saved_model.pb").touch()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", rename_after_another)
+    version = to_saved_model(tiny_models.pattern_classifier(), tmp_path / "a", batch_sizes=())
+
+    assert version.name == "2"
+    assert [entry.name for entry in (tmp_path / "a" / "1").iterdir()] == ["saved_model.pb"]
 
 
 def test_optimizer_is_not_exported(tmp_path):

@@ -1,11 +1,17 @@
 """A `.weights.h5` file restores all of a model's weights, or changes nothing."""
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
 import tiny_models
 
+from keras_cabvit.runtimes import load_keras
 from keras_cabvit.weights import load_weights, save_weights
+from training.evaluation.opened_model import open_model
+from training.recipes.model import build_model
+from training.recipes.recipe import ModelOptions
 
 BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
 
@@ -219,3 +225,38 @@ def test_an_unplaceable_file_leaves_nothing(saved, tmp_path):
     with pytest.raises(OSError, match=path.name):
         save_weights(saved("plain")[0], path)
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def hdf5_files(tmp_path):
+    """The same model as a whole in Keras' older format, and as weights alone."""
+    model = tiny_models.plain()
+    model.save(tmp_path / "model.weights.h5")
+    model.save_weights(tmp_path / "alone.weights.h5")
+    for name in ("model", "alone"):
+        shutil.copy(tmp_path / f"{name}.weights.h5", tmp_path / f"{name}.h5")
+    (tmp_path / "text.h5").write_text("text", encoding="utf-8")
+    return tmp_path
+
+
+WHOLE, ALONE = "holds a whole model in Keras' older HDF5 format", "holds only weights, not a model"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: tiny_models.plain(weights=path),
+        load_keras,
+        open_model,
+        lambda path: build_model(ModelOptions("CabViTP_T", (32, 32), initial_weights=path), 2),
+    ],
+    ids=["weights=", "load_keras", "open_model", "initial_weights"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_hdf5_files_are_told_apart_by_content(hdf5_files, read):
+    for name, sentence in (("model.h5", WHOLE), ("model.weights.h5", WHOLE), ("alone.h5", ALONE)):
+        with pytest.raises(ValueError, match=sentence):
+            read(str(hdf5_files / name))
+    with pytest.raises(ValueError, match=r"text\.h5") as raised:
+        read(str(hdf5_files / "text.h5"))
+    assert ALONE not in str(raised.value)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from training.commands.parsing import parsed
 from training.recipes import RECIPES
 from training.recipes.imagenet import imagenet_recipe
 from training.recipes.recipe import Recipe
@@ -67,7 +68,7 @@ def run(arguments: list[str]) -> None:
         ValueError: there is no such slice or model, or its devices cannot share the batch evenly.
         ImportError: the compiler is not installed.
     """
-    options = tyro.cli(CompileTpu, args=arguments, prog="python -m training compile-tpu")
+    options = parsed(CompileTpu, "compile-tpu", arguments)
     recipe = _recipe(options)
     tpu_slice = find_slice(options.topology)
     tpu_slice.check_batch(recipe.batch_size)

@@ -10,6 +10,7 @@ import tyro
 from tqdm import tqdm
 
 from keras_cabvit.atomic_files import write_text_atomically
+from training.commands.parsing import parsed
 from training.compare import compare
 from training.evaluate import evaluate
 from training.evaluation.model_score import ModelScore
@@ -53,7 +54,7 @@ def run(arguments: list[str]) -> None:
     Args:
         arguments: list of strings, those after `evaluate`.
     """
-    options = tyro.cli(Evaluate, args=arguments, prog="python -m training evaluate")
+    options = parsed(Evaluate, "evaluate", arguments)
     paths = [path for path in (options.model, *options.compare) if path is not None]
     if not paths:
         raise ValueError("Give a model to score, or several after --compare.")
@@ -74,13 +75,13 @@ def run(arguments: list[str]) -> None:
         else:
             compared = compare(paths, options.data, options.split, **settings)
             rows, notes = compared.rows, (compared.note, *compared.notes)
+    if options.json is not None:
+        text = json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
+        write_text_atomically(options.json, text)
     print(score_table(rows))
     print("\n" + "\n".join(notes))
     if options.out is not None:
         print(f"The report is in {options.out / 'report.md'}.")
-    if options.json is not None:
-        text = json.dumps([dataclasses.asdict(row) for row in rows], indent=2) + "\n"
-        write_text_atomically(options.json, text)
 
 
 class _Bar:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from training.commands.parsing import parsed
 from training.publish import publish
 from training.report.score_table import score_table
 
@@ -31,7 +32,7 @@ def run(arguments: list[str]) -> None:
     Args:
         arguments: list of strings, those after `publish`.
     """
-    options = tyro.cli(Publish, args=arguments, prog="python -m training publish")
+    options = parsed(Publish, "publish", arguments)
     text = ""
     if options.description is not None:
         text = options.description.read_text(encoding="utf-8").strip()

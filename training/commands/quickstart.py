@@ -3,8 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-import tyro
-
+from training.commands.parsing import parsed
 from training.quickstart import DEFAULT_FOLDER, quickstart
 from training.recipes.quickstart import QUICKSTART
 
@@ -30,7 +29,7 @@ def run(arguments: list[str]) -> None:
     Args:
         arguments: list of strings, those after `quickstart`.
     """
-    options = tyro.cli(Quickstart, args=arguments, prog="python -m training quickstart")
+    options = parsed(Quickstart, "quickstart", arguments)
     recipe = QUICKSTART
     if options.epochs is not None:
         if options.epochs < 1:

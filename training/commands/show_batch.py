@@ -6,10 +6,12 @@ from typing import Annotated
 
 import tyro
 
+from training.commands.parsing import parsed
 from training.commands.recipe_name import recipe_name
 from training.data.opening import check_outside, open_data_set
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
+from training.report.figures.fonts import drawing_note
 from training.show_batch import show_batch
 
 
@@ -54,10 +56,10 @@ def run(arguments: list[str]) -> None:
         arguments: list of strings, those after `show-batch`.
     """
     name, others = recipe_name("show-batch", arguments)
-    command = tyro.cli(
+    command = parsed(
         ShowBatch,
-        args=others,
-        prog=f"python -m training show-batch --recipe {name}",
+        f"show-batch --recipe {name}",
+        others,
         description="Draws augmented images with their labels, as a training run sees them.",
         default=ShowBatch(ShowBatchOptions(tyro.MISSING), RECIPES[name]),
     )
@@ -68,3 +70,5 @@ def run(arguments: list[str]) -> None:
         data_set.training, recipe, options.out, options.seed, options.step, options.images
     )
     print(f"{options.out} shows {drawn} images of step {options.step:,}.")
+    if note := drawing_note(data_set.class_names):
+        print(note)

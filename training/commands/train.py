@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from training.commands.parsing import parsed
 from training.commands.recipe_name import recipe_name
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
@@ -36,10 +37,10 @@ def run(arguments: list[str]) -> None:
         arguments: list of strings, those after `train`.
     """
     name, others = recipe_name("train", arguments)
-    command = tyro.cli(
+    command = parsed(
         Train,
-        args=others,
-        prog=f"python -m training train --recipe {name}",
+        f"train --recipe {name}",
+        others,
         description=sys.modules[f"training.recipes.{name}"].__doc__,
         default=Train(TrainOptions(tyro.MISSING, tyro.MISSING), RECIPES[name]),
     )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import tyro
 
+from training.commands.parsing import parsed
 from training.commands.recipe_name import recipe_name
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
@@ -32,10 +33,10 @@ def run(arguments: list[str]) -> None:
     """
     name, others = recipe_name("train-in-memory", arguments)
     missing = InMemoryOptions(tyro.MISSING, tyro.MISSING, tyro.MISSING)
-    command = tyro.cli(
+    command = parsed(
         TrainInMemory,
-        args=others,
-        prog=f"python -m training train-in-memory --recipe {name}",
+        f"train-in-memory --recipe {name}",
+        others,
         description="Trains with JAX on one accelerator that holds all images in its memory.",
         default=TrainInMemory(missing, RECIPES[name]),
     )

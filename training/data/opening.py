@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from keras_cabvit.paths import local_path
 from training.data.data_set import DataSet
 
 
@@ -46,7 +47,7 @@ def open_data_set(
     if kind == "folder" and rest:
         from training.data.folder import image_folder
 
-        return image_folder(rest, validation_share, seed, to_train)
+        return image_folder(local_path(rest, "data"), validation_share, seed, to_train)
     if kind == "tfds" and rest:
         from training.data.tfds import tfds_data_set
 

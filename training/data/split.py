@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_cabvit.gpu import leave_gpus_to_the_backend
 from training.data.share import WHOLE, Share
+
+# Every module that reads images imports this one, before TensorFlow's first operation.
+leave_gpus_to_the_backend()
 
 # Tensors by name: "name" (scalar string), "label" (scalar int64) and those that `image` needs.
 Example = dict[str, tf.Tensor]

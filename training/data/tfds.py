@@ -98,7 +98,9 @@ def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
             f"pip install tensorflow-datasets importlib_resources ({error})"
         ) from error
     try:
-        return tfds.builder(name, data_dir=data_folder)
+        # TensorFlow Datasets reads and writes remote storage, such as gs://bucket/data, by itself.
+        folder = None if data_folder is None else os.path.expanduser(data_folder)
+        return tfds.builder(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError as error:
         known = tfds.list_builders(with_community_datasets=False)
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)

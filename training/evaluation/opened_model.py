@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.export.labels import read_labels
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
@@ -16,6 +17,7 @@ from keras_cabvit.runtimes.classifiers import (
 )
 from keras_cabvit.runtimes.reading import latest_version
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from keras_cabvit.weights import describe_hdf5
 from training.evaluation.probabilities import Probabilities
 from training.run.record import read_run
 
@@ -93,7 +95,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
             (`NotAClassifier`).
         ImportError: the runtime of this form is not installed.
     """
-    form, path, name = _found_at(Path(path))
+    form, path, name = _found_at(local_path(path))
     classifier = _READERS[form](path)
     if len(classifier.image_shape) != 3 or classifier.image_shape[2] != 3:
         raise NotAClassifier(
@@ -133,9 +135,8 @@ def _found_at(path: Path) -> tuple[str, Path, str]:
         form = {".keras": "Keras", ".tflite": "TFLite"}.get(path.suffix.lower())
         if form:
             return form, path, name
-        if path.suffix == ".h5":
-            raise ValueError(f"{path} holds only weights, not a model. {_ACCEPTED}")
-        raise ValueError(f"{path} is not a file that can be opened. {_ACCEPTED}")
+        found = describe_hdf5(path) or f"{path} is not a file that can be opened, or is damaged."
+        raise ValueError(f"{found} {_ACCEPTED}")
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
     version = latest_version(path)

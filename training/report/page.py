@@ -2,16 +2,21 @@
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.paths import local_path
 from training.evaluation.result import Evaluation
 from training.report.classes import classes, confusion
 from training.report.figures.confusion import draw_confusion
 from training.report.figures.curves import draw_curves
+from training.report.figures.fonts import drawing_note
 from training.report.figures.mistakes import draw_mistakes
 from training.report.figures.reliability import draw_reliability
 from training.report.images import broken_images, mistakes
+from training.report.markdown import escaped
 from training.report.scores import calibration, summary
 from training.report.training_run import curves, origin
 
@@ -45,11 +50,11 @@ def write_report(
         OSError: the folder cannot be written to, or the disk is full. An earlier report is
             unchanged.
     """
-    folder, run = Path(folder), run or {}
+    folder, run = local_path(folder, "folder"), run or {}
     if broken_names is None:
         broken_names = run.get("broken_images", ())
     scores, names = evaluation.scores, evaluation.class_names
-    partial = folder / f".report.{os.getpid()}.partial"
+    partial = folder / f".report.{os.getpid()}-{time.monotonic_ns()}.partial"
     try:
         partial.mkdir(parents=True)
         text = [summary(evaluation, run)]
@@ -58,6 +63,7 @@ def write_report(
             text.append(curves(history, run))
         draw_confusion(scores.confusion, names, partial / "confusion.png")
         text.append(confusion(scores, names))
+        text.append(escaped(drawing_note(names)))
         text.append(classes(scores, names))
         draw_reliability(scores.calibration, partial / "calibration.png")
         text.append(calibration(scores))
@@ -66,7 +72,7 @@ def write_report(
         text.append(mistakes(evaluation))
         text.append(broken_images(evaluation, broken_names))
         text.append(origin(evaluation, run))
-        (partial / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
+        write_text_atomically(partial / "report.md", "\n\n".join(filter(None, text)) + "\n")
         # The page last: a new page has new pictures.
         written = sorted(partial.iterdir(), key=lambda file: file.name == "report.md")
         for file in written:

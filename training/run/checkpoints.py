@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, remove_abandoned
+from keras_cabvit.paths import local_path
 
 _NAME = re.compile(r"step_(\d{9})\.npz")
 _PROGRESS = "progress"
@@ -40,7 +41,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+        self.path = local_path(path)
 
     def write(self, step: int, checkpoint: Checkpoint) -> None:
         """Writes the checkpoint of a step, and removes all but the latest two.

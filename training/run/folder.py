@@ -1,9 +1,7 @@
-"""The folder of a run: local, and trained in by one process at a time."""
+"""The folder of a run, trained in by one process at a time."""
 
 import contextlib
 import json
-import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,16 +9,6 @@ import filelock
 
 from keras_cabvit.atomic_files import write_text_atomically
 from training.run.record import read_run
-
-
-def check_local(folder: str | os.PathLike) -> None:
-    """Raises ValueError if a folder is the address of a bucket."""
-    # `Path` turns "gs://bucket/run" into this.
-    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(folder)):
-        raise ValueError(
-            f"`out` must be a folder that this computer sees. Received: {folder}. Mount the "
-            "storage, with Cloud Storage FUSE for example, and give the mounted folder."
-        )
 
 
 @contextlib.contextmanager

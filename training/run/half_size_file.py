@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.paths import local_path
 
 _WEIGHTS = "model.weights.h5"
 
@@ -28,7 +29,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
     Raises:
         ValueError: a weight is too large for float16.
     """
-    path = Path(path)
+    path = local_path(path)
     with tempfile.TemporaryDirectory() as folder, atomic_path(path) as partial:
         whole = Path(folder) / "whole.keras"
         model.save(whole)

@@ -3,7 +3,8 @@
 import csv
 import math
 import os
-from pathlib import Path
+
+from keras_cabvit.paths import local_path
 
 
 def read_metrics_csv(path: str | os.PathLike) -> list[dict]:
@@ -20,7 +21,7 @@ def read_metrics_csv(path: str | os.PathLike) -> list[dict]:
         ValueError: the file is damaged.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8") as file:
+        with local_path(path).open(newline="", encoding="utf-8") as file:
             return [
                 {name: _number(name, text) for name, text in row.items()}
                 for row in csv.DictReader(file, strict=True)

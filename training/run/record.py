@@ -14,6 +14,7 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.paths import local_path
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
 from training.recipes.recipe import Recipe
@@ -86,7 +87,7 @@ def read_run(folder: str | os.PathLike) -> dict | None:
     Raises:
         ValueError: it is damaged.
     """
-    path = Path(folder) / "run.json"
+    path = local_path(folder) / "run.json"
     if not path.is_file():
         return None
     try:

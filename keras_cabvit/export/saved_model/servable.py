@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import temporary_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export.labels import read_labels
@@ -22,6 +22,7 @@ from keras_cabvit.export.signatures import (
     write_functions,
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.paths import local_path
 
 TOP = 5
 
@@ -88,7 +89,7 @@ def to_saved_model(
     """
     import tensorflow as tf
 
-    path = Path(path)
+    path = local_path(path)
     if path.is_file():
         raise ValueError(f"`path` must be a directory, and there is a file at {path}.")
     output_name = classifier_output_name(model, classifier_activation)
@@ -117,14 +118,27 @@ def to_saved_model(
             f"{model.input_shape} to {model.output_shape}"
         )
 
-    path.mkdir(parents=True, exist_ok=True)
-    versions = [int(entry.name) for entry in path.iterdir() if entry.name.isdigit()]
-    version = path / str(1 + max(versions, default=0))
-    with atomic_path(version) as partial:  # not a number, so TF Serving ignores it
+    with temporary_path(path / "version") as partial:  # not a number, so TF Serving ignores it
         write_functions(model, functions, partial, labels)
         if batch_sizes:
             write_warmup_requests(partial, path.resolve().name, inputs, batch_sizes)
-    return version
+        return _placed(partial, path)
+
+
+def _placed(partial: Path, servable: Path) -> Path:
+    """Renames a written version to the next number, and returns its path.
+
+    The number is taken only now: another process may have exported in the meantime.
+    """
+    while True:
+        versions = [int(entry.name) for entry in servable.iterdir() if entry.name.isdecimal()]
+        version = servable / str(1 + max(versions, default=0))
+        try:
+            os.rename(partial, version)  # fails if there is a folder that is not empty
+            return version
+        except OSError:
+            if not version.exists():
+                raise
 
 
 def _check_options(crop: float | None, max_megapixels: float, batch_sizes: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from keras_cabvit.data.array_checks import check_pixels
 from keras_cabvit.data.image_files import read_images, unreadable_sentence
 from keras_cabvit.data.image_folder import images_of_folder
+from keras_cabvit.paths import local_path
 
 LEAST = 16
 MOST = 256
@@ -39,7 +40,7 @@ def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.nda
         UserWarning: entries of the folder were left out; the message names them.
     """
     if isinstance(source, (str, os.PathLike)):
-        images = _of_folder(source, shape, crop)
+        images = _of_folder(local_path(source, "calibration"), shape, crop)
     elif isinstance(source, np.ndarray):
         images = source[_spread(len(source))] if source.ndim else source
     else:

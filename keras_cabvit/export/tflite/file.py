@@ -18,6 +18,7 @@ from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
 from keras_cabvit.export.tflite.metadata import Metadata, with_metadata
 from keras_cabvit.inference import ATTENTION_BIASES
+from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_tflite
 
 CALIBRATED = ("int8-static", "int8-full")
@@ -96,7 +97,7 @@ def to_tflite(
         >>> keras_cabvit.export.to_tflite(model, tempfile.mkdtemp() + "/model.tflite").name
         'model.tflite'
     """
-    path = Path(path)
+    path = local_path(path)
     _check_options(quantization, input_type, attention_bias, path)
     output_name = classifier_output_name(model, classifier_activation)
     shape = model.input_shape[1:]

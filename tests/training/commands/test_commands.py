@@ -1,10 +1,14 @@
+import io
 import json
+import sys
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 from tiny_runs import OPTIONS
 
 from training.__main__ import COMMANDS, main
+from training.evaluation.model_score import ModelScore
 
 TRAIN = ["train", "--recipe", "fashion_mnist"]
 
@@ -115,3 +119,68 @@ def test_show_batch_refuses_a_step_before_the_first(folder, tmp_path, capsys):
 
     assert main(["show-batch", "--recipe", "fashion_mnist", *arguments]) == 1
     assert "`step` must be 0 or more" in capsys.readouterr().err
+
+
+ADDRESS = "gs://bucket/x"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [*TRAIN, "--data", "fashion_mnist", "--out", ADDRESS],
+        [*TRAIN, "--data", f"folder:{ADDRESS}", "--out", "run"],
+        ["evaluate", ADDRESS, "--data", "fashion_mnist"],
+        ["evaluate", "--compare", "a", ADDRESS],
+        ["evaluate", "model", "--out", ADDRESS],
+        ["evaluate", "model", "--json", ADDRESS],
+        ["publish", "run", "--out", ADDRESS],
+        ["publish", "run", "--out", "published", "--description", ADDRESS],
+        ["quickstart", "--out", ADDRESS],
+        ["show-batch", "--recipe", "fashion_mnist", "--data", "elpv", "--out", ADDRESS],
+        [
+            *("train-in-memory", "--recipe", "fashion_mnist"),
+            *("--images", ADDRESS, "--labels", "a.npy", "--out", "run"),
+        ],
+    ],
+    ids=" ".join,
+)
+def test_addresses_are_refused_before_anything_is_written(arguments, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert f"must be a path on this computer. Received: {ADDRESS}. Mount the storage" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["gs://bucket/model.keras", "no such.keras"])
+def test_initial_weights_that_are_not_there_are_refused_before_the_run(
+    path, folder, tmp_path, capsys
+):
+    arguments = [*TRAIN, "--data", f"folder:{folder}", "--out", str(tmp_path / "run"), *OPTIONS]
+    assert main([*arguments, "--model.initial-weights", path]) == 1
+    assert f"{path}" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_scores_are_written_whatever_the_terminal_can_show(tmp_path, monkeypatch):
+    score = ModelScore("猫", "Keras", 4, 0.5, None, 1.0, 0.1, 100, 0.001, None)
+    result = SimpleNamespace(as_row=lambda: score, note="Of 猫.", notes=())
+    monkeypatch.setattr("training.commands.evaluate.evaluate", lambda *_, **__: result)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    terminal = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr(sys, "stdout", terminal)
+
+    assert main(["evaluate", "model", "--json", "~/scores.json"]) == 0
+    (written,) = json.loads((tmp_path / "scores.json").read_text(encoding="utf-8"))
+    assert written["model"] == "猫"
+    assert rb"Of \u732b." in terminal.buffer.getvalue()
+
+
+def test_scores_are_written_before_they_are_printed(tmp_path, monkeypatch):
+    score = ModelScore("model", "Keras", 4, 0.5, None, 1.0, 0.1, 100, 0.001, None)
+    result = SimpleNamespace(as_row=lambda: score, note="", notes=())
+    monkeypatch.setattr("training.commands.evaluate.evaluate", lambda *_, **__: result)
+    monkeypatch.setattr("training.commands.evaluate.score_table", lambda rows: 1 / 0)
+
+    assert main(["evaluate", "model", "--json", str(tmp_path / "scores.json")]) == 1
+    assert (tmp_path / "scores.json").is_file()

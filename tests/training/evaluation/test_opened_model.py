@@ -137,7 +137,7 @@ def test_crop_and_classes_of_the_run_are_known(forms, tmp_path):
     ("file", "content", "sentence"),
     [
         ("notes.txt", b"text", r"notes\.txt is not a file that can be opened"),
-        ("model.weights.h5", b"\x89HDF", "holds only weights, not a model"),
+        ("model.weights.h5", b"\x89HDF", "is not a file that can be opened, or is damaged"),
         ("model.keras", b"text", r"model\.keras is damaged, or holds no Keras model"),
         ("model.tflite", b"text", r"model\.tflite is damaged, or holds no TFLite model"),
         ("model.tflite", b"", r"model\.tflite is damaged"),

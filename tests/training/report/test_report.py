@@ -7,6 +7,7 @@ from PIL import Image
 from training.evaluation.metrics import score_predictions
 from training.evaluation.predictions import Mistake
 from training.evaluation.result import Evaluation
+from training.report.figures.fonts import undrawn_characters
 from training.report.page import write_report
 
 RUN = {
@@ -161,6 +162,8 @@ def test_names_are_shown_as_they_are(tmp_path):
     for escaped in (r"| a\|b ", r"| \*bold\* ", r"| \<b\> ", r"| \$x\$ ", r"| \`code\` "):
         assert escaped in text
     assert "中文" in text
+    undrawn = undrawn_characters(names)
+    assert text.count(f"No installed font has the characters {' '.join(undrawn)}") == bool(undrawn)
     assert r"- test/x\|y\*.jpg" in text
 
 

@@ -23,7 +23,7 @@ def draw_batch(
         path: file to write.
     """
     pixels = np.clip(np.rint(images), 0, 255).astype(np.uint8)
-    with figure_style():
+    with figure_style(class_names):
         figure, every_axes = new_image_grid(pixels, columns=8, width=1.25, text=0.4)
         for axes, label in zip(every_axes, labels, strict=True):
             _write_label(axes, label, class_names)

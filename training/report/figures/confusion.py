@@ -46,7 +46,7 @@ def draw_confusion(confusion: np.ndarray, class_names: Sequence[str], path: Path
     rows, columns = counts.shape
     cell = float(np.clip(6.5 / rows, 0.37, 1.1))
     label = 0.085 * max(map(len, column_names))
-    with figure_style():
+    with figure_style(class_names):
         figure = new_figure(max(4.6, columns * cell + label + 1.0), rows * cell + label + 0.9)
         axes = figure.subplots()
         axes.imshow(_shades(counts / totals), aspect="equal", interpolation="nearest")

@@ -18,7 +18,7 @@ def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], path:
         path: file to write.
     """
     images = [mistake.image for mistake in mistakes]
-    with figure_style():
+    with figure_style(class_names):
         figure, every_axes = new_image_grid(images, columns=6, width=1.6, text=0.42)
         for axes, mistake in zip(every_axes, mistakes, strict=True):
             _write_classes(axes, mistake, class_names)

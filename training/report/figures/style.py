@@ -1,16 +1,16 @@
 """The style of all figures: colours, fonts and names."""
 
 import contextlib
-import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import matplotlib
-from matplotlib import font_manager
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from training.report.figures.fonts import font_families
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito).
 BLUE, LIGHT_BLUE, ORANGE, GREY = "#0072b2", "#7fb8d8", "#d55e00", "#6e7781"
@@ -18,21 +18,6 @@ INK, FAINT = "#1f2328", "#d1d9e0"
 # Shades of right and of wrong shares, from none to all.
 RIGHT = LinearSegmentedColormap.from_list("right", ["#ffffff", LIGHT_BLUE, BLUE, "#00406a"])
 WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#f2b48a", ORANGE, "#7a3600"])
-
-_LATIN = "DejaVu Sans"
-# The first installed one of these draws the letters of class names that the font above lacks.
-_FURTHER_FONTS = (
-    "Noto Sans CJK SC",
-    "Noto Sans CJK JP",
-    "Noto Sans SC",
-    "Source Han Sans SC",
-    "WenQuanYi Micro Hei",
-    "Microsoft YaHei",
-    "Hiragino Sans",
-    "PingFang SC",
-    "Arial Unicode MS",
-)
-
 
 _SETTINGS = {
     "font.size": 10,
@@ -59,12 +44,17 @@ _SETTINGS = {
 
 
 @contextlib.contextmanager
-def figure_style() -> Iterator[None]:
-    """Applies this project's style to the figures drawn in a block."""
-    settings: Any = _SETTINGS | {"font.family": _fonts()}
+def figure_style(names: Iterable[str] = ()) -> Iterator[None]:
+    """Applies this project's style to the figures drawn in a block.
+
+    Args:
+        names: strings in the figure that may be in any script, such as class names.
+    """
+    settings: Any = _SETTINGS | {"font.family": font_families(names)}
     with warnings.catch_warnings(), matplotlib.rc_context(settings):
-        # A letter that no font has becomes a box; the report has the name in full.
+        # One warning per letter; `drawing_note` says it once.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support")
         yield
 
 
@@ -90,9 +80,3 @@ def shortened(name: str, letters: int) -> str:
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
     )
     return name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
-
-
-@functools.cache
-def _fonts() -> Any:
-    installed = set(font_manager.get_font_names())
-    return [_LATIN, *[name for name in _FURTHER_FONTS if name in installed][:1]]
