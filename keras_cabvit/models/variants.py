@@ -6,7 +6,7 @@ from typing import Any
 from keras_cabvit.models.application import check_classifier_activation
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
-from keras_cabvit.weights import PRETRAINED, load_weights, transfer_weights
+from keras_cabvit.weights import PRETRAINED, load_weights, stored_sizes, transfer_weights
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,29 @@ def build_variant(name, **arguments):
     if name not in VARIANTS:
         raise ValueError(f"`variant` must be one of {', '.join(VARIANTS)}. Received: {name!r}")
     return VARIANTS[name].build(**arguments)
+
+
+def variant_of(path):
+    """Finds the variant that a weights file belongs to.
+
+    Args:
+        path: path of a `.weights.h5` or `.keras` file.
+
+    Returns:
+        The variant's name, and the `StoredSizes` of the file; None instead of the name if the
+        model is no variant.
+
+    Raises:
+        ValueError: the file is damaged, or holds no model of this library.
+    """
+    stored = stored_sizes(path)
+    for variant in VARIANTS.values():
+        if (
+            variant.family == stored.family
+            and stored.arguments.items() <= variant.arguments.items()
+        ):
+            return variant.name, stored
+    return None, stored
 
 
 _DOCUMENTATION = """Builds {name}, the {family} CabViT{published}.

@@ -1,44 +1,33 @@
-"""The model of a recipe, with its initial weights."""
+"""The model of a recipe."""
 
-import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import keras
 
 from keras_cabvit import CabViTH, CabViTP, list_models
-from keras_cabvit.models import build_variant
 from keras_cabvit.models.variants import VARIANTS
-from keras_cabvit.weights import load_weights, transfer_weights
 from training.recipes.recipe import ModelOptions
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"hybrid": CabViTH, "plain": CabViTP}
 _FAMILIES = {"CabViTH": "hybrid", "CabViTP": "plain"}
 # Fields of the recipe that are not arguments of a builder.
-_OTHER_FIELDS = ("variant", "image_size", "initial_weights")
+_OTHER_FIELDS = ("variant", "image_size", "initial_weights", "initial_classifier")
 
 
 def build_model(options: ModelOptions, classes: int) -> keras.Model:
     """Builds the model that a recipe names.
 
     Args:
-        options: `ModelOptions`.
+        options: `ModelOptions`. Its `initial_weights` are left to `start_from_weights`.
         classes: integer, the number of classes.
 
     Returns:
-        A `keras.Model` from pixels in [0, 255] to probabilities.
+        A `keras.Model` from pixels in [0, 255] to probabilities, with random weights.
 
     Raises:
-        ValueError: an option does not belong to that variant, or the initial weights do not fit.
+        ValueError: an option does not belong to that variant.
     """
-    model = _build(options, classes=classes)
-    if options.initial_weights is not None:
-        _transfer(model, options, classes)
-    return model
-
-
-def _build(options: ModelOptions, **arguments: Any) -> keras.Model:
     variant = VARIANTS.get(options.variant)
     if variant is None and options.variant not in _FAMILIES:
         raise ValueError(
@@ -65,7 +54,7 @@ def _build(options: ModelOptions, **arguments: Any) -> keras.Model:
         )
     return _BUILDERS[family](
         **sizes,
-        **arguments,
+        classes=classes,
         input_shape=(*options.image_size, 3),
         name=options.variant.lower(),
     )
@@ -83,46 +72,3 @@ def _plain_sizes(chosen: dict[str, Any]) -> dict[str, Any]:
                 )
             (chosen[name],) = values
     return chosen
-
-
-def _transfer(model: keras.Model, options: ModelOptions, classes: int) -> None:
-    """Copies the weights of another model; the classifier too, if it fits."""
-    path = str(options.initial_weights)
-    if path == "imagenet":
-        if options.variant not in VARIANTS:
-            raise ValueError(
-                '`initial_weights="imagenet"` needs one of the variants '
-                f"{', '.join(list_models())}. Received: variant={options.variant!r}"
-            )
-        source = build_variant(options.variant, weights="imagenet")
-    elif not Path(path).is_file():
-        raise ValueError(
-            '`initial_weights` must be "imagenet", or a .weights.h5 or .keras file, and there is '
-            f"no such file. Received: initial_weights={path!r}"
-        )
-    elif path.endswith(".weights.h5"):
-        source = _with_weights(options, classes, path)
-    else:
-        try:
-            source = keras.saving.load_model(path, compile=False)
-        except Exception as error:  # the errors of a damaged file have no common class
-            raise ValueError(f"`initial_weights`: {path} is not a Keras model. {error}") from error
-    try:
-        transfer_weights(model, source)
-    except ValueError as error:
-        raise ValueError(f"`initial_weights`: {path} does not fit this variant. {error}") from error
-
-
-def _with_weights(options: ModelOptions, classes: int, path: str) -> keras.Model:
-    """Returns a model with the weights of a file, without the classifier if that does not fit."""
-    model = _build(options, classes=classes)
-    try:
-        with warnings.catch_warnings():
-            # Keras warns of every layer that does not fit, and then raises.
-            warnings.simplefilter("ignore", UserWarning)
-            load_weights(model, path)
-    except ValueError:
-        pooling = "token" if len(model.layers[-2].output.shape) == 3 else "avg"
-        model = _build(options, include_top=False, pooling=pooling)
-        load_weights(model, path)
-    return model
