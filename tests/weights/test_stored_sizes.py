@@ -42,5 +42,7 @@ def test_variant_is_found(tmp_path, variant):
 
 def test_another_file_gives_a_clear_error(tmp_path):
     (tmp_path / "model.weights.h5").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"must be a \.weights\.h5 or \.keras file of a CabViT model"):
+    with pytest.raises(
+        ValueError, match=r"must be a \.weights\.h5 or \.keras file of a CabViT model"
+    ):
         stored_sizes(tmp_path / "model.weights.h5")
