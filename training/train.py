@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import time
 from collections.abc import Iterator
@@ -28,8 +27,9 @@ from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.strategies import Placement, place
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.compiled_model import compiled_model, precision
-from training.recipes.model import build_model, initial_weights_file
-from training.recipes.recipe import Recipe
+from training.recipes.initial_weights import initial_weights_file, start_from_weights
+from training.recipes.model import build_model
+from training.recipes.recipe import ModelOptions, Recipe
 from training.report.data_overview import data_overview
 from training.run.callbacks import (
     AveragedEvaluation,
@@ -164,11 +164,7 @@ class Run:
             self._broken_images_listed(),
         ):
             model = compiled_model(
-                self.recipe,
-                self.classes,
-                self.steps,
-                self.placement.jit_compile,
-                functools.partial(build_model, class_names=self.data_set.class_names),
+                self.recipe, self.classes, self.steps, self.placement.jit_compile, self._model
             )
             checkpointing = self._checkpointing(self._resume(model))
             try:
@@ -191,6 +187,13 @@ class Run:
                 self._write_results(weights, checkpointing)
         finally:
             gather(None)  # the others wait: without them JAX would end this process
+
+    def _model(self, options: ModelOptions, classes: int) -> keras.Model:
+        """Returns the model with its initial weights, if it has any, and says so."""
+        model = build_model(options, classes)
+        if options.initial_weights is not None:
+            print(start_from_weights(model, options, self.data_set.class_names))
+        return model
 
     def _set_seed(self) -> None:
         keras.utils.set_random_seed(self.options.seed)
@@ -305,9 +308,8 @@ class Run:
         from training.report.page import write_report  # which draws with matplotlib
 
         folder, history = self.folder, checkpointing.history
-        model_options = dataclasses.replace(self.recipe.model, initial_weights=None)
         with precision("float32"):
-            model = build_model(model_options, self.classes)
+            model = build_model(self.recipe.model, self.classes)
         model.set_weights(weights)
         write_text_atomically(folder / "labels.txt", "\n".join(self.data_set.class_names) + "\n")
         with atomic_path(folder / "model.keras") as partial:

@@ -13,6 +13,7 @@ from keras_cabvit.paths import local_path
 from training.data.stratified import held_out
 from training.optimization.compiled_model import precision
 from training.optimization.optimizer import make_optimizer
+from training.recipes.initial_weights import start_from_weights
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
 
@@ -96,6 +97,8 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
     keras.utils.set_random_seed(options.seed)
     with precision(recipe.precision):
         model = build_model(recipe.model, int(labels.max()) + 1)
+        if recipe.model.initial_weights is not None:
+            print(start_from_weights(model, recipe.model))
     optimizer = make_optimizer(model, recipe, steps)
     optimizer.build(model.trainable_variables)
     trainer = Trainer(model, optimizer, recipe)

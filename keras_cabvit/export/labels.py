@@ -3,9 +3,8 @@
 import os
 from collections.abc import Sequence
 
-from keras_cabvit.paths import local_path
-
 from keras_cabvit.data.label_lines import label_lines
+from keras_cabvit.paths import local_path
 
 
 def read_labels(

@@ -10,7 +10,7 @@ import keras
 from keras_cabvit.models.arguments import check_positive_integers, is_positive_integer
 from keras_cabvit.models.preprocessing import normalization
 from keras_cabvit.paths import local_path
-from keras_cabvit.weights import describe_hdf5, load_weights
+from keras_cabvit.weights import PRETRAINED, describe_hdf5, load_weights
 
 DEFAULT_INPUT_SHAPE = (224, 224, 3)
 
@@ -50,10 +50,10 @@ class Application:
     def _check_weights(self):
         if self.weights is None:
             return
-        if self.weights == "imagenet":
+        if isinstance(self.weights, str) and self.weights in PRETRAINED:
             raise ValueError(
-                '`weights="imagenet"` belongs to the named variants, such as '
-                "keras_cabvit.CabViTH_S; a model of any other size takes None or the path of a "
+                f'`weights="{self.weights}"` belongs to the named variants, such as '
+                "keras_cabvit.CabViTH_T; a model of any other size takes None or the path of a "
                 "weights file."
             )
         if not (
@@ -61,8 +61,9 @@ class Application:
             and local_path(self.weights, "weights").is_file()
         ):
             raise ValueError(
-                '`weights` must be None, "imagenet" (for a named variant) or the path of a weights '
-                f"file, and there is no such file. Received: weights={str(self.weights)!r}"
+                '`weights` must be None, "imagenet" or "tiny_imagenet" (for a named variant), or '
+                "the path of a weights file, and there is no such file. "
+                f"Received: weights={str(self.weights)!r}"
             )
         if not str(self.weights).endswith(".weights.h5"):
             description = describe_hdf5(self.weights)

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cabvit.weights import tiny_imagenet_wordnet_ids
+
 # Mean and standard deviation of ImageNet's pixels in [0, 1], per channel.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -46,31 +48,35 @@ def preprocess_input(x, data_format=None):
 
 
 def decode_predictions(preds, top=5):
-    """Names the most probable of ImageNet's 1,000 classes.
+    """Names the most probable classes of a model trained on ImageNet or on Tiny ImageNet.
+
+    The number of classes tells which: 1,000 or 200.
 
     Args:
-        preds: array or tensor (batch, 1000) of probabilities or logits.
+        preds: array or tensor (batch, 1000) or (batch, 200) of probabilities or logits.
         top: integer, the number of classes per image. Defaults to 5.
 
     Returns:
         A list per image of tuples (WordNet id, class name, score), the highest score first.
 
     Raises:
-        ValueError: `preds` has another shape, or `top` is not between 1 and 1000.
+        ValueError: `preds` has another shape, or `top` is not between 1 and the number of classes.
 
     Example:
         >>> keras_cabvit.decode_predictions(np.eye(1, 1000), top=1)[0][0][:2]
         ('n01440764', 'tench')
     """
     preds = ops.convert_to_numpy(preds)
-    if preds.ndim != 2 or preds.shape[1] != 1000:
+    if preds.ndim != 2 or preds.shape[1] not in _CLASSES:
         raise ValueError(
-            "`preds` must be predictions for ImageNet's 1,000 classes, of shape (batch, 1000). "
-            f"Received: shape {preds.shape}"
+            "`preds` must be predictions for ImageNet's 1,000 classes, of shape (batch, 1000), or "
+            "for Tiny ImageNet's 200, of shape (batch, 200); a model with other classes has their "
+            f"names in labels.txt. Received: shape {preds.shape}"
         )
-    if not 1 <= top <= 1000:
-        raise ValueError(f"`top` must be between 1 and 1000. Received: top={top}")
-    classes = _imagenet_classes()
+    count = preds.shape[1]
+    if not 1 <= top <= count:
+        raise ValueError(f"`top` must be between 1 and {count}. Received: top={top}")
+    classes = _CLASSES[count]()
     best = np.argsort(-preds, axis=1, kind="stable")[:, :top]
     return [
         [(*classes[index], scores[index]) for index in indices]
@@ -85,3 +91,14 @@ def _imagenet_classes():
         resources.files("keras_cabvit.models").joinpath("imagenet_classes.json").read_text("utf-8")
     )
     return [tuple(entry) for entry in json.loads(text)]
+
+
+@functools.cache
+def _tiny_imagenet_classes():
+    """Returns 200 tuples (WordNet id, class name): some of ImageNet's classes."""
+    names = dict(_imagenet_classes())
+    return [(identifier, names[identifier]) for identifier in tiny_imagenet_wordnet_ids()]
+
+
+# Class names by their number.
+_CLASSES = {1000: _imagenet_classes, 200: _tiny_imagenet_classes}

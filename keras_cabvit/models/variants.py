@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_cabvit.models.application import DEFAULT_INPUT_SHAPE, check_classifier_activation
+from keras_cabvit.models.application import check_classifier_activation
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
-from keras_cabvit.weights import imagenet_weights_path, load_weights
+from keras_cabvit.weights import PRETRAINED, load_weights, stored_sizes, transfer_weights
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,13 @@ class Variant:
     published_top1: float | None = None
     published_macs: float | None = None
 
-    def build(self, weights=None, drop_path_rate=None, name=None, **arguments):
+    def build(self, weights=None, classes=None, drop_path_rate=None, name=None, **arguments):
         """Builds the model.
 
         Args:
-            weights: None, "imagenet", or the path of a `.weights.h5` file.
+            weights: None, "imagenet", "tiny_imagenet", or the path of a `.weights.h5` file.
+            classes: integer, the number of classes; None is that of the weights with a name of
+                their own, otherwise 1000.
             drop_path_rate: float, stochastic depth rate of the last block; None is the variant's
                 own.
             name: string, the model's name; None is the variant's.
@@ -47,38 +49,54 @@ class Variant:
             ValueError: an argument is wrong or two are incompatible; the message names it and says
                 what would be right.
         """
-        pretrained = weights == "imagenet"
+        pretrained = PRETRAINED.get(weights) if isinstance(weights, str) else None
+        if pretrained is None:
+            classes = 1000 if classes is None else classes
+            return self._model(weights, classes, drop_path_rate, name, **arguments)
+        if classes is None:
+            classes = pretrained.classes
+        self._check_fits(weights, classes, **arguments)
+        if arguments.get("input_shape") is None and arguments.get("input_tensor") is None:
+            arguments["input_shape"] = (*pretrained.image_size, 3)
+        model = self._model(None, classes, drop_path_rate, name, **arguments)
+        path = pretrained.path(self.name)
+        if model.input_shape[1:3] == pretrained.image_size:
+            load_weights(model, path)
+        else:
+            same = {"include_top", "pooling", "include_preprocessing"} & arguments.keys()
+            shape = {"input_shape": (*pretrained.image_size, 3)}
+            trained = shape | {argument: arguments[argument] for argument in same}
+            transfer_weights(model, self._model(path, pretrained.classes, **trained))
+        return model
+
+    def _model(self, weights, classes, drop_path_rate=None, name=None, **arguments):
+        builder = CabViTH if self.family == "hybrid" else CabViTP
         sizes = dict(self.arguments)
         if drop_path_rate is not None:
             sizes["drop_path_rate"] = drop_path_rate
-        builder = CabViTH if self.family == "hybrid" else CabViTP
-        model = builder(
-            **sizes, weights=None if pretrained else weights, name=name or self.name, **arguments
+        return builder(
+            **sizes, weights=weights, classes=classes, name=name or self.name, **arguments
         )
-        if pretrained:
-            include_top = arguments.get("include_top", True)
-            if include_top:
-                activation = arguments.get("classifier_activation", "softmax")
-                check_classifier_activation(activation, weights)
-            _check_fits_imagenet(model, include_top, arguments.get("classes", 1000))
-            load_weights(model, imagenet_weights_path(self.name))
-        return model
 
-
-def _check_fits_imagenet(model, include_top, classes):
-    if include_top and classes != 1000:
-        raise ValueError(
-            '`classes` must be 1000 with weights="imagenet" and include_top=True: the trained '
-            "classifier has ImageNet's 1,000 classes. For other classes pass "
-            f"include_top=False and add a classifier. Received: classes={classes}"
-        )
-    shape = model.input_shape[1:]
-    if shape != DEFAULT_INPUT_SHAPE:
-        raise ValueError(
-            '`input_shape` must be (224, 224, 3) with weights="imagenet": position biases were '
-            "trained for that size. keras_cabvit.weights.transfer_weights copies weights to a "
-            f"model of another size. Received: input_shape={shape}"
-        )
+    def _check_fits(
+        self, weights, classes, include_top=True, classifier_activation="softmax", **arguments
+    ):
+        """Raises a ValueError if the arguments do not fit the weights of this name."""
+        trained = PRETRAINED[weights].classes
+        if include_top:
+            check_classifier_activation(classifier_activation, weights)
+            if classes != trained:
+                raise ValueError(
+                    f'`classes` must be {trained} with weights="{weights}" and include_top=True: '
+                    f"the trained classifier has {trained:,} classes. For other classes pass "
+                    f"include_top=False and add a classifier. Received: classes={classes}"
+                )
+        shape = arguments.get("input_shape")
+        if shape is not None and len(shape) == 3 and shape[-1] != 3:
+            raise ValueError(
+                f'`input_shape` must have 3 channels (red, green, blue) with weights="{weights}". '
+                f"Received: input_shape={shape}"
+            )
 
 
 def _hybrid(name, widths, depths, heads, drop_path_rate, *published):
@@ -156,19 +174,44 @@ def build_variant(name, **arguments):
     return VARIANTS[name].build(**arguments)
 
 
+def variant_of(path):
+    """Finds the variant that a weights file belongs to.
+
+    Args:
+        path: path of a `.weights.h5` or `.keras` file.
+
+    Returns:
+        The variant's name, and the `StoredSizes` of the file; None instead of the name if the
+        model is no variant.
+
+    Raises:
+        ValueError: the file is damaged, or holds no model of this library.
+    """
+    stored = stored_sizes(path)
+    for variant in VARIANTS.values():
+        if (
+            variant.family == stored.family
+            and stored.arguments.items() <= variant.arguments.items()
+        ):
+            return variant.name, stored
+    return None, stored
+
+
 _DOCUMENTATION = """Builds {name}, the {family} CabViT{published}.
 
 Args:
     include_top: whether to end in the classifier. Defaults to True.
-    weights: None for random values, the default; "imagenet" for those trained on ImageNet-1K; or
-        the path of a `.weights.h5` file saved by a model with the same arguments.
+    weights: None for random values, the default; "imagenet" for those trained on ImageNet-1K;
+        {weights}or the path of a `.weights.h5` file saved by a model with the same arguments.
     input_tensor: a Keras tensor to use as images instead of a new input.
-    input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3). Height
-        and width must be multiples of {size_multiple}.
+    input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3), or the
+        size that `weights` were trained at. Height and width must be multiples of {size_multiple}.
+        Weights are resampled to any other size, which costs accuracy.
     pooling: pooling of the features if `include_top` is False. None returns
         {features}. "avg" and "max" pool
         {pooled} to (batch, channels){pooling}.
-    classes: integer, the number of classes. Defaults to 1000.
+    classes: integer, the number of classes. None, the default, means 1000, or those of
+        `weights`.
     classifier_activation: activation of the classifier, "softmax" by default; None gives logits.
     include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself.
         Defaults to True; False takes normalised pixels.
@@ -200,7 +243,7 @@ def _named_variant(name):
         input_tensor=None,
         input_shape=None,
         pooling=None,
-        classes=1000,
+        classes=None,
         classifier_activation="softmax",
         include_preprocessing=True,
         drop_path_rate=None,
@@ -231,6 +274,12 @@ def _documentation(variant):
         name=variant.name,
         family=variant.family,
         published=published,
+        weights=(
+            '"tiny_imagenet" for those trained on 200 classes of photographs at 64x64, which\n'
+            "        the package contains; "
+            if variant.name == "CabViTH_T"
+            else ""
+        ),
         size_multiple="32" if hybrid else "16",
         features="the last feature map" if hybrid else "the normalised tokens, class token first",
         pooled="it" if hybrid else "the patch tokens",

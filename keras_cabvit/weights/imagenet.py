@@ -112,7 +112,8 @@ def _unpublished(variant: str) -> str:
         f"No ImageNet weights are published for {variant} in a place that can be linked to: "
         f'{what_is_published} with `{_convert_command(variant)}`, after which weights="imagenet" '
         f"finds it. Or set {MIRROR_VARIABLE} to the base URL of a mirror that holds {file_name} "
-        f"and {file_name}.sha256."
+        f"and {file_name}.sha256. Weights that have seen photographs are contained for CabViTH_T: "
+        'weights="tiny_imagenet".'
     )
 
 

@@ -10,7 +10,7 @@ _PLACES = {"patch_positions": (0, 1), "digest_scale": (1, 2), "digest_bias": (2,
 _DISTANCES = {"position_bias": (1, 2)}
 
 
-def transfer_weights(model: keras.Model, source: keras.Model) -> None:
+def transfer_weights(model: keras.Model, source: keras.Model, classifier: bool = True) -> None:
     """Copies the weights of a model with another image size or other classes, all or none.
 
     Weights with one value per position of a stage's token grid (biases and scale factors of digest
@@ -23,6 +23,7 @@ def transfer_weights(model: keras.Model, source: keras.Model) -> None:
         model: a model of this library.
         source: a model with the same arguments except `input_shape`, `classes`, `drop_rate` and
             `drop_path_rate`.
+        classifier: whether to copy the classifier, where it has as many classes.
 
     Raises:
         ValueError: the source is a different model. `model` is unchanged.
@@ -35,7 +36,7 @@ def transfer_weights(model: keras.Model, source: keras.Model) -> None:
     sources = {layer.name: layer for layer in source.layers}
     transfers = []
     for layer in model.layers:
-        if not layer.weights:
+        if not layer.weights or (layer.name == _CLASSIFIER and not classifier):
             continue
         found = sources.get(layer.name)
         values = None if found is None else _transferred(layer, found)

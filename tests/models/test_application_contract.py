@@ -24,7 +24,8 @@ def family(request):
 def test_variants_take_the_arguments_of_keras_applications(variant):
     ours = inspect.signature(getattr(keras_cabvit, variant)).parameters
     theirs = inspect.signature(keras.applications.ConvNeXtTiny).parameters
-    own_defaults = {"weights": None, "name": variant}  # no weights are published
+    # No ImageNet weights are published; None is 1,000 classes, or those of the weights.
+    own_defaults = {"weights": None, "classes": None, "name": variant}
     for argument, parameter in theirs.items():
         assert ours[argument].default == own_defaults.get(argument, parameter.default)
     assert set(ours) - set(theirs) == {"drop_path_rate"}

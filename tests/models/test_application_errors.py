@@ -99,7 +99,6 @@ def test_weights_of_a_model_with_other_arguments(tmp_path):
     ("arguments", "sentence"),
     [
         ({"classes": 10}, '`classes` must be 1000 with weights="imagenet".*include_top=False'),
-        ({"input_shape": (64, 64, 3)}, r"`input_shape` must be \(224, 224, 3\) with weights="),
         ({"classifier_activation": "relu"}, "`classifier_activation` must be .* when `weights`"),
     ],
 )

@@ -2,6 +2,8 @@
 
 import difflib
 import os
+import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,13 +22,16 @@ _READ_AHEAD_BYTES = 1 << 20
 def tfds_data_set(
     name: str, validation_share: float, seed: int, data_folder: str | os.PathLike | None = None
 ) -> DataSet:
-    """Opens a data set by its name, preparing it first if necessary.
+    """Opens a data set by its name or path, preparing it first if necessary.
 
-    The split "train" is trained on. "validation" is the validation split; without it the validation
-    images are drawn from "train", evenly by class. "test" is the test split if it has labels.
+    The split "train" is trained on, or the part of it that is asked for. "validation" is the
+    validation split; without it the validation images are drawn from "train", evenly by class.
+    "test" is the test split if it has labels.
 
     Args:
-        name: "name", "name/config", "name:version" or "name/config:version".
+        name: "name", "name/config", "name:version" or "name/config:version"; or the path of a
+            prepared data set, beginning with "/", "~" or ".". It may end in the part of "train" to
+            train on, as TensorFlow Datasets writes it: "cifar10[:50%]", "cifar10[1000:5000]".
         validation_share: share of every class of "train" that is held out if the data set has no
             "validation".
         seed: integer, the seed of this draw.
@@ -40,6 +45,7 @@ def tfds_data_set(
         ValueError: there is no such data set, or it has no labelled images to train on.
         FileNotFoundError: it is not prepared, and cannot be prepared.
     """
+    name, part = _without_part(name)
     builder = _prepared(_builder(name, data_folder))
     source = _source(builder)
     splits = builder.info.splits
@@ -47,17 +53,20 @@ def tfds_data_set(
         raise ValueError(
             f'The data set {name} must have a split "train". It has: {", ".join(splits)}.'
         )
-    labels = kept = None
+    labels = None
+    kept = _records_of(builder, part)
     own = next((split for split in ("validation", "val") if split in splits), None)
     if own is None:
         labels = _labels(source, "train")
+        if kept is not None:
+            labels[~kept] = -1
         held = np.zeros(len(labels), bool)
         held[labels >= 0] = held_out(labels[labels >= 0], validation_share, seed)
         validation = _split(source, "train", held)
         kept = ~held & (labels >= 0)
         note = (
             f"The {held.sum():,} validation images were drawn from the {(labels >= 0).sum():,} "
-            f'labelled images of the split "train", evenly by class, with seed {seed}.'
+            f'labelled images of the split "train{part}", evenly by class, with seed {seed}.'
         )
     else:
         validation = _split(source, own)
@@ -67,8 +76,10 @@ def tfds_data_set(
     if test and next(test.in_order().as_numpy_iterator())["label"] < 0:
         test = None
         notes.append('The split "test" has no labels and was ignored.')
+    if part:
+        notes.append(f'Of the split "train", the part "train{part}" is trained on.')
     return DataSet(
-        builder.info.full_name,
+        f"{builder.info.full_name}{part}",
         source.class_names,
         _split(source, "train", kept),
         validation,
@@ -97,17 +108,75 @@ def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
             "Data sets by tfds:NAME need TensorFlow Datasets: "
             f"pip install tensorflow-datasets importlib_resources ({error})"
         ) from error
+    if name.startswith(("/", "~", ".")):
+        return _builder_at(Path(name).expanduser())
     try:
         # TensorFlow Datasets reads and writes remote storage, such as gs://bucket/data, by itself.
         folder = None if data_folder is None else os.path.expanduser(data_folder)
         return tfds.builder(name, data_dir=folder)
     except tfds.core.DatasetNotFoundError as error:
-        known = tfds.list_builders(with_community_datasets=False)
+        folder = Path(data_folder or tfds.core.constants.DATA_DIR).expanduser()
+        prepared = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        known = {*tfds.list_builders(with_community_datasets=False), *prepared}
         close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         raise ValueError(f"TensorFlow Datasets has no data set {name}.{hint}") from error
     except Exception as error:  # a wrong name raises various types
         raise ValueError(f"TensorFlow Datasets cannot open {name}: {_line(error)}") from error
+
+
+def _builder_at(path: Path) -> Any:
+    """Returns the builder of a prepared data set's folder, of its newest version if it has many."""
+    import tensorflow_datasets as tfds
+
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no folder of a prepared data set at {path}.")
+    found = sorted(file.parent for file in path.rglob("dataset_info.json"))
+    if not found:
+        raise ValueError(
+            f"{path} must be the folder of a prepared data set of TensorFlow Datasets. It has no "
+            f'dataset_info.json. For folders of image files give "folder:{path}".'
+        )
+    if len({folder.parent for folder in found}) > 1:
+        raise ValueError(
+            f"{path} must be the folder of one prepared data set. It has several: "
+            f"{', '.join(str(folder.relative_to(path)) for folder in found)}."
+        )
+    newest = max(found, key=lambda folder: [int(n) for n in re.findall(r"\d+", folder.name)])
+    try:
+        return tfds.builder_from_directory(newest)
+    except Exception as error:  # a damaged description raises various types
+        raise ValueError(f"TensorFlow Datasets cannot open {newest}: {_line(error)}") from error
+
+
+def _without_part(name: str) -> tuple[str, str]:
+    """Splits the part of "train" in brackets from a data set's name; it may be empty."""
+    match = re.fullmatch(r"(.*?)(\[[^\[\]]*\])?", name)
+    if match is None:
+        return name, ""
+    return match[1], match[2] or ""
+
+
+def _records_of(builder: Any, part: str) -> np.ndarray | None:
+    """Returns which records of "train" are in a part of it; None for all."""
+    import tensorflow_datasets as tfds
+
+    if not part:
+        return None
+    count = builder.info.splits["train"].num_examples
+    try:
+        instruction = tfds.core.ReadInstruction.from_spec(f"train{part}")
+        (absolute,) = instruction.to_absolute(builder.info.splits)
+    except (AssertionError, ValueError) as error:
+        raise ValueError(
+            f'"train{part}" must be a part of a split as TensorFlow Datasets writes it, such as '
+            f'"train[:50%]" or "train[100:200]". {_line(error)}'
+        ) from error
+    kept = np.zeros(count, bool)
+    kept[absolute.from_ : absolute.to] = True
+    if not kept.any():
+        raise ValueError(f'"train{part}" must have images. The split "train" has {count:,}.')
+    return kept
 
 
 def _prepared(builder: Any) -> Any:

@@ -44,7 +44,10 @@ def build_model(options: ModelOptions, classes: int) -> keras.Model:
     if family == "plain":
         chosen = _plain_sizes(chosen)
     elif "patch_size" in chosen:
-        raise ValueError("`patch_size` belongs to plain models; a hybrid model has no patches.")
+        raise ValueError(
+            "`patch_size` belongs to plain models; a hybrid model has no patches. Received: "
+            f"patch_size={options.patch_size} with variant={options.variant!r}"
+        )
     sizes |= chosen
     needed = ("embed_dims", "depths", "num_heads")
     if variant is None and any(getattr(options, name) is None for name in needed):

@@ -23,8 +23,10 @@ class ModelOptions:
         layer_scale_init: initial LayerScale factors.
         drop_rate: dropout after projections and before the classifier.
         drop_path_rate: stochastic depth of the last block.
-        initial_weights: "imagenet", a `.keras` file of any image size, or a `.weights.h5` file of
-            this one, to start from; the classifier is copied if it has as many classes.
+        initial_weights: "imagenet", "tiny_imagenet", or a `.keras` or `.weights.h5` file of any
+            image size, to start from.
+        initial_classifier: whether to copy their classifier too; None copies it if the weights are
+            known to have the same classes, from the labels.txt beside them.
     """
 
     variant: str
@@ -40,6 +42,7 @@ class ModelOptions:
     drop_rate: float | None = None
     drop_path_rate: float | None = None
     initial_weights: str | None = None
+    initial_classifier: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A `.keras` file of half the size: its large weights in half precision."""
+"""A `.keras` or `.weights.h5` file of half the size: its large weights in half precision."""
 
 import io
 import os
@@ -24,13 +24,19 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
 
     Args:
         model: a Keras model.
-        path: path of the `.keras` file. It appears complete or not at all.
+        path: path of the file, ending in `.keras`, or in `.weights.h5` for the weights alone. It
+            appears complete or not at all.
 
     Raises:
         ValueError: a weight is too large for float16.
     """
     path = local_path(path)
     with tempfile.TemporaryDirectory() as folder, atomic_path(path) as partial:
+        if path.name.endswith(".weights.h5"):
+            whole = Path(folder) / "whole.weights.h5"
+            model.save_weights(whole)
+            partial.write_bytes(_halved(whole.read_bytes()))
+            return
         whole = Path(folder) / "whole.keras"
         model.save(whole)
         with (

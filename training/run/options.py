@@ -9,7 +9,8 @@ class TrainOptions:
     """Options of a run besides its recipe.
 
     Attributes:
-        data: "tfds:NAME", "folder:PATH", "fashion_mnist" or "elpv".
+        data: "tfds:NAME", "tfds:NAME[:50%]" or "tfds:PATH", "folder:PATH", "fashion_mnist" or
+            "elpv".
         out: folder of the run. The same command resumes a run that was stopped in it.
         strategy: the devices: auto, single, mirrored, tpu or data_parallel.
         seed: seed of the initial weights, the order of the images and their augmentation.

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
-from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.tflite_metadata import (
     BUFFER_NAME,
     IDENTIFIER,

@@ -48,6 +48,42 @@ def test_validation_images_are_taken_as_they_are_and_a_test_without_labels_is_no
     assert 'split "validation"' in data_set.validation_note
 
 
+@pytest.mark.parametrize(
+    ("part", "numbers_of_part"),
+    [("[:50%]", range(12)), ("[4:10]", range(4, 10)), ("[-5:]", range(18, 23))],
+)
+def test_a_part_of_the_training_images(tfds_folder, part, numbers_of_part):
+    whole = open_data_set("tfds:tiny_pictures", 0.25, 0, tfds_folder)
+    stored = pictures(whole.training)[0] + pictures(whole.validation)[0]
+    order = [
+        int(example["name"].decode().split()[2])
+        for split in (whole.training, whole.validation)
+        for example in split.in_order().as_numpy_iterator()
+    ]
+    number_of = dict(zip(order, stored, strict=True))  # from the place in the file
+
+    data_set = open_data_set(f"tfds:tiny_pictures{part}", 0.25, 0, tfds_folder)
+    found = pictures(data_set.training)[0] + pictures(data_set.validation)[0]
+    assert sorted(found) == sorted(number_of[place] for place in numbers_of_part)
+    assert data_set.name == f"tiny_pictures/1.0.0{part}"
+    assert f'the part "train{part}" is trained on' in data_set.notes[0]
+    assert data_set.checksums()["training"] != whole.checksums()["training"]
+
+
+def test_a_part_leaves_a_validation_split_whole(tfds_folder):
+    data_set = open_data_set("tfds:tiny_pictures_validated[:8]", 0.1, 0, tfds_folder)
+    assert data_set.training.size == 8
+    assert sorted(pictures(data_set.validation)[0]) == list(range(5))
+
+
+def test_a_prepared_data_set_is_opened_by_its_path(tfds_folder):
+    named = open_data_set("tfds:tiny_pictures", 0.25, 0, tfds_folder)
+    for path in (tfds_folder / "tiny_pictures", tfds_folder / "tiny_pictures" / "1.0.0"):
+        data_set = open_data_set(f"tfds:{path}", 0.25)
+        assert data_set.checksums() == named.checksums()
+        assert pictures(data_set.training) == pictures(named.training)
+
+
 def test_images_are_called_by_number_and_file(tfds_folder):
     split = open_data_set("tfds:tiny_pictures", 0.1, 0, tfds_folder).test
 
@@ -81,6 +117,14 @@ def test_a_builder_with_files_of_its_own_is_read_too(tmp_path):
         ("tiny_pictures:7.7.7", ValueError, "cannot open tiny_pictures:7.7.7.* 1.0.0"),
         ("tiny_pictures_unlabelled", ValueError, "must have an image and a class label.* photo"),
         ("tiny_pictures_by_hand", FileNotFoundError, r"downloads/manual\. Sign up and get"),
+        ("tiny_pictures[:50", ValueError, r"no data set|cannot open"),
+        ("tiny_pictures[5:5]", ValueError, 'must have images. The split "train" has 23'),
+        (
+            "tiny_pictures[half]",
+            ValueError,
+            r'must be a part of a split .* such as "train\[:50%\]"',
+        ),
+        ("/no/such/folder", FileNotFoundError, "no folder of a prepared data set at /no/such"),
         ("tiny_pictures_far", FileNotFoundError, "not be downloaded .*: the network is down"),
     ],
 )
@@ -90,6 +134,19 @@ def test_unusable_data_set_gives_a_clear_error(tfds_folder, capsys, name, error,
 
     began = "Downloading and preparing it; without a network" in capsys.readouterr().out
     assert began == (name == "tiny_pictures_far")
+
+
+def test_a_folder_of_something_else_gives_a_clear_error(tmp_path, tfds_folder):
+    with pytest.raises(ValueError, match=rf'no dataset_info.json. .* give "folder:{tmp_path}"'):
+        open_data_set(f"tfds:{tmp_path}")
+    with pytest.raises(ValueError, match=r"It has several: tiny_pictures/1\.0\.0, "):
+        open_data_set(f"tfds:{tfds_folder}")
+
+
+def test_a_misspelt_local_data_set_is_recognised(tmp_path):
+    (tmp_path / "my_mushrooms").mkdir()
+    with pytest.raises(ValueError, match=r"no data set my_mushroms\. Did you mean my_mushrooms\?"):
+        open_data_set("tfds:my_mushroms", 0.1, 0, tmp_path)
 
 
 @pytest.mark.parametrize("package", ["tensorflow_datasets", "importlib_resources"])

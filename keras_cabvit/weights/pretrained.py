@@ -1,0 +1,30 @@
+"""Weights with a name of their own: files, and the images and classes of their training."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_cabvit.weights.imagenet import imagenet_weights_path
+from keras_cabvit.weights.tiny_imagenet import tiny_imagenet_weights_path
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What `weights="..."` stands for.
+
+    Attributes:
+        classes: integer, the number of classes of the trained classifier.
+        image_size: (height, width) of the images in pixels.
+        path: function from a variant's name to the path of its `.weights.h5` file. It raises a
+            ValueError if there is none, and may download it.
+    """
+
+    classes: int
+    image_size: tuple[int, int]
+    path: Callable[[str], Path]
+
+
+PRETRAINED = {
+    "imagenet": Pretrained(1000, (224, 224), imagenet_weights_path),
+    "tiny_imagenet": Pretrained(200, (64, 64), tiny_imagenet_weights_path),
+}
