@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cabvit.data.decode import refusal
 from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
 
@@ -66,7 +67,8 @@ def read_images(files, size, crop):
                 raise ValueError("not an image, or cut short")
             images.append(read(encoded).numpy())
         except tf.errors.InvalidArgumentError:
-            unreadable.append(f"{file} (damaged, or cut short)")
+            reason = refusal(encoded).numpy().decode() or "damaged, or cut short"
+            unreadable.append(f"{file} ({reason})")
         except (OSError, ValueError) as error:
             unreadable.append(f"{file} ({error})")
     if unreadable:
