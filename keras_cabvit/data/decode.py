@@ -1,70 +1,110 @@
 """Decoding an image file to pixels in a TensorFlow graph."""
 
-from keras_cabvit.data.gif import first_gif_frame
+from keras_cabvit.data.bmp import bmp_header, bmp_refusal, decode_bmp
+from keras_cabvit.data.chunks import png_orientation, webp_orientation
+from keras_cabvit.data.formats import is_bmp, is_gif, is_jpeg, is_png, is_webp, padded_start
+from keras_cabvit.data.gif import decode_gif
+from keras_cabvit.data.jpeg import decode_jpeg, jpeg_header, jpeg_refusal
+from keras_cabvit.data.orientation import upright
+from keras_cabvit.data.rarely import rarely
+
+NO_IMAGE = "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."
 
 
-def decode_rgb(encoded):
-    """Decodes a JPEG, PNG, WebP, GIF or BMP file of any kind to red, green and blue.
+def decode_rgb(encoded, choose_box=None):
+    """Decodes a JPEG, PNG, WebP, GIF or BMP file to red, green and blue, the right way up.
 
-    Like Pillow's `convert("RGB")`: grey becomes three equal channels, transparency is dropped, and
-    an animation is reduced to its first frame. 16-bit PNG files keep their upper eight bits.
+    The pixels are those of Pillow's `ImageOps.exif_transpose(image).convert("RGB")`: orientation is
+    applied (from EXIF, else XMP), grey becomes three equal channels, transparency is dropped, and
+    an animation is reduced to its first frame. Exceptions are listed in docs/images.md: CMYK in
+    JPEG differs by at most one level, 16-bit grey PNG files keep their upper eight bits, and a
+    few kinds are refused, such as run-length encoded BMP files.
 
     Args:
         encoded: scalar string tensor, the file's content.
+        choose_box: function of an int32 tensor (height, width) of the upright image, which returns
+            top, left, height and width of the part that is wanted, int32 scalars. Of a JPEG file
+            only that part is decoded. By default the whole image.
 
     Returns:
         A uint8 tensor (height, width, 3).
 
     Raises:
         tf.errors.InvalidArgumentError: when the graph runs, if the bytes are not such a file, or
-            if the file is truncated or damaged.
+            if the file is truncated or damaged, or of a kind that is not read, which the message
+            then names.
     """
     import tensorflow as tf
 
-    # Padded, so that even a file of a few bytes has a full header.
-    start = tf.strings.join([tf.strings.substr(encoded, 0, 32), b"\0" * 32])
-    header = tf.io.decode_raw(start, tf.uint8)
+    start = padded_start(encoded)
 
-    def jpeg():
-        # As Pillow does; TensorFlow's faster default differs by up to 4 levels.
-        return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+    def cut(pixels):
+        if choose_box is None:
+            return pixels
+        top, left, height, width = choose_box(tf.shape(pixels)[:2])
+        return pixels[top : top + height, left : left + width]
 
-    def gif():
-        frame, _ = first_gif_frame(encoded)
-        return tf.io.decode_image(frame, channels=3, expand_animations=False)
-
-    def webp():
-        animated = tf.logical_and(tf.strings.substr(start, 12, 4) == b"VP8X", header[20] & 2 > 0)
-        # TensorFlow decodes WebP only with the file's own number of channels: three or four.
-        return tf.cond(
-            animated,
-            lambda: _first_webp_frame(encoded),
-            lambda: tf.io.decode_image(encoded, channels=0, expand_animations=False),
-        )[..., :3]
-
-    def palette_bmp():
-        # TensorFlow mistakes the indices of the colours for grey levels.
-        indices = tf.io.decode_image(encoded, channels=0, expand_animations=False)[..., 0]
-        end, header_size = tf.unstack(
-            tf.io.decode_raw(tf.strings.substr(start, 10, 8), tf.int32), num=2
-        )
-        colours = tf.strings.substr(encoded, 14 + header_size, end - 14 - header_size)
-        blue_green_red = tf.reshape(tf.io.decode_raw(colours, tf.uint8), (-1, 4))
-        return tf.gather(blue_green_red[:, 2::-1], tf.cast(indices, tf.int32))
+    def unknown():
+        known = tf.debugging.Assert(False, [NO_IMAGE])
+        with tf.control_dependencies([known]):
+            return tf.zeros((0, 0, 3), tf.uint8)
 
     pixels = tf.case(
         [
-            (tf.io.is_jpeg(encoded), jpeg),
-            (tf.strings.substr(start, 0, 4) == b"GIF8", gif),
-            (tf.strings.substr(start, 8, 4) == b"WEBP", webp),
-            (
-                tf.logical_and(tf.strings.substr(start, 0, 2) == b"BM", header[28] == 8),
-                palette_bmp,
-            ),
+            (is_jpeg(start), lambda: decode_jpeg(encoded, choose_box)),
+            (is_png(start), lambda: cut(_decode_png(encoded))),
+            (is_webp(start), lambda: cut(_decode_webp(encoded))),
+            (is_gif(start), lambda: cut(decode_gif(encoded))),
+            (is_bmp(start), lambda: cut(decode_bmp(encoded))),
         ],
-        default=lambda: tf.io.decode_image(encoded, channels=3, expand_animations=False),
+        default=unknown,
     )
     return tf.ensure_shape(pixels, (None, None, 3))
+
+
+@rarely
+def refusal(encoded):
+    """Returns a sentence if a file is of a kind that is not read, else an empty string.
+
+    Args:
+        encoded: scalar string tensor, the file's content.
+    """
+    import tensorflow as tf
+
+    start = padded_start(encoded)
+    return tf.case(
+        [
+            (is_jpeg(start), lambda: jpeg_refusal(jpeg_header(encoded))),
+            (is_bmp(start), lambda: bmp_refusal(bmp_header(encoded))),
+        ],
+        default=lambda: tf.constant(""),
+    )
+
+
+@rarely
+def _decode_png(encoded):
+    """Returns uint8 (height, width, 3)."""
+    import tensorflow as tf
+
+    pixels = tf.io.decode_png(encoded, channels=3)
+    return upright(pixels, png_orientation(encoded))
+
+
+@rarely
+def _decode_webp(encoded):
+    """Returns uint8 (height, width, 3)."""
+    import tensorflow as tf
+
+    start = padded_start(encoded)
+    flags = tf.io.decode_raw(start, tf.uint8)[20]
+    animated = (tf.strings.substr(start, 12, 4) == b"VP8X") & (flags & 2 > 0)
+    # TensorFlow decodes WebP only with the file's own number of channels: three or four.
+    pixels = tf.cond(
+        animated,
+        lambda: _first_webp_frame(encoded),
+        lambda: tf.io.decode_image(encoded, channels=0, expand_animations=False),
+    )
+    return upright(pixels[..., :3], webp_orientation(encoded))
 
 
 def _first_webp_frame(encoded):

@@ -1,13 +1,14 @@
 """Reading image files and .npz files into memory, to check or calibrate a model."""
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
+from keras_cabvit.data.decode import refusal
 from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
 from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
 from keras_cabvit.data.unreadable import RULE, most_unreadable
+from keras_cabvit.paths import local_path
 
 
 def read_images(files, size, crop):
@@ -47,7 +48,7 @@ def read_images(files, size, crop):
                 raise ValueError("not an image, or cut short")
             images.append(read(encoded).numpy())
         except tf.errors.InvalidArgumentError:
-            unreadable[position] = "damaged, or cut short"
+            unreadable[position] = refusal(encoded).numpy().decode() or "damaged, or cut short"
         except (OSError, ValueError) as error:
             unreadable[position] = str(error)
     most = most_unreadable(len(files))
@@ -87,7 +88,8 @@ def read_npz(path):
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or has no array `images`.
     """
-    if not Path(path).is_file():
+    path = local_path(path)
+    if not path.is_file():
         raise FileNotFoundError(f"There is no file at {path}.")
     try:
         with np.load(path) as file:

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import made_files as made
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
 from huge_image import huge_png, peak_growth
-from PIL import Image
+from PIL import Image, ImageOps
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
@@ -40,6 +41,10 @@ GOOD = {
     "GIF": encoded(100, 100, "GIF", mode="P"),
     "WebP": encoded(120, 90, "WEBP"),
     "lossless WebP": encoded(70, 70, "WEBP", lossless=True),
+    "BMP": encoded(50, 60, "BMP"),
+    "JPEG on its side": made.jpeg(
+        (80, 50), [(2, 2), (1, 1), (1, 1)], segments=made.app1(made.oriented(6))
+    ),
 }
 
 
@@ -71,8 +76,8 @@ def test_good_files_are_classified_as_in_evaluation(loaded):
     ("bad", "sentence"),
     [
         (b"", "The file is empty."),
-        (b"hello", "The bytes are not a JPEG, PNG, GIF or WebP file."),
-        (encoded(20, 20, "BMP"), "The bytes are not a JPEG, PNG, GIF or WebP file."),
+        (b"hello", "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."),
+        (made.bmp((2, 4), 8, compression=1), "Run-length encoded BMP files are not read."),
         (GOOD["PNG"][:200], "The file is damaged or cut short: it cannot be decoded."),
         (GOOD["JPEG"][:30], "The file is damaged or cut short: it cannot be decoded."),
         (b"\xff\xd8\xff", "The file is damaged or cut short: it cannot be decoded."),
@@ -103,6 +108,15 @@ def test_bad_file_gets_a_reason_and_its_neighbours_their_scores(loaded, bad, sen
     assert found["labels"][1].tolist() == [b""] * 5
 
 
+def test_an_image_is_turned_the_right_way_up_as_pillow_does(loaded):
+    file = GOOD["JPEG on its side"]
+    upright = io.BytesIO()
+    ImageOps.exif_transpose(Image.open(io.BytesIO(file))).save(upright, "PNG")
+
+    found = classify(loaded, [file, upright.getvalue()])
+    np.testing.assert_array_equal(found["scores"][0], found["scores"][1])
+
+
 def test_small_file_of_a_huge_image_takes_little_memory(loaded):
     file, answers = huge_png(), []
     assert len(file) < 5e5
@@ -120,7 +134,7 @@ def test_batch_of_only_bad_files_and_empty_batch_get_answers(loaded):
     assert classify(loaded, [])["scores"].shape == (0, 5)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 700), (257, 5)])
 def test_sizes_are_read_from_the_header(form, height, width):
     options = [{}]

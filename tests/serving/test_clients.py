@@ -71,7 +71,7 @@ def test_answers_match_the_model(client, signatures):
         np.testing.assert_allclose(answer.scores, expected["scores"][number], atol=1e-6)
         assert answer.status == expected["status"][number].numpy().decode()
     assert answers[0].labels == tuple(LABELS[c] for c in answers[0].classes)
-    assert answers[1].status == "The bytes are not a JPEG, PNG, GIF or WebP file."
+    assert answers[1].status == "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."
 
 
 def test_files_beyond_the_request_size_are_split(client):
@@ -196,7 +196,7 @@ def test_command_prints_a_table_and_names_unreadable_files(rest, images, capsys)
     (first, _, third) = classify_over_rest(FILES, rest)
 
     assert status == 1
-    assert printed.err == f"{images[1]}: The bytes are not a JPEG, PNG, GIF or WebP file.\n"
+    assert printed.err == f"{images[1]}: The bytes are not a JPEG, PNG, WebP, GIF or BMP file.\n"
     rows = [line.split() for line in printed.out.splitlines()[2:]]
     assert rows[0] == [images[0], first.labels[0], f"{100 * first.scores[0]:.1f}", "%"]
     assert rows[1] == [first.labels[1], f"{100 * first.scores[1]:.1f}", "%"]

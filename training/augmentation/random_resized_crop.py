@@ -21,7 +21,8 @@ def random_resized_crop(
     part lies inside the image. After that it is the largest central part whose ratio is allowed. If
     both ranges are (1, 1), the whole image is resized.
 
-    Only that part of a JPEG is decoded. Grey becomes red, green and blue; transparency is dropped.
+    The part is one of the image as `decode_rgb` gives it, the right way up. Of a JPEG only that
+    part is decoded.
 
     Args:
         image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file (the first of
@@ -38,7 +39,7 @@ def random_resized_crop(
         tf.errors.InvalidArgumentError: when it runs, the bytes are not an image.
     """
     if image.dtype == tf.string:
-        crop = _crop_of_file(image, augmentation, seed)
+        crop = decode_rgb(image, lambda shape: _random_box(shape, augmentation, seed))
     elif image.dtype == tf.uint8 and (image.shape.rank == 2 or image.shape[2:] in ([1], [3])):
         pixels = image if image.shape.rank == 3 else image[..., None]
         top, left, height, width = _random_box(tf.shape(pixels), augmentation, seed)
@@ -49,25 +50,6 @@ def random_resized_crop(
             f"(h, w, 1) or (h, w, 3). Received: {image.dtype.name} of shape {image.shape}"
         )
     return _resize(crop, size, augmentation)
-
-
-def _crop_of_file(file: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:
-    """Returns uint8 (h, w, 3)."""
-
-    def of_jpeg() -> tf.Tensor:
-        box = _random_box(tf.image.extract_jpeg_shape(file), augmentation, seed)
-        # INTEGER_ACCURATE is the method of Pillow and torchvision. TensorFlow's default is as fast
-        # and differs by one level on average.
-        return tf.image.decode_and_crop_jpeg(
-            file, tf.stack(box), channels=3, dct_method="INTEGER_ACCURATE"
-        )
-
-    def of_other() -> tf.Tensor:
-        pixels = decode_rgb(file)
-        top, left, height, width = _random_box(tf.shape(pixels), augmentation, seed)
-        return pixels[top : top + height, left : left + width]
-
-    return tf.cond(tf.io.is_jpeg(file), of_jpeg, of_other)
 
 
 def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tuple:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_cabvit.data import evaluation_image
+from keras_cabvit.data.decode import NO_IMAGE, refusal
 from keras_cabvit.data.image_header import image_size, is_image_file
 
 
@@ -17,7 +18,7 @@ def pixels_and_status(
     """Decodes, resizes and crops image files in a TensorFlow graph.
 
     Args:
-        encoded: string tensor (batch,), the contents of JPEG, PNG, GIF or WebP files.
+        encoded: string tensor (batch,), the contents of JPEG, PNG, WebP, GIF or BMP files.
         size: (height, width) of the result in pixels.
         crop: side of the centre crop as a share of the image, as in `evaluation_image`.
         max_megapixels: number; larger images are not decoded.
@@ -55,7 +56,9 @@ def pixels_and_status(
     shape = tf.concat([count[None], tf.constant([*size, 3], tf.int64)], axis=0)
     pixels = tf.scatter_nd(numbers, tf.cast(pixels, tf.int32), shape)  # not available for uint8
 
-    status = tf.where(read, "", "The file is damaged or cut short: it cannot be decoded.")
+    refusals = tf.map_fn(refusal, tf.where(read | ~known, "", encoded))
+    damaged = "The file is damaged or cut short: it cannot be decoded."
+    status = tf.where(read, "", tf.where(refusals == "", damaged, refusals))
     status = tf.where(too_large, _too_large(sizes, max_megapixels), status)
     status = tf.where(known, status, _no_image(encoded))
     return tf.cast(tf.ensure_shape(pixels, (None, *size, 3)), tf.uint8), status
@@ -82,5 +85,5 @@ def _no_image(encoded: Any) -> Any:
     return tf.where(
         encoded == "",
         "The file is empty.",
-        "The bytes are not a JPEG, PNG, GIF or WebP file.",
+        NO_IMAGE,
     )

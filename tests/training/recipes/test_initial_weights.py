@@ -92,7 +92,7 @@ def test_classifier_can_be_asked_for_or_declined(files):
     assert has_the_classifier_of(source, asked)
     assert not has_the_classifier_of(source, declined)
     with pytest.raises(
-        ValueError, match="`initial_classifier=True` needs weights .* 2 classes. Received: 4"
+        ValueError, match=r"`initial_classifier=True` needs .* 2 classes\. Received: 4"
     ):
         started(folder / "small.keras", ("a", "b"), initial_classifier=True)
 

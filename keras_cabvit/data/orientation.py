@@ -1,0 +1,54 @@
+"""Turning an image the right way up, in a TensorFlow graph.
+
+Orientations are numbered as in EXIF: 1 is upright, 2 mirrored, 3 upside down, 4 both, and 5 to 8
+are stored on their side.
+"""
+
+
+def upright(pixels, orientation):
+    """Returns an image as it should be seen.
+
+    Args:
+        pixels: tensor (height, width, channels), as stored.
+        orientation: int32 scalar from 1 to 8.
+
+    Returns:
+        A tensor of the same type, (height, width, channels) or (width, height, channels).
+    """
+    import tensorflow as tf
+
+    def turn():
+        on_side, rows, columns = _steps(orientation)
+        turned = tf.cond(on_side, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels)
+        return tf.raw_ops.Reverse(tensor=turned, dims=tf.stack([rows, columns, False]))
+
+    return tf.cond(orientation == 1, lambda: pixels, turn)
+
+
+def box_as_stored(box, seen, orientation):
+    """Returns the place in the stored image of a part of the image that is seen.
+
+    Args:
+        box: top, left, height and width, int32 scalars.
+        seen: int32 tensor, (height, width) of the image as seen.
+        orientation: int32 scalar from 1 to 8.
+
+    Returns:
+        top, left, height and width, int32 scalars.
+    """
+    import tensorflow as tf
+
+    top, left, height, width = box
+    on_side, rows, columns = _steps(orientation)
+    top = tf.where(rows, seen[0] - top - height, top)
+    left = tf.where(columns, seen[1] - left - width, left)
+    stored = tf.stack([top, left, height, width])
+    return tf.unstack(tf.where(on_side, tf.gather(stored, (1, 0, 3, 2)), stored))
+
+
+def _steps(orientation):
+    """Returns whether to swap rows and columns, then to reverse rows, and to reverse columns."""
+    import tensorflow as tf
+
+    table = [(o >= 5, o in (3, 4, 7, 8), o in (2, 3, 6, 7)) for o in range(9)]
+    return tf.unstack(tf.constant(table)[orientation])
