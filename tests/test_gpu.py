@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import zipfile
 
 import keras
 import numpy as np
@@ -47,16 +48,22 @@ def test_tensorflow_that_already_uses_its_devices_is_left_alone(calls, monkeypat
     assert evaluation_pixels(np.zeros((1, 8, 8), "uint8"), (8, 8)).shape == (1, 8, 8, 3)
 
 
-def test_exporting_process_hides_the_gpus_before_it_loads_the_model(calls, monkeypatch, capsys):
+def test_exporting_process_hides_the_gpus_before_it_loads_the_model(
+    calls, monkeypatch, capsys, tmp_path
+):
     def load_model(path, **_):
         calls.append(path)
         raise ValueError("not a model")
 
-    request = {"module": "keras_cabvit.export", "export": "to_tflite", "model": "a.keras"}
+    file = str(tmp_path / "a.keras")
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("config.json", "{}")
+    request = {"module": "keras_cabvit.export", "export": "to_tflite", "model": file}
+    request["import_path"] = []
     monkeypatch.setattr(keras.saving, "load_model", load_model)
     monkeypatch.setattr(sys, "stdin", io.StringIO(json.dumps(request)))
     tensorflow_process.main()
-    assert calls == [([], "GPU"), "a.keras"]
+    assert calls == [([], "GPU"), file]
     assert "not a model" in capsys.readouterr().out
 
 

@@ -14,7 +14,8 @@ from keras_cabvit import export, pytorch, runtimes, weights
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.cli import main
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.data.image_folder import image_files, read_npz
+from keras_cabvit.data.image_files import read_npz
+from keras_cabvit.data.image_folder import images_of_folder, read_image_folder
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.delegation import delegation
 from keras_cabvit.weights.cache import cache_folder
@@ -24,7 +25,7 @@ from training.data.opening import open_data_set
 from training.evaluate import evaluate
 from training.publish import publish
 from training.quickstart import quickstart
-from training.recipes.model import build_model
+from training.recipes.initial_weights import initial_weights_file
 from training.recipes.quickstart import QUICKSTART
 from training.recipes.recipe import ModelOptions
 from training.report.page import write_report
@@ -115,6 +116,8 @@ CALLS = {
     ("verify", "model"): lambda path: runtimes.verify("export", path, np.zeros(0)),
     ("delegation", "path"): delegation,
     ("save_weights", "path"): lambda path: weights.save_weights(classifier(), path + ".weights.h5"),
+    ("describe_hdf5", "path"): weights.describe_hdf5,
+    ("read_stored_sizes", "path"): weights.read_stored_sizes,
     ("load_weights", "path"): lambda path: weights.load_weights(classifier(), path),
     ("CabViTP_T", "weights"): lambda path: keras_cabvit.CabViTP_T(weights=path),
     ("read_torch_checkpoint", "path"): pytorch.read_torch_checkpoint,
@@ -125,7 +128,8 @@ CALLS = {
         "absent.pth", "CabViTP_T", path
     ),
     ("download", "destination"): lambda path: download("file:///none", path, "0" * 64),
-    ("image_files", "folder"): image_files,
+    ("images_of_folder", "folder"): lambda path: images_of_folder(path, ("train",)),
+    ("read_image_folder", "path"): read_image_folder,
     ("read_npz", "path"): read_npz,
     ("write_text_atomically", "path"): lambda path: write_text_atomically(path, "text"),
     ("atomic_folder", "path"): lambda path: atomic_folder(path).__enter__(),
@@ -141,8 +145,8 @@ CALLS = {
     ("write_report", "folder"): lambda path: write_report(path, None),
     ("read_run", "folder"): read_run,
     ("open_data_set", "spec"): lambda path: open_data_set(f"folder:{path}"),
-    ("build_model", "initial_weights"): lambda path: build_model(
-        ModelOptions("CabViTP_T", initial_weights=path), 2
+    ("initial_weights_file", "initial_weights"): lambda path: initial_weights_file(
+        ModelOptions("CabViTP_T", initial_weights=path)
     ),
 }
 

@@ -16,7 +16,13 @@ DOCUMENTS = [
     "deploy/serving/README.md",
 ]
 # Pages without commands of `cabvit`.
-WITHOUT_COMMANDS = ("docs/ablation.md", "docs/speed.md", "docs/speed-log.md", "docs/training.md")
+WITHOUT_COMMANDS = (
+    "docs/ablation.md",
+    "docs/images.md",
+    "docs/speed.md",
+    "docs/speed-log.md",
+    "docs/training.md",
+)
 README = (REPOSITORY / "README.md").read_text()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from keras_cabvit.models.application import check_classifier_activation
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
-from keras_cabvit.weights import PRETRAINED, load_weights, stored_sizes, transfer_weights
+from keras_cabvit.weights import PRETRAINED, load_weights, read_stored_sizes, transfer_weights
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def variant_of(path):
     Raises:
         ValueError: the file is damaged, or holds no model of this library.
     """
-    stored = stored_sizes(path)
+    stored = read_stored_sizes(path)
     for variant in VARIANTS.values():
         if (
             variant.family == stored.family

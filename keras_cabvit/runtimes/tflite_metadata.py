@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.data.label_lines import label_lines
+
 BUFFER_NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
 # The schema's tables: their fields in order, with types. A union has two fields, kind and value.
@@ -221,6 +223,6 @@ def _labels(path: str | os.PathLike[str], scores: dict[str, Any]) -> tuple[str, 
             raise ValueError(f"{path} must contain its labels: its metadata names the file {name}.")
         return None
     try:
-        return tuple(content.decode("utf-8-sig").splitlines())
+        return tuple(label_lines(content.decode()))
     except UnicodeDecodeError as error:
         raise ValueError(f"The labels in {path} must be text in UTF-8: {error}") from error

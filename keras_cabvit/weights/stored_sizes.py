@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import h5py
 
+from keras_cabvit.paths import local_path
+
 Shapes = dict[str, tuple[int, ...]]
 Sizes = dict[str, int | tuple[int, ...]]
 
@@ -30,7 +32,7 @@ class StoredSizes:
     classes: int | None
 
 
-def stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
+def read_stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
     """Reads the sizes of the model that a file was saved by.
 
     Args:
@@ -39,6 +41,7 @@ def stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
     Raises:
         ValueError: the file is damaged, or holds no model of this library.
     """
+    path = local_path(path)
     try:
         shapes = _shapes(path)
         hybrid = any(name.startswith("layers/convolutional_stem/") for name in shapes)

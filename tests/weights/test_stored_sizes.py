@@ -5,7 +5,7 @@ import tiny_models
 
 import keras_cabvit
 from keras_cabvit.models.variants import variant_of
-from keras_cabvit.weights import StoredSizes, stored_sizes
+from keras_cabvit.weights import StoredSizes, read_stored_sizes
 
 HYBRID = {"embed_dims": (8, 16, 32, 64), "depths": (1, 1, 3, 2), "num_heads": (2, 4)}
 PLAIN = {"embed_dim": 24, "depth": 3}
@@ -20,7 +20,7 @@ def test_sizes_of_both_families(tmp_path, tiny_hybrid, tiny_plain, name):
         path = tmp_path / f"{family}_{name}"
         model.save(path) if name.endswith(".keras") else model.save_weights(path)
         image_size = model.input_shape[1:3]
-        assert stored_sizes(path) == StoredSizes(family, arguments, image_size, 5)
+        assert read_stored_sizes(path) == StoredSizes(family, arguments, image_size, 5)
         assert variant_of(path)[0] is None
 
 
@@ -28,7 +28,7 @@ def test_images_that_are_not_square_and_no_classifier(tmp_path):
     tiny_models.hybrid(input_shape=(64, 96, 3), include_top=False).save_weights(
         tmp_path / "model.weights.h5"
     )
-    assert stored_sizes(tmp_path / "model.weights.h5") == StoredSizes(
+    assert read_stored_sizes(tmp_path / "model.weights.h5") == StoredSizes(
         "hybrid", HYBRID, (64, 96), None
     )
 
@@ -45,4 +45,4 @@ def test_another_file_gives_a_clear_error(tmp_path):
     with pytest.raises(
         ValueError, match=r"must be a \.weights\.h5 or \.keras file of a CabViT model"
     ):
-        stored_sizes(tmp_path / "model.weights.h5")
+        read_stored_sizes(tmp_path / "model.weights.h5")

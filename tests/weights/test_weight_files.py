@@ -10,7 +10,7 @@ import tiny_models
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.weights import load_weights, save_weights
 from training.evaluation.opened_model import open_model
-from training.recipes.model import build_model
+from training.recipes.initial_weights import start_from_weights
 from training.recipes.recipe import ModelOptions
 
 BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
@@ -248,7 +248,9 @@ WHOLE, ALONE = "holds a whole model in Keras' older HDF5 format", "holds only we
         lambda path: tiny_models.plain(weights=path),
         load_keras,
         open_model,
-        lambda path: build_model(ModelOptions("CabViTP_T", (32, 32), initial_weights=path), 2),
+        lambda path: start_from_weights(
+            None, ModelOptions("CabViTP_T", (32, 32), initial_weights=path)
+        ),
     ],
     ids=["weights=", "load_keras", "open_model", "initial_weights"],
 )

@@ -16,7 +16,7 @@ from keras_cabvit.weights import (
     PRETRAINED,
     describe_hdf5,
     load_weights,
-    stored_sizes,
+    read_stored_sizes,
     tiny_imagenet_wordnet_ids,
     transfer_weights,
 )
@@ -98,7 +98,10 @@ def _stored(path: Path, options: ModelOptions) -> keras.Model:
     A `.weights.h5` file holds no model: it is built from the options, at the stored size.
     """
     if path.name.endswith(".weights.h5"):
-        sizes = stored_sizes(path)
+        try:
+            sizes = read_stored_sizes(path)
+        except ValueError as error:
+            raise ValueError(f"`initial_weights`: {describe_hdf5(path) or error}") from error
         options = dataclasses.replace(options, image_size=sizes.image_size, drop_path_rate=None)
         model = build_model(options, sizes.classes or 1)
         if sizes.classes is None:
