@@ -14,8 +14,8 @@ from keras_cabvit import export, pytorch, runtimes, weights
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.cli import main
 from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
 from keras_cabvit.data.image_files import read_npz
-from keras_cabvit.data.image_folder import images_of_folder, read_image_folder
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.delegation import delegation
 from keras_cabvit.weights.cache import cache_folder

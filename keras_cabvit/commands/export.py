@@ -7,7 +7,7 @@ import warnings
 
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
-from keras_cabvit.data.image_header import MAX_MEGAPIXELS
+from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_saved_model, to_tflite
 from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS

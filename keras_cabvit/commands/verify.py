@@ -12,8 +12,8 @@ from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
+from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
-from keras_cabvit.data.image_folder import images_of_folder
 from keras_cabvit.export.labels import read_labels
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.comparison import verify_opened

@@ -1,6 +1,6 @@
 """Decoding and resizing images to the pixels that a model takes."""
 
-from keras_cabvit.data.decode import decode_rgb
+from keras_cabvit.data.decoding.decode import decode_rgb
 from keras_cabvit.data.evaluation_transform import (
     evaluation_crop,
     evaluation_image,

@@ -6,7 +6,7 @@ pixels everywhere.
 
 import numpy as np
 
-from keras_cabvit.data.decode import decode_rgb
+from keras_cabvit.data.decoding.decode import decode_rgb
 from keras_cabvit.gpu import leave_gpus_to_the_backend
 
 

@@ -4,10 +4,10 @@ import zipfile
 
 import numpy as np
 
-from keras_cabvit.data.decode import refusal
+from keras_cabvit.data.decoding.decode import refusal
+from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size
 from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
-from keras_cabvit.data.image_header import MAX_MEGAPIXELS, image_size
-from keras_cabvit.data.unreadable import RULE, most_unreadable
+from keras_cabvit.data.folders.unreadable import RULE, most_unreadable
 from keras_cabvit.paths import local_path
 
 

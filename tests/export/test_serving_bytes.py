@@ -16,7 +16,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
 
 from keras_cabvit.data import evaluation_image
-from keras_cabvit.data.image_header import image_size
+from keras_cabvit.data.decoding.image_header import image_size
 from keras_cabvit.export import to_saved_model
 from keras_cabvit.runtimes import load_saved_model
 

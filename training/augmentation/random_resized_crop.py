@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-from keras_cabvit.data.decode import decode_rgb
+from keras_cabvit.data.decoding.decode import decode_rgb
 from training.augmentation.random_numbers import Purpose, uniform
 from training.recipes.recipe import Augmentation
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterable
 
-from keras_cabvit.data.unreadable import FEW, RULE, most_unreadable
+from keras_cabvit.data.folders.unreadable import FEW, RULE, most_unreadable
 
 
 class TooManyBrokenImages(ValueError):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from keras_cabvit.data.left_out import LeftOut
+from keras_cabvit.data.folders.left_out import LeftOut
 from training.data.split import Split
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_cabvit.data.folder_entries import SUFFIXES, list_folder
-from keras_cabvit.data.image_folder import (
+from keras_cabvit.data.folders.folder_entries import SUFFIXES, list_folder
+from keras_cabvit.data.folders.image_folder import (
     FolderPart,
     left_out_sentences,
     listed,

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_cabvit.data import evaluation_image
-from keras_cabvit.data.decode import NO_IMAGE, refusal
-from keras_cabvit.data.image_header import image_size, is_image_file
+from keras_cabvit.data.decoding.decode import NO_IMAGE, refusal
+from keras_cabvit.data.decoding.image_header import image_size, is_image_file
 
 
 def pixels_and_status(

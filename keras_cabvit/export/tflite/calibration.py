@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.data.array_checks import check_pixels
+from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, unreadable_sentence
-from keras_cabvit.data.image_folder import images_of_folder
 from keras_cabvit.paths import local_path
 
 LEAST = 16

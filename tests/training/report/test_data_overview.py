@@ -1,6 +1,6 @@
 import numpy as np
 
-from keras_cabvit.data.left_out import LeftOut
+from keras_cabvit.data.folders.left_out import LeftOut
 from training.data.array_split import ArraySplit
 from training.data.data_set import DataSet
 from training.data.stream_split import RecordFiles, StreamSplit

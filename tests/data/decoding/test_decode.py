@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cabvit.data import decode_rgb
-from keras_cabvit.data.image_header import image_size
+from keras_cabvit.data.decoding.image_header import image_size
 
 SIZE = (20, 30)
 PIXELS = np.random.default_rng(0).integers(0, 256, (*SIZE, 4), dtype=np.uint8)

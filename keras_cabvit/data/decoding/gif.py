@@ -5,9 +5,9 @@ black, and refuses files without a palette. It is therefore given a file of the 
 with a palette in which every index is its own grey level.
 """
 
-from keras_cabvit.data.octets import octets, part
-from keras_cabvit.data.palette import full_palette
-from keras_cabvit.data.rarely import rarely
+from keras_cabvit.data.decoding.octets import octets, part
+from keras_cabvit.data.decoding.palette import full_palette
+from keras_cabvit.data.decoding.rarely import rarely
 
 
 @rarely

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.data import left_out as kinds
-from keras_cabvit.data.folder_entries import SUFFIXES, list_folder
-from keras_cabvit.data.folder_layout import FolderLayout
-from keras_cabvit.data.left_out import LeftOut, LeftOutEntries
-from keras_cabvit.data.split_names import split_of
-from keras_cabvit.data.written_folders import mark_of_output
+from keras_cabvit.data.folders import left_out as kinds
+from keras_cabvit.data.folders.folder_entries import SUFFIXES, list_folder
+from keras_cabvit.data.folders.folder_layout import FolderLayout
+from keras_cabvit.data.folders.left_out import LeftOut, LeftOutEntries
+from keras_cabvit.data.folders.split_names import split_of
+from keras_cabvit.data.folders.written_folders import mark_of_output
 from keras_cabvit.paths import local_path
 
 

@@ -1,10 +1,17 @@
 """Format and size of an image file from its header, in a TensorFlow graph, without decoding it."""
 
-from keras_cabvit.data.bmp import bmp_header
-from keras_cabvit.data.formats import is_bmp, is_gif, is_jpeg, is_png, is_webp, padded_start
-from keras_cabvit.data.gif import gif_size
-from keras_cabvit.data.jpeg import jpeg_header
-from keras_cabvit.data.octets import big_endian, little_endian, octets
+from keras_cabvit.data.decoding.bmp import bmp_header
+from keras_cabvit.data.decoding.formats import (
+    is_bmp,
+    is_gif,
+    is_jpeg,
+    is_png,
+    is_webp,
+    padded_start,
+)
+from keras_cabvit.data.decoding.gif import gif_size
+from keras_cabvit.data.decoding.jpeg import jpeg_header
+from keras_cabvit.data.decoding.octets import big_endian, little_endian, octets
 
 # The default limit: 192 MB of pixels. An image of 12,000x12,000 may be a file of 400 kB, but would
 # take 432 MB.

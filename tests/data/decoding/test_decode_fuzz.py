@@ -11,7 +11,7 @@ from corpus import corpus
 from PIL import Image, ImageOps
 
 from keras_cabvit.data import decode_rgb
-from keras_cabvit.data.image_header import image_size
+from keras_cabvit.data.decoding.image_header import image_size
 
 # Damage may state any size; readers refuse large ones by the header.
 MOST_PIXELS = 1_000_000

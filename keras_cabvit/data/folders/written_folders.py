@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_cabvit.data.folder_entries import list_folder
+from keras_cabvit.data.folders.folder_entries import list_folder
 
 # Any of these files marks the folder of a run, a published model or a SavedModel.
 _MARKS = ("run.json", "model.keras", "saved_model.pb")

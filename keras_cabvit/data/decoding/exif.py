@@ -1,6 +1,6 @@
 """The orientation of an image from its EXIF or XMP metadata, in a TensorFlow graph."""
 
-from keras_cabvit.data.octets import big_endian, little_endian
+from keras_cabvit.data.decoding.octets import big_endian, little_endian
 
 # Octets of one value by the number of its type (TIFF 6.0, section 2; 13 and 16 came later).
 _UNITS = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8, 0)

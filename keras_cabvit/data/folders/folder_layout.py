@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_cabvit.data.folder_entries import list_folder
-from keras_cabvit.data.split_names import nearly_splits, split_of
-from keras_cabvit.data.written_folders import mark_of_output
+from keras_cabvit.data.folders.folder_entries import list_folder
+from keras_cabvit.data.folders.split_names import nearly_splits, split_of
+from keras_cabvit.data.folders.written_folders import mark_of_output
 
 # Levels below a folder at which class folders are looked for, to name the right path.
 _DEPTH = 4

@@ -1,12 +1,19 @@
 """Decoding an image file to pixels in a TensorFlow graph."""
 
-from keras_cabvit.data.bmp import bmp_header, bmp_refusal, decode_bmp
-from keras_cabvit.data.chunks import png_orientation, webp_orientation
-from keras_cabvit.data.formats import is_bmp, is_gif, is_jpeg, is_png, is_webp, padded_start
-from keras_cabvit.data.gif import decode_gif
-from keras_cabvit.data.jpeg import decode_jpeg, jpeg_header, jpeg_refusal
-from keras_cabvit.data.orientation import upright
-from keras_cabvit.data.rarely import rarely
+from keras_cabvit.data.decoding.bmp import bmp_header, bmp_refusal, decode_bmp
+from keras_cabvit.data.decoding.chunks import png_orientation, webp_orientation
+from keras_cabvit.data.decoding.formats import (
+    is_bmp,
+    is_gif,
+    is_jpeg,
+    is_png,
+    is_webp,
+    padded_start,
+)
+from keras_cabvit.data.decoding.gif import decode_gif
+from keras_cabvit.data.decoding.jpeg import decode_jpeg, jpeg_header, jpeg_refusal
+from keras_cabvit.data.decoding.orientation import upright
+from keras_cabvit.data.decoding.rarely import rarely
 
 NO_IMAGE = "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."
 

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 
-from keras_cabvit.data.folder_entries import OTHER_FORMATS
+from keras_cabvit.data.folders.folder_entries import OTHER_FORMATS
 
 OUTSIDE = "images outside class folders"
 DEEPER = "folders inside class folders"

@@ -2,10 +2,10 @@
 
 from collections import namedtuple
 
-from keras_cabvit.data.exif import orientation_from
-from keras_cabvit.data.octets import big_endian, octets, part
-from keras_cabvit.data.orientation import box_as_stored, upright
-from keras_cabvit.data.rarely import rarely
+from keras_cabvit.data.decoding.exif import orientation_from
+from keras_cabvit.data.decoding.octets import big_endian, octets, part
+from keras_cabvit.data.decoding.orientation import box_as_stored, upright
+from keras_cabvit.data.decoding.rarely import rarely
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 

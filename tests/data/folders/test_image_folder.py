@@ -8,8 +8,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from keras_cabvit.data.folder_entries import is_image
-from keras_cabvit.data.image_folder import images_of_folder, read_image_folder
+from keras_cabvit.data.folders.folder_entries import is_image
+from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
 
 TWO = ("cat", "dog")
 

@@ -1,8 +1,8 @@
 """The orientation that PNG and WebP files state in their chunks, in a TensorFlow graph."""
 
-from keras_cabvit.data.exif import orientation_from
-from keras_cabvit.data.octets import big_endian, little_endian, octets, part
-from keras_cabvit.data.rarely import rarely
+from keras_cabvit.data.decoding.exif import orientation_from
+from keras_cabvit.data.decoding.octets import big_endian, little_endian, octets, part
+from keras_cabvit.data.decoding.rarely import rarely
 
 _PNG_XMP = b"XML:com.adobe.xmp\0"
 

@@ -1,0 +1,1 @@
+"""Decoding image files to pixels in a TensorFlow graph, as Pillow does."""

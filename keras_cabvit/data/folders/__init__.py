@@ -1,0 +1,1 @@
+"""Finding the images of a folder, their classes and splits."""
