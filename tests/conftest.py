@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import unittest.mock
 from pathlib import Path
 
 # Before the first import of Keras, which reads them.
@@ -27,6 +28,7 @@ def pytest_configure(config):
         # The processes on JAX share what they compile. All of them inherit this variable.
         config.compiled_by_jax = tempfile.TemporaryDirectory()
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled_by_jax.name
+    keras.utils.set_random_seed(0)
     # A shell makes background processes ignore Ctrl-C, and the tests' own processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
@@ -56,7 +58,10 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
-    keras.utils.set_random_seed(0)
+    # TensorFlow's own seed is set once per process, in `pytest_configure`: setting it clears all
+    # compiled kernels, after which a graph's next call takes up to a second. Keras does not use it.
+    with unittest.mock.patch("tensorflow.random.set_seed"):
+        keras.utils.set_random_seed(0)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ and the paths in the watched folder that were written to.
 """
 
 import contextlib
-import functools
 import io
 import json
 import os
@@ -47,8 +46,7 @@ def freeze_batch_norm():
                 layer.trainable = False
         return model
 
-    compiled_model = training.train.compiled_model
-    training.train.compiled_model = functools.partial(compiled_model, build=frozen)
+    training.train.build_model = frozen
 
 
 def stop_this_process_at(step):
