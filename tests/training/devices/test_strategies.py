@@ -16,33 +16,35 @@ BACKENDS = {"mirrored": "tensorflow", "tpu": "tensorflow", "data_parallel": "jax
 
 
 @pytest.fixture(scope="module")
-def on_two_devices(run_python, tmp_path_factory):
-    """The results of a process with two mirrored devices, and its folder."""
-    path = tmp_path_factory.mktemp("mirrored")
-    images = image_folder(path / "images")
+def on_two_devices(run_python):
+    """A function that runs a program on two mirrored devices and returns its result."""
+
+    def run(**settings):
+        program = [HERE / "mirrored_devices.py", json.dumps(settings)]
+        return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1")
+
+    return run
+
+
+def test_mirrored_devices_train_as_one(on_two_devices, tmp_path):
+    images = image_folder(tmp_path / "images")
     too_many = "--optimization.accumulation-steps", "2"
     training = {
         # Each device has its own BatchNorm statistics.
         "frozen": True,
         "commands": [
-            command(images, path / "single", "single"),
-            command(images, path / "mirrored", "mirrored"),
-            command(images, path / "none", "mirrored", "--batch-size", "9"),
-            command(images, path / "none", "mirrored", *too_many),
+            command(images, tmp_path / "single", "single"),
+            command(images, tmp_path / "mirrored", "mirrored"),
+            command(images, tmp_path / "none", "mirrored", "--batch-size", "9"),
+            command(images, tmp_path / "none", "mirrored", *too_many),
         ],
         "unscored": [0],
     }
-    settings = json.dumps({"training": training, "momenta": [0.75, None]})
-    program = [HERE / "mirrored_devices.py", settings]
-    return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1"), path
+    outcome = on_two_devices(training=training)
 
-
-def test_mirrored_devices_train_as_one(on_two_devices):
-    outcome, path = on_two_devices
-
-    assert outcome["training"]["statuses"] == [0, 0, 1, 1]
-    assert_trained_alike(path / "mirrored", path / "single")
-    errors = outcome["training"]["errors"]
+    assert outcome["statuses"] == [0, 0, 1, 1]
+    assert_trained_alike(tmp_path / "mirrored", tmp_path / "single")
+    errors = outcome["errors"]
     assert "`batch_size` must be a multiple of 2" in errors[2]
     assert "--strategy data_parallel" in errors[3]
 
@@ -50,8 +52,7 @@ def test_mirrored_devices_train_as_one(on_two_devices):
 @pytest.fixture(scope="module")
 def mirrored(on_two_devices):
     """The state of two mirrored devices after a batch, with and without averages."""
-    outcome, _ = on_two_devices
-    return outcome["copies"]
+    return on_two_devices(momenta=[0.75, None])
 
 
 def test_mirrored_devices_average_their_own_copies(mirrored):
