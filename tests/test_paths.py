@@ -18,6 +18,7 @@ from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_
 from keras_cabvit.data.image_files import read_npz
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.delegation import delegation
+from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.weights.cache import cache_folder
 from keras_cabvit.weights.download import download
 from training.compare import compare
@@ -30,7 +31,6 @@ from training.recipes.quickstart import QUICKSTART
 from training.recipes.recipe import ModelOptions
 from training.report.page import write_report
 from training.run.options import TrainOptions
-from training.run.record import read_run
 from training.show_batch import show_batch
 from training.train import train
 
@@ -113,6 +113,7 @@ CALLS = {
     ("load_keras", "path"): runtimes.load_keras,
     ("load_saved_model", "path"): runtimes.load_saved_model,
     ("load_tflite", "path"): runtimes.load_tflite,
+    ("open_model", "path"): runtimes.open_model,
     ("verify", "model"): lambda path: runtimes.verify("export", path, np.zeros(0)),
     ("delegation", "path"): delegation,
     ("save_weights", "path"): lambda path: weights.save_weights(classifier(), path + ".weights.h5"),

@@ -8,13 +8,16 @@ from keras_cabvit.runtimes.classifiers import (
     load_tflite,
 )
 from keras_cabvit.runtimes.comparison import Verification, verify
+from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
 
 __all__ = [
     "Classifier",
     "NotAClassifier",
+    "OpenedModel",
     "Verification",
     "load_keras",
     "load_saved_model",
     "load_tflite",
+    "open_model",
     "verify",
 ]
