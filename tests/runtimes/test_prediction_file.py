@@ -14,7 +14,7 @@ from keras_cabvit.runtimes.prediction_file import check_prediction_path, predict
 
 NAMES = ("a, b.jpg", 'say "cat".jpg', "two\nlines.jpg", "中.jpg", os.fsdecode(b"caf\xe9.jpg"))
 WRITTEN = (*NAMES[:-1], "caf\\xe9.jpg")
-PROBABILITIES = tuple(np.float32([0.7, 0.1]).tolist())
+PROBABILITIES = tuple(np.float32([2 / 3, 1e-9]).tolist())
 ROWS = [
     *(FilePrediction(Path(name), (1, 0), ("cät, \n", "dog"), PROBABILITIES) for name in NAMES),
     FilePrediction(Path("broken.jpg"), (), (), (), "The file is empty."),
