@@ -58,3 +58,17 @@ def local_path(path: str | os.PathLike, name: str = "path") -> Path:
             f"{text}. For a name that begins with ~, give the absolute path."
         )
     return Path(expanded)
+
+
+def path_text(path: str | os.PathLike) -> str:
+    r"""Returns a path as text that can be written as UTF-8: file names need not be.
+
+    Octets that are not UTF-8 become escapes.
+
+    Example:
+        >>> import os
+        >>> from keras_cabvit.paths import path_text
+        >>> path_text(os.fsdecode(b"caf\xe9.jpg"))
+        'caf\\xe9.jpg'
+    """
+    return os.fsencode(path).decode(errors="backslashreplace")

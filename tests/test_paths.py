@@ -15,9 +15,13 @@ from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.cli import main
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
+from keras_cabvit.data.folders.images_below import images_below
 from keras_cabvit.data.image_files import read_npz
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.delegation import delegation
+from keras_cabvit.runtimes.opened_model import OpenedModel
+from keras_cabvit.runtimes.prediction_file import prediction_file
+from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.weights.cache import cache_folder
 from keras_cabvit.weights.download import download
 from training.compare import compare
@@ -30,7 +34,6 @@ from training.recipes.quickstart import QUICKSTART
 from training.recipes.recipe import ModelOptions
 from training.report.page import write_report
 from training.run.options import TrainOptions
-from training.run.record import read_run
 from training.show_batch import show_batch
 from training.train import train
 
@@ -97,6 +100,12 @@ def classifier():
     return tiny_models.pattern_classifier()
 
 
+def opened():
+    return OpenedModel(
+        Path(MODEL), MODEL, "Keras", classifier().predict_on_batch, (64, 64), 5, None, 0, None
+    )
+
+
 # By argument: a call of every public function that takes a path.
 CALLS = {
     ("to_saved_model", "path"): lambda path: export.to_saved_model(classifier(), path),
@@ -113,6 +122,9 @@ CALLS = {
     ("load_keras", "path"): runtimes.load_keras,
     ("load_saved_model", "path"): runtimes.load_saved_model,
     ("load_tflite", "path"): runtimes.load_tflite,
+    ("open_model", "path"): runtimes.open_model,
+    ("predict_files", "model"): lambda path: runtimes.predict_files(path, []),
+    ("predict_files", "files"): lambda path: list(runtimes.predict_files(opened(), [path])),
     ("verify", "model"): lambda path: runtimes.verify("export", path, np.zeros(0)),
     ("delegation", "path"): delegation,
     ("save_weights", "path"): lambda path: weights.save_weights(classifier(), path + ".weights.h5"),
@@ -128,6 +140,8 @@ CALLS = {
         "absent.pth", "CabViTP_T", path
     ),
     ("download", "destination"): lambda path: download("file:///none", path, "0" * 64),
+    ("images_below", "folder"): images_below,
+    ("prediction_file", "path"): lambda path: prediction_file(path + ".csv", 1).__enter__(),
     ("images_of_folder", "folder"): lambda path: images_of_folder(path, ("train",)),
     ("read_image_folder", "path"): read_image_folder,
     ("read_npz", "path"): read_npz,
@@ -202,6 +216,9 @@ def test_outputs_below_the_home_folder_are_written_there(home, empty_folder):
         ["export", "tflite", MODEL, "--output", "a.tflite", "--labels", "gs://bucket/labels.txt"],
         ["export", "tflite", MODEL, "--output", "a.tflite", "--calibration", "gs://bucket/a"],
         ["verify", "gs://bucket/a.tflite", "--against", MODEL, "--data", "images"],
+        ["predict", "gs://bucket/a.jpg", "--model", MODEL],
+        ["predict", "a.jpg", "--model", "gs://bucket/run"],
+        ["predict", "a.jpg", "--model", MODEL, "--output", "gs://bucket/a.csv"],
         ["client", "gs://bucket/a.jpg", "--rest", "http://127.0.0.1:1"],
     ],
 )

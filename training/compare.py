@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.runtimes.opened_model import open_model
+from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from training.data.data_set import DataSet
 from training.evaluation.metrics import score_predictions
 from training.evaluation.model_score import ModelScore, model_score
-from training.evaluation.opened_model import open_model
 from training.evaluation.predictions import Framing, predict_split
-from training.evaluation.setting import scored_classes, scored_images, size_and_crop
+from training.evaluation.setting import scored_classes, scored_images
 from training.report.score_table import score_table
 
 

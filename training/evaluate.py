@@ -7,13 +7,14 @@ from typing import Any
 
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.runtimes.opened_model import open_model
+from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from training.data.data_set import DataSet
 from training.data.opening import check_outside
 from training.evaluation.metrics import score_predictions
-from training.evaluation.opened_model import open_model
 from training.evaluation.predictions import Framing, predict_split
 from training.evaluation.result import Evaluation
-from training.evaluation.setting import scored_classes, scored_images, size_and_crop
+from training.evaluation.setting import scored_classes, scored_images
 from training.run.metrics_csv import read_metrics_csv
 
 

@@ -10,6 +10,7 @@ import keras
 
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.run_record import read_run
 from training.data.opening import check_outside
 from training.evaluate import evaluate
 from training.evaluation.result import Evaluation
@@ -17,7 +18,6 @@ from training.report.model_card import model_card
 from training.report.page import write_report
 from training.run.half_size_file import save_half_size
 from training.run.metrics_csv import read_metrics_csv
-from training.run.record import read_run
 
 
 def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "") -> Evaluation:

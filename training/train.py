@@ -13,6 +13,7 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.run_record import read_run
 from training.data.batches import (
     Reader,
     evaluation_batches,
@@ -46,7 +47,7 @@ from training.run.checkpoints import Checkpoint, CheckpointFolder
 from training.run.folder import claimed, write_record
 from training.run.interrupted import Interrupted
 from training.run.options import TrainOptions
-from training.run.record import continued_record, read_run, run_record
+from training.run.record import continued_record, run_record
 from training.run.state import write_state
 
 

@@ -5,17 +5,18 @@ import argparse
 from keras_cabvit.paths import local_path
 
 
-def add_image_size(parser, meaning):
+def add_image_size(parser, meaning, default=(224, 224)):
     """Adds --image-size to a parser.
 
     Args:
         parser: parser of argparse.
         meaning: string, the help text.
+        default: (height, width), or None. Defaults to (224, 224).
     """
     parser.add_argument(
         "--image-size",
         type=_image_size,
-        default=(224, 224),
+        default=default,
         metavar="HEIGHTxWIDTH",
         help=meaning,
     )

@@ -1,7 +1,8 @@
 """Files that a training run wrote beside its model."""
 
-import json
 from pathlib import Path
+
+from keras_cabvit.runtimes.run_record import read_run
 
 
 def labels_beside(model):
@@ -26,12 +27,5 @@ def crop_beside(model):
     Raises:
         ValueError: `run.json` is damaged.
     """
-    file = Path(model).with_name("run.json")
-    if not file.is_file():
-        return None
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))["recipe"]["evaluation_crop"]
-    except (KeyError, TypeError):
-        return None
-    except ValueError as error:
-        raise ValueError(f"{file} is damaged: it is not valid JSON ({error}).") from error
+    run = read_run(Path(model).parent) or {}
+    return (run.get("recipe") or {}).get("evaluation_crop")

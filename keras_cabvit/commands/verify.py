@@ -14,7 +14,7 @@ from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
-from keras_cabvit.export.labels import read_labels
+from keras_cabvit.data.labels import read_labels
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.comparison import verify_opened
 

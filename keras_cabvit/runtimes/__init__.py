@@ -8,13 +8,21 @@ from keras_cabvit.runtimes.classifiers import (
     load_tflite,
 )
 from keras_cabvit.runtimes.comparison import Verification, verify
+from keras_cabvit.runtimes.file_predictions import FilePrediction, predict_files
+from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
+from keras_cabvit.runtimes.pretrained_model import open_pretrained
 
 __all__ = [
     "Classifier",
+    "FilePrediction",
     "NotAClassifier",
+    "OpenedModel",
     "Verification",
     "load_keras",
     "load_saved_model",
     "load_tflite",
+    "open_model",
+    "open_pretrained",
+    "predict_files",
     "verify",
 ]

@@ -15,16 +15,19 @@ class Pretrained:
     Attributes:
         classes: integer, the number of classes of the trained classifier.
         image_size: (height, width) of the images in pixels.
+        evaluation_crop: side of the centre crop of the images in evaluation, as a share of the
+            image.
         path: function from a variant's name to the path of its `.weights.h5` file. It raises a
             ValueError if there is none, and may download it.
     """
 
     classes: int
     image_size: tuple[int, int]
+    evaluation_crop: float
     path: Callable[[str], Path]
 
 
 PRETRAINED = {
-    "imagenet": Pretrained(1000, (224, 224), imagenet_weights_path),
-    "tiny_imagenet": Pretrained(200, (64, 64), tiny_imagenet_weights_path),
+    "imagenet": Pretrained(1000, (224, 224), 0.875, imagenet_weights_path),
+    "tiny_imagenet": Pretrained(200, (64, 64), 1.0, tiny_imagenet_weights_path),
 }

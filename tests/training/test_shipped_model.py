@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from keras_cabvit.data import evaluation_pixels
+from keras_cabvit.runtimes.opened_model import open_model
 from training.data.fashion_mnist import CLASS_NAMES, fashion_mnist_subset
-from training.evaluation.opened_model import open_model
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "saved_models" / "fashion_mnist_cabvith_t"

@@ -8,8 +8,8 @@ import pytest
 import tiny_models
 
 from keras_cabvit.runtimes import load_keras
+from keras_cabvit.runtimes.opened_model import open_model
 from keras_cabvit.weights import load_weights, save_weights
-from training.evaluation.opened_model import open_model
 from training.recipes.initial_weights import start_from_weights
 from training.recipes.recipe import ModelOptions
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_cabvit.data.class_names import ClassMatch, match_classes
-from keras_cabvit.export.labels import read_labels
+from keras_cabvit.data.labels import read_labels
 from keras_cabvit.models.variants import VARIANTS, build_variant, variant_of
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import (

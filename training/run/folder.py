@@ -8,7 +8,7 @@ from pathlib import Path
 import filelock
 
 from keras_cabvit.atomic_files import write_text_atomically
-from training.run.record import read_run
+from keras_cabvit.runtimes.run_record import read_run
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 import dataclasses
 import importlib.metadata
-import json
 import os
 import platform
 import shlex
@@ -14,7 +13,6 @@ from typing import Any
 
 import keras
 
-from keras_cabvit.paths import local_path
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
 from training.recipes.recipe import Recipe
@@ -79,24 +77,6 @@ def run_record(
         "validation_note": data_set.validation_note,
         "notes": list(data_set.notes),
     }
-
-
-def read_run(folder: str | os.PathLike) -> dict | None:
-    """Returns the content of a folder's run.json, or None if there is none.
-
-    Raises:
-        ValueError: it is damaged.
-    """
-    path = local_path(folder) / "run.json"
-    if not path.is_file():
-        return None
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged: it is not valid JSON ({error}).") from error
-    if not isinstance(run, dict):
-        raise ValueError(f"{path} is damaged: it must hold a JSON object.")
-    return run
 
 
 def continued_record(

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from keras_cabvit.data.folders.folder_entries import OTHER_FORMATS
+from keras_cabvit.paths import path_text
 
 OUTSIDE = "images outside class folders"
 DEEPER = "folders inside class folders"
@@ -50,7 +51,7 @@ class LeftOutEntries:
 
     def add(self, kind, *names):
         """Adds names of a kind."""
-        self._names[kind] += map(_printable, names)
+        self._names[kind] += map(path_text, names)
 
     def add_files(self, listing, prefix=""):
         """Adds the other, hidden and unusable entries of a folder.
@@ -62,7 +63,7 @@ class LeftOutEntries:
         for name in listing.others:
             suffix = os.path.splitext(name)[1].lower()
             if suffix in OTHER_FORMATS:
-                self._formats.setdefault(suffix, []).append(_printable(os.path.join(prefix, name)))
+                self._formats.setdefault(suffix, []).append(path_text(os.path.join(prefix, name)))
             else:
                 self.add(OTHERS, os.path.join(prefix, name))
         self.add(HIDDEN, *(os.path.join(prefix, name) for name in listing.hidden))
@@ -80,8 +81,3 @@ class LeftOutEntries:
             if names
         ]
         return (*formats, *kinds)
-
-
-def _printable(name):
-    """Returns a path as text that can be written as UTF-8: file names need not be."""
-    return os.fsencode(name).decode(errors="backslashreplace")

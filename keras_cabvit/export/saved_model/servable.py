@@ -11,7 +11,7 @@ import numpy as np
 from keras_cabvit.atomic_files import temporary_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
-from keras_cabvit.export.labels import read_labels
+from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.saved_model.image_bytes import pixels_and_status
 from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.signatures import (

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
-from keras_cabvit.export.labels import read_labels
+from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert

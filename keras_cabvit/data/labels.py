@@ -1,4 +1,4 @@
-"""Class names for an export."""
+"""Class names of a model, from a list or a file."""
 
 import os
 from collections.abc import Sequence

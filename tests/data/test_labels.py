@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_cabvit.export.labels import read_labels
+from keras_cabvit.data.labels import read_labels
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import tiny_models
 from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
 from keras_cabvit.export import to_saved_model
-from training.evaluation.opened_model import open_model
+from keras_cabvit.runtimes.opened_model import open_model
 
 pytestmark = pytest.mark.slow  # every test opens an exported model
 

@@ -1,4 +1,4 @@
-"""Opens a trained model: a run, or any file made from it."""
+"""Opening a trained model: a run, or any file made from it."""
 
 import os
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_cabvit.data import evaluation_crop
-from keras_cabvit.export.labels import read_labels
+from keras_cabvit.data.labels import read_labels
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.classifiers import (
@@ -15,11 +15,11 @@ from keras_cabvit.runtimes.classifiers import (
     load_saved_model,
     load_tflite,
 )
+from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import latest_version
+from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.weights import describe_hdf5
-from training.evaluation.probabilities import Probabilities
-from training.run.record import read_run
 
 _ACCEPTED = (
     "Give a run's folder, a .keras file, a SavedModel directory (or the folder of its numbered "
@@ -43,6 +43,8 @@ class OpenedModel:
             `run.json` beside it, or None without any.
         size: bytes on disk.
         run: dict, the `run.json` of the run it comes from, or None.
+        evaluation_crop: side of the centre crop with which it is evaluated, as a share of the
+            image; None if unknown.
         notes: tuple of sentences on assumptions about the file.
     """
 
@@ -55,19 +57,8 @@ class OpenedModel:
     class_names: tuple[str, ...] | None
     size: int
     run: dict | None
+    evaluation_crop: float | None = None
     notes: tuple[str, ...] = ()
-
-    @property
-    def evaluation_crop(self) -> float | None:
-        """Share of the image's shorter side that the run evaluates; None if unknown."""
-        recipe = (self.run or {}).get("recipe") or {}
-        if "evaluation_crop" not in recipe:
-            return None
-        # None in a recipe means the authors' crop.
-        crop = recipe["evaluation_crop"]
-        if crop is not None:
-            return crop
-        return evaluation_crop(self.image_size or recipe["model"]["image_size"])
 
 
 def open_model(path: str | os.PathLike) -> OpenedModel:
@@ -105,16 +96,18 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     height, width, _ = classifier.image_shape
     folders = _folders_beside(path)
     run = _run(folders)
+    image_size = None if height is None or width is None else (height, width)
     return OpenedModel(
         path=path,
         name=name,
         form=form,
         predict=Probabilities(path, classifier),
-        image_size=None if height is None or width is None else (height, width),
+        image_size=image_size,
         classes=classifier.classes,
         class_names=_class_names(path, folders, run, classifier),
         size=size_on_disk(path),
         run=run,
+        evaluation_crop=_crop_of(run, image_size),
         notes=classifier.notes,
     )
 
@@ -177,3 +170,15 @@ def _class_names(
 def _run(folders: list[Path]) -> dict | None:
     runs = (read_run(folder) for folder in folders)
     return next((run for run in runs if run is not None), None)
+
+
+def _crop_of(run: dict | None, image_size: tuple[int, int] | None) -> float | None:
+    recipe = (run or {}).get("recipe") or {}
+    if "evaluation_crop" not in recipe:
+        return None
+    # None in a recipe means the authors' crop.
+    crop = recipe["evaluation_crop"]
+    if crop is not None:
+        return crop
+    size = image_size or (recipe.get("model") or {}).get("image_size")
+    return None if size is None else evaluation_crop(size)

@@ -1,0 +1,66 @@
+"""Progress of a long command on standard error."""
+
+import sys
+import time
+
+# Seconds between two lines in a terminal, where one replaces the other, and in a log.
+_IN_TERMINAL, _IN_LOG = 0.5, 30
+
+
+class Progress:
+    """Lines such as "1,200 of 10,000 files, 350 per second, 0:25 left" on standard error.
+
+    In a terminal there is one line, which disappears at the end; elsewhere one per half minute.
+
+    Args:
+        total: integer, the number of files.
+        shown: whether to print these lines. Defaults to True.
+    """
+
+    def __init__(self, total, shown=True):
+        self._total = total
+        self._shows = shown
+        self._done = 0
+        self._in_terminal = sys.stderr.isatty()
+        self._started = self._shown = time.monotonic()
+        self._width = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._clear()
+
+    def advance(self):
+        """Counts a file."""
+        self._done += 1
+        now = time.monotonic()
+        if self._shows and now - self._shown >= (_IN_TERMINAL if self._in_terminal else _IN_LOG):
+            self._shown = now
+            self._show(now - self._started)
+
+    def say(self, sentence):
+        """Prints a sentence that remains."""
+        self._clear()
+        print(sentence, file=sys.stderr)
+
+    def _show(self, seconds):
+        rate = self._done / seconds
+        left = round(max(self._total - self._done, 0) / rate)
+        text = (
+            f"{self._done:,} of {self._total:,} files, {rate:,.0f} per second, "
+            f"{left // 60}:{left % 60:02} left"
+        )
+        if not self._in_terminal:
+            print(text, file=sys.stderr)
+            return
+        self._clear()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        self._width = len(text)
+
+    def _clear(self):
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+            self._width = 0

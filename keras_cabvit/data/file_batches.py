@@ -1,0 +1,155 @@
+"""Batches of any number of image files, decoded while the previous batch is in use."""
+
+import itertools
+import os
+import stat
+from pathlib import Path
+
+from keras_cabvit.data.decoding.decode import NO_IMAGE, refusal
+from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size, is_image_file
+from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
+from keras_cabvit.data.folders.folder_entries import list_folder
+from keras_cabvit.paths import local_path
+
+# Batches assembled at the same time, so that the end of one does not leave cores idle.
+_BATCHES_AT_A_TIME = 2
+_CORES = os.cpu_count() or 1
+# A pixel takes at most 8 bytes in a file: four channels of 16 bits.
+_BYTES_PER_PIXEL = 8
+
+
+def file_batches(files, size, crop, batch_size, max_megapixels=MAX_MEGAPIXELS):
+    """Reads image files with the evaluation transform, in order.
+
+    Paths are taken from `files` only a few batches ahead, and no file fails another.
+
+    Args:
+        files: iterable of paths, of any length.
+        size: (height, width) in pixels.
+        crop: float, side of the centre crop, see `evaluation_image`.
+        batch_size: integer, number of files per batch; the last batch may have fewer.
+        max_megapixels: number; larger images are not decoded. Defaults to 64.
+
+    Yields:
+        A list of `pathlib.Path`s; the positions in it of the files that were read, integers
+        (read,); and their pixels, uint8 (read, *size, 3).
+
+    Raises:
+        ImportError: TensorFlow is not installed.
+        ValueError: a path is an address. An error that `files` raises is raised, too.
+    """
+    tf = tensorflow()
+    batches = _PathBatches(files, batch_size, max_megapixels)
+
+    def read(position, name):
+        encoded = tf.io.read_file(name)
+        pixels = tf.reduce_prod(tf.cast(image_size(encoded), tf.float64))
+        # A file whose header states no size could be of any size.
+        decodable = (pixels > 0) & (pixels <= 1e6 * max_megapixels)
+        with tf.control_dependencies([tf.debugging.Assert(decodable, [pixels])]):
+            return position, evaluation_image(tf.identity(encoded), size, crop)
+
+    def batch(names, usable):
+        positions = tf.where(usable)[:, 0]
+        nothing = tf.zeros((0,), tf.int64), tf.zeros((0, *size, 3), tf.uint8)
+        # Files that fail in `read` are skipped. One data set per batch tells which they were.
+        return (
+            tf.data.Dataset.from_tensor_slices((positions, tf.gather(names, positions)))
+            .map(read, num_parallel_calls=_CORES, deterministic=True)
+            .ignore_errors()
+            .batch(batch_size)
+            .concatenate(tf.data.Dataset.from_tensors(nothing))
+            .take(1)
+            .map(lambda positions, pixels: (names, positions, pixels))
+        )
+
+    signature = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None,), tf.bool)
+    data = (
+        tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
+        .interleave(
+            batch,
+            cycle_length=_BATCHES_AT_A_TIME,
+            num_parallel_calls=_BATCHES_AT_A_TIME,
+            deterministic=True,
+        )
+        .prefetch(1)
+    )
+    for names, positions, pixels in data.as_numpy_iterator():
+        yield [Path(os.fsdecode(name)) for name in names], positions, pixels
+    if batches.error is not None:
+        raise batches.error
+
+
+class _PathBatches:
+    """Batches of paths, as bytes, with whether each may be opened.
+
+    TensorFlow takes them in a thread of its own, and would replace the type of an error.
+    """
+
+    def __init__(self, files, batch_size, max_megapixels):
+        self._files, self._batch_size, self._limit = iter(files), batch_size, max_megapixels
+        self.error = None
+
+    def __iter__(self):
+        while paths := self._next():
+            names = [os.fsencode(path) for path in paths]
+            yield names, [not _obstacle(path, self._limit) for path in paths]
+
+    def _next(self):
+        paths = []
+        try:
+            for file in itertools.islice(self._files, self._batch_size):
+                paths.append(local_path(file, "files"))
+        except Exception as error:
+            self.error, self._files = error, iter(())
+        return paths
+
+
+def unreadable_reason(path, max_megapixels=MAX_MEGAPIXELS):
+    """Returns a sentence on the reason for which `file_batches` did not read a file.
+
+    Args:
+        path: path of the file.
+        max_megapixels: number, as given to `file_batches`. Defaults to 64.
+    """
+    if obstacle := _obstacle(path, max_megapixels):
+        return obstacle
+    tf = tensorflow()
+    try:
+        encoded = tf.constant(Path(path).read_bytes())
+    except OSError as error:
+        return f"The file cannot be read: {error.strerror}."
+    if not is_image_file(encoded):
+        return NO_IMAGE
+    height, width = image_size(encoded).numpy().tolist()
+    if height * width > 1e6 * max_megapixels:
+        return (
+            f"The image has {width}x{height} pixels, and at most {max_megapixels:g} million are "
+            "decoded."
+        )
+    return refusal(encoded).numpy().decode() or "The file is damaged or cut short."
+
+
+def _obstacle(path, max_megapixels):
+    """Returns the reason not to open what is at a path, or an empty string."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            list_folder(path)
+            return "This is a folder, not a file."
+    except FileNotFoundError:
+        return "There is no such file."
+    except OSError as error:
+        return f"The file cannot be read: {error.strerror}."
+    except ValueError as error:  # a folder that cannot be listed, a null byte in the name
+        return str(error)
+    if not stat.S_ISREG(status.st_mode):
+        return "This is a device, a pipe or a socket, not a file."
+    if status.st_size == 0:
+        return "The file is empty."
+    if status.st_size > _BYTES_PER_PIXEL * 1e6 * max_megapixels:
+        return (
+            f"The file has {status.st_size / 1e6:,.0f} MB, more than an image of "
+            f"{max_megapixels:g} million pixels can have."
+        )
+    return ""

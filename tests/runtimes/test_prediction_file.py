@@ -1,0 +1,130 @@
+"""Files of predictions hold every row, and appear complete or under another name."""
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from keras_cabvit.runtimes import FilePrediction
+from keras_cabvit.runtimes import prediction_file as module
+from keras_cabvit.runtimes.prediction_file import check_prediction_path, prediction_file
+
+NAMES = ("a, b.jpg", 'say "cat".jpg', "two\nlines.jpg", "中.jpg", os.fsdecode(b"caf\xe9.jpg"))
+WRITTEN = (*NAMES[:-1], "caf\\xe9.jpg")
+PROBABILITIES = tuple(np.float32([2 / 3, 1e-9]).tolist())
+ROWS = [
+    *(FilePrediction(Path(name), (1, 0), ("cät, \n", "dog"), PROBABILITIES) for name in NAMES),
+    FilePrediction(Path("broken.jpg"), (), (), (), "The file is empty."),
+]
+SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet", ".CSV")
+
+
+def read(path):
+    """Returns a list of (file, [(class, probability)], error)."""
+    if path.suffix in (".jsonl", ".ndjson"):
+        objects = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return [
+            (
+                row["file"],
+                [(entry["class"], entry["probability"]) for entry in row["classes"]],
+                row["error"] or "",
+            )
+            for row in objects
+        ]
+    if path.suffix == ".parquet":
+        import pyarrow.parquet
+
+        rows = pyarrow.parquet.read_table(path).to_pylist()
+    else:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    return [
+        (
+            row["file"],
+            [(row[f"class_{k}"], float(row[f"probability_{k}"])) for k in (1, 2) if row["class_1"]],
+            row["error"] or "",
+        )
+        for row in rows
+    ]
+
+
+def assert_holds(path, rows):
+    found = read(path)
+    assert [row[0] for row in found] == [*WRITTEN, "broken.jpg"][: len(rows)]
+    for (_, classes, error), row in zip(found, rows, strict=True):
+        assert [name for name, _ in classes] == list(row.class_names)
+        assert np.float32([value for _, value in classes]).tolist() == list(row.probabilities)
+        assert error == row.reason
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_form_holds_every_row(tmp_path, suffix):
+    path = tmp_path / f"predictions{suffix}"
+    with prediction_file(path, 2) as file:
+        for row in ROWS:
+            file.write(row)
+        assert not path.exists()
+
+    assert_holds(path, ROWS)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_interrupted_file_says_so_in_its_name_and_keeps_its_rows(tmp_path, suffix, error):
+    path = tmp_path / f"predictions{suffix}"
+    path.write_text("earlier")
+    files = []
+
+    def interrupted():
+        with prediction_file(path, 2) as file:
+            files.append(file)
+            for row in ROWS[:3]:
+                file.write(row)
+            raise error
+
+    with pytest.raises(error):
+        interrupted()
+    (file,) = files
+
+    assert path.read_text() == "earlier"
+    assert file.incomplete == tmp_path / f"predictions.incomplete{suffix}"
+    assert (file.rows, set(tmp_path.iterdir())) == (3, {path, file.incomplete})
+    assert_holds(file.incomplete, ROWS[:3])
+
+
+def test_nothing_is_left_of_a_file_without_rows(tmp_path):
+    with pytest.raises(KeyboardInterrupt), prediction_file(tmp_path / "a.csv", 2) as file:
+        raise KeyboardInterrupt
+    assert file.incomplete is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_parquet_is_written_in_groups_of_rows(tmp_path, monkeypatch):
+    import pyarrow.parquet
+
+    monkeypatch.setattr(module, "_GROUP", 4)
+    with prediction_file(tmp_path / "a.parquet", 2) as file:
+        for row in ROWS:
+            file.write(row)
+    found = pyarrow.parquet.ParquetFile(tmp_path / "a.parquet")
+    assert [found.metadata.row_group(group).num_rows for group in range(2)] == [4, 2]
+
+
+def test_other_endings_and_folders_give_a_clear_error(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    for name in ("a.jpg", "a", "a.json"):
+        with pytest.raises(ValueError, match=r"must end in \.csv, \.jsonl, \.ndjson, \.parquet"):
+            check_prediction_path(tmp_path / name)
+    with pytest.raises(ValueError, match="There is a folder at"):
+        check_prediction_path(tmp_path / "a.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_missing_package_for_parquet_gives_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"keras-cabvit\[parquet\]"):
+        check_prediction_path(tmp_path / "a.parquet")
