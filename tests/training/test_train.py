@@ -49,7 +49,7 @@ def options(folder, out, **others):
 def train_without_pictures(recipe, options):
     """Trains; the report has no pictures, whose drawing takes longer than these epochs."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("curves", "confusion", "reliability", "mistakes"):
+        for name in ("curves", "confusion", "reliability", "mistakes", "suspects"):
             patch.setattr(page, f"draw_{name}", lambda *_: None)
         return train(recipe, options)
 

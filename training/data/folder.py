@@ -71,7 +71,7 @@ def image_folder(
     validation_share: float,
     seed: int,
     to_train: bool = True,
-    group_duplicates: bool = True,
+    group_duplicates: bool = False,
 ) -> DataSet:
     """Opens a folder of images.
 

@@ -13,7 +13,7 @@ def open_data_set(
     seed: int = 0,
     data_folder: str | os.PathLike | None = None,
     to_train: bool = True,
-    group_duplicates: bool = True,
+    group_duplicates: bool = False,
 ) -> DataSet:
     """Opens a data set.
 

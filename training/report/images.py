@@ -55,8 +55,8 @@ def suspects(evaluation: Evaluation) -> str:
         [
             escaped(each.name),
             escaped(names[each.label]),
-            f"{100 * each.label_confidence:.1f} %",
             escaped(names[each.predicted]),
+            f"{100 * each.label_confidence:.1f} %",
             f"{100 * each.confidence:.1f} %",
         ]
         for each in pictured
@@ -73,9 +73,9 @@ def suspects(evaluation: Evaluation) -> str:
         "[labels_to_check.csv](labels_to_check.csv).",
         "<details><summary>Their names</summary>",
         table(
-            ["image", "label", "its probability", "model", "its probability"],
+            ["image", "label", "model", "probability of the label", "of the model's answer"],
             rows,
-            text_columns=1,
+            text_columns=3,
         ),
         "</details>",
     ]

@@ -92,15 +92,17 @@ def none_of_these(evaluation: Evaluation) -> str:
         ]
         for name, cost in costs.items()
     ]
-    header = ["", "images", "refused", "of the right", "of the wrong", "top-1 of the kept"]
+    header = ["", "images", "refused", "right refused", "wrong refused", "top-1 of the others"]
     return "\n\n".join(
         [
             "## None of these",
             f"A prediction below the probability **{refusal.threshold:.3f}** can be answered with "
             '"none of these". The threshold is the largest that keeps at least '
             f"{100 * refusal.coverage:g} % of the correctly classified validation images. It "
-            "costs, on images that all are of a known class:",
+            "costs, on images that are all of a known class:",
             table(header, rows),
-            "How many images of other things it refuses is unknown: score some to learn it.",
+            "Right refused is the share of the correctly classified images that is refused, wrong "
+            "refused that of the misclassified ones. How many images of other things it refuses is "
+            "unknown.",
         ]
     )

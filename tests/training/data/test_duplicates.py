@@ -139,7 +139,7 @@ def leaky(tmp_path_factory):
 
 
 def test_duplicates_across_splits_and_classes_are_warned_of_before_training(leaky):
-    data_set = open_data_set(f"folder:{leaky}")
+    data_set = open_data_set(f"folder:{leaky}", group_duplicates=True)
     overview = data_overview(data_set)
 
     assert (
@@ -159,7 +159,7 @@ def test_duplicates_across_splits_and_classes_are_warned_of_before_training(leak
 
 
 def test_report_lists_the_groups_and_the_file_has_all(leaky):
-    found = open_data_set(f"folder:{leaky}").duplicates
+    found = open_data_set(f"folder:{leaky}", group_duplicates=True).duplicates
     text, rows = section(found), duplicates_as_csv(found).splitlines()
 
     assert "8 images are in 4 groups" in text
@@ -173,7 +173,7 @@ def test_report_lists_the_groups_and_the_file_has_all(leaky):
 def test_clean_data_is_not_mentioned(tmp_path):
     for number in range(8):
         save(scene(number), tmp_path / "ab"[number % 2] / f"{number}.jpg")
-    data_set = open_data_set(f"folder:{tmp_path}", 0.25)
+    data_set = open_data_set(f"folder:{tmp_path}", 0.25, group_duplicates=True)
 
     assert data_set.duplicates.groups == ()
     assert section(data_set.duplicates) == ""
@@ -187,7 +187,7 @@ def test_burst_stays_together_in_the_drawn_validation_images(tmp_path):
         save(image, tmp_path / "ab"[number // 12] / f"{number:02}.jpg")
 
     for seed in range(4):
-        data_set = open_data_set(f"folder:{tmp_path}", 0.25, seed)
+        data_set = open_data_set(f"folder:{tmp_path}", 0.25, seed, group_duplicates=True)
         held = [name for name, _ in data_set.validation.files_and_classes()]
         bursts = [int(name[2:4]) // 3 for name in held]
         assert len(held) == 6
@@ -196,7 +196,7 @@ def test_burst_stays_together_in_the_drawn_validation_images(tmp_path):
         assert "stayed together" in data_set.validation_note
 
 
-def test_duplicates_are_not_looked_for_when_asked_not_to(leaky):
-    data_set = open_data_set(f"folder:{leaky}", group_duplicates=False)
+def test_duplicates_are_looked_for_only_when_asked(leaky):
+    data_set = open_data_set(f"folder:{leaky}")
 
     assert data_set.duplicates == duplicates.Duplicates()

@@ -75,7 +75,7 @@ def test_labels_of_val_are_those_of_train_though_a_class_is_missing(tmp_path):
 
     labels = [int(e["label"]) for e in data_set.validation.in_order().as_numpy_iterator()]
     assert labels == [1, 2]
-    assert data_set.notes[0] == f"{tmp_path / 'val'} has no images of ant."
+    assert data_set.notes == (f"{tmp_path / 'val'} has no images of ant.",)
 
 
 def test_every_kind_of_image_file_counts_and_others_are_named(tmp_path):

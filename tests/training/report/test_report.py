@@ -153,7 +153,7 @@ def test_labels_to_look_at_first_are_shown_and_listed(tmp_path):
 
     assert "For 30 images the model's answer is another class" in text
     assert "The first 24 are shown." in text
-    assert ("test/23.png", "class 0", "5.0 %", "class 1", "67.0 %") in rows_of(text)
+    assert ("test/23.png", "class 0", "class 1", "5.0 %", "67.0 %") in rows_of(text)
     section = text[text.index("## Labels to look at first") : text.index("## Broken images")]
     assert not {"wrong", "mistake", "mislabel"} & set(section.split())
     table = (tmp_path / "labels_to_check.csv").read_text(encoding="utf-8").splitlines()
