@@ -7,14 +7,26 @@ from typing import Any
 
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.latency import median_latencies
-from keras_cabvit.runtimes.opened_model import open_model
+from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from training.data.data_set import DataSet
 from training.data.opening import check_outside
 from training.evaluation.metrics import score_predictions
-from training.evaluation.predictions import Framing, predict_split
+from training.evaluation.predictions import Framing, Predictions, predict_split
+from training.evaluation.refusal import (
+    COVERAGE,
+    Refusal,
+    choose_threshold,
+    refusal_cost,
+    refusal_of_record,
+)
 from training.evaluation.result import Evaluation
-from training.evaluation.setting import scored_classes, scored_images
+from training.evaluation.setting import (
+    Scored,
+    ScoredClasses,
+    scored_classes,
+    scored_images,
+)
 from training.run.metrics_csv import read_metrics_csv
 
 
@@ -77,6 +89,7 @@ def evaluate(
         model.predict, scored.split, Framing(size, crop, batch_size), classes.columns, progress
     )
     (latency,) = median_latencies([model.predict], [predictions.examples], latency_rounds)
+    refusal = _refusal(model, scored, predictions, Framing(size, crop, batch_size), classes)
     evaluation = Evaluation(
         name=model.name,
         form=model.form,
@@ -97,6 +110,10 @@ def evaluate(
         image_size=size,
         crop=crop,
         seconds=time.perf_counter() - started,
+        suspects=predictions.suspects,
+        refusal=refusal,
+        training_counts=_training_counts(model, classes),
+        duplicates=scored.data_set.duplicates,
     )
     if out is not None:
         from training.report.page import write_report  # which draws with matplotlib
@@ -105,3 +122,46 @@ def evaluate(
         history = read_metrics_csv(metrics) if model.run and metrics.is_file() else None
         write_report(out, evaluation, history, model.run)
     return evaluation
+
+
+def _refusal(
+    model: OpenedModel,
+    scored: Scored,
+    predictions: Predictions,
+    framing: Framing,
+    classes: ScoredClasses,
+) -> Refusal | None:
+    """Returns the threshold for "none of these", and its cost on the scored images.
+
+    A run's record has it. Otherwise it is chosen on the validation images, if they are scored or if
+    the run's own test images are; None if there are none or none is classified correctly.
+    """
+    probabilities, labels = predictions.probabilities, predictions.labels
+    known = (model.run or {}).get("none_of_these")
+    if known is not None:
+        cost = refusal_cost(probabilities, labels, known["threshold"])
+        return refusal_of_record(known, cost)
+    data_set = scored.data_set
+    are_validation = scored.split is data_set.validation
+    if not are_validation:
+        if not scored.are_test_of_run or not data_set.validation.size:
+            return None
+        predictions = predict_split(model.predict, data_set.validation, framing, classes.columns)
+    of_validation = predictions.probabilities, predictions.labels
+    threshold = choose_threshold(*of_validation)
+    if threshold is None:
+        return None
+    return Refusal(
+        threshold,
+        COVERAGE,
+        refusal_cost(*of_validation, threshold),
+        None if are_validation else refusal_cost(probabilities, labels, threshold),
+    )
+
+
+def _training_counts(model: OpenedModel, classes: ScoredClasses) -> tuple[int, ...] | None:
+    """Returns the training images of each scored class, as the model's run counted them."""
+    counts = ((model.run or {}).get("images_per_class") or {}).get("training")
+    if not counts or len(counts) != model.classes:
+        return None
+    return tuple(counts[column] for column in classes.columns)

@@ -27,6 +27,7 @@ from training.devices.hosts import Hosts, gather, stop_agreed
 from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.strategies import Placement, place
 from training.optimization.averaged_model import AveragedModel
+from training.optimization.class_weights import training_loss
 from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.initial_weights import initial_weights_file, start_from_weights
 from training.recipes.model import build_model
@@ -80,7 +81,15 @@ def train(
     check_outside(options.data, options.out)
     found = earlier = read_run(folder)
     placement = place(options.strategy, recipe, hosts)
-    data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
+    if found is not None and "group_duplicates" not in found.get("recipe", {}):
+        # Its validation images were drawn one by one.
+        recipe = dataclasses.replace(recipe, group_duplicates=False)
+    data_set = open_data_set(
+        options.data,
+        recipe.validation_share,
+        options.split_seed,
+        group_duplicates=recipe.group_duplicates,
+    )
     record = run_record(recipe, options, placement, data_set, command)
     finished = earlier is not None and earlier.get("finished")
     if not finished and not CheckpointFolder(folder / "checkpoints"):
@@ -96,6 +105,8 @@ def train(
         return folder
     initial_weights_file(recipe.model)  # refuses what is no file, before anything is written
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
+    # Refuses what cannot be counted.
+    training_loss(recipe.class_balance, data_set.training.class_counts())
     # A share of the images that every epoch reads.
     validation_size = data_set.validation.size
     broken = BrokenImages(data_set.training.size + validation_size, validation_size)
@@ -165,7 +176,12 @@ class Run:
             self._broken_images_listed(),
         ):
             model = compiled_model(
-                self.recipe, self.classes, self.steps, self.placement.jit_compile, self._model
+                self.recipe,
+                self.classes,
+                self.steps,
+                self.placement.jit_compile,
+                self._model,
+                self.data_set.training.class_counts(),
             )
             checkpointing = self._checkpointing(self._resume(model))
             try:
@@ -325,6 +341,8 @@ class Run:
         }
         write_report(folder, evaluation, history.rows, record, self.broken.names)
         record["scores"] = dataclasses.asdict(evaluation.as_row())
+        if evaluation.refusal is not None:
+            record["none_of_these"] = evaluation.refusal.as_record()
         record["finished"] = time.strftime("%Y-%m-%d %H:%M:%S %Z")
         write_record(folder, record)
         print(f"\nThe report is in {folder / 'report.md'}.")

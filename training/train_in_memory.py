@@ -81,6 +81,10 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
             "Training in memory needs `optimization.accumulation_steps=1`. "
             f"Received: {recipe.optimization.accumulation_steps}"
         )
+    if recipe.class_balance != "none":
+        raise ValueError(
+            f'Training in memory needs `class_balance="none"`. Received: "{recipe.class_balance}"'
+        )
     images, labels = _read(recipe, options)
     mask = held_out(labels, recipe.validation_share, options.split_seed)
     on_device = [

@@ -60,6 +60,38 @@ def data_set(images, labels, class_names=CLASS_NAMES, test=True):
     )
 
 
+def test_threshold_for_none_of_these_is_chosen_on_validation_images(run):
+    refusal = evaluate(run, latency_rounds=1).refusal
+
+    assert (refusal.validation.images, refusal.scored.images) == (8, COUNT)
+    assert refusal.validation.right_refused <= 0.05
+
+
+def test_threshold_of_the_run_is_kept(run, tmp_path):
+    for name in ("model.keras", "labels.txt"):
+        shutil.copy(run / name, tmp_path)
+    record = json.loads((run / "run.json").read_text())
+    cost = {"images": 8, "refused": 0, "right_refused": 0, "wrong_refused": None, "accuracy": 1}
+    record["none_of_these"] = {"threshold": 0.9999, "coverage": 0.95, "validation": cost}
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    refusal = evaluate(tmp_path, latency_rounds=1).refusal
+
+    assert refusal.threshold == 0.9999
+    assert refusal.validation.accuracy == 1
+    assert refusal.scored.images == COUNT
+
+
+def test_suspects_have_their_images_and_are_mistakes(run):
+    result = evaluate(run, latency_rounds=1)
+    mistakes = {each.name: each for each in result.mistakes}
+
+    assert 0 < len(result.suspects) <= len(mistakes)
+    for suspect in result.suspects:
+        mistake = mistakes[suspect.name]
+        np.testing.assert_array_equal(suspect.image, mistake.image)
+        assert (suspect.label, suspect.predicted) == (mistake.label, mistake.predicted)
+
+
 @pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite"])
 def test_every_form_gets_the_same_score_on_image_files(run, form):
     evaluation = evaluate(run / form, f"folder:{run / 'data'}", latency_rounds=1)

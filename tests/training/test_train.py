@@ -49,7 +49,7 @@ def options(folder, out, **others):
 def train_without_pictures(recipe, options):
     """Trains; the report has no pictures, whose drawing takes longer than these epochs."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("curves", "confusion", "reliability", "mistakes"):
+        for name in ("curves", "confusion", "reliability", "mistakes", "suspects"):
             patch.setattr(page, f"draw_{name}", lambda *_: None)
         return train(recipe, options)
 
@@ -72,6 +72,39 @@ def test_run_leaves_model_labels_record_and_report(run):
     assert {"curves.png", "confusion.png"} <= {path.name for path in run.iterdir()}
     assert list((run / "tensorboard").rglob("events*"))
     assert not [path.name for path in run.iterdir() if "partial" in path.name]
+
+
+def test_run_has_a_threshold_for_none_of_these_and_its_training_images(run):
+    record = json.loads((run / "run.json").read_text())
+    report = (run / "report.md").read_text()
+    refusal, training = record["none_of_these"], record["images_per_class"]["training"]
+
+    assert 0.5 <= refusal["threshold"] <= 1
+    assert refusal["validation"]["images"] == record["images"]["validation"]
+    assert refusal["validation"]["right_refused"] <= 0.05
+    assert refusal["scored"] is None  # the validation images are those that were scored
+    assert f"below the probability **{refusal['threshold']:.3f}**" in report
+    assert "training images |" in report
+    (row,) = [line for line in report.splitlines() if line.startswith("| bright")]
+    assert row.split("|")[-2].strip() == str(training[0])
+    assert record["scores"]["balanced_accuracy"] == pytest.approx(record["scores"]["top1"])
+
+
+def test_run_of_before_near_duplicates_stayed_together_keeps_its_split(tmp_path):
+    folder = image_folder(tmp_path / "images", 8)
+    for number in range(4):
+        file = folder / "dark" / f"{number:03}.png"
+        file.write_bytes((folder / "dark" / "000.png").read_bytes())
+    old = dataclasses.replace(ONE_EPOCH, group_duplicates=False)
+    out = train_without_pictures(old, options(folder, tmp_path / "run"))
+    record = json.loads((out / "run.json").read_text())
+    del record["recipe"]["group_duplicates"]
+    (out / "run.json").write_text(json.dumps(record))
+
+    from training.evaluate import evaluate
+
+    assert evaluate(out, latency_rounds=1).scores.images == 4
+    assert train(ONE_EPOCH, options(folder, out)) == out
 
 
 def test_metrics_have_a_row_for_every_epoch(run):

@@ -65,7 +65,12 @@ def run(arguments: list[str]) -> None:
     )
     options, recipe = command.options, command.recipe
     check_outside(options.data, options.out)
-    data_set = open_data_set(options.data, recipe.validation_share, options.split_seed)
+    data_set = open_data_set(
+        options.data,
+        recipe.validation_share,
+        options.split_seed,
+        group_duplicates=recipe.group_duplicates,
+    )
     drawn = show_batch(
         data_set.training, recipe, options.out, options.seed, options.step, options.images
     )

@@ -1,8 +1,9 @@
 """The training, validation and test images of one data set."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keras_cabvit.data.folders.left_out import LeftOut
+from training.data.duplicates import Duplicates
 from training.data.split import Split
 
 
@@ -21,6 +22,8 @@ class DataSet:
         left_out: `LeftOut`s, the entries of a folder that were not read, by kind.
         source: the data set by a name that does not depend on how it was asked for: a folder by
             its resolved path. Empty if the name that was asked for is the only one.
+        duplicates: `Duplicates`, near duplicates in a folder; without groups if none were looked
+            for.
     """
 
     name: str
@@ -32,6 +35,7 @@ class DataSet:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     source: str = ""
+    duplicates: Duplicates = field(default_factory=Duplicates)
 
     def splits(self) -> dict[str, Split]:
         """Returns a dict from "training", "validation" and perhaps "test" to the split."""

@@ -15,6 +15,7 @@ from keras_cabvit.data.folders.image_folder import (
     read_image_folder,
 )
 from training.data.data_set import DataSet
+from training.data.duplicates import Duplicates, alike_images, find_duplicates
 from training.data.split import Example, RandomAccessSplit, checksum_of, counts_of
 from training.data.stratified import held_out
 
@@ -38,6 +39,7 @@ class FolderSplit(RandomAccessSplit):
     ):
         super().__init__(len(files), class_names)
         self._root = os.fsencode(os.path.join(os.path.abspath(root), ""))
+        self._names = tuple(files)
         with tf.device("CPU"):
             self._files = tf.constant([os.fsencode(file) for file in files], tf.string)
             self._labels = tf.constant(labels, tf.int64)
@@ -45,6 +47,11 @@ class FolderSplit(RandomAccessSplit):
     def at(self, index: tf.Tensor) -> Example:
         """Returns the example with a number."""
         return {"name": self._files[index], "label": self._labels[index]}
+
+    def files_and_classes(self) -> list[tuple[str, str]]:
+        """Returns the path of every image, relative to the root, and the name of its class."""
+        classes = [self.class_names[label] for label in self._labels.numpy()]
+        return list(zip(self._names, classes, strict=True))
 
     def class_counts(self) -> tuple[int, ...]:
         """Returns the number of images of each class."""
@@ -60,7 +67,11 @@ class FolderSplit(RandomAccessSplit):
 
 
 def image_folder(
-    path: str | os.PathLike, validation_share: float, seed: int, to_train: bool = True
+    path: str | os.PathLike,
+    validation_share: float,
+    seed: int,
+    to_train: bool = True,
+    group_duplicates: bool = False,
 ) -> DataSet:
     """Opens a folder of images.
 
@@ -75,6 +86,7 @@ def image_folder(
         seed: integer, the seed of this draw.
         to_train: whether the images must be enough to train on. Otherwise one class is enough, or a
             folder of test images alone; splits may be without images.
+        group_duplicates: whether near duplicates are looked for; they stay together in the draw.
 
     Returns:
         A `DataSet`.
@@ -99,6 +111,10 @@ def image_folder(
     else:
         class_names = tuple(sorted({name for part in parts.values() for name in part.classes}))
 
+    alike = None
+    if group_duplicates and training is not None:
+        alike = alike_images(root, [file for part in parts.values() for file in part.files])
+
     def split(part: FolderPart | None) -> FolderSplit:
         if part is None:
             return FolderSplit(root, (), (), class_names)
@@ -122,7 +138,8 @@ def image_folder(
         where = f"those in {parts['val'].folder}" if "val" in parts else "none"
         note = f"The {validation.size:,} validation images are {where}."
     else:
-        held = held_out(np.asarray(training.labels), validation_share, seed)
+        groups = None if alike is None else alike.of(training.files)
+        held = held_out(np.asarray(training.labels), validation_share, seed, groups)
         if to_train and not held.any():
             raise ValueError(
                 f"At least one class in {training.folder} must have two images or more, so that "
@@ -133,16 +150,26 @@ def image_folder(
             f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
             f"{training.folder}, evenly by class, with seed {seed}."
         )
+        if groups is not None and len(np.unique(groups)) < len(groups):
+            note += " Near duplicates, such as the pictures of a burst, stayed together."
+    test = split(parts["test"]) if "test" in parts else None
+    duplicates = Duplicates()
+    if alike is not None:
+        splits = {"training": kept, "validation": validation, "test": test}
+        duplicates = find_duplicates(
+            alike, {name: each.files_and_classes() for name, each in splits.items() if each}
+        )
     return DataSet(
         root.resolve().name,
         class_names,
         kept,
         validation,
-        split(parts["test"]) if "test" in parts else None,
+        test,
         note,
-        tuple(notes),
+        (*notes, *duplicates.sentences()),
         found.left_out,
         f"folder:{root.resolve()}",
+        duplicates,
     )
 
 

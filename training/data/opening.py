@@ -13,6 +13,7 @@ def open_data_set(
     seed: int = 0,
     data_folder: str | os.PathLike | None = None,
     to_train: bool = True,
+    group_duplicates: bool = False,
 ) -> DataSet:
     """Opens a data set.
 
@@ -26,6 +27,8 @@ def open_data_set(
             default.
         to_train: whether a folder must have enough images to train on. Otherwise one class is
             enough, or test images alone, and splits may be without images.
+        group_duplicates: whether near duplicates in a folder are looked for, and stay together when
+            its validation images are drawn.
 
     Returns:
         A `DataSet`.
@@ -47,7 +50,8 @@ def open_data_set(
     if kind == "folder" and rest:
         from training.data.folder import image_folder
 
-        return image_folder(local_path(rest, "data"), validation_share, seed, to_train)
+        folder = local_path(rest, "data")
+        return image_folder(folder, validation_share, seed, to_train, group_duplicates)
     if kind == "tfds" and rest:
         from training.data.tfds import tfds_data_set
 

@@ -3,16 +3,24 @@
 import numpy as np
 
 
-def held_out(strata: np.ndarray, share: float, seed: int) -> np.ndarray:
+def held_out(
+    strata: np.ndarray, share: float, seed: int, groups: np.ndarray | None = None
+) -> np.ndarray:
     """Draws which examples to hold out, the same share of every stratum.
 
     The counts add up to the share of all, rounded; the remainder of the rounding goes to the strata
     that lost most in it. A stratum of two or more keeps at least one and gives at least one.
 
+    With groups, the examples are drawn in the same order, each with its whole group if that brings
+    the counts nearer to those, and leaves every stratum at least one. A stratum that would give
+    none gives its smallest group; only if it has a single one, that is divided. Without a group of
+    two or more the draw is the same as without groups.
+
     Args:
         strata: integer array (count,), the stratum of each example: its class.
         share: float between 0 and 1.
         seed: integer.
+        groups: integer array (count,), equal for examples that must stay together; None: none must.
 
     Returns:
         A boolean array (count,), true for those held out. It is the same in every version of numpy.
@@ -31,7 +39,61 @@ def held_out(strata: np.ndarray, share: float, seed: int) -> np.ndarray:
     counts = np.clip(counts, np.minimum(1, sizes - 1), sizes - 1)
     # numpy promises that this generator, unlike the newer one, never changes its numbers.
     generator = np.random.RandomState(seed % 2**32)
+    orders = [generator.permutation(np.flatnonzero(strata == name)) for name in names]
     mask = np.zeros(len(strata), bool)
-    for name, count in zip(names, counts, strict=True):
-        mask[generator.permutation(np.flatnonzero(strata == name))[:count]] = True
+    if groups is None or len(np.unique(groups)) == len(groups):
+        for order, count in zip(orders, counts, strict=True):
+            mask[order[:count]] = True
+        return mask
+    _, numbers = np.unique(strata, return_inverse=True)
+    _hold_groups(mask, orders, counts, numbers, _members_of(np.asarray(groups)))
     return mask
+
+
+def _members_of(groups: np.ndarray) -> list[np.ndarray]:
+    """Returns, for each example, the numbers of all examples of its group."""
+    _, inverse = np.unique(groups, return_inverse=True)
+    order = np.argsort(inverse, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1)
+    return [members[group] for group in inverse]
+
+
+def _hold_groups(
+    mask: np.ndarray,
+    orders: list[np.ndarray],
+    counts: np.ndarray,
+    strata: np.ndarray,
+    members: list[np.ndarray],
+) -> None:
+    """Sets `mask` for whole groups, taken in the given order of each stratum's examples."""
+    sizes = np.array([len(order) for order in orders])
+    held = np.zeros(len(orders), int)
+
+    def per_stratum(group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.unique(strata[group], return_counts=True)
+
+    def fits(touched: np.ndarray, added: np.ndarray) -> bool:
+        return bool(np.all(held[touched] + added < sizes[touched]))
+
+    def hold(group: np.ndarray) -> None:
+        touched, added = per_stratum(group)
+        held[touched] += added
+        mask[group] = True
+
+    for stratum, order in enumerate(orders):
+        for example in order:
+            if held[stratum] >= counts[stratum]:
+                break
+            touched, added = per_stratum(members[example])
+            before = np.abs(held[touched] - counts[touched]).sum()
+            after = np.abs(held[touched] + added - counts[touched]).sum()
+            if not mask[example] and after < before and fits(touched, added):
+                hold(members[example])
+        if held[stratum] or not counts[stratum]:
+            continue
+        for example in sorted(order, key=lambda example: len(members[example])):
+            if fits(*per_stratum(members[example])):
+                hold(members[example])
+                break
+        else:
+            hold(order[: counts[stratum]])

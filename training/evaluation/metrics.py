@@ -1,4 +1,7 @@
-"""Scores of predictions: accuracy, cross-entropy, calibration, confusion."""
+"""Scores of predictions: accuracy, cross-entropy, calibration, confusion.
+
+Means over classes (balanced, macro) give every class the same weight, however many images it has.
+"""
 
 from dataclasses import dataclass
 
@@ -91,6 +94,55 @@ class Scores:
     def f1(self) -> np.ndarray:
         """Harmonic mean of precision and recall; NaN for an absent class. (classes,)."""
         return _share(2 * np.diag(self.confusion), self.support + self.confusion.sum(axis=0))
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes with images: the accuracy if all had equally many.
+
+        The same as macro recall (Brodersen et al. 2010, "The balanced accuracy and its posterior
+        distribution"; scikit-learn's `balanced_accuracy_score`). Classes without images are left
+        out.
+        """
+        return float(self.recall[self.present].mean())
+
+    @property
+    def balanced_accuracy_standard_error(self) -> float:
+        """Standard error of `balanced_accuracy` from the limited number of images per class.
+
+        The recalls of C classes are independent shares, so their mean has the standard error
+        sqrt(sum of recall (1 - recall) / images) / C. A class with a recall of 0 or 1 adds nothing.
+        """
+        recall, support = self.recall[self.present], self.support[self.present]
+        return float(np.sqrt(np.sum(recall * (1 - recall) / support)) / len(recall))
+
+    @property
+    def macro_precision(self) -> float:
+        """Mean precision of the classes with images.
+
+        A class that is never predicted counts as 0, as in scikit-learn's `precision_score` with
+        `average="macro"` and `labels` of the classes with images. Images put into a class that has
+        none lower the other classes' recall, not this mean.
+        """
+        return float(np.nan_to_num(self.precision[self.present]).mean())
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean of the F1 of the classes with images.
+
+        The mean of the scores per class, as in scikit-learn's `f1_score` with `average="macro"`,
+        not the F1 of the mean precision and recall (Opitz and Burst 2019, "Macro F1 and Macro F1").
+        """
+        return float(self.f1[self.present].mean())
+
+    @property
+    def present(self) -> np.ndarray:
+        """Numbers of the classes with images: integers, ascending."""
+        return np.flatnonzero(self.support)
+
+    @property
+    def majority_baseline(self) -> float:
+        """Top-1 of a model that always answers the most frequent class of these images."""
+        return float(self.support.max() / self.images)
 
 
 def score_predictions(probabilities: np.ndarray, labels: np.ndarray) -> Scores:

@@ -37,6 +37,10 @@ class ModelScore:
         size: bytes on disk.
         latency: median seconds for one image.
         agreement: share of the images that get the same class from the first of several models.
+        balanced_accuracy: mean recall of the classes with images.
+        macro_precision: their mean precision.
+        macro_f1: their mean F1.
+        majority_baseline: top-1 of always answering the most frequent class.
     """
 
     model: str
@@ -49,6 +53,10 @@ class ModelScore:
     size: int
     latency: float
     agreement: float | None = None
+    balanced_accuracy: float | None = None
+    macro_precision: float | None = None
+    macro_f1: float | None = None
+    majority_baseline: float | None = None
 
 
 def model_score(
@@ -73,4 +81,8 @@ def model_score(
         size=model.size,
         latency=latency,
         agreement=agreement,
+        balanced_accuracy=scores.balanced_accuracy,
+        macro_precision=scores.macro_precision,
+        macro_f1=scores.macro_f1,
+        majority_baseline=scores.majority_baseline,
     )

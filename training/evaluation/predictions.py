@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
+from keras_cabvit.data import evaluation_image
 from training.data.batches import evaluation_batches
 from training.data.split import Split
+from training.evaluation.suspects import Suspect, suspected_labels
 
-# The number of most confident mistakes to keep.
+# The number of most confident mistakes to keep, and of suspects with their images.
 _MOST_MISTAKES = 24
+_MOST_PICTURES = 24
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Predictions:
         labels: integers (images,).
         probabilities: float32 (images, classes).
         mistakes: tuple of up to 24 `Mistake`s, the most confident one first.
+        suspects: tuple of `Suspect`s, images whose label is worth a second look, those to look at
+            first first; the first 24 have their images.
         broken_names: tuple of strings, images that cannot be read.
         examples: uint8 (up to 8, height, width, 3), the first images.
     """
@@ -64,6 +70,7 @@ class Predictions:
     labels: np.ndarray
     probabilities: np.ndarray
     mistakes: tuple[Mistake, ...]
+    suspects: tuple[Suspect, ...]
     broken_names: tuple[str, ...]
     examples: np.ndarray
 
@@ -129,17 +136,63 @@ def predict_split(
         for name in split.in_order().map(lambda example: example["name"]).as_numpy_iterator()
     ]
     broken = np.setdiff1d(np.arange(split.size), read)
+    of_images, of_labels = np.concatenate(probabilities), np.concatenate(labels)
     return Predictions(
         names=tuple(names[position] for position in read),
-        labels=np.concatenate(labels),
-        probabilities=np.concatenate(probabilities),
+        labels=of_labels,
+        probabilities=of_images,
         mistakes=tuple(
             Mistake(names[position], image, label, predicted, confidence)
             for confidence, position, label, predicted, image in worst.found
         ),
+        suspects=_suspects(of_images, of_labels, read, names, split, framing),
         broken_names=tuple(sorted(names[position] for position in broken)),
         examples=np.stack(examples),
     )
+
+
+def _suspects(
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    positions: np.ndarray,
+    names: list[str],
+    split: Split,
+    framing: Framing,
+) -> tuple[Suspect, ...]:
+    """Returns the suspects among the readable images, which are at `positions` of the split."""
+    found = suspected_labels(probabilities, labels)
+    images = _images_at(split, positions[found[:_MOST_PICTURES]], framing)
+    predicted = probabilities.argmax(axis=1)
+    return tuple(
+        Suspect(
+            names[positions[index]],
+            int(labels[index]),
+            int(predicted[index]),
+            float(probabilities[index, predicted[index]]),
+            float(probabilities[index, labels[index]]),
+            images.get(int(positions[index])),
+        )
+        for index in found
+    )
+
+
+def _images_at(split: Split, positions: np.ndarray, framing: Framing) -> dict[int, np.ndarray]:
+    """Returns a dict from position to the image, as the model sees it; others are not decoded."""
+    if not len(positions):
+        return {}
+    wanted = tf.constant(positions, tf.int64)
+    images = (
+        split.in_order()
+        .enumerate()
+        .filter(lambda position, _: tf.reduce_any(position == wanted))
+        .map(
+            lambda position, example: (
+                position,
+                evaluation_image(split.image(example), framing.size, framing.crop),
+            )
+        )
+    )
+    return {int(position): image for position, image in images.as_numpy_iterator()}
 
 
 @dataclass

@@ -1,13 +1,16 @@
 """The result of an evaluation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from training.data.duplicates import Duplicates
 from training.evaluation.metrics import Scores
 from training.evaluation.model_score import ModelScore, model_score
 from training.evaluation.predictions import Mistake
+from training.evaluation.refusal import Refusal
+from training.evaluation.suspects import Suspect
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +37,11 @@ class Evaluation:
         image_size: (height, width) in pixels.
         crop: float, side of the centre crop as a share of the image.
         seconds: float, duration of the evaluation.
+        suspects: tuple of `Suspect`, images whose label is worth a second look.
+        refusal: `Refusal`, the threshold for "none of these"; None if it is unknown.
+        training_counts: tuple of integers, the run's training images of each class; None if they
+            are unknown.
+        duplicates: `Duplicates` in the data.
     """
 
     name: str
@@ -55,6 +63,10 @@ class Evaluation:
     image_size: tuple[int, int]
     crop: float
     seconds: float
+    suspects: tuple[Suspect, ...] = ()
+    refusal: Refusal | None = None
+    training_counts: tuple[int, ...] | None = None
+    duplicates: Duplicates = field(default_factory=Duplicates)
 
     def as_row(self) -> ModelScore:
         """Returns the scores as a `ModelScore`, a row of a table."""

@@ -58,8 +58,13 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
     if isinstance(spec, DataSet):
         data_set = spec
     else:
-        share = run.get("recipe", {}).get("validation_share", Recipe.validation_share)
-        data_set = open_data_set(spec, share, run.get("split_seed", 0), to_train=False)
+        recipe = run.get("recipe", {})
+        share = recipe.get("validation_share", Recipe.validation_share)
+        # Earlier runs drew their validation images one by one, and without a run none are repeated.
+        grouped = recipe.get("group_duplicates", False)
+        data_set = open_data_set(
+            spec, share, run.get("split_seed", 0), to_train=False, group_duplicates=grouped
+        )
 
     notes = []
     if split == "test" and data_set.test is None:

@@ -1,12 +1,13 @@
 """The model of a recipe, ready to be trained."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
 
 from training.optimization.averaged_model import AveragedModel
+from training.optimization.class_weights import training_loss
 from training.optimization.optimizer import make_optimizer
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
@@ -18,6 +19,7 @@ def compiled_model(
     steps: int,
     jit_compile: bool | str,
     build: Callable[..., keras.Model] = build_model,
+    class_counts: Sequence[int] | None = None,
 ) -> AveragedModel:
     """Returns the `AveragedModel` of a recipe, compiled, with its optimizer built.
 
@@ -28,6 +30,8 @@ def compiled_model(
         jit_compile: as `model.compile` takes it.
         build: function of the recipe's `ModelOptions` and the classes that returns the model.
             Defaults to `build_model`.
+        class_counts: integers (classes,), the training images of each class; needed only if
+            `recipe.class_balance` is "weights".
     """
     options = recipe.optimization
     model = AveragedModel(
@@ -39,7 +43,7 @@ def compiled_model(
     optimizer = make_optimizer(model, recipe, steps)
     model.compile(
         optimizer,
-        keras.losses.CategoricalCrossentropy(),
+        training_loss(recipe.class_balance, class_counts),
         # Weighted, because the last validation batch is padded with images of weight 0.
         weighted_metrics=[
             keras.metrics.CategoricalAccuracy(name="top1"),

@@ -140,12 +140,16 @@ class Recipe:
         batch_size: images per step, on all devices together; a last, smaller batch is dropped.
         validation_share: share of the training images that is held out for validation, evenly by
             class, unless the data has validation images of its own.
+        group_duplicates: whether the near duplicates in a folder, such as the pictures of a burst,
+            are looked for, warned of, and kept together when the validation images are drawn.
         evaluation_crop: side of the centre crop that is evaluated, as a share of the shorter side;
             1 resizes the whole image to the model's size. None is the authors': 224/256, and 1 from
             384 pixels on.
         select: the weights that become the model: those of the last epoch, or of the epoch with
             the best top-1 on the validation images.
         precision: precision of the computations; weights are always float32.
+        class_balance: "weights" weights the loss of each image by the inverse frequency of its
+            class, so that rare classes count as much as common ones; "none" counts images alike.
     """
 
     model: ModelOptions
@@ -154,9 +158,11 @@ class Recipe:
     epochs: int = 300
     batch_size: int = 1024
     validation_share: float = 0.1
+    group_duplicates: bool = True
     evaluation_crop: float | None = None
     select: Literal["last", "best"] = "last"
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    class_balance: Literal["none", "weights"] = "none"
 
     @property
     def crop_of_evaluation(self) -> float:

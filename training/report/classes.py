@@ -42,8 +42,10 @@ def confusion(scores: Scores, class_names: Sequence[str]) -> str:
     return "\n\n".join(lines)
 
 
-def classes(scores: Scores, class_names: Sequence[str]) -> str:
-    """Returns the section with a row for every class."""
+def classes(
+    scores: Scores, class_names: Sequence[str], training_counts: Sequence[int] | None = None
+) -> str:
+    """Returns the section with a row for every class, with its training images if known."""
     numbers = list(zip(scores.precision, scores.recall, scores.f1, scores.support, strict=True))
 
     def row(index: int) -> list[str]:
@@ -52,9 +54,12 @@ def classes(scores: Scores, class_names: Sequence[str]) -> str:
             escaped(class_names[index]),
             *(percent(share, max(1, support)) for share in shares),
             f"{support:,}",
+            *([] if training_counts is None else [f"{training_counts[index]:,}"]),
         ]
 
     header = ["class", "precision", "recall", "F1", "images"]
+    if training_counts is not None:
+        header.append("training images")
     # Classes without images have no scores; a model's data may have only some of its classes.
     everything = np.flatnonzero(scores.support).tolist()
     lines = [

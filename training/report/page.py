@@ -9,16 +9,22 @@ from pathlib import Path
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.paths import local_path
 from training.evaluation.result import Evaluation
+from training.evaluation.suspects import suspects_as_csv
 from training.report.classes import classes, confusion
+from training.report.duplicates import duplicates, duplicates_as_csv
 from training.report.figures.confusion import draw_confusion
 from training.report.figures.curves import draw_curves
 from training.report.figures.fonts import drawing_note
 from training.report.figures.mistakes import draw_mistakes
 from training.report.figures.reliability import draw_reliability
-from training.report.images import broken_images, mistakes
+from training.report.figures.suspects import draw_suspects
+from training.report.images import broken_images, mistakes, suspects
 from training.report.markdown import escaped
-from training.report.scores import calibration, summary
+from training.report.scores import calibration, none_of_these, summary
 from training.report.training_run import curves, origin
+
+# Files that only some reports have; those of an earlier report are removed.
+_OPTIONAL = ("mistakes.png", "labels_to_check.png", "labels_to_check.csv", "duplicates.csv")
 
 
 def write_report(
@@ -64,12 +70,23 @@ def write_report(
         draw_confusion(scores.confusion, names, partial / "confusion.png")
         text.append(confusion(scores, names))
         text.append(escaped(drawing_note(names)))
-        text.append(classes(scores, names))
+        text.append(classes(scores, names, evaluation.training_counts))
         draw_reliability(scores.calibration, partial / "calibration.png")
         text.append(calibration(scores))
+        text.append(none_of_these(evaluation))
         if evaluation.mistakes:
             draw_mistakes(evaluation.mistakes, names, partial / "mistakes.png")
         text.append(mistakes(evaluation))
+        if evaluation.suspects:
+            pictured = [each for each in evaluation.suspects if each.image is not None]
+            draw_suspects(pictured, names, partial / "labels_to_check.png")
+            table = suspects_as_csv(evaluation.suspects, names)
+            write_text_atomically(partial / "labels_to_check.csv", table)
+        text.append(suspects(evaluation))
+        text.append(duplicates(evaluation.duplicates))
+        if evaluation.duplicates.groups:
+            table = duplicates_as_csv(evaluation.duplicates)
+            write_text_atomically(partial / "duplicates.csv", table)
         text.append(broken_images(evaluation, broken_names))
         text.append(origin(evaluation, run))
         write_text_atomically(partial / "report.md", "\n\n".join(filter(None, text)) + "\n")
@@ -77,6 +94,8 @@ def write_report(
         written = sorted(partial.iterdir(), key=lambda file: file.name == "report.md")
         for file in written:
             os.replace(file, folder / file.name)
+        for name in {*_OPTIONAL} - {file.name for file in written}:
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise OSError(
             error.errno,

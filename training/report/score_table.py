@@ -9,6 +9,7 @@ _COLUMNS = {
     "model": lambda row: escaped(row.model),
     "form": lambda row: row.form,
     "top-1": lambda row: percent(row.top1, row.images),
+    "balanced": lambda row: percent(row.balanced_accuracy, row.images),
     "top-5": lambda row: percent(row.top5, row.images),
     "cross-entropy": lambda row: f"{row.cross_entropy:.4f}",
     "calibration error": lambda row: percent(row.calibration_error, row.images),
@@ -28,6 +29,7 @@ def score_table(rows: Sequence[ModelScore], columns: Sequence[str] = tuple(_COLU
     """
     silent = {
         "top-5": rows[0].top5 is None,
+        "balanced": rows[0].balanced_accuracy is None,
         "same class as the first": rows[0].agreement is None,
     }
     columns = [name for name in columns if not silent.get(name)]

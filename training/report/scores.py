@@ -14,6 +14,14 @@ def summary(evaluation: Evaluation, run: dict) -> str:
     rows = [
         ["top-1", f"{percent(scores.top1, n)} ± {percent(scores.top1_standard_error, n)}"],
         ["top-5", percent(scores.top5, n)],
+        ["always the most frequent class", percent(scores.majority_baseline, n)],
+        [
+            "balanced accuracy (macro recall)",
+            f"{percent(scores.balanced_accuracy, n)} ± "
+            f"{percent(scores.balanced_accuracy_standard_error, n)}",
+        ],
+        ["macro precision", percent(scores.macro_precision, n)],
+        ["macro F1", percent(scores.macro_f1, n)],
         ["cross-entropy", f"{scores.cross_entropy:.4f}"],
         ["calibration error", percent(scores.calibration_error, n)],
         ["images", f"{n:,}"],
@@ -28,7 +36,8 @@ def summary(evaluation: Evaluation, run: dict) -> str:
         f"# {escaped(evaluation.name)}: {percent(scores.top1, n)} top-1",
         escaped(" ".join(filter(None, notes))),
         table(["score", evaluation.form], rows),
-        f"± is the standard error of scoring only {n:,} images. Images are "
+        f"± is the standard error of scoring only {n:,} images. Balanced accuracy and macro scores "
+        "are means over the classes with images, each with the same weight. Images are "
         f"{width}x{height}"
         + (
             ", resized as a whole"
@@ -38,6 +47,7 @@ def summary(evaluation: Evaluation, run: dict) -> str:
         + ". The latency is the median on this computer, which may have been busy: compare it "
         "only within a table.",
     ]
+    # A warning about the scores comes with them; its section only lists the images.
     lines += [f"- {escaped(note)}" for note in evaluation.notes]
     return "\n\n".join(lines)
 
@@ -59,5 +69,40 @@ def calibration(scores: Scores) -> str:
             f"{100 * claimed:.1f} %, and it is right for {100 * scores.top1:.1f} % of the images: "
             f"{verdict}. The expected calibration error over {len(bins.images)} bins of equal "
             f"width is {100 * bins.error:.2f} % (Guo et al. 2017).",
+        ]
+    )
+
+
+def none_of_these(evaluation: Evaluation) -> str:
+    """Returns the section about the threshold for "none of these"; empty without one."""
+    refusal = evaluation.refusal
+    if refusal is None:
+        return ""
+    costs = {"validation images": refusal.validation}
+    if refusal.scored is not None:
+        costs["images scored here"] = refusal.scored
+    rows = [
+        [
+            name,
+            f"{cost.images:,}",
+            percent(cost.refused, cost.images),
+            percent(cost.right_refused, cost.images),
+            "-" if cost.wrong_refused is None else percent(cost.wrong_refused, cost.images),
+            "-" if cost.accuracy is None else percent(cost.accuracy, cost.images),
+        ]
+        for name, cost in costs.items()
+    ]
+    header = ["", "images", "refused", "right refused", "wrong refused", "top-1 of the others"]
+    return "\n\n".join(
+        [
+            "## None of these",
+            f"A prediction below the probability **{refusal.threshold:.3f}** can be answered with "
+            '"none of these". The threshold is the largest that keeps at least '
+            f"{100 * refusal.coverage:g} % of the correctly classified validation images. It "
+            "costs, on images that are all of a known class:",
+            table(header, rows),
+            "Right refused is the share of the correctly classified images that is refused, wrong "
+            "refused that of the misclassified ones. How many images of other things it refuses is "
+            "unknown.",
         ]
     )

@@ -40,6 +40,63 @@ def test_the_draw_is_the_same_everywhere():
     assert np.flatnonzero(held_out(np.zeros(20), 0.2, seed=3)).tolist() == [1, 2, 14, 17]
 
 
+def bursts(count, length):
+    """Returns the groups of `count` images in bursts of a length."""
+    return np.arange(count) // length
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_without_duplicates_the_draw_is_that_without_groups(seed):
+    classes = np.random.default_rng(seed).integers(0, 7, 300)
+    groups = np.random.default_rng(seed).permutation(300)
+
+    np.testing.assert_array_equal(
+        held_out(classes, 0.15, seed, groups), held_out(classes, 0.15, seed)
+    )
+
+
+@pytest.mark.parametrize("length", [2, 3, 5])
+def test_bursts_stay_together_and_classes_even(length):
+    classes, groups = np.repeat(range(4), 60), bursts(240, length)
+    held = held_out(classes, 0.2, 3, groups)
+
+    assert all(len({*held[groups == group]}) == 1 for group in groups)
+    counts = np.bincount(classes[held], minlength=4)
+    assert np.abs(counts - 12).max() <= length // 2
+    np.testing.assert_array_equal(held, held_out(classes, 0.2, 3, groups))
+    assert (held != held_out(classes, 0.2, 4, groups)).any()
+
+
+def test_one_burst_leaves_the_draw_of_other_classes_as_it_is():
+    classes, groups = np.repeat(range(3), 40), np.arange(120)
+    groups[50:56] = 50
+    alone, grouped = held_out(classes, 0.2, 1), held_out(classes, 0.2, 1, groups)
+
+    assert len({*grouped[50:56]}) == 1
+    np.testing.assert_array_equal(grouped[classes != 1], alone[classes != 1])
+
+
+def test_copies_in_two_classes_stay_together():
+    classes, groups = np.repeat(range(2), 20), np.tile(np.arange(20), 2)
+    held = held_out(classes, 0.25, 0, groups)
+
+    np.testing.assert_array_equal(held[:20], held[20:])
+    assert held.sum() == 10
+
+
+def test_class_of_large_bursts_gives_its_smallest():
+    # One image should be held out of twelve, in bursts of 5, 4 and 3.
+    groups = np.repeat(range(3), [5, 4, 3])
+
+    assert np.flatnonzero(held_out(np.zeros(12), 0.1, 0, groups)).tolist() == [9, 10, 11]
+
+
+def test_class_of_one_burst_is_divided():
+    held = held_out(np.repeat([0, 1], 10), 0.2, 0, np.repeat([0, *range(1, 11)], [10, *[1] * 10]))
+
+    assert np.bincount(np.repeat([0, 1], 10)[held]).tolist() == [2, 2]
+
+
 @pytest.mark.parametrize("share", [0, 1, -0.1, 10])
 def test_share_of_nothing_or_everything_gives_a_clear_error(share):
     with pytest.raises(ValueError, match="between 0 and 1"):

@@ -37,6 +37,45 @@ def test_hand_computed_scores_of_classes():
     np.testing.assert_allclose(scores.f1, [1 / 2, 2 / 3, 0])
 
 
+def test_hand_computed_means_over_classes():
+    scores = score_predictions(PROBABILITIES, LABELS)
+
+    # The third class has no images, though one is put into it.
+    assert scores.balanced_accuracy == pytest.approx(1 / 2)
+    assert scores.macro_precision == pytest.approx((1 / 2 + 1) / 2)
+    assert scores.macro_f1 == pytest.approx((1 / 2 + 2 / 3) / 2)
+    assert scores.majority_baseline == 0.5
+    # Two recalls of 1/2, of two images each: sqrt(1/8 + 1/8) / 2.
+    assert scores.balanced_accuracy_standard_error == pytest.approx(0.25)
+
+
+def test_rare_class_counts_as_much_as_a_common_one():
+    # All of 90 images of the first class are found, and none of 10 of the second.
+    scores = score_predictions(np.tile([0.9, 0.1], (100, 1)), np.repeat([0, 1], [90, 10]))
+
+    assert scores.top1 == scores.majority_baseline == 0.9
+    assert scores.balanced_accuracy == 0.5
+    # The second class is never predicted, which counts as a precision of 0.
+    assert scores.macro_precision == pytest.approx(0.9 / 2)
+    assert scores.macro_f1 == pytest.approx((2 * 0.9 / 1.9) / 2)
+    assert scores.balanced_accuracy_standard_error == 0
+
+
+def test_standard_error_of_balanced_accuracy_is_that_of_repeated_draws():
+    rng = np.random.default_rng(0)
+    recall, support = np.array([0.9, 0.6, 0.3]), np.array([200, 50, 20])
+    draws = rng.binomial(support, recall, (4000, 3)) / support
+    labels = np.repeat(range(3), support)
+    right = np.concatenate(
+        [np.arange(count) < share * count for share, count in zip(recall, support, strict=True)]
+    )
+    scores = score_predictions(np.eye(3)[np.where(right, labels, (labels + 1) % 3)], labels)
+
+    assert scores.balanced_accuracy == pytest.approx(0.6)
+    expected = draws.mean(axis=1).std()
+    assert scores.balanced_accuracy_standard_error == pytest.approx(expected, rel=0.05)
+
+
 def test_absent_class_has_no_scores():
     scores = score_predictions(np.eye(3)[[0, 1]], np.array([0, 1]))
 

@@ -107,3 +107,11 @@ def test_accumulated_gradients_give_a_clear_error(tmp_path, monkeypatch):
     options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
     with pytest.raises(ValueError, match=r"optimization.accumulation_steps=1`. Received: 2"):
         train_in_memory(recipe, options)
+
+
+def test_class_weights_give_a_clear_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    recipe = dataclasses.replace(TINY_IMAGENET, class_balance="weights")
+    options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
+    with pytest.raises(ValueError, match=r'class_balance="none"`. Received: "weights"'):
+        train_in_memory(recipe, options)

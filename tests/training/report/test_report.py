@@ -6,7 +6,9 @@ from PIL import Image
 
 from training.evaluation.metrics import score_predictions
 from training.evaluation.predictions import Mistake
+from training.evaluation.refusal import Refusal, RefusalCost
 from training.evaluation.result import Evaluation
+from training.evaluation.suspects import Suspect
 from training.report.figures.fonts import undrawn_characters
 from training.report.page import write_report
 
@@ -110,6 +112,77 @@ def test_report_has_scores_origin_and_recipe(tmp_path):
     assert ("model.variant", "CabViTH_T") in rows
     assert ("model.image_size", "64, 64") in rows
     assert ("epochs", "20") in rows
+
+
+def rows_of(text):
+    """Returns the rows of all tables as tuples of strings."""
+    return {tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines()}
+
+
+def test_report_compares_with_the_majority_and_gives_every_class_the_same_weight(tmp_path):
+    labels = np.repeat([0, 1], [150, 50])
+    answers = np.tile([0.8, 0.2], (200, 1))
+    scored = evaluation(classes=2, right=True, scores=score_predictions(answers, labels))
+    rows = rows_of(write_report(tmp_path, scored).read_text(encoding="utf-8"))
+
+    assert ("top-1", "75.0 % ± 3.1 %") in rows
+    assert ("always the most frequent class", "75.0 %") in rows
+    assert ("balanced accuracy (macro recall)", "50.0 % ± 0.0 %") in rows
+    assert ("macro precision", "37.5 %") in rows
+    assert ("macro F1", "42.9 %") in rows
+
+
+def test_table_of_classes_has_the_training_images(tmp_path):
+    scored = evaluation(classes=3, right=True, images=30, training_counts=(1200, 80, 3))
+    rows = rows_of(write_report(tmp_path, scored).read_text(encoding="utf-8"))
+
+    assert ("class", "precision", "recall", "F1", "images", "training images") in rows
+    assert ("class 0", "100.0 %", "100.0 %", "100.0 %", "10", "1,200") in rows
+    assert ("class 2", "100.0 %", "100.0 %", "100.0 %", "10", "3") in rows
+
+
+def test_labels_to_look_at_first_are_shown_and_listed(tmp_path):
+    image = np.zeros((20, 30, 3), "uint8")
+    suspects = tuple(
+        Suspect(
+            f"test/{number}.png", 0, 1, 0.9 - number / 100, 0.05, image if number < 24 else None
+        )
+        for number in range(30)
+    )
+    text = write_report(tmp_path, evaluation(suspects=suspects)).read_text(encoding="utf-8")
+
+    assert "For 30 images the model's answer is another class" in text
+    assert "The first 24 are shown." in text
+    assert ("test/23.png", "class 0", "class 1", "5.0 %", "67.0 %") in rows_of(text)
+    section = text[text.index("## Labels to look at first") : text.index("## Broken images")]
+    assert not {"wrong", "mistake", "mislabel"} & set(section.split())
+    table = (tmp_path / "labels_to_check.csv").read_text(encoding="utf-8").splitlines()
+    assert table[0] == "image,class,predicted,probability,probability_of_class"
+    assert table[1] == "test/0.png,class 0,class 1,0.9000,0.0500"
+    assert len(table) == 31
+    with Image.open(tmp_path / "labels_to_check.png") as picture:
+        picture.load()
+
+
+def test_report_without_suspects_removes_those_of_an_earlier_one(tmp_path):
+    suspect = Suspect("a.png", 0, 1, 0.9, 0.05, np.zeros((20, 30, 3), "uint8"))
+    write_report(tmp_path, evaluation(suspects=(suspect,)))
+    text = write_report(tmp_path, evaluation(right=True)).read_text(encoding="utf-8")
+
+    assert "contradicts no label" in text
+    assert not list(tmp_path.glob("labels_to_check.*"))
+    assert not (tmp_path / "mistakes.png").exists()
+
+
+def test_threshold_for_none_of_these_is_given_with_its_cost(tmp_path):
+    validation = RefusalCost(100, 0.08, 0.05, 0.3, 0.91)
+    refusal = Refusal(0.4321, 0.95, validation, RefusalCost(200, 0.1, 0.06, None, None))
+    text = write_report(tmp_path, evaluation(refusal=refusal)).read_text(encoding="utf-8")
+
+    assert "below the probability **0.432**" in text
+    assert "at least 95 % of the correctly classified validation images" in text
+    assert ("validation images", "100", "8.0 %", "5.0 %", "30.0 %", "91.0 %") in rows_of(text)
+    assert ("images scored here", "200", "10.0 %", "6.0 %", "-", "-") in rows_of(text)
 
 
 def test_every_picture_of_the_page_is_there_and_opens(tmp_path):
