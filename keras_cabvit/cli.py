@@ -3,7 +3,15 @@
 import argparse
 import sys
 
-from keras_cabvit.commands import client, convert, export, summary, training_program, verify
+from keras_cabvit.commands import (
+    client,
+    convert,
+    convert_images,
+    export,
+    summary,
+    training_program,
+    verify,
+)
 from keras_cabvit.signals import end_in_order
 from keras_cabvit.terminal import output_that_never_fails
 
@@ -43,10 +51,10 @@ def _run(arguments):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="cabvit",
-        description="CabViT models: their sizes, converting PyTorch checkpoints, exporting and "
-        "checking models, and querying a server.",
+        description="CabViT models: their sizes, converting PyTorch checkpoints and photographs, "
+        "exporting and checking models, and querying a server.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (summary, convert, export, verify, client):
+    for command in (summary, convert, convert_images, export, verify, client):
         command.add(commands)
     return parser
