@@ -57,6 +57,7 @@ def crops(file, size, augmentation, count):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "interpolation"), [(SIZES[0], "bilinear"), (SIZES[1], "bicubic")])
 def test_crops_show_the_same_part_as_those_of_all_pixels(size, interpolation):
     augmentation = Augmentation(**IMAGENET, crop_interpolation=interpolation)
@@ -69,6 +70,7 @@ def test_crops_show_the_same_part_as_those_of_all_pixels(size, interpolation):
     assert apart.max() < 3
 
 
+@pytest.mark.slow
 def test_other_kinds_of_jpeg_are_reduced_too():
     files = [photograph(SIZES[1], subsampling=0), photograph(SIZES[1], progressive=True)]
     found, wanted = crops(files, (20, 20), Augmentation(), 1)
@@ -102,6 +104,7 @@ def test_the_place_of_a_part_between_pixels_is_exact():
     assert pixels.shape == (26, 27, 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "augmentation"),
     [
