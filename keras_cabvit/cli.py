@@ -6,6 +6,7 @@ import sys
 from keras_cabvit.commands import (
     client,
     convert,
+    convert_images,
     export,
     predict,
     summary,
@@ -51,10 +52,10 @@ def _run(arguments):
 def _parser():
     parser = argparse.ArgumentParser(
         prog="cabvit",
-        description="CabViT models: their sizes, converting PyTorch checkpoints, classifying image "
-        "files, exporting and checking models, and querying a server.",
+        description="CabViT models: their sizes, converting PyTorch checkpoints and photographs, "
+        "classifying image files, exporting and checking models, and querying a server.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in (summary, convert, predict, export, verify, client):
+    for command in (summary, convert, convert_images, predict, export, verify, client):
         command.add(commands)
     return parser

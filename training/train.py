@@ -21,10 +21,12 @@ from training.data.batches import (
     training_batches,
 )
 from training.data.broken import BrokenImages, TooManyBrokenImages
+from training.data.contents import check_contents, contents_of
 from training.data.data_set import DataSet
 from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts, gather, stop_agreed
 from training.devices.out_of_memory import clear_out_of_memory
+from training.devices.slow_backend import tell_slow_backend
 from training.devices.strategies import Placement, place
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.class_weights import training_loss
@@ -103,6 +105,10 @@ def train(
     if finished:
         print(f"This run is finished; its report is {folder / 'report.md'}.")
         return folder
+    if earlier is None:
+        record["contents"] = contents_of(data_set)
+    else:
+        check_contents(data_set, earlier, folder)
     initial_weights_file(recipe.model)  # refuses what is no file, before anything is written
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # Refuses what cannot be counted.
@@ -113,6 +119,7 @@ def train(
     run = Run(recipe, options, placement, data_set, broken)
     if run.writes:
         print(data_overview(data_set), flush=True)
+        tell_slow_backend()
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
         run.complete()
     return folder

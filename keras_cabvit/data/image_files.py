@@ -45,7 +45,7 @@ def read_images(files, size, crop):
                     f"{width}x{height} pixels; at most {MAX_MEGAPIXELS} million are decoded"
                 )
             if not height * width:
-                raise ValueError("not an image, or cut short")
+                raise ValueError(refusal(encoded).numpy().decode() or "not an image, or cut short")
             images.append(read(encoded).numpy())
         except tf.errors.InvalidArgumentError:
             unreadable[position] = refusal(encoded).numpy().decode() or "damaged, or cut short"

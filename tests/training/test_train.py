@@ -233,6 +233,19 @@ def test_equally_many_other_images_are_another_run(run, folder, tmp_path):
         train(RECIPE, TrainOptions(record["data"], tmp_path / "run", seed=3))
 
 
+def test_images_replaced_under_their_names_are_another_run(run, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "images")
+    shutil.copytree(run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    del record["finished"]
+    record["data"] = f"folder:{tmp_path / 'images'}"
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    shutil.copyfile(folder / "dark" / "000.png", tmp_path / "images" / "bright" / "000.png")
+
+    with pytest.raises(ValueError, match=r"holds a run of other images.*bright/000\.png"):
+        train(RECIPE, TrainOptions(record["data"], tmp_path / "run", seed=3))
+
+
 @pytest.fixture(scope="module")
 def restarted(finished_run, folder, tmp_path_factory):
     """A run whose first start named missing initial weights; its recipe, and the right weights."""

@@ -4,11 +4,14 @@ import math
 
 import tensorflow as tf
 
-from keras_cabvit.data.decoding.decode import decode_rgb
+from keras_cabvit.data.decoding.decode import decode_part
 from training.augmentation.random_numbers import Purpose, uniform
 from training.recipes.recipe import Augmentation
 
 _TRIES = 10
+# Pixels that a part of a large JPEG file keeps, per pixel of the result along each side.
+_LEAST = 1.5
+_KERNELS = {"bilinear": "triangle", "bicubic": "keyscubic"}
 
 
 def random_resized_crop(
@@ -22,7 +25,8 @@ def random_resized_crop(
     both ranges are (1, 1), the whole image is resized.
 
     The part is one of the image as `decode_rgb` gives it, the right way up. Of a JPEG only that
-    part is decoded.
+    part is decoded; and with `crop_antialias` a large part in half its size or less, as long as it
+    keeps one and a half pixels per pixel of the result along each side.
 
     Args:
         image: scalar string tensor, the bytes of a JPEG, PNG, WebP, GIF or BMP file (the first of
@@ -39,17 +43,22 @@ def random_resized_crop(
         tf.errors.InvalidArgumentError: when it runs, the bytes are not an image.
     """
     if image.dtype == tf.string:
-        crop = decode_rgb(image, lambda shape: _random_box(shape, augmentation, seed))
+        # Without antialiasing, results depend on single pixels of the full size.
+        least = [math.ceil(_LEAST * side) for side in size] if augmentation.crop_antialias else None
+        crop, place = decode_part(
+            image, lambda shape: _random_box(shape, augmentation, seed), least
+        )
     elif image.dtype == tf.uint8 and (image.shape.rank == 2 or image.shape[2:] in ([1], [3])):
         pixels = image if image.shape.rank == 3 else image[..., None]
         top, left, height, width = _random_box(tf.shape(pixels), augmentation, seed)
         crop = pixels[top : top + height, left : left + width]
+        place = tf.cast(tf.stack([0, 0, height, width]), tf.float32)
     else:
         raise ValueError(
             "`image` must be a scalar string of encoded bytes, or uint8 pixels of shape (h, w), "
             f"(h, w, 1) or (h, w, 3). Received: {image.dtype.name} of shape {image.shape}"
         )
-    return _resize(crop, size, augmentation)
+    return _resize(crop, place, size, augmentation)
 
 
 def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tuple:
@@ -90,13 +99,23 @@ def _rounded(length: tf.Tensor, factor: tf.Tensor | float) -> tf.Tensor:
     return tf.cast(tf.round(tf.cast(length, tf.float32) * factor), tf.int32)
 
 
-def _resize(crop: tf.Tensor, size: tuple[int, int], augmentation: Augmentation) -> tf.Tensor:
-    resized = tf.image.resize(
-        crop,
-        size,
-        method=augmentation.crop_interpolation,
-        antialias=augmentation.crop_antialias,
-    )
+def _resize(
+    crop: tf.Tensor, place: tf.Tensor, size: tuple[int, int], augmentation: Augmentation
+) -> tf.Tensor:
+    """Resizes the place (4,) of a part in an image, which may begin and end inside pixels."""
+    if augmentation.crop_antialias:
+        scale = tf.constant(size, tf.float32) / place[2:]
+        # The operation behind `tf.image.resize`, which resizes whole images only.
+        resized = tf.raw_ops.ScaleAndTranslate(
+            images=crop[None],
+            size=size,
+            scale=scale,
+            translation=-place[:2] * scale,
+            kernel_type=_KERNELS[augmentation.crop_interpolation],
+            antialias=True,
+        )[0]
+    else:
+        resized = tf.image.resize(crop, size, method=augmentation.crop_interpolation)
     # Bicubic interpolation overshoots at edges. A cast truncates, hence the half.
     pixels = tf.cast(tf.clip_by_value(resized + 0.5, 0.0, 255.0), tf.uint8)
     if crop.shape[-1] == 1:

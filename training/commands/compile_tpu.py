@@ -11,6 +11,7 @@ from training.commands.parsing import parsed
 from training.recipes import RECIPES
 from training.recipes.imagenet import imagenet_recipe
 from training.recipes.recipe import Recipe
+from training.tpu.elapsed import elapsed_told
 from training.tpu.process import can_compile, run_again
 from training.tpu.slices import Chip, Slice, find_slice
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 class CompileTpu:
     """Compiles the step that `train` runs for a TPU slice, with no TPU present.
 
+    This takes minutes; the elapsed time is printed on standard error meanwhile.
     Prints the memory, operations and memory traffic per device, and their time at the chip's
     published rates. A batch that does not fit ends with status 1 and the largest one that does.
 
@@ -106,7 +108,8 @@ def _compile(recipe: Recipe, options: CompileTpu, tpu_slice: Slice) -> None:
     def compile_batch(batch: int) -> "CompiledStep":
         _say(f"Compiling for {batch:,} images on {tpu_slice.devices} devices. This takes minutes.")
         smaller = dataclasses.replace(recipe, batch_size=batch)
-        return compile_step(smaller, options.classes, tpu_slice)
+        with elapsed_told("Still compiling"):
+            return compile_step(smaller, options.classes, tpu_slice)
 
     try:
         step = compile_batch(recipe.batch_size)

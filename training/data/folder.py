@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_cabvit.data.folders.folder_entries import SUFFIXES, list_folder
 from keras_cabvit.data.folders.image_folder import (
     FolderPart,
+    conversion_advice,
     left_out_sentences,
     listed,
     read_image_folder,
@@ -61,6 +62,10 @@ class FolderSplit(RandomAccessSplit):
         """Returns the checksum of the files' relative paths and of the labels."""
         return checksum_of(b"\0".join(self._files.numpy()), self._labels.numpy())
 
+    def files(self) -> list[str]:
+        """Returns the absolute path of each image's file."""
+        return [os.fsdecode(self._root + file) for file in self._files.numpy()]
+
     def image(self, example: Example) -> tf.Tensor:
         """Returns the content of an example's file."""
         return tf.io.read_file(tf.strings.join([self._root, example["name"]]))
@@ -98,12 +103,13 @@ def image_folder(
     found = read_image_folder(path, prefix="folder:")
     root, parts = found.root, found.parts
     training = parts.get("train") or parts.get("all")
+    advice = "".join(f" {sentence}" for sentence in conversion_advice(found))
     if to_train:
-        training = _checked(root, parts, training)
+        training = _checked(root, parts, training, advice)
     if not any(part.files for part in parts.values()):
         raise ValueError(
             f"{root} must have a folder of images for every class. It has no folders of images "
-            f"({', '.join(SUFFIXES)})."
+            f"({', '.join(SUFFIXES)}).{advice}"
         )
     notes = list(left_out_sentences(found))
     if training is not None:
@@ -173,34 +179,40 @@ def image_folder(
     )
 
 
-def _checked(root: Path, parts: dict[str, FolderPart], training: FolderPart | None) -> FolderPart:
-    """Returns the training images, or raises ValueError if they are not enough to train on."""
+def _checked(
+    root: Path, parts: dict[str, FolderPart], training: FolderPart | None, advice: str
+) -> FolderPart:
+    """Returns the training images, or raises ValueError if they are not enough to train on.
+
+    The message ends with `advice`.
+    """
     if training is None:
         raise ValueError(
             f"{root} must have train/ beside "
             f"{listed([part.folder.name for part in parts.values()])}, with a folder for every "
-            "class."
+            f"class.{advice}"
         )
     folder = training.folder
     if training.imageless:
         name = training.imageless[0]
         raise ValueError(
             f"{folder / name} must contain images ({', '.join(SUFFIXES)}). It has none"
-            f"{_contents(folder / name)}: add some, or remove the folder."
+            f"{_contents(folder / name)}: add some, or remove the folder.{advice}"
         )
     if not training.classes:
         raise ValueError(
-            f"{folder} must have a folder of images for every class. It has no folders."
+            f"{folder} must have a folder of images for every class. It has no folders.{advice}"
         )
     if len(training.classes) < 2:
         raise ValueError(
             f"{folder} must have a folder for each of at least two classes. It has only "
-            f"{training.classes[0]}/."
+            f"{training.classes[0]}/.{advice}"
         )
     for name in ("val", "test"):
         if name in parts and not parts[name].files:
             raise ValueError(
-                f"{parts[name].folder} must have a folder of images for every class, or be removed."
+                f"{parts[name].folder} must have a folder of images for every class, or be "
+                f"removed.{advice}"
             )
     return training
 

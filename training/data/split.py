@@ -61,6 +61,10 @@ class Split(abc.ABC):
         """Returns the number of images of each class; None if the images would have to be read."""
         return None
 
+    def files(self) -> list[str] | None:
+        """Returns the path of each image's file in the stored order; None if it has none."""
+        return None
+
     def image(self, example: Example) -> tf.Tensor:
         """Returns an example's image; many are asked for at a time.
 

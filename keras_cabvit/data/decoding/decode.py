@@ -5,16 +5,19 @@ from keras_cabvit.data.decoding.chunks import png_orientation, webp_orientation
 from keras_cabvit.data.decoding.formats import (
     is_bmp,
     is_gif,
+    is_heif,
     is_jpeg,
     is_png,
     is_webp,
     padded_start,
 )
 from keras_cabvit.data.decoding.gif import decode_gif
-from keras_cabvit.data.decoding.jpeg import decode_jpeg, jpeg_header, jpeg_refusal
+from keras_cabvit.data.decoding.jpeg import jpeg_header, jpeg_refusal
+from keras_cabvit.data.decoding.jpeg_pixels import decode_jpeg, decode_jpeg_part
 from keras_cabvit.data.decoding.orientation import upright
 from keras_cabvit.data.decoding.rarely import rarely
 
+_HEIF = "HEIC and AVIF files are not read; `cabvit convert-images` makes JPEG files of them."
 NO_IMAGE = "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."
 
 
@@ -41,32 +44,64 @@ def decode_rgb(encoded, choose_box=None):
             if the file is truncated or damaged, or of a kind that is not read, which the message
             then names.
     """
+    if choose_box is not None:
+        return decode_part(encoded, choose_box)[0]
+    return _by_format(encoded, decode_jpeg, lambda pixels: pixels)
+
+
+def decode_part(encoded, choose_box, least=None):
+    """Decodes a part of an image file, of a large JPEG file in half its size or less.
+
+    Args:
+        encoded: scalar string tensor, the file's content.
+        choose_box: see `decode_rgb`.
+        least: (height, width), fewest pixels that the part must keep when it is reduced. A JPEG
+            file is decoded by 8, 4 or 2 times smaller, whichever is the smallest that has so many.
+            None decodes in full.
+
+    Returns:
+        A uint8 tensor (height, width, 3), and the place of the part in it, a float32 tensor: top,
+        left, height and width. Unless it is reduced, the part is all that is returned, with the
+        pixels of `decode_rgb`; else it may begin and end inside pixels.
+
+    Raises:
+        tf.errors.InvalidArgumentError: as `decode_rgb`.
+    """
+    import tensorflow as tf
+
+    def cut(pixels):
+        top, left, height, width = choose_box(tf.shape(pixels)[:2])
+        pixels = pixels[top : top + height, left : left + width]
+        return pixels, tf.cast(tf.stack([0, 0, height, width]), tf.float32)
+
+    return _by_format(encoded, lambda jpeg: decode_jpeg_part(jpeg, choose_box, least), cut)
+
+
+def _by_format(encoded, read_jpeg, finish):
+    """Decodes a file by its format; `finish` takes the pixels of all but JPEG files."""
     import tensorflow as tf
 
     start = padded_start(encoded)
 
-    def cut(pixels):
-        if choose_box is None:
-            return pixels
-        top, left, height, width = choose_box(tf.shape(pixels)[:2])
-        return pixels[top : top + height, left : left + width]
-
     def unknown():
         known = tf.debugging.Assert(False, [NO_IMAGE])
         with tf.control_dependencies([known]):
-            return tf.zeros((0, 0, 3), tf.uint8)
+            return finish(tf.zeros((0, 0, 3), tf.uint8))
 
-    pixels = tf.case(
+    decoded = tf.case(
         [
-            (is_jpeg(start), lambda: decode_jpeg(encoded, choose_box)),
-            (is_png(start), lambda: cut(_decode_png(encoded))),
-            (is_webp(start), lambda: cut(_decode_webp(encoded))),
-            (is_gif(start), lambda: cut(decode_gif(encoded))),
-            (is_bmp(start), lambda: cut(decode_bmp(encoded))),
+            (is_jpeg(start), lambda: read_jpeg(encoded)),
+            (is_png(start), lambda: finish(_decode_png(encoded))),
+            (is_webp(start), lambda: finish(_decode_webp(encoded))),
+            (is_gif(start), lambda: finish(decode_gif(encoded))),
+            (is_bmp(start), lambda: finish(decode_bmp(encoded))),
         ],
         default=unknown,
     )
-    return tf.ensure_shape(pixels, (None, None, 3))
+    if isinstance(decoded, (tuple, list)):
+        pixels, place = decoded
+        return tf.ensure_shape(pixels, (None, None, 3)), tf.ensure_shape(place, (4,))
+    return tf.ensure_shape(decoded, (None, None, 3))
 
 
 @rarely
@@ -83,6 +118,7 @@ def refusal(encoded):
         [
             (is_jpeg(start), lambda: jpeg_refusal(jpeg_header(encoded))),
             (is_bmp(start), lambda: bmp_refusal(bmp_header(encoded))),
+            (is_heif(start), lambda: tf.constant(_HEIF)),
         ],
         default=lambda: tf.constant(""),
     )

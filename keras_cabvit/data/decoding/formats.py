@@ -37,6 +37,11 @@ def is_bmp(start):
     return _begins(start, b"BM")
 
 
+def is_heif(start):
+    """Returns whether it is HEIC or AVIF (or a video, which begins alike)."""
+    return _begins(start, b"ftyp", place=4)
+
+
 def _begins(start, magic, place=0):
     import tensorflow as tf
 

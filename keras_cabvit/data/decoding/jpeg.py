@@ -1,10 +1,9 @@
-"""Reading JPEG files in a TensorFlow graph: their header, and their pixels the right way up."""
+"""The header of a JPEG file, its orientation, and refusal of some kinds, in a TensorFlow graph."""
 
 from collections import namedtuple
 
 from keras_cabvit.data.decoding.exif import orientation_from
 from keras_cabvit.data.decoding.octets import big_endian, octets, part
-from keras_cabvit.data.decoding.orientation import box_as_stored, upright
 from keras_cabvit.data.decoding.rarely import rarely
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
@@ -78,47 +77,41 @@ def jpeg_refusal(header):
     return tf.where(lossless, "Lossless JPEG files are not read.", sentence)
 
 
-def decode_jpeg(encoded, choose_box=None):
-    """Decodes a JPEG file, or a part of it, with its orientation applied.
+def checked_jpeg(encoded):
+    """Returns the file as TensorFlow decodes it as Pillow does, and its orientation.
 
     Args:
         encoded: scalar string tensor, the file's content.
-        choose_box: see `decode_rgb`.
 
     Returns:
-        A uint8 tensor (height, width, 3).
+        A scalar string tensor, and an int32 scalar from 1 to 8.
 
     Raises:
-        tf.errors.InvalidArgumentError: when the graph runs, if the file is damaged, truncated or of
-            a kind that is not read.
+        tf.errors.InvalidArgumentError: when the graph runs, if the file is of a kind that is not
+            read.
     """
     import tensorflow as tf
 
-    encoded, orientation = tf.cond(
-        _is_plain(encoded), lambda: (encoded, tf.constant(1)), lambda: _checked(encoded)
+    return tf.cond(
+        _is_plain(encoded, 0), lambda: (encoded, tf.constant(1)), lambda: _with_metadata(encoded)
     )
-    if choose_box is None:
-        # As Pillow does; TensorFlow's faster default differs by up to 4 levels.
-        pixels = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return upright(pixels, orientation)
-    stored = tf.io.extract_jpeg_shape(encoded)[:2]
-    seen = tf.where(orientation >= 5, stored[::-1], stored)
-    top, left, height, width = box_as_stored(choose_box(seen), seen, orientation)
-    # Colours are stored at half the resolution, and those of the outermost columns depend on
-    # columns beside them, which the decoder does not know if they are left out.
-    first, last = tf.maximum(left - 2, 0), tf.minimum(left + width + 2, stored[1])
-    pixels = tf.image.decode_and_crop_jpeg(
-        encoded,
-        tf.stack([top, first, height, last - first]),
-        channels=3,
-        dct_method="INTEGER_ACCURATE",
-    )
-    return upright(pixels[:, left - first : left - first + width], orientation)
 
 
 @rarely
-def _checked(encoded):
-    """Returns the file as TensorFlow decodes it as Pillow does, and its orientation.
+def _with_metadata(encoded):
+    import tensorflow as tf
+
+    exif, end = _leading_exif(encoded)
+    return tf.cond(
+        (end > 0) & _is_plain(encoded, end),
+        lambda: (encoded, orientation_from(exif, tf.constant(""))),
+        lambda: _by_all_segments(encoded),
+    )
+
+
+@rarely
+def _by_all_segments(encoded):
+    """Returns the same by reading every segment.
 
     CMYK is stored inverted, as Adobe does. Pillow assumes that of every file, libjpeg of those
     with Adobe's segment.
@@ -130,27 +123,65 @@ def _checked(encoded):
     with tf.control_dependencies([tf.debugging.Assert(refusal == b"", [refusal])]):
         adobe = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
         missing = (header.components == 4) & ~header.adobe
-        rest = part(encoded, 2, tf.strings.length(encoded))
-        encoded = tf.where(missing, tf.strings.join([b"\xff\xd8", adobe, rest]), encoded)
+
+        def completed():
+            rest = part(encoded, 2, tf.strings.length(encoded))
+            return tf.strings.join([b"\xff\xd8", adobe, rest])
+
+        # Only then, because it copies the file.
+        encoded = tf.cond(missing, completed, lambda: encoded)
         return encoded, orientation_from(header.exif, header.xmp)
 
 
-def _is_plain(encoded):
-    """Returns whether the file has three components, is sequential, and certainly upright.
+def _leading_exif(encoded):
+    """Returns the EXIF segment with which a file begins, and the place after it.
 
-    Most of the small files that one trains on are: their first kilobyte has a scan of three
-    components, and before it no segments but the JFIF header and tables. To find that out takes a
-    third of the time that walking through the segments takes.
+    Cameras and phones write it first, or after a JFIF header, and perhaps a colour profile behind
+    it. Segments after these places may change its meaning, which is for the caller to exclude.
+
+    Args:
+        encoded: scalar string tensor, the file's content.
+
+    Returns:
+        A scalar string tensor; and an int32 scalar, 0 if the file begins otherwise.
+    """
+    import tensorflow as tf
+
+    def segment(place):
+        """Returns the marker's two octets as a number, and the place after the segment."""
+        mark, kind, high, low = tf.unstack(tf.cast(octets(encoded, place, 4), tf.int32))
+        return 256 * mark + kind, place + 2 + tf.maximum(256 * high + low, 2)
+
+    marker, following = segment(2)
+    place = tf.where(marker == 0xFFE0, following, 2)
+    marker, end = segment(place)
+    # Pillow joins several EXIF segments: any in other places make a file that is not plain.
+    exif = part(encoded, place + 4, end - place - 4)
+    found = (marker == 0xFFE1) & (part(exif, 0, 6) == b"Exif\0\0")
+    marker, following = segment(end)
+    return exif, tf.where(found, tf.where(marker == 0xFFE2, following, end), 0)
+
+
+def _is_plain(encoded, place):
+    """Returns whether a file has three components, is sequential, and has no metadata.
+
+    Most of the small files that one trains on are plain, behind their EXIF at least: the kilobyte
+    from `place` has a scan of three components, and before it no segments but the JFIF header and
+    tables. To find that out takes a third of the time that walking through the segments takes.
+
+    Args:
+        encoded: scalar string tensor, the file's content.
+        place: integer or int32 scalar, the place of a marker.
     """
     import tensorflow as tf
 
     suspicious = [
         (0xC1 <= kind <= 0xCF and kind != 0xC4) or 0xE1 <= kind <= 0xFE for kind in range(256)
     ]
-    start = tf.cast(octets(encoded, 0, 1024), tf.int32)
+    start = tf.cast(octets(encoded, place, 1024), tf.int32)
     pairs = 256 * start[:-1] + start[1:]
     # Beyond any doubt: tables do not hold the zero that follows.
     scans = (pairs[:-2] == 0xFFDA) & (pairs[2:] == 0x000C)
-    place = tf.argmax(scans, output_type=tf.int32)
+    scan = tf.argmax(scans, output_type=tf.int32)
     others = tf.gather(tf.constant(suspicious), start[1:]) & (start[:-1] == 0xFF)
-    return scans[place] & ~tf.reduce_any(others[:place])
+    return scans[scan] & ~tf.reduce_any(others[:scan])

@@ -46,6 +46,24 @@ def box_as_stored(box, seen, orientation):
     return tf.unstack(tf.where(on_side, tf.gather(stored, (1, 0, 3, 2)), stored))
 
 
+def offset_as_seen(before, after, orientation):
+    """Returns the pixels above and to the left of a part of the image that is seen.
+
+    Args:
+        before: tensor (2,), pixels above and to the left of the part in the stored image.
+        after: tensor (2,), pixels below and to the right of it.
+        orientation: int32 scalar from 1 to 8.
+
+    Returns:
+        A tensor of the same type (2,).
+    """
+    import tensorflow as tf
+
+    on_side, rows, columns = _steps(orientation)
+    before, after = (tf.where(on_side, each[::-1], each) for each in (before, after))
+    return tf.where(tf.stack([rows, columns]), after, before)
+
+
 def _steps(orientation):
     """Returns whether to swap rows and columns, then to reverse rows, and to reverse columns."""
     import tensorflow as tf

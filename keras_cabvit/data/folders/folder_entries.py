@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp")
+# What phones and cameras call HEIC, and the formats that `cabvit convert-images` turns into JPEG.
+HEIF = (".heic", ".heif", ".hif")
+CONVERTIBLE = (*HEIF, ".avif", ".tif", ".tiff")
 # Image formats that are not read: their files are named by kind.
 OTHER_FORMATS = frozenset(
     [
-        *(".arw", ".avif", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".heic", ".heif"),
-        *(".ico", ".j2k", ".jp2", ".jxl", ".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm"),
-        *(".psd", ".raf", ".raw", ".rw2", ".svg", ".tga", ".tif", ".tiff"),
+        *CONVERTIBLE,
+        *(".arw", ".cr2", ".cr3", ".dcm", ".dng", ".exr", ".hdr", ".ico", ".j2k", ".jp2", ".jxl"),
+        *(".nef", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".raf", ".raw", ".rw2"),
+        *(".svg", ".tga"),
     ]
 )
 # Files and folders that operating systems and storage devices put beside a user's own.

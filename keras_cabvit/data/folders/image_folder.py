@@ -1,6 +1,7 @@
 """The images of a folder: the one reader for training, evaluation, `cabvit verify`, calibration."""
 
 import os
+import shlex
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.data.folders import left_out as kinds
-from keras_cabvit.data.folders.folder_entries import SUFFIXES, list_folder
+from keras_cabvit.data.folders.folder_entries import CONVERTIBLE, SUFFIXES, list_folder
 from keras_cabvit.data.folders.folder_layout import FolderLayout
 from keras_cabvit.data.folders.left_out import LeftOut, LeftOutEntries
 from keras_cabvit.data.folders.split_names import split_of
 from keras_cabvit.data.folders.written_folders import mark_of_output
 from keras_cabvit.paths import local_path
+
+_CONVERTIBLE_KINDS = frozenset(kinds.kind_of_format(suffix) for suffix in CONVERTIBLE)
 
 
 @dataclass(frozen=True)
@@ -147,7 +150,10 @@ def images_of_folder(folder, splits):
 
 
 def left_out_sentences(found):
-    """Returns a tuple of one sentence that names everything left out, or an empty one.
+    """Returns a tuple of sentences, empty if nothing was left out.
+
+    The first names everything that was. A second one gives the command that converts photographs in
+    formats that are not read, if there are any.
 
     Args:
         found: `ImageFolder`.
@@ -155,7 +161,27 @@ def left_out_sentences(found):
     if not found.left_out:
         return ()
     words = [f"{left.kind} ({listed(left.names, 3)})" for left in found.left_out]
-    return (f"Not read in {found.root}: {'; '.join(words)}.",)
+    return (f"Not read in {found.root}: {'; '.join(words)}.", *conversion_advice(found))
+
+
+def conversion_advice(found):
+    """Returns a tuple of a sentence with the command that makes images of a folder readable.
+
+    It is empty if the folder has none that need it.
+
+    Args:
+        found: `ImageFolder`.
+    """
+    count = sum(len(left.names) for left in found.left_out if left.kind in _CONVERTIBLE_KINDS)
+    if not count:
+        return ()
+    root = found.root.resolve()
+    images = "1 photograph is" if count == 1 else f"{count:,} photographs are"
+    command = shlex.join(["cabvit", "convert-images", str(root), f"{root}-jpeg"])
+    return (
+        f"{images} in a format that is not read. A folder with JPEG copies of them is made by: "
+        f"{command}",
+    )
 
 
 def listed(names, limit=5):
@@ -183,6 +209,8 @@ def _read_part(root, folder, left_out, prefix, unlabelled=False):
         name for name, inside in listings.items() if not inside.images and name not in written
     ]
     left_out.add(kinds.IMAGELESS, *(os.path.join(below, name) for name in imageless))
+    for name in imageless:  # they may have nothing but photographs in HEIC
+        left_out.add_formats(listings[name], os.path.join(below, name))
     names = _class_names(folder, [name for name, inside in listings.items() if inside.images])
     images = [os.path.join(below, name) for name in listing.images]
     if unlabelled and not names:

@@ -60,19 +60,25 @@ class LeftOutEntries:
             listing: `Listing`.
             prefix: string before each name, the folder's path relative to the data folder.
         """
-        for name in listing.others:
-            suffix = os.path.splitext(name)[1].lower()
-            if suffix in OTHER_FORMATS:
-                self._formats.setdefault(suffix, []).append(path_text(os.path.join(prefix, name)))
-            else:
-                self.add(OTHERS, os.path.join(prefix, name))
+        self.add_formats(listing, prefix)
+        others = [name for name in listing.others if _suffix(name) not in OTHER_FORMATS]
+        self.add(OTHERS, *(os.path.join(prefix, name) for name in others))
         self.add(HIDDEN, *(os.path.join(prefix, name) for name in listing.hidden))
         self.add(UNUSABLE, *(os.path.join(prefix, name) for name in listing.unusable))
+
+    def add_formats(self, listing, prefix=""):
+        """Adds the images of a folder in formats that are not read; see `add_files`."""
+        for name in listing.others:
+            if _suffix(name) in OTHER_FORMATS:
+                names = self._formats.setdefault(_suffix(name), [])
+                names.append(path_text(os.path.join(prefix, name)))
 
     def by_kind(self):
         """Returns a tuple of `LeftOut`, formats that are not read first, without empty kinds."""
         formats = [
-            LeftOut(f"{suffix} files", tuple(names), "this format is not read; convert to JPEG")
+            LeftOut(
+                kind_of_format(suffix), tuple(names), "this format is not read; convert to JPEG"
+            )
             for suffix, names in sorted(self._formats.items())
         ]
         kinds = [
@@ -81,3 +87,12 @@ class LeftOutEntries:
             if names
         ]
         return (*formats, *kinds)
+
+
+def kind_of_format(suffix):
+    """Returns the kind of files with a suffix, such as ".tif", of formats that are not read."""
+    return f"{suffix} files"
+
+
+def _suffix(name):
+    return os.path.splitext(name)[1].lower()

@@ -143,6 +143,20 @@ SEVERAL = {
         made.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(2000)),
         made.app1(SIX),
     ],
+    "EXIF, a profile and XMP": [
+        *(made.app1(made.tiff()), made.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(2000))),
+        made.app1(xmp=xmp(3)),
+    ],
+    "EXIF, a profile and EXIF": [
+        made.app1(SIX[:12]),
+        made.segment(0xE2, b"ICC_PROFILE\0\1\1"),
+        made.app1(SIX[12:]),
+    ],
+    "a long EXIF behind JFIF": [
+        made.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
+        made.app1(SIX + bytes(5000) + b"\xff\xda\0\x0c"),
+    ],
+    "an EXIF segment too short for its name": [b"\xff\xe1\0\6Exif", made.app1(SIX)],
     "filled up": [b"\xff\xff\xff" + made.app1(SIX)],
 }
 

@@ -250,6 +250,7 @@ def two_validations(root):
         (another_class_in_val, ValueError, "ROOT/val must not have classes that ROOT/train lacks"),
         (a_class_in_another_case_in_val, ValueError, "lacks. It has Ant. Is Ant the class ant?"),
         (only_tiff_files_in_a_class, ValueError, "It has none, only other files (1.tif)"),
+        (only_tiff_files_in_a_class, ValueError, "cabvit convert-images ROOT ROOT-jpeg"),
         (a_val_without_images, ValueError, "ROOT/val must have a folder of images for every class"),
         (a_name_of_two_lines, ValueError, "must have names of one line"),
         (val_without_train, ValueError, "ROOT must have train/ beside val"),

@@ -1,0 +1,185 @@
+"""JPEG copies of the photographs of a folder that are in formats which are not read."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.data.folders.folder_entries import CONVERTIBLE, HEIF, list_folder
+from keras_cabvit.paths import local_path
+
+_QUALITY = 95
+# JPEG's EXIF segment has at most 65,535 octets.
+_LONGEST_EXIF = 65_000
+
+
+@dataclass
+class Conversion:
+    """The files of a folder, by their fate; paths are relative to the folder.
+
+    Attributes:
+        converted: files of which a JPEG copy was written.
+        copied: images in formats that are read, copied as they are.
+        done: files whose copies an earlier call had written.
+        broken: dict from file to the reason, a string, for which it could not be converted.
+    """
+
+    converted: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+
+
+def convert_images(
+    folder: str | os.PathLike,
+    out: str | os.PathLike,
+    tell: Callable[[int, int], None] = lambda done, count: None,
+) -> Conversion:
+    """Writes a folder of images that training and all other programs read.
+
+    Files in HEIC, AVIF and TIFF become JPEG files of quality 95, the right way up; all other images
+    are copied as they are. Folders inside the folder are kept. EXIF (date, camera, place) and
+    colour profile are kept, except for TIFF. Transparency is dropped, and of several pages the
+    first is taken, as in `decode_rgb`. HEIC files that are named .jpg, as some programs do, are
+    converted too. Nothing in `folder` is changed. A call that was interrupted resumes: files that
+    are there, and as new as their source, are not written again.
+
+    IMG_1.HEIC becomes IMG_1.jpg, or IMG_1.HEIC.jpg beside another image IMG_1.
+
+    Args:
+        folder: path of the folder.
+        out: path of the folder to write, outside of `folder`. It is created if it is missing.
+        tell: function of the number of files that are finished and that of all, called after each.
+
+    Returns:
+        A `Conversion`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it has no images, or one folder lies in the other.
+        ImportError: pillow-heif or Pillow is not installed; the message says how to install it.
+        OSError: a file cannot be written.
+    """
+    folder, out = local_path(folder), local_path(out, "out")
+    targets = _targets(folder)
+    if not targets:
+        raise ValueError(f"There are no images in {folder}.")
+    source, target = Path(os.path.realpath(folder)), Path(os.path.realpath(out))
+    if target.is_relative_to(source) or source.is_relative_to(target):
+        raise ValueError(
+            f"The folder to write must lie outside of {folder}, and not hold it. Received: {out}. "
+            f"Choose {folder.with_name(folder.resolve().name + '-jpeg')}, for example."
+        )
+    formats = [name for name in targets if _is_converted(folder / name)]
+    _open_pillow(any(_is_heif(folder / name) for name in formats))
+    result = Conversion()
+
+    def write(name: str) -> tuple[str, str]:
+        return name, _write(folder / name, out / targets[name], name in chosen)
+
+    chosen = set(formats)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for number, (name, outcome) in enumerate(pool.map(write, targets), 1):
+                if outcome in ("converted", "copied", "done"):
+                    getattr(result, outcome).append(name)
+                else:
+                    result.broken[name] = outcome
+                tell(number, len(targets))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return result
+
+
+def _targets(folder, below="", seen=frozenset()):
+    """Returns a dict from the relative path of every image to that of its copy."""
+    place = os.path.realpath(folder)
+    if place in seen:  # a link to a folder that holds it
+        return {}
+    listing = list_folder(folder)
+    convertible = [name for name in listing.others if name.lower().endswith(CONVERTIBLE)]
+    names = (*listing.images, *convertible)
+    stems = [os.path.splitext(name)[0].lower() for name in names]
+    targets = {}
+    for name, stem in zip(names, stems, strict=True):
+        copy = name
+        if name in convertible:
+            alone = stems.count(stem) == 1
+            copy = f"{os.path.splitext(name)[0] if alone else name}.jpg"
+        targets[os.path.join(below, name)] = os.path.join(below, copy)
+    for name in listing.folders:
+        targets |= _targets(Path(folder) / name, os.path.join(below, name), {*seen, place})
+    return targets
+
+
+def _is_converted(path):
+    return path.name.lower().endswith(CONVERTIBLE) or _is_heif(path)
+
+
+def _is_heif(path):
+    """Returns whether a file is HEIC or AVIF, by its content or else by its name."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        start = file.read(12)
+        return start[4:8] == b"ftyp" and start[8:11] != b"avi"
+    return path.name.lower().endswith(HEIF)
+
+
+def _open_pillow(heif):
+    """Has Pillow open HEIC files, if there are any."""
+    try:
+        import PIL  # noqa: F401
+
+        if heif:
+            from pillow_heif import register_heif_opener
+
+            register_heif_opener()
+    except ImportError as error:
+        raise ImportError(
+            'Converting photographs needs Pillow and pillow-heif: pip install "keras-cabvit[heic]".'
+        ) from error
+
+
+def _write(source, target, convert):
+    """Writes one file; returns "converted", "copied", "done", or why it cannot be read."""
+    try:
+        times = source.stat()
+        if target.is_file() and target.stat().st_mtime_ns >= times.st_mtime_ns:
+            return "done"
+        image, metadata = _upright(source) if convert else (None, {})
+    except Exception as error:  # Pillow promises no kinds of errors
+        return str(error) or type(error).__name__
+    with atomic_path(target) as partial:
+        if image is None:
+            shutil.copyfile(source, partial)
+        else:
+            image.save(partial, "JPEG", quality=_QUALITY, **metadata)
+        # As old as its source, so that a source that is replaced is found.
+        os.utime(partial, ns=(times.st_atime_ns, times.st_mtime_ns))
+    return "copied" if image is None else "converted"
+
+
+def _upright(source):
+    """Returns an RGB image of Pillow, and a dict of the metadata to save with it."""
+    from PIL import Image, ImageOps
+
+    with Image.open(source) as image:
+        if image.mode.startswith(("I", "F")):
+            raise ValueError("pixels of more than 8 bits: convert it with another program")
+        upright = ImageOps.exif_transpose(image)
+        metadata = {}
+        # The EXIF of a TIFF file describes its own pixels.
+        if image.format != "TIFF":
+            metadata["exif"] = upright.getexif().tobytes()
+        if upright.mode in ("RGB", "RGBA"):
+            metadata["icc_profile"] = upright.info.get("icc_profile")
+        pixels = upright.convert("RGB")
+    pixels.info.clear()
+    kept = {name: value for name, value in metadata.items() if value}
+    if len(kept.get("exif", b"")) > _LONGEST_EXIF:
+        del kept["exif"]
+    return pixels, kept

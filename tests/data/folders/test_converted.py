@@ -1,0 +1,133 @@
+"""Photographs in HEIC, AVIF and TIFF become JPEG files, through the command that messages name."""
+
+import shlex
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageOps
+
+from keras_cabvit.cli import main
+from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
+
+pillow_heif.register_heif_opener()
+# Smooth, so that lossy formats keep it: red grows downwards, green to the right.
+ROWS, COLUMNS = np.mgrid[:48, :80]
+PIXELS = np.stack([4 * ROWS, 3 * COLUMNS, 0 * ROWS], axis=-1).astype(np.uint8)
+PHOTO = Image.fromarray(PIXELS)
+ORIENTATION, DATE = 0x0112, 0x0132
+
+
+def exif(orientation=1):
+    data = Image.Exif()
+    data[ORIENTATION], data[DATE] = orientation, "2024:05:06 07:08:09"
+    return data.tobytes()
+
+
+def save(image, path, form, **options):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path, form, **options)
+    return path
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        assert image.format == "JPEG"
+        return np.asarray(ImageOps.exif_transpose(image)).astype(int)
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """A folder as it comes from phones and a scanner."""
+    root = tmp_path / "photos"
+    save(PHOTO, root / "cat" / "IMG_1.HEIC", "HEIF", quality=90, exif=exif())
+    save(PHOTO, root / "cat" / "turned.heif", "HEIF", quality=90, exif=exif(6))
+    save(PHOTO, root / "cat" / "IMG_2.HEIC", "HEIF", quality=90)
+    save(PHOTO, root / "cat" / "IMG_2.jpg", "JPEG")
+    save(PHOTO, root / "dog" / "scan.TIF", "TIFF")
+    save(PHOTO, root / "dog" / "new.avif", "AVIF", quality=90)
+    save(PHOTO, root / "dog" / "renamed.jpg", "HEIF", quality=90)
+    (root / "dog" / "notes.txt").write_text("none")
+    return root
+
+
+def test_every_photograph_becomes_a_jpeg_file_in_its_folder(photographs, tmp_path, capsys):
+    out = tmp_path / "jpeg"
+    assert main(["convert-images", str(photographs), str(out)]) == 0
+
+    files = {str(path.relative_to(out)) for path in out.rglob("*.*")}
+    cats = {f"cat/{name}.jpg" for name in ("IMG_1", "turned", "IMG_2.HEIC", "IMG_2")}
+    assert files == cats | {f"dog/{name}.jpg" for name in ("scan", "new", "renamed")}
+    assert "6 converted to JPEG, 1 copied as they are, 0 there already" in capsys.readouterr().out
+    for file in files - {"cat/turned.jpg"}:
+        assert np.abs(pixels(out / file) - PIXELS).mean() < 3, file
+    assert (out / "cat/IMG_2.jpg").read_bytes() == (photographs / "cat/IMG_2.jpg").read_bytes()
+    assert read_image_folder(out).left_out == ()
+
+
+def test_converted_photographs_are_the_right_way_up_and_keep_their_date(photographs, tmp_path):
+    main(["convert-images", str(photographs), str(tmp_path / "jpeg")])
+
+    with Image.open(photographs / "cat/turned.heif") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image)).astype(int)
+    assert expected.shape == (80, 48, 3)
+    found = tmp_path / "jpeg/cat/turned.jpg"
+    assert np.abs(pixels(found) - expected).mean() < 3
+    with Image.open(found) as image:
+        assert image.getexif().get(ORIENTATION, 1) == 1
+        assert image.getexif()[DATE] == "2024:05:06 07:08:09"
+
+
+def test_a_second_call_writes_only_what_is_missing_or_changed(photographs, tmp_path, capsys):
+    out = tmp_path / "jpeg"
+    main(["convert-images", str(photographs), str(out)])
+    (out / "dog/scan.jpg").unlink()
+    kept = (out / "dog/new.jpg").stat().st_ino
+    save(ImageOps.invert(PHOTO), photographs / "cat/IMG_1.HEIC", "HEIF", quality=90)
+    capsys.readouterr()
+    assert main(["convert-images", str(photographs), str(out)]) == 0
+
+    assert "2 converted to JPEG, 0 copied as they are, 5 there" in capsys.readouterr().out
+    assert (out / "dog/new.jpg").stat().st_ino == kept
+    assert np.abs(pixels(out / "cat/IMG_1.jpg") + PIXELS - 255).mean() < 3
+
+
+def test_a_broken_photograph_is_named_and_the_others_are_converted(photographs, tmp_path, capsys):
+    broken = photographs / "cat/IMG_1.HEIC"
+    broken.write_bytes(broken.read_bytes()[:200])
+    deep = Image.fromarray(np.zeros((4, 4), np.int32))
+    save(deep, photographs / "dog/deep.tiff", "TIFF")
+    assert main(["convert-images", str(photographs), str(tmp_path / "jpeg")]) == 1
+
+    errors = capsys.readouterr().err
+    assert f"{broken} cannot be converted" in errors
+    assert "deep.tiff cannot be converted: pixels of more than 8 bits" in errors
+    assert not (tmp_path / "jpeg/cat/IMG_1.jpg").exists()
+    assert (tmp_path / "jpeg/dog/new.jpg").exists()
+
+
+@pytest.mark.parametrize("out", ["photos", "photos/jpeg", "."])
+def test_copies_inside_the_folder_are_refused(photographs, tmp_path, out, capsys):
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["convert-images", str(photographs), str(tmp_path / out)]) == 1
+    assert "must lie outside" in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_missing_package_gives_the_install_command(photographs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)
+    assert main(["convert-images", str(photographs), str(tmp_path / "jpeg")]) == 1
+    assert 'pip install "keras-cabvit[heic]"' in capsys.readouterr().err
+    assert not (tmp_path / "jpeg").exists()
+
+
+def test_readers_name_a_command_after_which_they_read_the_folder(tmp_path):
+    root = tmp_path / "my photos"
+    for name in ("cat", "dog"):
+        save(PHOTO, root / name / "1.heic", "HEIF")
+    with pytest.raises(ValueError, match="2 photographs are in a format that is not read") as error:
+        images_of_folder(root, ("test",))
+    command = shlex.split(str(error.value)[str(error.value).index("cabvit ") :])
+    assert main(command[1:]) == 0
+
+    assert images_of_folder(command[-1], ("test",)).classes == ("cat", "dog")

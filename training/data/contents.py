@@ -1,0 +1,107 @@
+"""The contents of a data set's files, to notice files that were replaced under the same name."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from keras_cabvit.data.folders.image_folder import listed
+from training.data.data_set import DataSet
+from training.data.split import Split, checksum_of
+
+# Of larger data sets only sizes are compared: reading all files would delay the start by more than
+# seconds.
+_MOST_BYTES = 2**30
+
+
+def contents_of(data_set: DataSet) -> dict[str, dict]:
+    """Returns what is known of the contents of files, for the record of a run.
+
+    Every file's size and time of change are looked up; the files are read too, unless they have
+    more than 1 GiB in all.
+
+    Args:
+        data_set: `DataSet`.
+
+    Returns:
+        A dict from the name of each split that has files to a dict that JSON can represent: "sizes"
+        and "times", checksums; "newest", the time of the latest change in nanoseconds; and "bytes",
+        the checksum of all contents, or None.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    found = {name: _Files(split) for name, split in data_set.splits().items() if split.files()}
+    reads = sum(files.total for files in found.values()) <= _MOST_BYTES
+    return {name: files.record(reads) for name, files in found.items()}
+
+
+def check_contents(data_set: DataSet, earlier: dict, folder: Path) -> None:
+    """Raises ValueError if files have other contents than when a run began.
+
+    Copies, which have other times of change, are the same images. Without a change of sizes or
+    times no file is read. Of more than 1 GiB, files of the same sizes are taken for the same.
+
+    Args:
+        data_set: `DataSet`.
+        earlier: dict, the run's record; one without "contents" is not checked.
+        folder: path of the run's folder, for the message.
+
+    Raises:
+        ValueError: contents differ; the message names files that were changed since.
+        OSError: a file cannot be read.
+    """
+    splits = data_set.splits()
+    for name, before in earlier.get("contents", {}).items():
+        if name not in splits or not splits[name].files():
+            continue
+        files = _Files(splits[name])
+        now = files.record(reads=False)
+        if {**now, "bytes": before["bytes"]} == before:
+            continue
+        known = before["bytes"] is not None
+        if now["sizes"] == before["sizes"] and not (
+            known and files.record(reads=True)["bytes"] != before["bytes"]
+        ):
+            continue
+        changed = files.newer_than(before["newest"])
+        named = f" Changed since: {listed(changed)}." if changed else ""
+        raise ValueError(
+            f"{folder} holds a run of other images: {name} images have other contents than when it "
+            f"began, under the same names.{named} Restore them and resume, or choose another "
+            "folder with --out."
+        )
+
+
+class _Files:
+    """The files of a split, with their sizes in bytes and times of change in nanoseconds."""
+
+    def __init__(self, split: Split):
+        self._paths = split.files() or []
+        stats = [os.stat(path) for path in self._paths]
+        self._sizes = np.array([stat.st_size for stat in stats], np.int64)
+        self._times = np.array([stat.st_mtime_ns for stat in stats], np.int64)
+        self.total = int(self._sizes.sum())
+
+    def record(self, reads: bool) -> dict:
+        """Returns the checksums; that of the contents only if the files are to be read."""
+        return {
+            "sizes": checksum_of(self._sizes),
+            "times": checksum_of(self._times),
+            "newest": int(self._times.max()),
+            "bytes": checksum_of(*map(_digest, self._paths)) if reads else None,
+        }
+
+    def newer_than(self, time: int) -> list[str]:
+        """Returns the names of files that were changed after a time, with their folders' names."""
+        return [
+            str(Path(*Path(path).parts[-2:]))
+            for path, changed in zip(self._paths, self._times, strict=True)
+            if changed > time
+        ]
+
+
+def _digest(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
