@@ -81,6 +81,12 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
             "Training in memory needs `optimization.accumulation_steps=1`. "
             f"Received: {recipe.optimization.accumulation_steps}"
         )
+    for name, off in (("freeze", ()), ("patience", None)):
+        if getattr(recipe, name) != off:
+            raise ValueError(
+                f"Training in memory does not implement `{name}`: leave it out. "
+                f"Received: {name}={getattr(recipe, name)}"
+            )
     images, labels = _read(recipe, options)
     mask = held_out(labels, recipe.validation_share, options.split_seed)
     on_device = [

@@ -42,8 +42,8 @@ def run(finished_run):
 
 
 def options(folder, out, **others):
-    """Returns the options of a run without logs for TensorBoard."""
-    return TrainOptions(f"folder:{folder}", out, tensorboard=False, **others)
+    """Returns the options of a run without logs for TensorBoard that keeps its checkpoints."""
+    return TrainOptions(f"folder:{folder}", out, log=(), **{"keep_checkpoints": True} | others)
 
 
 def train_without_pictures(recipe, options):
@@ -277,10 +277,14 @@ def test_run_of_a_version_with_fewer_settings_is_recognised(run, folder, capsys)
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
     wider = changed(model={"embed_dims": (32,)})
     shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")
+    record = json.loads((run / "run.json").read_text())
+    del record["finished"]
+    record["recipe"]["model"]["embed_dims"] = [32]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     before = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
 
     with pytest.raises(ValueError, match="belongs to another architecture"):
-        train(wider, options(folder, tmp_path / "run"))
+        train(wider, options(folder, tmp_path / "run", seed=3))
     after = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
     assert after == before
 

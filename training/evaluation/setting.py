@@ -1,11 +1,13 @@
 """The images that a saved model is scored on, and their crop."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from training.data.data_set import DataSet
+from training.data.image_list import with_validation
 from training.data.joined_split import JoinedSplit
 from training.data.opening import open_data_set
 from training.data.split import Split
@@ -62,6 +64,11 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
     else:
         share = run.get("recipe", {}).get("validation_share", Recipe.validation_share)
         data_set = open_data_set(spec, share, run.get("split_seed", 0), to_train=False)
+        if run.get("validation_images") and spec == run.get("data"):
+            data_set = dataclasses.replace(
+                with_validation(data_set, run["validation_images"]),
+                validation_note=run["validation_note"],
+            )
 
     notes = []
     if split == "test" and data_set.test is None:

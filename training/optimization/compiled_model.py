@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from training.optimization.averaged_model import AveragedModel
+from training.optimization.freezing import freeze
 from training.optimization.optimizer import make_optimizer
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
@@ -28,13 +29,19 @@ def compiled_model(
         jit_compile: as `model.compile` takes it.
         build: function of the recipe's `ModelOptions` and the classes that returns the model.
             Defaults to `build_model`.
+
+    Raises:
+        ValueError: the recipe freezes a part that the model does not have, or all of it.
     """
     options = recipe.optimization
+    trained = build(recipe.model, classes)
+    frozen = freeze(trained, recipe.freeze)
     model = AveragedModel(
-        build(recipe.model, classes),
+        trained,
         options.average_momentum,
         options.accumulation_steps,
         options.average_warmup,
+        frozen,
     )
     optimizer = make_optimizer(model, recipe, steps)
     model.compile(

@@ -17,7 +17,7 @@ import keras
 from keras_cabvit.paths import local_path
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
-from training.recipes.recipe import Recipe
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 from training.run.options import TrainOptions
 
 _PACKAGES = (
@@ -32,6 +32,10 @@ _PACKAGES = (
 # The way and place a run is trained, which may change when it is resumed.
 _CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
 _WEIGHTS = "recipe.model.initial_weights"
+_REMEDY = (
+    "Restore it from a copy, or choose another folder with --out; a model.keras beside it is "
+    "scored without it, by its path."
+)
 # A run in which one of these differs is another run, and is not resumed.
 _IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
 
@@ -81,21 +85,21 @@ def run_record(
     }
 
 
-def read_run(folder: str | os.PathLike) -> dict | None:
+def read_run(folder: str | os.PathLike, name: str = "run.json") -> dict | None:
     """Returns the content of a folder's run.json, or None if there is none.
 
     Raises:
         ValueError: it is damaged.
     """
-    path = local_path(folder) / "run.json"
+    path = local_path(folder) / name
     if not path.is_file():
         return None
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: it is not valid JSON ({error}).") from error
+        raise ValueError(f"{path} is damaged: it is not valid JSON ({error}). {_REMEDY}") from error
     if not isinstance(run, dict):
-        raise ValueError(f"{path} is damaged: it must hold a JSON object.")
+        raise ValueError(f"{path} is damaged: it must hold a JSON object. {_REMEDY}")
     return run
 
 
@@ -117,8 +121,11 @@ def continued_record(
     Raises:
         ValueError: it is another run.
     """
+    missing = [name for name in ("recipe", "data", "seed") if name not in earlier]
+    if missing:
+        raise ValueError(f"{folder / 'run.json'} is damaged: it lacks {missing[0]}. {_REMEDY}")
     before, now = (
-        dict(_leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
+        dict(leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
     )
     for name, place in (("data", "data_source"), (_WEIGHTS, "")):
         if _same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
@@ -128,6 +135,9 @@ def continued_record(
         before["class_names"] = [
             unicodedata.normalize("NFC", name) for name in before["class_names"]
         ]
+    # Fields that the earlier version did not have: it trained as their defaults say.
+    defaults = dict(leaves({"recipe": recipe_defaults()}))
+    before = {name: defaults[name] for name in defaults if name in now} | before
     prefix = "recipe.optimization."
     changes = {}
     if change_optimization:
@@ -206,6 +216,24 @@ def _versions() -> dict[str, str]:
     return versions
 
 
+def recipe_defaults() -> dict:
+    """Returns the defaults of a recipe's fields, as run.json has them."""
+    return {
+        "model": _defaults(ModelOptions),
+        "optimization": _defaults(Optimization),
+        "augmentation": _defaults(Augmentation),
+        **_defaults(Recipe),
+    }
+
+
+def _defaults(form: type) -> dict:
+    return {
+        field.name: _plain(field.default)
+        for field in dataclasses.fields(form)
+        if field.default is not dataclasses.MISSING
+    }
+
+
 def _plain(value: Any) -> Any:
     """Turns tuples into lists, as JSON does, so that a record equals itself after reading."""
     if isinstance(value, dict):
@@ -213,10 +241,10 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yields (dotted name, value) for everything in nested dicts."""
     if isinstance(value, dict):
         for key in value:
-            yield from _leaves(value[key], f"{name}.{key}".strip("."))
+            yield from leaves(value[key], f"{name}.{key}".strip("."))
     else:
         yield name, value
