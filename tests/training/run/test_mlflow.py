@@ -1,6 +1,7 @@
 """Runs recorded in MLflow, in a file of SQLite."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -29,23 +30,30 @@ def history(count):
     return History(None, 1, 10, progress)
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """MLflow's client of a database, whose tables take seconds to make; and its URI."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+
+        uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'runs.db'}"
+        yield mlflow.MlflowClient(uri), uri
+
+
 @pytest.fixture
-def store(tmp_path, monkeypatch):
-    """A folder of a run, and MLflow's client of a new database beside it."""
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    import mlflow
-
-    run = tmp_path / "run"
-    run.mkdir()
+def run(tmp_path, monkeypatch):
+    """A folder with the files of a finished run."""
+    folder = tmp_path / "run"
+    folder.mkdir()
     for name in ("report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"):
-        (run / name).write_text(name)
+        (folder / name).write_text(name)
     monkeypatch.chdir(tmp_path)
-    uri = f"sqlite:///{tmp_path / 'runs.db'}"
-    return run, uri, mlflow.MlflowClient(uri)
+    return folder
 
 
-def test_a_resumed_run_is_one_run_with_every_epoch_once(store):
-    run, uri, client = store
+def test_a_resumed_run_is_one_run_with_every_epoch_once(run, database):
+    client, uri = database
     for epochs in (1, 3):  # killed after the first epoch, whose row came twice
         (logger,) = open_loggers([f"mlflow:{uri}"], run)
         callback = logger.callback(history(epochs), RECORD)
@@ -67,12 +75,12 @@ def test_a_resumed_run_is_one_run_with_every_epoch_once(store):
     assert (found.info.run_name, found.info.status) == ("run", "FINISHED")
     artifacts = {each.path for each in client.list_artifacts(found.info.run_id)}
     assert {"report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"} == artifacts
-    assert (run.parent / "mlartifacts").is_dir()
-    assert not (run.parent / "mlruns").exists()
+    assert Path(uri.removeprefix("sqlite:///")).with_name("mlartifacts").is_dir()
+    assert [path.name for path in run.parent.iterdir()] == ["run"]  # nothing in this folder
 
 
-def test_run_that_was_removed_from_mlflow_begins_anew(store):
-    run, uri, client = store
+def test_run_that_was_removed_from_mlflow_begins_anew(run, database):
+    client, uri = database
     (run / "mlflow.json").write_text(json.dumps({"uri": uri, "run_id": "0" * 32}))
     (logger,) = open_loggers([f"mlflow:{uri}"], run)
     logger.callback(history(2), RECORD).on_train_begin()
@@ -81,7 +89,6 @@ def test_run_that_was_removed_from_mlflow_begins_anew(store):
     assert len(client.get_metric_history(known, "val_top1")) == 2
 
 
-def test_unusable_store_gives_a_clear_error(store):
-    run, _, _ = store
+def test_unusable_store_gives_a_clear_error(run, database):
     with pytest.raises(ValueError, match=r"MLflow cannot record the run at nowhere://x: .*--log"):
         open_loggers(["mlflow:nowhere://x"], run)
