@@ -289,6 +289,46 @@ def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp
     assert after == before
 
 
+@pytest.mark.parametrize(
+    ("removed", "sentence"),
+    [
+        (["checkpoints", "model.keras"], r"but model\.keras was removed.*Restore it; or"),
+        (["checkpoints", "report.md"], r"but report\.md was removed.*evaluate .* --out .* again"),
+        (["run.json"], r"holds checkpoints, but no run\.json .*train anew: remove"),
+    ],
+    ids=["model", "report", "record"],
+)
+def test_half_removed_folder_says_what_to_do(run, folder, tmp_path, removed, sentence):
+    copy = shutil.copytree(run, tmp_path / "run")
+    for name in removed:
+        shutil.rmtree(copy / name) if (copy / name).is_dir() else (copy / name).unlink()
+    before = {path.name for path in copy.iterdir()}
+
+    with pytest.raises(ValueError, match=sentence):
+        train(RECIPE, TrainOptions(f"folder:{folder}", copy, seed=3))
+    assert {path.name for path in copy.iterdir()} == before
+
+
+def test_record_without_settings_is_damaged(run, folder, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "run.json").write_text("{}")
+
+    with pytest.raises(ValueError, match=r"run\.json is damaged: it lacks recipe\. Restore"):
+        train(RECIPE, TrainOptions(f"folder:{folder}", copy, seed=3))
+
+
+def test_field_that_an_earlier_version_lacked_had_its_default(run, folder, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((copy / "run.json").read_text())
+    del record["recipe"]["patience"]
+    (copy / "run.json").write_text(json.dumps(record))
+
+    with pytest.raises(ValueError, match=r"recipe\.patience was None and is 2"):
+        train(
+            dataclasses.replace(RECIPE, patience=2), TrainOptions(f"folder:{folder}", copy, seed=3)
+        )
+
+
 # Epochs of one batch. The first has a learning rate of 0, so its checkpoint is good.
 DIVERGING = dataclasses.replace(
     changed(optimization={"learning_rate": 1e38}), epochs=4, batch_size=30
