@@ -84,7 +84,7 @@ def run_all(folder, seeds, names=tuple(MODELS)):
             model = dataclasses.replace(RECIPE.model, **MODELS[name])
             run = run_folder(folder, name, seed)
             print(f"\n{name}, seed {seed}", flush=True)
-            options = TrainOptions(DATA, run, seed=seed, tensorboard=False)
+            options = TrainOptions(DATA, run, seed=seed, log=())
             command = shlex.join(["python", "-m", "benchmarks.ablation", *sys.argv[1:]])
             train(dataclasses.replace(RECIPE, model=model), options, command=command)
 

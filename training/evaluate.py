@@ -103,6 +103,7 @@ def evaluate(
         names=predictions.names,
         labels=predictions.labels,
         predicted=predictions.probabilities.argmax(axis=1),
+        probabilities=predictions.probabilities,
         mistakes=predictions.mistakes,
         broken_names=predictions.broken_names,
         latency=latency,

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import itertools
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.batches import (
@@ -23,6 +22,7 @@ from training.data.batches import (
 from training.data.broken import BrokenImages, TooManyBrokenImages
 from training.data.contents import check_contents, contents_of
 from training.data.data_set import DataSet
+from training.data.image_list import write_image_list
 from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts, gather, stop_agreed
 from training.devices.out_of_memory import clear_out_of_memory
@@ -41,16 +41,20 @@ from training.run.callbacks import (
     Checkpointing,
     CheckpointOptions,
     Diverged,
+    EarlyStopping,
     History,
     LossGuard,
     Progress,
-    TensorBoard,
+    check_patience,
 )
 from training.run.checkpoints import Checkpoint, CheckpointFolder
-from training.run.folder import claimed, write_record
+from training.run.extension import extension
+from training.run.folder import claimed
 from training.run.interrupted import Interrupted
+from training.run.loggers import Logger, open_loggers
 from training.run.options import TrainOptions
 from training.run.record import continued_record, run_record
+from training.run.results import Trained, is_finished, write_results
 from training.run.state import write_state
 
 
@@ -82,6 +86,7 @@ def train(
     options = dataclasses.replace(options, out=folder)
     check_outside(options.data, options.out)
     found = earlier = read_run(folder)
+    checkpoints = CheckpointFolder(folder / "checkpoints")
     placement = place(options.strategy, recipe, hosts)
     if found is not None and "group_duplicates" not in found.get("recipe", {}):
         # Its validation images were drawn one by one.
@@ -92,10 +97,23 @@ def train(
         options.split_seed,
         group_duplicates=recipe.group_duplicates,
     )
-    record = run_record(recipe, options, placement, data_set, command)
-    finished = earlier is not None and earlier.get("finished")
-    if not finished and not CheckpointFolder(folder / "checkpoints"):
+    news: dict = {}
+    if options.extend is not None:
+        begun = checkpoints or (earlier or {}).get("finished")
+        own = earlier if begun else None
+        extended = extension(options.extend, recipe, data_set, options.split_seed, own)
+        recipe, data_set, news = extended.recipe, extended.data_set, extended.record
+        print(extended.text)
+    record = run_record(recipe, options, placement, data_set, command) | news
+    finished = is_finished(earlier, folder)
+    if not finished and not checkpoints:
         earlier = None  # the earlier run failed before there was anything to resume from
+    elif earlier is None:
+        raise ValueError(
+            f"{folder} holds checkpoints, but no run.json that says of which run. Restore run.json "
+            f"from a copy; or train anew: remove {checkpoints.path}, or choose another folder with "
+            "--out."
+        )
     if earlier is not None:
         record = continued_record(earlier, record, folder, options.change_optimization)
         # A checkpoint has all weights: the file of the initial weights may be gone.
@@ -104,11 +122,18 @@ def train(
         )
     if finished:
         print(f"This run is finished; its report is {folder / 'report.md'}.")
+        if checkpoints and not options.keep_checkpoints:
+            print(
+                f"Its checkpoints ({checkpoints.size() / 1e6:,.0f} MB) are in {checkpoints.path}; "
+                "nothing needs them anymore."
+            )
         return folder
     if earlier is None:
         record["contents"] = contents_of(data_set)
     else:
         check_contents(data_set, earlier, folder)
+    check_patience(recipe.patience)
+    loggers = open_loggers(options.log, folder)
     initial_weights_file(recipe.model)  # refuses what is no file, before anything is written
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # Refuses what cannot be counted.
@@ -116,11 +141,15 @@ def train(
     # A share of the images that every epoch reads.
     validation_size = data_set.validation.size
     broken = BrokenImages(data_set.training.size + validation_size, validation_size)
-    run = Run(recipe, options, placement, data_set, broken)
+    run = Run(recipe, options, placement, data_set, broken, tuple(loggers))
+    if recipe.freeze and earlier is None and recipe.model.initial_weights is None:
+        print("The frozen parts keep random weights: --model.initial-weights is not given.")
     if run.writes:
         print(data_overview(data_set), flush=True)
         tell_slow_backend()
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
+        if run.writes:
+            write_image_list(folder, data_set)
         run.complete()
     return folder
 
@@ -135,6 +164,7 @@ class Run:
         placement: `Placement`.
         data_set: `DataSet`.
         broken: `BrokenImages`, which grows while images are read.
+        loggers: `Logger`s, further places for the scores.
     """
 
     recipe: Recipe
@@ -142,6 +172,7 @@ class Run:
     placement: Placement
     data_set: DataSet
     broken: BrokenImages
+    loggers: tuple[Logger, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -190,9 +221,12 @@ class Run:
                 self._model,
                 self.data_set.training.class_counts(),
             )
+            if self.recipe.freeze:
+                print(f"Frozen: {', '.join(self.recipe.freeze)}.")
             checkpointing = self._checkpointing(self._resume(model))
+            stopping = EarlyStopping(checkpointing.history, self.recipe.patience)
             try:
-                self._fit(model, checkpointing)
+                self._fit(model, checkpointing, stopping)
             except Diverged:
                 checkpointing.discard_unscored()
                 raise
@@ -208,7 +242,7 @@ class Run:
             self.broken.check()
         try:
             if self.writes:
-                self._write_results(weights, checkpointing)
+                self._write_results(weights, checkpointing, stopping)
         finally:
             gather(None)  # the others wait: without them JAX would end this process
 
@@ -248,6 +282,8 @@ class Run:
         if resumed is not None:
             write_state(model, resumed.arrays)
             self.broken.remember(resumed.progress["broken"])
+            for path in resumed.damaged:
+                print(f"{path} cannot be read and is skipped for the previous checkpoint.")
             print(f"Resuming after step {steps[0]} of {self.steps * self.recipe.epochs}.")
         return resumed
 
@@ -267,24 +303,29 @@ class Run:
         folder = self.checkpoints if self.writes else None
         return Checkpointing(folder, history, self.broken, resumed, options)
 
-    def _callbacks(self, checkpointing: Checkpointing) -> list[keras.callbacks.Callback]:
+    def _callbacks(
+        self, checkpointing: Checkpointing, stopping: EarlyStopping
+    ) -> list[keras.callbacks.Callback]:
         """Returns all callbacks in their order."""
-        callbacks = [AveragedEvaluation(), LossGuard(self.classes), checkpointing.history]
-        if self.writes and self.options.tensorboard:
-            callbacks.append(TensorBoard(self.folder / "tensorboard", write_graph=False))
+        history = checkpointing.history
+        callbacks = [AveragedEvaluation(), LossGuard(self.classes), history, stopping]
         if self.writes:
+            record = read_run(self.folder) or {}
+            callbacks += [logger.callback(history, record) for logger in self.loggers]
             first_step = checkpointing.step
             batch_size = self.recipe.batch_size
             callbacks.append(Progress(self.recipe.epochs, self.steps, first_step, batch_size))
         return [*callbacks, checkpointing]
 
-    def _fit(self, model: AveragedModel, checkpointing: Checkpointing) -> None:
+    def _fit(
+        self, model: AveragedModel, checkpointing: Checkpointing, stopping: EarlyStopping
+    ) -> None:
         """Runs `fit` to the end of the epoch that was begun, then for the others.
 
         Keras begins an epoch only at its first step, so the rest of one is an epoch of its own.
         """
         recipe = self.recipe
-        callbacks = self._callbacks(checkpointing)
+        callbacks = self._callbacks(checkpointing, stopping)
         validation = evaluation_batches(
             self.data_set.validation,
             recipe.model.image_size,
@@ -299,7 +340,7 @@ class Run:
         parts = [(epoch, epoch + 1, self.steps - done)] * (done > 0)
         parts.append((epoch + (done > 0), recipe.epochs, self.steps))
         for initial_epoch, epochs, steps_per_epoch_here in parts:
-            if initial_epoch >= epochs:
+            if initial_epoch >= epochs or stopping.is_due():
                 continue
             model.fit(
                 training_batches(
@@ -326,42 +367,30 @@ class Run:
         with model.averages_as_weights():
             return [keras.ops.convert_to_numpy(weight).copy() for weight in model.averaged_weights]
 
-    def _write_results(self, weights: list[np.ndarray], checkpointing: Checkpointing) -> None:
-        """Writes the model and its labels, scores it and writes the report."""
-        from training.evaluate import evaluate
-        from training.report.page import write_report  # which draws with matplotlib
-
-        folder, history = self.folder, checkpointing.history
-        with precision("float32"):
-            model = build_model(self.recipe.model, self.classes)
-        model.set_weights(weights)
-        write_text_atomically(folder / "labels.txt", "\n".join(self.data_set.class_names) + "\n")
-        with atomic_path(folder / "model.keras") as partial:
-            model.save(partial)
-        evaluation = evaluate(folder, self.data_set)
-        best = self.recipe.select == "best"
-        record = (read_run(folder) or {}) | {
-            "test_note": self._test_note(),
-            "broken_images": self.broken.names,
-            "seconds": history.seconds(),
-            "epoch": checkpointing.best_epoch if best else self.recipe.epochs,
-        }
-        write_report(folder, evaluation, history.rows, record, self.broken.names)
-        record["scores"] = dataclasses.asdict(evaluation.as_row())
-        if evaluation.refusal is not None:
-            record["none_of_these"] = evaluation.refusal.as_record()
-        record["finished"] = time.strftime("%Y-%m-%d %H:%M:%S %Z")
-        write_record(folder, record)
-        print(f"\nThe report is in {folder / 'report.md'}.")
-
-    def _test_note(self) -> str:
-        if self.data_set.test is None:
-            return ""  # the evaluation says that these are the validation images
-        chosen = "choose the weights" if self.recipe.select == "best" else "monitor training"
-        return (
-            "In this run the test images were scored once, at its end; only the validation images "
-            f"were used to {chosen}."
+    def _write_results(
+        self, weights: list[np.ndarray], checkpointing: Checkpointing, stopping: EarlyStopping
+    ) -> None:
+        """Writes the model and the report, then removes the checkpoints if they may go."""
+        history, best = checkpointing.history, self.recipe.select == "best"
+        trained = Trained(
+            weights,
+            checkpointing.best_epoch or 0 if best else history.rows[-1]["epoch"],
+            history.rows,
+            history.seconds(),
+            self.broken.names,
+            stopping.sentence(self.recipe.epochs),
         )
+        if trained.early_stop:
+            print(trained.early_stop)
+        record = write_results(self.folder, self.recipe, self.data_set, trained)
+        for logger in self.loggers:
+            logger.finish(record)
+        if not self.options.keep_checkpoints:
+            freed = self.checkpoints.remove_all()
+            print(
+                f"The checkpoints, {freed / 1e6:,.0f} MB, were removed; --keep-checkpoints would "
+                "keep them."
+            )
 
 
 def _score_epoch(

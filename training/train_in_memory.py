@@ -85,6 +85,12 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
         raise ValueError(
             f'Training in memory needs `class_balance="none"`. Received: "{recipe.class_balance}"'
         )
+    for name, off in (("freeze", ()), ("patience", None)):
+        if getattr(recipe, name) != off:
+            raise ValueError(
+                f"Training in memory does not implement `{name}`: leave it out. "
+                f"Received: {name}={getattr(recipe, name)}"
+            )
     images, labels = _read(recipe, options)
     mask = held_out(labels, recipe.validation_share, options.split_seed)
     on_device = [

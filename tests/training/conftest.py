@@ -25,7 +25,7 @@ def finished_run(folder, tmp_path_factory):
     from training.train import train
 
     out = tmp_path_factory.mktemp("runs") / "run"
-    options = TrainOptions(f"folder:{folder}", out, seed=3)
+    options = TrainOptions(f"folder:{folder}", out, seed=3, keep_checkpoints=True)
     with pytest.MonkeyPatch.context() as patch:
         replace_models(patch)
         return train(RECIPE, options, command="the command it was")

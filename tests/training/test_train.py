@@ -42,8 +42,8 @@ def run(finished_run):
 
 
 def options(folder, out, **others):
-    """Returns the options of a run without logs for TensorBoard."""
-    return TrainOptions(f"folder:{folder}", out, tensorboard=False, **others)
+    """Returns the options of a run without logs for TensorBoard that keeps its checkpoints."""
+    return TrainOptions(f"folder:{folder}", out, log=(), **{"keep_checkpoints": True} | others)
 
 
 def train_without_pictures(recipe, options):
@@ -323,12 +323,56 @@ def test_run_of_a_version_with_fewer_settings_is_recognised(run, folder, capsys)
 def test_checkpoint_of_another_architecture_is_refused_and_kept(run, folder, tmp_path):
     wider = changed(model={"embed_dims": (32,)})
     shutil.copytree(run / "checkpoints", tmp_path / "run" / "checkpoints")
+    record = json.loads((run / "run.json").read_text())
+    del record["finished"]
+    record["recipe"]["model"]["embed_dims"] = [32]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
     before = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
 
     with pytest.raises(ValueError, match="belongs to another architecture"):
-        train(wider, options(folder, tmp_path / "run"))
+        train(wider, options(folder, tmp_path / "run", seed=3))
     after = {path.name: path.read_bytes() for path in (tmp_path / "run/checkpoints").iterdir()}
     assert after == before
+
+
+@pytest.mark.parametrize(
+    ("removed", "sentence"),
+    [
+        (["checkpoints", "model.keras"], r"but model\.keras was removed.*Restore it; or"),
+        (["checkpoints", "report.md"], r"but report\.md was removed.*evaluate .* --out .* again"),
+        (["run.json"], r"holds checkpoints, but no run\.json .*train anew: remove"),
+    ],
+    ids=["model", "report", "record"],
+)
+def test_half_removed_folder_says_what_to_do(run, folder, tmp_path, removed, sentence):
+    copy = shutil.copytree(run, tmp_path / "run")
+    for name in removed:
+        shutil.rmtree(copy / name) if (copy / name).is_dir() else (copy / name).unlink()
+    before = {path.name for path in copy.iterdir()}
+
+    with pytest.raises(ValueError, match=sentence):
+        train(RECIPE, TrainOptions(f"folder:{folder}", copy, seed=3))
+    assert {path.name for path in copy.iterdir()} == before
+
+
+def test_record_without_settings_is_damaged(run, folder, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "run.json").write_text("{}")
+
+    with pytest.raises(ValueError, match=r"run\.json is damaged: it lacks recipe\. Restore"):
+        train(RECIPE, TrainOptions(f"folder:{folder}", copy, seed=3))
+
+
+def test_field_that_an_earlier_version_lacked_had_its_default(run, folder, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((copy / "run.json").read_text())
+    del record["recipe"]["patience"]
+    (copy / "run.json").write_text(json.dumps(record))
+
+    with pytest.raises(ValueError, match=r"recipe\.patience was None and is 2"):
+        train(
+            dataclasses.replace(RECIPE, patience=2), TrainOptions(f"folder:{folder}", copy, seed=3)
+        )
 
 
 # Epochs of one batch. The first has a learning rate of 0, so its checkpoint is good.

@@ -20,7 +20,7 @@ def test_hybrid_model_is_trained_resumed_and_scored(folder, tmp_path, monkeypatc
         optimization=dataclasses.replace(RECIPE.optimization, warmup_epochs=0),
         epochs=1,
     )
-    options = TrainOptions(f"folder:{folder}", tmp_path / "run", tensorboard=False)
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", log=())
     with monkeypatch.context() as stopped:
         stopped.setattr(Run, "_write_results", lambda *_: sys.exit(1))
         with pytest.raises(SystemExit):

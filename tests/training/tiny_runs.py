@@ -30,7 +30,7 @@ OPTIONS = shlex.split(
     "--model.variant CabViTP --model.image-size 32 32 --model.embed-dims 16 --model.depths 2 "
     "--model.num-heads 2 --model.patch-size 8 --model.drop-path-rate 0.2 "
     "--epochs 2 --batch-size 8 --validation-share 0.25 --optimization.average-momentum 0.5 "
-    "--augmentation.mixup-alpha 0.8 --no-tensorboard"
+    "--augmentation.mixup-alpha 0.8 --log"
 )
 
 

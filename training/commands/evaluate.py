@@ -14,6 +14,7 @@ from training.commands.parsing import parsed
 from training.compare import compare
 from training.evaluate import evaluate
 from training.evaluation.model_score import ModelScore
+from training.evaluation.predictions_file import write_predictions
 from training.report.score_table import score_table
 
 
@@ -29,6 +30,8 @@ class Evaluate:
         split: the images to score; if the data has no test images, test means validation.
         out: folder for report.md and its pictures, of one model.
         json: file for the scores.
+        predictions: CSV file for the predictions of one model: name, class, predicted class and all
+            probabilities of every image.
         image_size: (height, width) in pixels, for a model that takes any size.
         crop: side of the centre crop as a share of the image; by default the run's.
         batch_size: images at a time.
@@ -42,6 +45,7 @@ class Evaluate:
     split: Literal["test", "validation", "training", "all"] = "test"
     out: Path | None = None
     json: Path | None = None
+    predictions: Path | None = None
     image_size: tuple[int, int] | None = None
     crop: float | None = None
     batch_size: int = 64
@@ -60,6 +64,8 @@ def run(arguments: list[str]) -> None:
         raise ValueError("Give a model to score, or several after --compare.")
     if options.out is not None and len(paths) > 1:
         raise ValueError("--out is for one model; --compare writes its scores with --json.")
+    if options.predictions is not None and len(paths) > 1:
+        raise ValueError("--predictions is for one model; evaluate each by itself.")
     rows: tuple[ModelScore, ...]
     with _Bar() as progress:
         settings: dict[str, Any] = {
@@ -72,6 +78,8 @@ def run(arguments: list[str]) -> None:
         if len(paths) == 1:
             result = evaluate(paths[0], options.data, options.split, options.out, **settings)
             rows, notes = (result.as_row(),), (result.note, *result.notes)
+            if options.predictions is not None:
+                write_predictions(result, options.predictions)
         else:
             compared = compare(paths, options.data, options.split, **settings)
             rows, notes = compared.rows, (compared.note, *compared.notes)

@@ -1,8 +1,10 @@
 """`python -m training train`: trains a recipe on data."""
 
+import argparse
 import dataclasses
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import tyro
 
@@ -11,7 +13,9 @@ from training.commands.recipe_name import recipe_name
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
+from training.run.config import Config, read_config
 from training.run.options import TrainOptions
+from training.seeds import train_seeds
 from training.train import train
 
 
@@ -23,11 +27,14 @@ class Train:
         options: options of the run besides its recipe.
         recipe: every field can be changed.
         hosts: addresses by which several processes find each other, on the JAX backend.
+        seeds: train a run for each of these seeds in OUT/seed_N, one after the other, and write the
+            mean and standard deviation of their scores; instead of --seed.
     """
 
     options: Annotated[TrainOptions, tyro.conf.arg(name="")]
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     hosts: Hosts = dataclasses.field(default_factory=Hosts)
+    seeds: tuple[int, ...] = ()
 
 
 def run(arguments: list[str]) -> None:
@@ -36,12 +43,46 @@ def run(arguments: list[str]) -> None:
     Args:
         arguments: list of strings, those after `train`.
     """
-    name, others = recipe_name("train", arguments)
+    config, others = _config(arguments)
+    options: dict[str, Any] = {"data": tyro.MISSING, "out": tyro.MISSING}
+    if config is None:
+        name, others = recipe_name("train", others)
+        recipe, given = RECIPES[name], f"train --recipe {name}"
+        description = sys.modules[f"training.recipes.{name}"].__doc__
+    else:
+        if any(argument.split("=")[0] == "--recipe" for argument in others):
+            raise ValueError(
+                "Give --recipe or the recipe of another run (--config, --extend), not both."
+            )
+        recipe, given = config.recipe, "train --config RUN"
+        description = "Trains with the recipe and options of another run."
+        options |= config.options
+        for note in config.notes:
+            print(note)
     command = parsed(
         Train,
-        f"train --recipe {name}",
+        given,
         others,
-        description=sys.modules[f"training.recipes.{name}"].__doc__,
-        default=Train(TrainOptions(tyro.MISSING, tyro.MISSING), RECIPES[name]),
+        description=description,
+        default=Train(TrainOptions(**options), recipe),
     )
-    train(command.recipe, command.options, command.hosts)
+    if not command.seeds:
+        train(command.recipe, command.options, command.hosts)
+        return
+    if command.hosts != Hosts():
+        raise ValueError("--seeds trains in one process: start each seed by itself on the hosts.")
+    print("\n" + train_seeds(command.recipe, command.options, command.seeds, train_one=train))
+
+
+def _config(arguments: list[str]) -> tuple[Config | None, list[str]]:
+    """Returns the settings of the run that --config or --extend names, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config", type=Path)
+    known, others = parser.parse_known_args(arguments)
+    if known.config is not None:
+        return read_config(known.config), others
+    parser.add_argument("--extend", type=Path)
+    extend = parser.parse_known_args(arguments)[0].extend
+    if extend is None or any(each.split("=")[0] == "--recipe" for each in arguments):
+        return None, others
+    return read_config(extend), others

@@ -30,6 +30,7 @@ class Evaluation:
         names: tuple of strings, the images that were scored.
         labels: integers (images,).
         predicted: integers (images,).
+        probabilities: floats (images, classes).
         mistakes: tuple of `Mistake`, the most confident ones, the worst first.
         broken_names: tuple of strings, images that cannot be read and were not scored.
         latency: float, median seconds for one image.
@@ -56,6 +57,7 @@ class Evaluation:
     names: tuple[str, ...]
     labels: np.ndarray
     predicted: np.ndarray
+    probabilities: np.ndarray
     mistakes: tuple[Mistake, ...]
     broken_names: tuple[str, ...]
     latency: float

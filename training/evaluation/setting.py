@@ -1,10 +1,12 @@
 """The images that a saved model is scored on, and their crop."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.runtimes.opened_model import OpenedModel
 from training.data.data_set import DataSet
+from training.data.image_list import with_validation
 from training.data.joined_split import JoinedSplit
 from training.data.opening import open_data_set
 from training.data.split import Split
@@ -65,6 +67,11 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
         data_set = open_data_set(
             spec, share, run.get("split_seed", 0), to_train=False, group_duplicates=grouped
         )
+        if run.get("validation_images") and spec == run.get("data"):
+            data_set = dataclasses.replace(
+                with_validation(data_set, run["validation_images"]),
+                validation_note=run["validation_note"],
+            )
 
     notes = []
     if split == "test" and data_set.test is None:

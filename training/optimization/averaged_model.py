@@ -1,7 +1,7 @@
 """An exponential moving average of a model's weights, kept inside the training step."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -24,6 +24,7 @@ class AveragedModel(keras.Model):
         warm_up: whether the momentum is at most (1 + n) / (10 + n) at the n-th update of the
             weights, so that a short run forgets its initial weights; it is the rule of
             `tf.train.ExponentialMovingAverage`. Defaults to False.
+        frozen: layers whose weights and averages keep their values. Defaults to none.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class AveragedModel(keras.Model):
         momentum: float | None = None,
         accumulation_steps: int = 1,
         warm_up: bool = False,
+        frozen: Sequence[keras.layers.Layer] = (),
     ):
         super().__init__(model.input, model.output, name=model.name)
         self.momentum = momentum
@@ -52,6 +54,13 @@ class AveragedModel(keras.Model):
                 for index, weight in enumerate(self.averaged_weights)
             ]
             self.reset_averages()
+        still = {id(weight) for layer in frozen for weight in layer.weights}
+        # Rounding would change the average of a weight that stays the same.
+        self._moving = [
+            (average, weight)
+            for average, weight in zip(self.averages, self.averaged_weights, strict=False)
+            if id(weight) not in still
+        ]
 
     def reset_averages(self) -> None:
         """Makes the averages equal to the weights."""
@@ -119,14 +128,14 @@ class AveragedModel(keras.Model):
         tf.__internal__.distribute.interim.maybe_merge_call(
             move_all,
             tf.distribute.get_strategy(),
-            [average.value for average in self.averages],
-            [weight.value for weight in self.averaged_weights],
+            [average.value for average, _ in self._moving],
+            [weight.value for _, weight in self._moving],
         )
         return logs
 
     def _assign_on_torch(self, logs: Any) -> Any:
         momentum = self._momentum_after(self.optimizer._iterations)
-        for average, weight in zip(self.averages, self.averaged_weights, strict=True):
+        for average, weight in self._moving:
             average.assign(momentum * average + (1.0 - momentum) * weight)
         return logs
 
@@ -138,7 +147,7 @@ class AveragedModel(keras.Model):
             id(self.optimizer._iterations)
         ]
         momentum = self._momentum_after(iterations)
-        for average, weight in zip(self.averages, self.averaged_weights, strict=True):
+        for average, weight in self._moving:
             moved = momentum * values[id(average)] + (1.0 - momentum) * values[id(weight)]
             values[id(average)] = moved
         non_trainable = [values[id(variable)] for variable in self.non_trainable_variables]

@@ -8,6 +8,7 @@ import numpy as np
 
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.class_weights import training_loss
+from training.optimization.freezing import freeze
 from training.optimization.optimizer import make_optimizer
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
@@ -32,13 +33,19 @@ def compiled_model(
             Defaults to `build_model`.
         class_counts: integers (classes,), the training images of each class; needed only if
             `recipe.class_balance` is "weights".
+
+    Raises:
+        ValueError: the recipe freezes a part that the model does not have, or all of it.
     """
     options = recipe.optimization
+    trained = build(recipe.model, classes)
+    frozen = freeze(trained, recipe.freeze)
     model = AveragedModel(
-        build(recipe.model, classes),
+        trained,
         options.average_momentum,
         options.accumulation_steps,
         options.average_warmup,
+        frozen,
     )
     optimizer = make_optimizer(model, recipe, steps)
     model.compile(

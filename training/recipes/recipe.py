@@ -147,6 +147,10 @@ class Recipe:
             384 pixels on.
         select: the weights that become the model: those of the last epoch, or of the epoch with
             the best top-1 on the validation images.
+        patience: epochs without a better top-1 or a lower cross-entropy on the validation images
+            after which training stops; None trains all epochs. The schedule stays that of `epochs`.
+        freeze: parts of the model that keep their initial weights: layers such as "stem",
+            "merging_1" and "stage_0_block_0", or whole stages such as "stage_0".
         precision: precision of the computations; weights are always float32.
         class_balance: "weights" weights the loss of each image by the inverse frequency of its
             class, so that rare classes count as much as common ones; "none" counts images alike.
@@ -161,6 +165,8 @@ class Recipe:
     group_duplicates: bool = True
     evaluation_crop: float | None = None
     select: Literal["last", "best"] = "last"
+    patience: int | None = None
+    freeze: tuple[str, ...] = ()
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
     class_balance: Literal["none", "weights"] = "none"
 

@@ -18,6 +18,8 @@ def curves(history: list[dict], run: dict) -> str:
             f"The best top-1 on the validation images was {100 * best['val_top1']:.2f} %, after "
             f"epoch {best['epoch']}."
         )
+    if run.get("early_stop"):
+        said.append(run["early_stop"])
     if run.get("epoch"):
         said.append(f"The weights are those after epoch {run['epoch']}.")
     said.append(
@@ -38,6 +40,7 @@ def origin(evaluation: Evaluation, run: dict) -> str:
         ("scored on", evaluation.data),
         ("trained on", run.get("data")),
         ("validation images", run.get("validation_note")),
+        ("extends", _extended(run.get("extends"))),
         ("seed", run.get("seed")),
         ("strategy", run.get("strategy")),
         ("backend", run.get("backend")),
@@ -61,6 +64,16 @@ def origin(evaluation: Evaluation, run: dict) -> str:
 
 def _listed(versions: dict) -> str:
     return ", ".join(f"{name} {version}" for name, version in versions.items())
+
+
+def _extended(extends: dict | None) -> str:
+    """Describes the run whose model this one started from."""
+    if not extends:
+        return ""
+    return (
+        f"the model of {extends['run']}, with {extends['added']:,} images added and "
+        f"{extends['removed']:,} removed since"
+    )
 
 
 def _changes(news: dict) -> str:

@@ -1,5 +1,6 @@
 """Checkpoints: everything that a killed run needs to resume as if nothing had happened."""
 
+import contextlib
 import json
 import os
 import re
@@ -24,10 +25,12 @@ class Checkpoint:
     Attributes:
         arrays: dict from a name to a numpy array: weights, averages, optimizer, random state.
         progress: dict that JSON can represent: the step, the history and the like.
+        damaged: paths of later checkpoints that cannot be read.
     """
 
     arrays: dict[str, np.ndarray]
     progress: dict
+    damaged: tuple[Path, ...] = ()
 
 
 class CheckpointFolder:
@@ -76,23 +79,47 @@ class CheckpointFolder:
         Raises:
             ValueError: there are checkpoints, but none can be read.
         """
-        files = self._files()
-        errors = []
-        for _, path in reversed(files):
+        errors: dict[Path, str] = {}
+        for _, path in reversed(self._files()):
             try:
                 with np.load(path) as stored:
                     arrays = {name: stored[name] for name in stored.files}
                 progress = json.loads(arrays.pop(_PROGRESS).tobytes())
-                return Checkpoint(arrays, progress)
+                return Checkpoint(arrays, progress, tuple(errors))
             except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
-                errors.append(f"{path}: {error}")
+                errors[path] = f"{path.name}: {str(error).rstrip('.')}."
         if errors:
-            raise ValueError("No checkpoint can be read. " + " ".join(errors))
+            raise ValueError(
+                f"No checkpoint in {self.path} can be read, so the run cannot be resumed. Restore "
+                f"one from a copy; or train anew: remove {self.path}, or choose another folder "
+                f"with --out. {' '.join(errors.values())}"
+            )
         return None
 
     def remove(self, step: int) -> None:
         """Removes the checkpoint of a step, if there is one."""
         (self.path / _name(step)).unlink(missing_ok=True)
+
+    def remove_all(self) -> int:
+        """Removes all checkpoints, and the folder if nothing else is in it.
+
+        Returns:
+            The number of bytes that were freed.
+
+        Raises:
+            OSError: one cannot be removed.
+        """
+        remove_abandoned(self.path, "step_*.npz", seconds=0)
+        freed = self.size()
+        for _, path in self._files():
+            path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # other files are in it, or it does not exist
+            self.path.rmdir()
+        return freed
+
+    def size(self) -> int:
+        """Returns the size of all checkpoints in bytes."""
+        return sum(path.stat().st_size for _, path in self._files())
 
     def __bool__(self) -> bool:
         """Whether there is a checkpoint, readable or not."""

@@ -29,7 +29,8 @@ def read_metrics_csv(path: str | os.PathLike) -> list[dict]:
             ]
     except (ValueError, TypeError, KeyError, AttributeError, csv.Error) as error:
         raise ValueError(
-            f"{path} is damaged: it must have a column `epoch`, and only numbers."
+            f"{path} is damaged: it must have a column `epoch`, and only numbers. Restore it "
+            "from a copy, or remove it: a report then has no curves."
         ) from error
 
 

@@ -18,9 +18,16 @@ class TrainOptions:
         checkpoint_minutes: time between two checkpoints inside an epoch.
         deterministic: whether TensorFlow uses only operations that always give the same bits, even
             if they are slower.
-        tensorboard: whether to write logs for TensorBoard.
+        log: places for the scores of every epoch besides metrics.csv: "tensorboard" writes
+            OUT/tensorboard; "mlflow:URI" records the run in MLflow, for example in the file of
+            mlflow:sqlite:///runs.db, and "mlflow" where MLflow itself is told to. A bare --log
+            writes none.
         change_optimization: whether a run may be resumed with other options of the optimization:
             with a smaller learning rate after it diverged, for example.
+        keep_checkpoints: whether the checkpoints stay when the run is finished. They are much
+            larger than its model.
+        extend: folder of a finished run whose model this one starts from, as its recipe and on its
+            data, to which images may have been added.
     """
 
     data: str
@@ -30,5 +37,7 @@ class TrainOptions:
     split_seed: int = 0
     checkpoint_minutes: float = 10.0
     deterministic: bool = False
-    tensorboard: bool = True
+    log: tuple[str, ...] = ("tensorboard",)
     change_optimization: bool = False
+    keep_checkpoints: bool = False
+    extend: Path | None = None

@@ -13,9 +13,10 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.runtimes.run_record import REMEDY
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
-from training.recipes.recipe import Recipe
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 from training.run.options import TrainOptions
 
 _PACKAGES = (
@@ -97,8 +98,11 @@ def continued_record(
     Raises:
         ValueError: it is another run.
     """
+    missing = [name for name in ("recipe", "data", "seed") if name not in earlier]
+    if missing:
+        raise ValueError(f"{folder / 'run.json'} is damaged: it lacks {missing[0]}. {REMEDY}")
     before, now = (
-        dict(_leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
+        dict(leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
     )
     for name, place in (("data", "data_source"), (_WEIGHTS, "")):
         if _same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
@@ -108,6 +112,9 @@ def continued_record(
         before["class_names"] = [
             unicodedata.normalize("NFC", name) for name in before["class_names"]
         ]
+    # Fields that the earlier version did not have: it trained as their defaults say.
+    defaults = dict(leaves({"recipe": recipe_defaults()}))
+    before = {name: defaults[name] for name in defaults if name in now} | before
     prefix = "recipe.optimization."
     changes = {}
     if change_optimization:
@@ -186,6 +193,24 @@ def _versions() -> dict[str, str]:
     return versions
 
 
+def recipe_defaults() -> dict:
+    """Returns the defaults of a recipe's fields, as run.json has them."""
+    return {
+        "model": _defaults(ModelOptions),
+        "optimization": _defaults(Optimization),
+        "augmentation": _defaults(Augmentation),
+        **_defaults(Recipe),
+    }
+
+
+def _defaults(form: type) -> dict:
+    return {
+        field.name: _plain(field.default)
+        for field in dataclasses.fields(form)
+        if field.default is not dataclasses.MISSING
+    }
+
+
 def _plain(value: Any) -> Any:
     """Turns tuples into lists, as JSON does, so that a record equals itself after reading."""
     if isinstance(value, dict):
@@ -193,10 +218,10 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """Yields (dotted name, value) for everything in nested dicts."""
     if isinstance(value, dict):
         for key in value:
-            yield from _leaves(value[key], f"{name}.{key}".strip("."))
+            yield from leaves(value[key], f"{name}.{key}".strip("."))
     else:
         yield name, value

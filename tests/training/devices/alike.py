@@ -11,8 +11,8 @@ EPOCHS = 3
 # An image contributes the same on any device: there is no dropout, and it is not mixed with a
 # partner of its batch. Gradients are clipped. `start_training.py` replaces the model by two layers.
 ALIKE = shlex.split(
-    "--recipe fashion_mnist --epochs 3 --batch-size 8 --validation-share 0.25 --no-tensorboard "
-    "--model.image-size 32 32 --model.embed-dims 16 --model.drop-path-rate 0 "
+    "--recipe fashion_mnist --epochs 3 --batch-size 8 --validation-share 0.25 --log "
+    "--keep-checkpoints --model.image-size 32 32 --model.embed-dims 16 --model.drop-path-rate 0 "
     "--optimization.learning-rate 2e-3 --optimization.clip-norm 0.05 "
     "--optimization.average-momentum 0.5"
 )

@@ -67,6 +67,7 @@ def evaluation(classes=6, images=200, right=False, **changes):
         "names": tuple(f"test/{number}.png" for number in range(images)),
         "labels": labels,
         "predicted": predicted,
+        "probabilities": probabilities,
         "mistakes": tuple(mistakes),
         "broken_names": (),
         "latency": 0.0123,

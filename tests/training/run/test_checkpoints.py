@@ -44,7 +44,9 @@ def test_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, damage):
     latest = tmp_path / "step_000000002.npz"
     latest.write_bytes(damage(latest.read_bytes()))
 
-    assert folder.read_latest().progress == {"step": 1}
+    previous = folder.read_latest()
+    assert previous.progress == {"step": 1}
+    assert previous.damaged == (latest,)
 
 
 def test_changed_bits_are_noticed(tmp_path):
@@ -55,8 +57,26 @@ def test_changed_bits_are_noticed(tmp_path):
     data[2000] ^= 1
     path.write_bytes(data)
 
-    with pytest.raises(ValueError, match="No checkpoint can be read"):
+    with pytest.raises(
+        ValueError, match=rf"can be read.*train anew: remove {tmp_path}, or .*--out"
+    ):
         folder.read_latest()
+
+
+def test_all_checkpoints_are_removed_and_other_files_are_not(tmp_path):
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    assert folder.remove_all() == 0
+    folder.write(1, checkpoint(1))
+    folder.write(2, checkpoint(2))
+    (folder.path / ".partial-123-456.step_000000123.npz").write_bytes(b"half")
+    size = sum(path.stat().st_size for path in folder.path.glob("step*"))
+
+    assert folder.remove_all() == size
+    assert not folder.path.exists()
+    folder.write(1, checkpoint(1))
+    (folder.path / "notes.txt").touch()
+    folder.remove_all()
+    assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from training.train import train
 pytestmark = pytest.mark.slow
 
 # A checkpoint after every step.
-SURVIVING = [*OPTIONS, "--checkpoint-minutes", "0", "--deterministic"]
+SURVIVING = [*OPTIONS, "--checkpoint-minutes", "0", "--deterministic", "--keep-checkpoints"]
 KILLED = -signal.SIGKILL
 
 
@@ -113,7 +113,7 @@ def occupied(folder, tmp_path_factory):
     try:
         wait_for(out / "run.json", process)
         with pytest.raises(ValueError, match="process") as refusal:
-            train(RECIPE, TrainOptions(f"folder:{folder}", out, tensorboard=False))
+            train(RECIPE, TrainOptions(f"folder:{folder}", out, log=()))
         wait_for(out / "checkpoints", process)
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=600)

@@ -56,5 +56,5 @@ class TensorBoard(keras.callbacks.TensorBoard):
             raise OSError(
                 f"The logs for TensorBoard could not be written to {self.log_dir}: {reason}. Free "
                 "some space or grant the right to write, and the same command resumes from the "
-                "last checkpoint; with --no-tensorboard it writes no logs."
+                "last checkpoint; a bare --log writes no logs."
             ) from error

@@ -1,0 +1,85 @@
+"""The recipe and options of an earlier run as defaults."""
+
+import dataclasses
+import json
+
+import pytest
+from tiny_runs import RECIPE
+
+from training.recipes import RECIPES
+from training.run.config import read_config
+
+
+def write(folder, recipe=RECIPE, **changes):
+    """Writes a run.json and returns its content."""
+    run = {"recipe": dataclasses.asdict(recipe), "data": "elpv", "seed": 5, "split_seed": 1}
+    folder.joinpath("run.json").write_text(json.dumps(run | changes))
+    return run | changes
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_comes_back_from_its_record(tmp_path, name):
+    write(tmp_path, RECIPES[name])
+
+    assert read_config(tmp_path).recipe == RECIPES[name]
+
+
+def test_options_are_those_that_hold_on_any_computer(tmp_path):
+    write(tmp_path, strategy="tpu", deterministic=True, data_source="folder:/photographs")
+    options = read_config(tmp_path / "run.json").options
+
+    assert options == {
+        "data": "folder:/photographs",
+        "seed": 5,
+        "split_seed": 1,
+        "deterministic": True,
+    }
+
+
+def test_fields_of_other_versions_are_defaults_or_named(tmp_path):
+    run = write(tmp_path)
+    del run["recipe"]["patience"], run["recipe"]["augmentation"]
+    run["recipe"]["model"]["halo"] = 3
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    config = read_config(tmp_path)
+
+    assert config.recipe.patience is None
+    assert config.recipe.augmentation == type(RECIPE.augmentation)()
+    assert config.recipe.model == RECIPE.model
+    (note,) = config.notes
+    assert "does not know" in note
+    assert note.endswith("no effect: recipe.model.halo.")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda recipe: recipe.update(epochs="many"), "recipe.epochs must be int. It is 'many'"),
+        (lambda recipe: recipe.update(select="first"), "recipe.select must be"),
+        (lambda recipe: recipe["model"].update(image_size=[32]), "recipe.model.image_size must be"),
+        (lambda recipe: recipe.update(model=3), "recipe.model must be an object"),
+        (lambda recipe: recipe["optimization"].clear(), "lacks recipe.optimization.learning_rate"),
+        (lambda recipe: recipe.update(epochs=True), "recipe.epochs must be int"),
+    ],
+)
+def test_damaged_settings_give_a_clear_error(tmp_path, change, sentence):
+    run = write(tmp_path)
+    change(run["recipe"])
+    (tmp_path / "run.json").write_text(json.dumps(run))
+
+    with pytest.raises(ValueError, match=r"run\.json .*") as error:
+        read_config(tmp_path)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"recipe": 1}'])
+def test_other_files_give_a_clear_error(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+
+    with pytest.raises(ValueError, match=r"run\.json is (damaged|not the run\.json of a run)"):
+        read_config(tmp_path)
+
+
+def test_missing_file_gives_a_clear_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"must be the run\.json of a run, or its folder"):
+        read_config(tmp_path)

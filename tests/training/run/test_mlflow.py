@@ -1,0 +1,94 @@
+"""Runs recorded in MLflow, in a file of SQLite."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from training.run.callbacks import History
+from training.run.loggers import open_loggers
+
+pytestmark = pytest.mark.slow  # importing MLflow takes seconds
+
+RECORD = {
+    "recipe": {"epochs": 3, "optimization": {"learning_rate": 0.002, "clip_norm": None}},
+    "data": "elpv",
+    "seed": 3,
+    "scores": {"top1": 0.75, "model": "run"},
+}
+
+
+def rows(count):
+    return [
+        {"epoch": number, "step": 10 * number, "loss": 1 / number, "val_top1": number / 10}
+        for number in range(1, count + 1)
+    ]
+
+
+def history(count):
+    progress = {"history": rows(count), "seconds": 0.0, "images_per_second": 0.0}
+    return History(None, 1, 10, progress)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """MLflow's client of a database, whose tables take seconds to make; and its URI."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        import mlflow
+
+        uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'runs.db'}"
+        yield mlflow.MlflowClient(uri), uri
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A folder with the files of a finished run."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"):
+        (folder / name).write_text(name)
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def test_a_resumed_run_is_one_run_with_every_epoch_once(run, database):
+    client, uri = database
+    for epochs in (1, 3):  # killed after the first epoch, whose row came twice
+        (logger,) = open_loggers([f"mlflow:{uri}"], run)
+        callback = logger.callback(history(epochs), RECORD)
+        callback.on_train_begin()
+        callback.on_epoch_end(epochs - 1)
+    logger.finish(RECORD)
+
+    (experiment,) = [each for each in client.search_experiments() if each.name == "cabvit"]
+    (found,) = client.search_runs([experiment.experiment_id])
+    losses = client.get_metric_history(found.info.run_id, "loss")
+    assert [(each.step, each.value) for each in losses] == [(1, 1), (2, 1 / 2), (3, 1 / 3)]
+    assert found.data.params == {
+        "recipe.epochs": "3",
+        "recipe.optimization.learning_rate": "0.002",
+        "data": "elpv",
+        "seed": "3",
+    }
+    assert found.data.metrics["final_top1"] == 0.75
+    assert (found.info.run_name, found.info.status) == ("run", "FINISHED")
+    artifacts = {each.path for each in client.list_artifacts(found.info.run_id)}
+    assert {"report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"} == artifacts
+    assert Path(uri.removeprefix("sqlite:///")).with_name("mlartifacts").is_dir()
+    assert [path.name for path in run.parent.iterdir()] == ["run"]  # nothing in this folder
+
+
+def test_run_that_was_removed_from_mlflow_begins_anew(run, database):
+    client, uri = database
+    (run / "mlflow.json").write_text(json.dumps({"uri": uri, "run_id": "0" * 32}))
+    (logger,) = open_loggers([f"mlflow:{uri}"], run)
+    logger.callback(history(2), RECORD).on_train_begin()
+
+    known = json.loads((run / "mlflow.json").read_text())["run_id"]
+    assert len(client.get_metric_history(known, "val_top1")) == 2
+
+
+def test_unusable_store_gives_a_clear_error(run, database):
+    with pytest.raises(ValueError, match=r"MLflow cannot record the run at nowhere://x: .*--log"):
+        open_loggers(["mlflow:nowhere://x"], run)

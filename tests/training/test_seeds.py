@@ -1,0 +1,56 @@
+"""Several seeds of one recipe, and the spread of their scores."""
+
+import dataclasses
+import json
+
+import pytest
+from tiny_runs import RECIPE
+
+from training.run.options import TrainOptions
+from training.seeds import spread, train_seeds
+
+SCORES = {0: 0.80, 1: 0.84, 2: 0.82}
+
+
+def one_run(recipe, options, command=None):
+    """Writes the record of a run of that seed, as training does, and counts the trainings."""
+    options.out.mkdir(parents=True, exist_ok=True)
+    scores = {"images": 400, "top1": SCORES[options.seed], "top5": None, "cross_entropy": 0.5}
+    (options.out / "run.json").write_text(json.dumps({"scores": scores, "seed": options.seed}))
+    return options.out
+
+
+def test_summary_has_the_mean_and_the_sample_deviation(tmp_path):
+    options = TrainOptions("elpv", tmp_path)
+    text = train_seeds(RECIPE, options, [0, 1, 2], train_one=one_run)
+    result = json.loads((tmp_path / "seeds.json").read_text())
+
+    assert result["mean"] == pytest.approx({"top1": 0.82, "cross_entropy": 0.5})
+    assert result["standard_deviation"] == pytest.approx({"top1": 0.02, "cross_entropy": 0})
+    assert result["seeds"]["1"] == {"top1": 0.84, "cross_entropy": 0.5}
+    assert (tmp_path / "seeds.md").read_text() == text + "\n"
+    assert "| mean               | 82.0 % |        0.5000 |" in text
+    assert "| standard deviation |  2.0 % |        0.0000 |" in text
+    seeds = [json.loads((tmp_path / f"seed_{n}" / "run.json").read_text())["seed"] for n in SCORES]
+    assert seeds == [0, 1, 2]
+
+
+def test_one_seed_has_no_deviation():
+    result = spread({7: {"images": 10, "top1": 0.5}})
+
+    assert result["mean"] == {"top1": 0.5}
+    assert result["standard_deviation"] == {"top1": None}
+
+
+@pytest.mark.parametrize("seeds", [[], [0, 1, 0]])
+def test_seeds_must_differ(tmp_path, seeds):
+    with pytest.raises(ValueError, match="must be different whole numbers, such as 0 1 2"):
+        train_seeds(RECIPE, TrainOptions("elpv", tmp_path), seeds, train_one=one_run)
+
+
+def test_folder_of_a_single_run_is_refused(tmp_path):
+    one_run(RECIPE, TrainOptions("elpv", tmp_path))
+    options = dataclasses.replace(TrainOptions("elpv", tmp_path))
+
+    with pytest.raises(ValueError, match="holds a single run, not one for each seed"):
+        train_seeds(RECIPE, options, [0, 1], train_one=one_run)

@@ -1,0 +1,85 @@
+"""The names of a folder's images by split and class, kept beside a run."""
+
+import dataclasses
+import gzip
+import json
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+from keras_cabvit.atomic_files import atomic_path
+from training.data.data_set import DataSet
+from training.data.folder import FolderSplit
+from training.data.split import Split
+
+_FILE = "images.json.gz"
+
+# From the name of a split to a dict from an image's name to the name of its class.
+ImageList = dict[str, dict[str, str]]
+
+
+def image_list(data_set: DataSet) -> ImageList | None:
+    """Returns the images of a folder; None for other data, whose images have no lasting names."""
+    splits = data_set.splits()
+    if not all(isinstance(split, FolderSplit) for split in splits.values()):
+        return None
+    return {name: _images(split) for name, split in splits.items()}
+
+
+def write_image_list(folder: Path, data_set: DataSet) -> None:
+    """Writes images.json.gz, if the data is a folder.
+
+    Args:
+        folder: path of the run's folder.
+        data_set: `DataSet`.
+    """
+    images = image_list(data_set)
+    if images is not None:
+        with atomic_path(folder / _FILE) as partial:
+            # Without a time of its own, the file of the same images has the same bytes.
+            partial.write_bytes(gzip.compress(json.dumps(images).encode("ascii"), mtime=0))
+
+
+def read_image_list(folder: Path) -> ImageList | None:
+    """Returns what `write_image_list` wrote, or None if there is nothing.
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+    file = folder / _FILE
+    if not file.is_file():
+        return None
+    try:
+        images = json.loads(gzip.decompress(file.read_bytes()))
+        return {name: dict(images[name]) for name in images}
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise ValueError(f"{file} is damaged: restore it from a copy. ({error})") from error
+
+
+def with_validation(data_set: DataSet, names: Collection[str]) -> DataSet:
+    """Returns a folder's data set in which other images are held out for validation.
+
+    Args:
+        data_set: `DataSet` of a folder.
+        names: names of the validation images, among the training and validation images.
+    """
+    chosen = set(names)
+    pool = sorted((_images(data_set.training) | _images(data_set.validation)).items())
+    root = data_set.source.removeprefix("folder:")
+    numbers = {name: number for number, name in enumerate(data_set.class_names)}
+
+    def split(held: bool) -> FolderSplit:
+        part = [(name, numbers[label]) for name, label in pool if (name in chosen) == held]
+        files, labels = [name for name, _ in part], [label for _, label in part]
+        return FolderSplit(root, files, labels, data_set.class_names)
+
+    return dataclasses.replace(data_set, training=split(False), validation=split(True))
+
+
+def _images(split: Split) -> dict[str, str]:
+    """Returns a dict from the name of an image to the name of its class."""
+    images = {}
+    for batch in split.in_order().batch(4096).as_numpy_iterator():
+        for name, label in zip(batch["name"], batch["label"], strict=True):
+            images[os.fsdecode(name)] = split.class_names[label]
+    return images

@@ -1,0 +1,40 @@
+"""The predictions of a model, a row per image, as a CSV file."""
+
+import csv
+import io
+from pathlib import Path
+
+from keras_cabvit.atomic_files import write_text_atomically
+from training.evaluation.result import Evaluation
+
+
+def write_predictions(evaluation: Evaluation, path: Path) -> None:
+    """Writes a CSV file with a row per image, in the order of the images.
+
+    Columns: `file`, the image's name; `class`, its own class; `predicted`, the most probable class;
+    `probability`, of that class; and for every class `p(NAME)`, its probability. Images that cannot
+    be read come last, with their names alone.
+
+    Args:
+        evaluation: `Evaluation`.
+        path: path of the file. An existing one is replaced when the new one is complete.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = evaluation.class_names
+    writer.writerow(
+        ["file", "class", "predicted", "probability", *(f"p({name})" for name in names)]
+    )
+    rows = zip(
+        evaluation.names,
+        evaluation.labels,
+        evaluation.predicted,
+        evaluation.probabilities,
+        strict=True,
+    )
+    for name, label, predicted, probabilities in rows:
+        numbers = [f"{float(value):.6g}" for value in probabilities]
+        writer.writerow([name, names[label], names[predicted], numbers[predicted], *numbers])
+    for name in evaluation.broken_names:
+        writer.writerow([name, *[""] * (3 + len(names))])
+    write_text_atomically(path, text.getvalue())

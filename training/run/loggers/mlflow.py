@@ -1,0 +1,170 @@
+"""Scores, settings and reports in MLflow."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_cabvit.atomic_files import write_text_atomically
+from training.run.callbacks.history import History
+from training.run.record import leaves
+
+_EXPERIMENT = "cabvit"
+_SQLITE = "sqlite:///"
+# MLflow refuses longer values.
+_LONGEST = 6000
+
+
+class MLflowLogger:
+    """Records a run in MLflow: settings as parameters, scores by epoch, the report as artifacts.
+
+    The identity of MLflow's run is kept in mlflow.json in the run's folder, so that a resumed run
+    continues it. Scores are taken from the history's rows: none is missing or written twice,
+    however often the run is killed.
+
+    Args:
+        folder: path of the run's folder.
+        uri: string, MLflow's tracking URI, such as "sqlite:///runs.db"; None takes MLflow's own
+            setting. With SQLite, artifacts are stored beside the file, in `mlartifacts`.
+
+    Raises:
+        ImportError: MLflow is not installed.
+        ValueError: the URI cannot be opened.
+    """
+
+    def __init__(self, folder: Path, uri: str | None):
+        # Training sends nothing to anybody unless its user says so.
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+        try:
+            import mlflow
+        except ImportError as error:
+            raise ImportError(
+                "`log` mlflow needs MLflow, which is not installed: pip install "
+                f"'keras-cabvit[mlflow]'. ({error})"
+            ) from error
+        self.folder = folder
+        self.uri = uri or mlflow.get_tracking_uri()
+        self._run_id = ""
+        with self._clear_errors():
+            self._client = mlflow.MlflowClient(self.uri)
+            self._experiment = self._client.get_experiment_by_name(_EXPERIMENT)
+
+    def callback(self, history: History, record: dict) -> keras.callbacks.Callback:
+        """Returns a callback that writes the rows of the history that MLflow does not have yet."""
+        with self._clear_errors():
+            self._begin(record)
+        return _Rows(self, history)
+
+    def finish(self, record: dict) -> None:
+        """Writes the final scores and the report, and ends MLflow's run."""
+        with self._clear_errors():
+            if not self._run_id:
+                self._begin(record)
+            for name, value in record.get("scores", {}).items():
+                if isinstance(value, (int, float)):
+                    self._client.log_metric(self._run_id, f"final_{name}", value)
+            for name in ("report.md", "run.json", "metrics.csv", "labels.txt"):
+                self._client.log_artifact(self._run_id, str(self.folder / name))
+            for picture in sorted(self.folder.glob("*.png")):
+                self._client.log_artifact(self._run_id, str(picture))
+            self._client.set_terminated(self._run_id, "FINISHED")
+
+    def write(self, rows: list[dict]) -> None:
+        """Writes the rows of epochs that MLflow does not have yet."""
+        from mlflow.entities import Metric
+
+        with self._clear_errors():
+            known = self._client.get_metric_history(self._run_id, "loss")
+            written = {metric.step for metric in known}
+            now = int(1000 * time.time())
+            for row in rows:
+                if row["epoch"] not in written:
+                    metrics = [
+                        Metric(name, float(value), now, row["epoch"])
+                        for name, value in row.items()
+                        if name not in ("epoch", "step")
+                    ]
+                    self._client.log_batch(self._run_id, metrics=metrics)
+
+    def _begin(self, record: dict) -> None:
+        """Begins a run of MLflow, or continues the one of this folder."""
+        from mlflow.entities import Param
+
+        known = self._known_run()
+        if known is not None:
+            self._run_id = known
+            self._client.update_run(known, status="RUNNING")
+            return
+        if self._experiment is None:
+            identity = self._client.create_experiment(_EXPERIMENT, self._artifacts())
+            self._experiment = self._client.get_experiment(identity)
+        run = self._client.create_run(self._experiment.experiment_id, run_name=self.folder.name)
+        self._run_id = run.info.run_id
+        settings = {name: record.get(name) for name in ("recipe", "data", "seed", "split_seed")}
+        params = [
+            Param(name, str(value)[:_LONGEST])
+            for name, value in leaves(settings)
+            if value is not None
+        ]
+        self._client.log_batch(self._run_id, params=params)
+        self._client.set_tag(self._run_id, "folder", str(self.folder.resolve()))
+        text = json.dumps({"uri": self.uri, "run_id": self._run_id}, indent=2)
+        write_text_atomically(self.folder / "mlflow.json", text + "\n")
+
+    def _known_run(self) -> str | None:
+        """Returns the identity of the folder's run at this URI, if there is one."""
+        from mlflow.exceptions import MlflowException
+
+        file = self.folder / "mlflow.json"
+        if not file.is_file():
+            return None
+        try:
+            known = json.loads(file.read_text(encoding="utf-8"))
+            if known["uri"] != self.uri:
+                return None
+            return self._client.get_run(known["run_id"]).info.run_id
+        except (ValueError, KeyError, TypeError, MlflowException):
+            return None  # damaged, or removed from MLflow: begin another one
+
+    def _artifacts(self) -> str | None:
+        if not self.uri.startswith(_SQLITE):
+            return None
+        database = Path(self.uri.removeprefix(_SQLITE)).resolve()
+        return (database.parent / "mlartifacts").as_uri()
+
+    @contextlib.contextmanager
+    def _clear_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            raise
+        except Exception as error:  # of MLflow, SQLAlchemy or a server's client
+            reason = str(error).strip().splitlines()
+            raise ValueError(
+                f"MLflow cannot record the run at {self.uri}: "
+                f"{reason[0] if reason else type(error).__name__}. Give a tracking URI such as "
+                "--log mlflow:sqlite:///runs.db, or leave MLflow out of --log; the same command "
+                "resumes from the last checkpoint."
+            ) from error
+
+
+class _Rows(keras.callbacks.Callback):
+    """Hands the rows of the history to MLflow after every epoch."""
+
+    def __init__(self, logger: MLflowLogger, history: History):
+        super().__init__()
+        self.logger = logger
+        self.history = history
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Writes the rows of a run that was stopped before they were written."""
+        self.logger.write(self.history.rows)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Writes the row of the epoch."""
+        self.logger.write(self.history.rows)
