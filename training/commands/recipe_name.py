@@ -1,4 +1,7 @@
-"""The option --recipe, which sets the defaults of all the others."""
+"""The option --recipe, which sets the defaults of all the others.
+
+`train` fine-tunes unless it is given: that is what a folder of photographs needs.
+"""
 
 import argparse
 import sys
@@ -16,6 +19,7 @@ def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
     Returns:
         The name, and a list of the other arguments.
     """
+    default = "finetune" if command == "train" else None
     named = any(argument.startswith("--recipe") for argument in arguments)
     parser = argparse.ArgumentParser(
         prog=f"python -m training {command}",
@@ -25,7 +29,11 @@ def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--recipe", choices=sorted(RECIPES), required=True, help="the model and its training"
+        "--recipe",
+        choices=sorted(RECIPES),
+        default=default,
+        required=default is None,
+        help="the model and its training" + (f"; by default {default}" if default else ""),
     )
     known, others = parser.parse_known_args(arguments)
     return known.recipe, others

@@ -1,21 +1,26 @@
-r"""Fine-tuning of ImageNet's weights on your own photographs.
+r"""Fine-tuning of trained weights on your own photographs; the recipe of `train` without --recipe.
 
 Command:
-    python -m training train --recipe finetune --data folder:PHOTOGRAPHS --out DIR \
-        --model.initial-weights imagenet
-Hardware: one GPU, or a CPU with patience.
-Cost and result: depend on the data. Not run here from ImageNet's weights, because none are
-    published; tested from another run's `model.keras`.
+    python -m training train --recipe finetune --data folder:PHOTOGRAPHS --out DIR
+Hardware: a CPU with two cores, or one GPU.
+Cost and result: depend on the data; not measured yet.
+
+It starts from the weights that the package contains, of CabViTH_T on Tiny ImageNet. Start from
+ImageNet's weights, if you have them, with `--model.variant CabViTH_S --model.initial-weights
+imagenet --model.image-size 224 224`, or from any run with `--model.initial-weights
+DIR/model.keras`.
 
 Light augmentation, because the weights know photographs already, and a learning rate that falls
 from block to block towards the stem (BEiT's layer-wise decay), because early layers need the least
-change. Start from any run of the same variant with `--model.initial-weights DIR/model.keras`.
+change.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
 FINETUNE = Recipe(
-    model=ModelOptions("CabViTH_S", drop_path_rate=0.1, initial_weights="imagenet"),
+    model=ModelOptions(
+        "CabViTH_T", image_size=(128, 128), drop_path_rate=0.1, initial_weights="tiny_imagenet"
+    ),
     optimization=Optimization(
         learning_rate=5e-4,
         warmup_epochs=2,

@@ -9,6 +9,7 @@ from tiny_runs import OPTIONS
 
 from training.__main__ import COMMANDS, main
 from training.evaluation.model_score import ModelScore
+from training.recipes import RECIPES
 
 TRAIN = ["train", "--recipe", "fashion_mnist"]
 
@@ -34,13 +35,22 @@ def test_unknown_command_gives_a_clear_error(capsys):
     assert "There is no command 'trian'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "show-batch"])
-def test_recipe_must_be_named(command, capsys):
+def test_recipe_must_be_named(capsys):
     with pytest.raises(SystemExit) as stop:
-        main([command, "--data", "fashion_mnist"])
+        main(["show-batch", "--data", "fashion_mnist"])
 
     assert stop.value.code == 2
     assert "--recipe" in capsys.readouterr().err
+
+
+def test_train_fine_tunes_the_weights_in_the_package_by_default(monkeypatch, tmp_path):
+    started = []
+    monkeypatch.setattr("training.commands.train.train", lambda recipe, *_: started.append(recipe))
+
+    assert main(["train", "--data", f"folder:{tmp_path}", "--out", str(tmp_path / "run")]) == 0
+    (recipe,) = started
+    assert recipe == RECIPES["finetune"]
+    assert recipe.model.initial_weights == "tiny_imagenet"
 
 
 def test_help_of_a_recipe_shows_every_option_with_its_value(capsys):
