@@ -10,8 +10,10 @@ from keras_cabvit.layers import DropPath
 from training.recipes import model as recipe_model
 
 
-def two_layers(input_shape, classes, embed_dim=8, drop_path_rate=0, **_):
-    """Builds the model, as wide as the recipe's if that is a plain one."""
+def two_layers(input_shape, classes, embed_dim=8, embed_dims=(), drop_path_rate=0, **_):
+    """Builds the model, as wide as the recipe says with a single number."""
+    if len(embed_dims) == 1:
+        (embed_dim,) = embed_dims
     image = keras.Input(input_shape, name="image")
     x = keras.layers.Rescaling(1 / 64, -2)(image)
     x = keras.layers.Conv2D(embed_dim, 3, strides=4, name="stem")(x)
