@@ -16,7 +16,8 @@ def two_layers(input_shape, classes, embed_dim=8, embed_dims=(), drop_path_rate=
         (embed_dim,) = embed_dims
     image = keras.Input(input_shape, name="image")
     x = keras.layers.Rescaling(1 / 64, -2)(image)
-    x = keras.layers.Conv2D(embed_dim, 3, strides=4, name="stem")(x)
+    # A bias before BatchNorm has no gradient but rounding errors, which AdamW enlarges.
+    x = keras.layers.Conv2D(embed_dim, 3, strides=4, use_bias=False, name="stem")(x)
     x = keras.layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = DropPath(drop_path_rate, name="drop_path")(x)
