@@ -382,7 +382,9 @@ class Run:
         )
         if trained.early_stop:
             print(trained.early_stop)
-        record = write_results(self.folder, self.recipe, self.data_set, trained)
+        from training.evaluate import evaluate  # which imports the runtimes of all forms
+
+        record = write_results(self.folder, self.recipe, self.data_set, trained, evaluate)
         for logger in self.loggers:
             logger.finish(record)
         if not self.options.keep_checkpoints:

@@ -112,8 +112,10 @@ def continued_record(
         before["class_names"] = [
             unicodedata.normalize("NFC", name) for name in before["class_names"]
         ]
-    # Fields that the earlier version did not have: it trained as their defaults say.
+    # Fields that the earlier version did not have: it trained as their defaults say, but for near
+    # duplicates, which it drew one by one.
     defaults = dict(leaves({"recipe": recipe_defaults()}))
+    defaults["recipe.group_duplicates"] = False
     before = {name: defaults[name] for name in defaults if name in now} | before
     prefix = "recipe.optimization."
     changes = {}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.data_set import DataSet
+from training.evaluation.result import Evaluation
 from training.optimization.compiled_model import precision
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
@@ -41,7 +42,13 @@ class Trained:
     early_stop: str = ""
 
 
-def write_results(folder: Path, recipe: Recipe, data_set: DataSet, trained: Trained) -> dict:
+def write_results(
+    folder: Path,
+    recipe: Recipe,
+    data_set: DataSet,
+    trained: Trained,
+    evaluate: Callable[..., Evaluation],
+) -> dict:
     """Writes the model and its labels, scores it and writes the report.
 
     Args:
@@ -49,11 +56,11 @@ def write_results(folder: Path, recipe: Recipe, data_set: DataSet, trained: Trai
         recipe: `Recipe`.
         data_set: `DataSet`.
         trained: `Trained`.
+        evaluate: function of a folder and a `DataSet` that scores the model.
 
     Returns:
         The finished run's record, as it is in run.json.
     """
-    from training.evaluate import evaluate
     from training.report.page import write_report  # which draws with matplotlib
 
     with precision("float32"):
