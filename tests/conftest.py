@@ -51,7 +51,14 @@ def pytest_unconfigure(config):
         config.compiled_by_jax.cleanup()
 
 
+# Tests that took more than a second, by measurement (`pytest --junitxml=FILE`).
+SLOW = set(Path(__file__).with_name("slow_tests.txt").read_text().splitlines())
+
+
 def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.nodeid.partition("[")[0] in SLOW:
+            item.add_marker(pytest.mark.slow)
     # The longest first, so that none of them runs alone at the end.
     items.sort(key=lambda item: not item.nodeid.startswith("tests/test_every_backend.py"))
 

@@ -11,7 +11,7 @@ Cost and result: not trained to its end yet. On one NVIDIA H100, train-in-memory
     --model.drop-path-rate 0.1 --augmentation.rand-augment-operations 2
     --augmentation.rand-augment-interpolation bilinear --epochs 170. A run that was cut short after
     150 of these epochs had 54.2 % top-1 on the 2,000 held-out images (seed 0, Keras 3.15.1, JAX
-    0.11.2).
+    0.11.2), and 55.8 % on the 10,000 validation images: `weights="tiny_imagenet"`.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
