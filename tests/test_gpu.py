@@ -17,7 +17,7 @@ from keras_cabvit.gpu import leave_gpus_to_the_backend
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What TensorFlow is asked to see, in a process that has not asked yet."""
+    """The devices that TensorFlow is asked to see, in a process that has not asked yet."""
     calls = []
     monkeypatch.setattr(tf.config, "set_visible_devices", lambda *given: calls.append(given))
     leave_gpus_to_the_backend.cache_clear()

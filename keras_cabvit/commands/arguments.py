@@ -43,6 +43,6 @@ def path_argument(text):
 def _image_size(text):
     """Parses (height, width) from a text such as "224x224"."""
     height, separator, width = text.partition("x")
-    if not (separator and height.isdigit() and width.isdigit()):
+    if not (separator and height.isdecimal() and width.isdecimal()):
         raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH, such as 224x224, not {text!r}")
     return int(height), int(width)

@@ -5,8 +5,10 @@ three classes may be the first of two.
 """
 
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from keras_cabvit.data.listed import listed
 
 _MOST_LISTED = 10
 
@@ -65,7 +67,7 @@ def match_classes(
         if classes != len(data_names):
             raise ValueError(
                 f"{model} has {classes} classes{'' if by_position else ' without names'}, and "
-                f"{data} has {len(data_names)}: {_listed(data_names)}. "
+                f"{data} has {len(data_names)}: {listed(data_names, _MOST_LISTED)}. "
                 + (
                     "Positions match only equally many classes."
                     if by_position
@@ -75,7 +77,7 @@ def match_classes(
         reason = "as you asked" if by_position else f"{model} does not name its classes"
         return ClassMatch(
             in_order,
-            (f"Assumed classes in the order {_listed(data_names)}: {reason}.",),
+            (f"Assumed classes in the order {listed(data_names, _MOST_LISTED)}: {reason}.",),
         )
     model_names = tuple(model_names)
     if model_names == data_names:
@@ -97,15 +99,17 @@ def match_classes(
         ]
         raise ValueError(
             f"Each class of {data} must be one class of {model}. No class of {model}, or not only "
-            f"one, has the name {_listed(map(repr, unknown))}. The classes of {data}: "
-            f"{_listed(data_names)}. The classes of {model}: {_listed(model_names)}."
+            f"one, has the name {listed(map(repr, unknown), _MOST_LISTED)}. "
+            f"The classes of {data}: {listed(data_names, _MOST_LISTED)}. "
+            f"The classes of {model}: {listed(model_names, _MOST_LISTED)}."
         )
     if not notes:
         notes = _notes(model_names, data_names, found, model, data)
     if len(found) < classes:
+        lacking = [name for place, name in enumerate(model_names) if place not in found]
         notes.append(
             f"{data} has only {len(found):,} of the {classes:,} classes of {model}; it has none of "
-            f"{_listed(name for place, name in enumerate(model_names) if place not in found)}."
+            f"{listed(lacking, _MOST_LISTED)}."
         )
     return ClassMatch(tuple(found), tuple(notes))
 
@@ -156,12 +160,6 @@ def _notes(
     if pairs:
         notes.append(
             f"Names of {data} and of {model} differ in upper and lower case, and were matched: "
-            f"{_listed(f'{theirs} is {mine}' for theirs, mine in pairs)}."
+            f"{listed((f'{theirs} is {mine}' for theirs, mine in pairs), _MOST_LISTED)}."
         )
     return notes
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = len(names) - _MOST_LISTED
-    return ", ".join(names[:_MOST_LISTED]) + (f" and {more:,} more" if more > 0 else "")

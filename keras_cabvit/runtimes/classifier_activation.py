@@ -1,6 +1,6 @@
 """Activation that a Keras classifier ends in, from the operation that produces its output."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from typing import Any
 
 import keras
@@ -74,6 +74,21 @@ def classifier_activation(model: keras.Model, name: str, stated: str | None = No
     return None if found == _UNKNOWN else found
 
 
+def check_one_of_each(name: str, inputs: Sized, outputs: Sized) -> None:
+    """Raises NotAClassifier unless there is one input and one output.
+
+    Args:
+        name: name of the model in the message.
+        inputs: its inputs.
+        outputs: its outputs.
+    """
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise NotAClassifier(
+            f"{name} must have one input and one output. It has {len(inputs)} inputs and "
+            f"{len(outputs)} outputs."
+        )
+
+
 def _check_shape(model: keras.Model, name: str) -> None:
     try:
         inputs, outputs = model.inputs, model.outputs
@@ -83,11 +98,7 @@ def _check_shape(model: keras.Model, name: str) -> None:
             f"{type(model).__name__}. Make it one with `image = keras.Input((height, width, 3))` "
             "and `keras.Model(image, model(image))`."
         ) from None
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise NotAClassifier(
-            f"{name} must have one input and one output. It has {len(inputs)} inputs and "
-            f"{len(outputs)} outputs."
-        )
+    check_one_of_each(name, inputs, outputs)
     if len(model.output_shape) != 2:
         raise NotAClassifier(
             f"{name} has no classifier: it ends in the layer '{_producer(outputs[0])[0].name}', "

@@ -1,7 +1,7 @@
 """Saved classifiers in any form, each run in the runtime that its users run."""
 
 import os
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_cabvit.data.array_checks import check_not_scaled
-from keras_cabvit.runtimes.classifier_activation import NotAClassifier
+from keras_cabvit.data.labels import label_lines
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier, check_one_of_each
 from keras_cabvit.runtimes.classifier_activation import classifier_activation as activation_of
 from keras_cabvit.runtimes.pixel_scale import note_on_pixels
 from keras_cabvit.runtimes.reading import (
@@ -108,7 +109,7 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
     loaded = read_saved_model(path)
     signature = loaded.signatures["serving_default"]
     inputs, outputs = signature.structured_input_signature[1], signature.structured_outputs
-    _check_one_of_each(f"The signature serving_default of {path}", inputs, outputs)
+    check_one_of_each(f"The signature serving_default of {path}", inputs, outputs)
     ((input_name, image),), ((output_name, output),) = inputs.items(), outputs.items()
 
     def scores(images: npt.ArrayLike) -> np.ndarray:
@@ -130,7 +131,7 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
 def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
     """Returns the names in `assets/labels.txt` of a SavedModel, or None."""
     file = (latest_version(path) or Path(path)) / "assets" / "labels.txt"
-    return tuple(file.read_text(encoding="utf-8-sig").splitlines()) if file.is_file() else None
+    return tuple(label_lines(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
@@ -155,7 +156,7 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
     """
     interpreter = read_tflite(path, threads)
     inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-    _check_one_of_each(str(path), inputs, outputs)
+    check_one_of_each(str(path), inputs, outputs)
     (image,), (output,) = inputs, outputs
     if image["shape"][0] != 1 or image["dtype"] not in (np.uint8, np.float32):
         raise NotAClassifier(
@@ -214,14 +215,6 @@ def _normalization(
             f"{len(stated.mean)} for {image['shape'][-1]} channels."
         )
     return stated.mean, stated.std, tuple(notes)
-
-
-def _check_one_of_each(name: str, inputs: Sized, outputs: Sized) -> None:
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise NotAClassifier(
-            f"{name} must have one input and one output. It has {len(inputs)} inputs and "
-            f"{len(outputs)} outputs."
-        )
 
 
 def _as_type(images: npt.ArrayLike, dtype: npt.DTypeLike) -> np.ndarray:

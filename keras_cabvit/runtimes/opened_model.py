@@ -133,7 +133,7 @@ def _found_at(path: Path) -> tuple[str, Path, str]:
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
     version = latest_version(path)
-    if version == path and name.isdigit():
+    if version == path and name.isdecimal():
         return "SavedModel", path, f"{path.resolve().parent.name}/{name}"
     if version:
         return "SavedModel", version, name
@@ -149,7 +149,7 @@ def _folders_beside(path: Path) -> list[Path]:
     """Returns the folders that may hold the `labels.txt` and `run.json` of a model."""
     if path.is_file():
         return [path.parent]
-    servable = path.parent if path.resolve().name.isdigit() else path
+    servable = path.parent if path.resolve().name.isdecimal() else path
     return [path, servable, servable.parent]
 
 

@@ -82,7 +82,9 @@ def latest_version(path: str | os.PathLike[str]) -> Path | None:
     path = local_path(path)
     if (path / "saved_model.pb").is_file():
         return path
-    versions = [file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdigit()]
+    versions = [
+        file.parent for file in path.glob("*/saved_model.pb") if file.parent.name.isdecimal()
+    ]
     return max(versions, key=lambda version: int(version.name), default=None)
 
 

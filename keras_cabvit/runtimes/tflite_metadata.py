@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cabvit.data.label_lines import label_lines
+from keras_cabvit.data.labels import label_lines
 
 BUFFER_NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.paths import local_path
+from keras_cabvit.weights.stored_sizes import stored_shapes
 
 # Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
@@ -113,9 +114,4 @@ def _check_left_over(model: keras.Model, path: str | os.PathLike[str]) -> None:
 
 def _stored_weights(path: str | os.PathLike[str]) -> list[str]:
     """Returns the names of the weights in the file, except an optimizer's."""
-    names: list[str] = []
-    with h5py.File(path) as file:
-        file.visititems(
-            lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None
-        )
-    return [name for name in names if name.startswith("layers/")]
+    return [name for name in stored_shapes(path) if name.startswith("layers/")]

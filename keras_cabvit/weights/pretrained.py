@@ -10,7 +10,7 @@ from keras_cabvit.weights.tiny_imagenet import tiny_imagenet_weights_path
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What `weights="..."` stands for.
+    """Weights with a name, as `weights="..."` takes it.
 
     Attributes:
         classes: integer, the number of classes of the trained classifier.

@@ -43,7 +43,7 @@ def read_stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
     """
     path = local_path(path)
     try:
-        shapes = _shapes(path)
+        shapes = stored_shapes(path)
         hybrid = any(name.startswith("layers/convolutional_stem/") for name in shapes)
         return _hybrid(shapes) if hybrid else _plain(shapes)
     except (OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
@@ -53,8 +53,15 @@ def read_stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
         ) from error
 
 
-def _shapes(path: str | os.PathLike[str]) -> Shapes:
-    """Returns the shapes of the stored weights by their names."""
+def stored_shapes(path: str | os.PathLike[str]) -> Shapes:
+    """Returns the shapes of everything stored in a weights file or `.keras` file, by name.
+
+    Args:
+        path: path of the file.
+
+    Raises:
+        OSError: it is damaged, or no such file.
+    """
     shapes: Shapes = {}
 
     def visit(name: str, item: h5py.Group | h5py.Dataset) -> None:

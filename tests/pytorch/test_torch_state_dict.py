@@ -9,21 +9,13 @@ import published_state_dict
 import pytest
 import torch
 from ml_dtypes import bfloat16
+from model_weights import assert_equal, weights_of
 
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.pytorch import load_torch_state_dict
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "reference.json"
 FAMILIES = ("hybrid", "plain")
-
-
-def weights_of(model):
-    return [np.array(weight) for weight in model.get_weights()]
-
-
-def assert_equal(weights, expected):
-    for weight, value in zip(weights, expected, strict=True):
-        np.testing.assert_array_equal(weight, value)
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import numpy as np
 import published_state_dict
 import pytest
 import torch
+from model_weights import assert_equal, weights_of
 
 import keras_cabvit
 from keras_cabvit.models.variants import VARIANTS
@@ -37,15 +38,6 @@ def save_checkpoint(path, state_dict):
     }
     torch.save(content, path)
     return path
-
-
-def weights_of(model):
-    return [np.array(weight) for weight in model.get_weights()]
-
-
-def assert_equal(weights, expected):
-    for weight, value in zip(weights, expected, strict=True):
-        np.testing.assert_array_equal(weight, value)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import numpy as np
@@ -30,6 +31,16 @@ def test_classifier_describes_its_file(served_hybrid):
     assert classifier.classes == 5
     assert classifier.gives_probabilities is True
     assert classifier(IMAGES).shape == (2, 5)
+
+
+def test_labels_and_versions_are_read_as_written(served_hybrid, tmp_path):
+    shutil.copytree(served_hybrid, tmp_path / "1")
+    (tmp_path / "²").mkdir()  # no version, though Python calls it a digit
+    (tmp_path / "²" / "saved_model.pb").write_bytes(b"")
+    labels = tmp_path / "1" / "assets" / "labels.txt"
+    labels.write_text("a\u2028b\nc\nd\ne\nf\n\n", encoding="utf-8")
+
+    assert load_saved_model(tmp_path).labels == ("a\u2028b", "c", "d", "e", "f")
 
 
 def test_model_that_does_not_normalise_its_pixels_is_noted(tmp_path):

@@ -1,4 +1,4 @@
-"""What a .tflite file states about its input and output is done."""
+"""Statements of a .tflite file about its input and output are followed."""
 
 import keras
 import numpy as np

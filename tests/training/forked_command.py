@@ -45,7 +45,7 @@ class Command:
 
     @property
     def output(self):
-        """What it has printed so far; empty before it has begun."""
+        """The text that it has printed so far; empty before it has begun."""
         file = self._log.with_suffix(".out")
         return file.read_text() if file.exists() else ""
 

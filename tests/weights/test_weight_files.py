@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
+from model_weights import assert_equal, weights_of
 
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.opened_model import open_model
@@ -29,15 +30,6 @@ def saved(tmp_path_factory):
         return models[family]
 
     return saved
-
-
-def weights_of(model):
-    return [np.array(weight) for weight in model.get_weights()]
-
-
-def assert_equal(weights, expected):
-    for weight, value in zip(weights, expected, strict=True):
-        np.testing.assert_array_equal(weight, value)
 
 
 def assert_refused(model, path):

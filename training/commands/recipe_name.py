@@ -20,7 +20,7 @@ def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
         The name, and a list of the other arguments.
     """
     default = "finetune" if command == "train" else None
-    named = any(argument.startswith("--recipe") for argument in arguments)
+    named = names_recipe(arguments)
     parser = argparse.ArgumentParser(
         prog=f"python -m training {command}",
         description=sys.modules[f"training.commands.{command.replace('-', '_')}"].__doc__,
@@ -37,3 +37,8 @@ def recipe_name(command: str, arguments: list[str]) -> tuple[str, list[str]]:
     )
     known, others = parser.parse_known_args(arguments)
     return known.recipe, others
+
+
+def names_recipe(arguments: list[str]) -> bool:
+    """Returns whether --recipe is among arguments."""
+    return any(argument.split("=")[0] == "--recipe" for argument in arguments)

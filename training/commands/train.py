@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from training.commands.parsing import parsed
-from training.commands.recipe_name import recipe_name
+from training.commands.recipe_name import names_recipe, recipe_name
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> None:
         recipe, given = RECIPES[name], f"train --recipe {name}"
         description = sys.modules[f"training.recipes.{name}"].__doc__
     else:
-        if any(argument.split("=")[0] == "--recipe" for argument in others):
+        if names_recipe(others):
             raise ValueError(
                 "Give --recipe or the recipe of another run (--config, --extend), not both."
             )
@@ -83,6 +83,6 @@ def _config(arguments: list[str]) -> tuple[Config | None, list[str]]:
         return read_config(known.config), others
     parser.add_argument("--extend", type=Path)
     extend = parser.parse_known_args(arguments)[0].extend
-    if extend is None or any(each.split("=")[0] == "--recipe" for each in arguments):
+    if extend is None or names_recipe(arguments):
         return None, others
     return read_config(extend), others

@@ -1,14 +1,13 @@
 """The contents of a data set's files, to notice files that were replaced under the same name."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.data.folders.image_folder import listed
+from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
-from training.data.split import Split, checksum_of
+from training.data.split import Split, checksum_of, file_digest
 
 # Of larger data sets only sizes are compared: reading all files would delay the start by more than
 # seconds.
@@ -90,7 +89,7 @@ class _Files:
             "sizes": checksum_of(self._sizes),
             "times": checksum_of(self._times),
             "newest": int(self._times.max()),
-            "bytes": checksum_of(*map(_digest, self._paths)) if reads else None,
+            "bytes": checksum_of(*map(file_digest, self._paths)) if reads else None,
         }
 
     def newer_than(self, time: int) -> list[str]:
@@ -100,8 +99,3 @@ class _Files:
             for path, changed in zip(self._paths, self._times, strict=True)
             if changed > time
         ]
-
-
-def _digest(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -12,9 +12,9 @@ from keras_cabvit.data.folders.image_folder import (
     FolderPart,
     conversion_advice,
     left_out_sentences,
-    listed,
     read_image_folder,
 )
+from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
 from training.data.duplicates import Duplicates, alike_images, find_duplicates
 from training.data.split import Example, RandomAccessSplit, checksum_of, counts_of

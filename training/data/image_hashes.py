@@ -1,5 +1,6 @@
 """Perceptual hashes of image files, which change little when an image does."""
 
+import contextlib
 import hashlib
 import os
 import time
@@ -13,6 +14,7 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.weights.cache import cache_folder
+from training.data.split import file_digest
 
 # A hash of 16x16 bits: the signs of the lowest frequencies of an image of 64x64 pixels. Unrelated
 # photographs differ in about half of them, and 256 bits keep these apart better than the usual 64.
@@ -101,11 +103,8 @@ def content_numbers(root: Path, files: Sequence[str]) -> np.ndarray:
     for file, size in zip(files, sizes.tolist(), strict=True):
         content: Any = file
         if size > 0 and alone[size] > 1:
-            try:
-                with open(root / file, "rb") as opened:
-                    content = hashlib.file_digest(opened, "sha256").digest()
-            except OSError:
-                pass  # training reports it as broken
+            with contextlib.suppress(OSError):  # training reports it as broken
+                content = file_digest(root / file)
         result.append(numbers.setdefault(content, len(numbers)))
     return np.array(result, np.int64)
 

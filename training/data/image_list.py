@@ -3,14 +3,12 @@
 import dataclasses
 import gzip
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 
 from keras_cabvit.atomic_files import atomic_path
 from training.data.data_set import DataSet
 from training.data.folder import FolderSplit
-from training.data.split import Split
 
 _FILE = "images.json.gz"
 
@@ -20,10 +18,12 @@ ImageList = dict[str, dict[str, str]]
 
 def image_list(data_set: DataSet) -> ImageList | None:
     """Returns the images of a folder; None for other data, whose images have no lasting names."""
-    splits = data_set.splits()
-    if not all(isinstance(split, FolderSplit) for split in splits.values()):
-        return None
-    return {name: _images(split) for name, split in splits.items()}
+    images = {}
+    for name, split in data_set.splits().items():
+        if not isinstance(split, FolderSplit):
+            return None
+        images[name] = dict(split.files_and_classes())
+    return images
 
 
 def write_image_list(folder: Path, data_set: DataSet) -> None:
@@ -56,15 +56,22 @@ def read_image_list(folder: Path) -> ImageList | None:
         raise ValueError(f"{file} is damaged: restore it from a copy. ({error})") from error
 
 
-def with_validation(data_set: DataSet, names: Collection[str]) -> DataSet:
+def with_validation(data_set: DataSet, names: Collection[str], note: str) -> DataSet:
     """Returns a folder's data set in which other images are held out for validation.
 
     Args:
         data_set: `DataSet` of a folder.
         names: names of the validation images, among the training and validation images.
+        note: a sentence on their origin.
+
+    Raises:
+        ValueError: the data is no folder.
     """
     chosen = set(names)
-    pool = sorted((_images(data_set.training) | _images(data_set.validation)).items())
+    images = image_list(data_set)
+    if images is None:
+        raise ValueError(f"Only images of a folder are chosen by name. Received: {data_set.name}")
+    pool = sorted((images["training"] | images["validation"]).items())
     root = data_set.source.removeprefix("folder:")
     numbers = {name: number for number, name in enumerate(data_set.class_names)}
 
@@ -73,13 +80,6 @@ def with_validation(data_set: DataSet, names: Collection[str]) -> DataSet:
         files, labels = [name for name, _ in part], [label for _, label in part]
         return FolderSplit(root, files, labels, data_set.class_names)
 
-    return dataclasses.replace(data_set, training=split(False), validation=split(True))
-
-
-def _images(split: Split) -> dict[str, str]:
-    """Returns a dict from the name of an image to the name of its class."""
-    images = {}
-    for batch in split.in_order().batch(4096).as_numpy_iterator():
-        for name, label in zip(batch["name"], batch["label"], strict=True):
-            images[os.fsdecode(name)] = split.class_names[label]
-    return images
+    return dataclasses.replace(
+        data_set, training=split(False), validation=split(True), validation_note=note
+    )

@@ -2,6 +2,7 @@
 
 import abc
 import hashlib
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cabvit.gpu import leave_gpus_to_the_backend
+from keras_cabvit.weights.cache import file_sha256
 from training.data.share import WHOLE, Share
 
 # Every module that reads images imports this one, before TensorFlow's first operation.
@@ -96,6 +98,11 @@ class RandomAccessSplit(Split):
     def in_order(self) -> tf.data.Dataset:
         """Returns the examples by their number."""
         return tf.data.Dataset.range(self.size).map(self.at)
+
+
+def file_digest(path: str | os.PathLike) -> bytes:
+    """Returns the SHA-256 of a file, 32 bytes."""
+    return bytes.fromhex(file_sha256(path))
 
 
 def checksum_of(*parts: Any) -> str:

@@ -1,10 +1,9 @@
 """The predictions of a model, a row per image, as a CSV file."""
 
-import csv
-import io
 from pathlib import Path
 
 from keras_cabvit.atomic_files import write_text_atomically
+from training.evaluation.csv_table import csv_text
 from training.evaluation.result import Evaluation
 
 
@@ -19,22 +18,18 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
         evaluation: `Evaluation`.
         path: path of the file. An existing one is replaced when the new one is complete.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = evaluation.class_names
-    writer.writerow(
-        ["file", "class", "predicted", "probability", *(f"p({name})" for name in names)]
-    )
-    rows = zip(
+    header = ["file", "class", "predicted", "probability", *(f"p({name})" for name in names)]
+    rows = []
+    images = zip(
         evaluation.names,
         evaluation.labels,
         evaluation.predicted,
         evaluation.probabilities,
         strict=True,
     )
-    for name, label, predicted, probabilities in rows:
+    for name, label, predicted, probabilities in images:
         numbers = [f"{float(value):.6g}" for value in probabilities]
-        writer.writerow([name, names[label], names[predicted], numbers[predicted], *numbers])
-    for name in evaluation.broken_names:
-        writer.writerow([name, *[""] * (3 + len(names))])
-    write_text_atomically(path, text.getvalue())
+        rows.append([name, names[label], names[predicted], numbers[predicted], *numbers])
+    rows += [[name, *[""] * (3 + len(names))] for name in evaluation.broken_names]
+    write_text_atomically(path, csv_text(header, rows))

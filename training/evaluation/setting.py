@@ -1,6 +1,5 @@
 """The images that a saved model is scored on, and their crop."""
 
-import dataclasses
 from dataclasses import dataclass
 
 from keras_cabvit.data.class_names import match_classes
@@ -68,10 +67,7 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
             spec, share, run.get("split_seed", 0), to_train=False, group_duplicates=grouped
         )
         if run.get("validation_images") and spec == run.get("data"):
-            data_set = dataclasses.replace(
-                with_validation(data_set, run["validation_images"]),
-                validation_note=run["validation_note"],
-            )
+            data_set = with_validation(data_set, run["validation_images"], run["validation_note"])
 
     notes = []
     if split == "test" and data_set.test is None:

@@ -1,11 +1,11 @@
 """Images whose label is worth a second look, by confident learning."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from training.evaluation.csv_table import csv_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +69,9 @@ def suspects_as_csv(suspects: Sequence[Suspect], class_names: Sequence[str]) -> 
         suspects: `Suspect`s.
         class_names: strings, in the order of the labels.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "class", "predicted", "probability", "probability_of_class"])
-    for each in suspects:
-        writer.writerow(
+    return csv_text(
+        ["image", "class", "predicted", "probability", "probability_of_class"],
+        (
             [
                 each.name,
                 class_names[each.label],
@@ -81,5 +79,6 @@ def suspects_as_csv(suspects: Sequence[Suspect], class_names: Sequence[str]) -> 
                 f"{each.confidence:.4f}",
                 f"{each.label_confidence:.4f}",
             ]
-        )
-    return text.getvalue()
+            for each in suspects
+        ),
+    )

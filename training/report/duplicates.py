@@ -1,9 +1,7 @@
 """The section about near duplicates in the data, and their list as a file."""
 
-import csv
-import io
-
 from training.data.duplicates import Duplicates
+from training.evaluation.csv_table import csv_text
 from training.report.markdown import escaped, table
 
 # Groups in the table before the rest is only in the file.
@@ -54,12 +52,10 @@ def duplicates(found: Duplicates) -> str:
 
 def duplicates_as_csv(found: Duplicates) -> str:
     """Returns the groups as CSV text; images with the same `content` are identical files."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["group", "image", "split", "class", "content"])
+    rows = []
     for number, group in enumerate(found.groups, 1):
         contents: dict[int, int] = {}
         for member in group:
             content = contents.setdefault(member.content, len(contents) + 1)
-            writer.writerow([number, member.name, member.split, member.class_name, content])
-    return text.getvalue()
+            rows.append([number, member.name, member.split, member.class_name, content])
+    return csv_text(["group", "image", "split", "class", "content"], rows)

@@ -59,9 +59,8 @@ def extension(
     if own is not None and own.get("extends"):
         record = {name: own[name] for name in ("extends", "validation_images") if name in own}
         if "validation_images" in record:
-            data_set = dataclasses.replace(
-                with_validation(data_set, record["validation_images"]),
-                validation_note=own["validation_note"],
+            data_set = with_validation(
+                data_set, record["validation_images"], own["validation_note"]
             )
         return Extension(recipe, data_set, record, "")
     run = read_run(folder)
@@ -96,7 +95,7 @@ def extension(
     learned = before["training"].keys() & now["validation"].keys()
     if learned or before["validation"].keys() & now["training"].keys():
         names, note = _validation(before, now, recipe.validation_share, seed)
-        data_set = dataclasses.replace(with_validation(data_set, names), validation_note=note)
+        data_set = with_validation(data_set, names, note)
         record["validation_images"] = sorted(names)
     return Extension(recipe, data_set, record, text)
 

@@ -14,6 +14,7 @@ from keras_cabvit.data.folders.folder_layout import FolderLayout
 from keras_cabvit.data.folders.left_out import LeftOut, LeftOutEntries
 from keras_cabvit.data.folders.split_names import split_of
 from keras_cabvit.data.folders.written_folders import mark_of_output
+from keras_cabvit.data.listed import listed
 from keras_cabvit.paths import local_path
 
 _CONVERTIBLE_KINDS = frozenset(kinds.kind_of_format(suffix) for suffix in CONVERTIBLE)
@@ -182,16 +183,6 @@ def conversion_advice(found):
         f"{images} in a format that is not read. A folder with JPEG copies of them is made by: "
         f"{command}",
     )
-
-
-def listed(names, limit=5):
-    """Returns the first few names as text.
-
-    Args:
-        names: sequence of strings.
-        limit: integer, the number of names to list; the others are counted.
-    """
-    return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" * (len(names) > limit))
 
 
 def _read_part(root, folder, left_out, prefix, unlabelled=False):

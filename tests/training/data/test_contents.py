@@ -42,7 +42,7 @@ def no_reading(path):
 
 def test_unchanged_files_are_not_read_again(images, tmp_path, monkeypatch):
     record = recorded(images)
-    monkeypatch.setattr(contents, "_digest", no_reading)
+    monkeypatch.setattr(contents, "file_digest", no_reading)
 
     check_contents(opened(images), record, tmp_path)
 
@@ -75,7 +75,7 @@ def test_other_contents_of_the_same_size_are_noticed(images, tmp_path):
 
 def test_only_sizes_of_a_large_data_set_count(images, tmp_path, monkeypatch):
     monkeypatch.setattr(contents, "_MOST_BYTES", 100)
-    monkeypatch.setattr(contents, "_digest", no_reading)
+    monkeypatch.setattr(contents, "file_digest", no_reading)
     record = recorded(images)
     file = images.joinpath(*FILE)
     replace(images, file.read_bytes())

@@ -2,18 +2,10 @@ import dataclasses
 
 import keras
 import pytest
+from small_model import SMALL
 
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
-
-SMALL = ModelOptions(
-    "CabViTP",
-    image_size=(32, 48),
-    embed_dims=(12,),
-    depths=(3,),
-    num_heads=(2,),
-    patch_size=8,
-)
 
 
 def test_options_reach_the_model():

@@ -5,19 +5,12 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from small_model import SMALL
 
 from training.recipes.initial_weights import start_from_weights
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
 
-SMALL = ModelOptions(
-    "CabViTP",
-    image_size=(32, 48),
-    embed_dims=(12,),
-    depths=(3,),
-    num_heads=(2,),
-    patch_size=8,
-)
 NAMES = ("cat", "café", "dog", "owl")
 
 
