@@ -1,21 +1,26 @@
 """Trains a recipe with JAX on one accelerator that holds all images in its memory."""
 
 import json
+import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.models.variants import variant_of
 from keras_cabvit.paths import local_path
+from keras_cabvit.weights import load_weights, read_stored_sizes
 from training.data.stratified import held_out
 from training.optimization.compiled_model import precision
-from training.optimization.optimizer import make_optimizer
+from training.optimization.optimizer import learning_rate_schedule, make_optimizer
 from training.recipes.initial_weights import start_from_weights
 from training.recipes.model import build_model
-from training.recipes.recipe import Recipe
+from training.recipes.recipe import ModelOptions, Recipe
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,19 @@ class InMemoryOptions:
     """Options of a run besides its recipe.
 
     Attributes:
-        images: `.npy` file of uint8 (images, height, width, 3), of the model's size.
+        images: `.npy` file of uint8 (images, height, width, 3). Images of another size than the
+            model's are augmented at their own, then resized.
         labels: `.npy` file of integers (images,), from 0.
         out: folder of the run.
         seed: of the initial weights, the order of the images and their augmentation.
         split_seed: of the split into training and validation images.
         score_epochs: epochs from one scoring of the validation images to the next.
+        minutes: minutes of training, without compilation; the recipe's epochs are replaced by as
+            many as fit, by the time of the first one.
+        teacher: `.keras` file, or `.weights.h5` file of a named variant, of any image size and the
+            same classes, whose probabilities for the augmented images are the targets.
+        teacher_share: weight of these probabilities in the targets, above 0, at most 1; the labels
+            have the rest.
     """
 
     images: Path
@@ -37,6 +49,9 @@ class InMemoryOptions:
     seed: int = 0
     split_seed: int = 0
     score_epochs: int = 5
+    minutes: float | None = None
+    teacher: Path | None = None
+    teacher_share: float = 0.9
 
 
 def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
@@ -68,13 +83,21 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
 
     from training.in_memory.augmentation import check_augmentation
     from training.in_memory.epoch import Trainer
+    from training.in_memory.teacher import Teacher
 
     options = replace(
         options,
         images=local_path(options.images, "images"),
         labels=local_path(options.labels, "labels"),
         out=local_path(options.out, "out"),
+        teacher=None if options.teacher is None else local_path(options.teacher, "teacher"),
     )
+    if options.minutes is not None and not options.minutes > 0:
+        raise ValueError(f"`minutes` must be above 0. Received: {options.minutes}")
+    if not 0 < options.teacher_share <= 1:
+        raise ValueError(
+            f"`teacher_share` must be above 0, at most 1. Received: {options.teacher_share}"
+        )
     check_augmentation(recipe.augmentation)
     if recipe.optimization.accumulation_steps > 1:
         raise ValueError(
@@ -91,7 +114,7 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
                 f"Training in memory does not implement `{name}`: leave it out. "
                 f"Received: {name}={getattr(recipe, name)}"
             )
-    images, labels = _read(recipe, options)
+    images, labels = _read(options)
     mask = held_out(labels, recipe.validation_share, options.split_seed)
     on_device = [
         jax.device_put(array)
@@ -109,11 +132,22 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
         model = build_model(recipe.model, int(labels.max()) + 1)
         if recipe.model.initial_weights is not None:
             print(start_from_weights(model, recipe.model))
-    optimizer = make_optimizer(model, recipe, steps)
+        teacher = None
+        if options.teacher is not None:
+            taught = _teacher_model(options.teacher, model.output_shape[-1])
+            teacher = Teacher(taught, options.teacher_share)
+    optimizer = make_optimizer(model, recipe, steps, learning_rate=0.0)
     optimizer.build(model.trainable_variables)
-    trainer = Trainer(model, optimizer, recipe)
+    trainer = Trainer(model, optimizer, recipe, teacher)
     run_epoch = trainer.compiled_epoch(*on_device[:2])
     score = trainer.scorer(*on_device[2:])
+    if options.minutes is not None:
+        # An epoch at a learning rate of 0, on a copy of the weights.
+        first = (trainer.state(), jax.random.key(options.seed), np.zeros(steps))
+        epochs = _epochs_that_fit(options.minutes, lambda: run_epoch(*first))
+        recipe = replace(recipe, epochs=max(epochs, math.ceil(recipe.optimization.warmup_epochs)))
+    schedule = learning_rate_schedule(recipe, steps)
+    rates = jax.vmap(schedule)(np.arange(recipe.epochs * steps))
 
     options.out.mkdir(parents=True, exist_ok=True)
     record = {
@@ -128,7 +162,7 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
     state, started = trainer.state(), time.time()
     for epoch in range(1, recipe.epochs + 1):
         key = jax.random.fold_in(jax.random.key(options.seed), epoch)
-        state, loss = run_epoch(state, key)
+        state, loss = run_epoch(state, key, rates[(epoch - 1) * steps : epoch * steps])
         if epoch % options.score_epochs and epoch < recipe.epochs:
             continue
         row = {"epoch": epoch, "loss": float(loss), **score(state)}
@@ -144,14 +178,42 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
     return options.out
 
 
-def _read(recipe: Recipe, options: InMemoryOptions) -> tuple[np.ndarray, np.ndarray]:
+def _teacher_model(path: Path, classes: int) -> keras.Model:
+    """Returns the model of a file: of a `.keras` file, or the named variant of the weights."""
+    try:
+        if path.name.endswith(".keras"):
+            model = keras.saving.load_model(path, compile=False)
+        else:
+            variant, _ = variant_of(path)
+            sizes = read_stored_sizes(path)
+            options = ModelOptions(variant or "", image_size=sizes.image_size)
+            model = build_model(options, sizes.classes or 1)
+            load_weights(model, path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"`teacher`: {error}") from error
+    if model.output_shape != (None, classes):
+        raise ValueError(
+            f"`teacher` must be a model of {classes} classes, as the labels are. Received: {path} "
+            f"with outputs of shape {model.output_shape}"
+        )
+    return model
+
+
+def _epochs_that_fit(minutes: float, run_epoch: Callable[[], Any]) -> int:
+    """Returns how many epochs fit a time, at least 1, by the time of one."""
+    started = time.time()
+    _, loss = run_epoch()
+    float(loss)  # waits for the end
+    return max(1, int(minutes * 60 / (time.time() - started)))
+
+
+def _read(options: InMemoryOptions) -> tuple[np.ndarray, np.ndarray]:
     images = np.load(options.images, mmap_mode="r")
     labels = np.load(options.labels)
-    shape = (*recipe.model.image_size, 3)
-    if images.dtype != np.uint8 or images.shape[1:] != shape:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(
-            f"`images` must be uint8 of shape (images, {', '.join(map(str, shape))}), the recipe's "
-            f"image size. Received: {images.dtype} of shape {images.shape} in {options.images}"
+            "`images` must be uint8 of shape (images, height, width, 3). Received: "
+            f"{images.dtype} of shape {images.shape} in {options.images}"
         )
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(

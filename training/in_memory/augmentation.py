@@ -61,8 +61,8 @@ def mix(
 ) -> tuple[jax.Array, jax.Array]:
     """Mixes a batch with itself in reverse order, by mixup or cutmix.
 
-    With both, one is drawn evenly per batch; one share holds for the whole batch, as in timm's
-    batch mode.
+    With both, each image draws one of them evenly; each has a share of its own, as in timm's
+    element mode.
 
     Args:
         key: JAX random key.
@@ -74,27 +74,30 @@ def mix(
         images: float32 array (batch, height, width, 3).
         targets: float32 array (batch, classes), whose rows add up to 1.
     """
-    choice_key, mixup_key, cutmix_key = jax.random.split(key, 3)
     mixup, cutmix = augmentation.mixup_alpha, augmentation.cutmix_alpha
     if not (mixup or cutmix):
         return images, targets
-    # The weight of the partner's pixels: the same everywhere, or 1 inside a rectangle.
     size = images.shape[1:3]
-    if not cutmix:
-        weight = _mixup_weight(mixup_key, size, mixup)
-    elif not mixup:
-        weight = _cutmix_weight(cutmix_key, size, cutmix)
-    else:
-        weight = jnp.where(
+
+    def weight_of_partner(key: jax.Array) -> jax.Array:
+        """Returns the weights of the partner's pixels (height, width) for one image."""
+        choice_key, mixup_key, cutmix_key = jax.random.split(key, 3)
+        if not cutmix:
+            return _mixup_weight(mixup_key, size, mixup)
+        if not mixup:
+            return _cutmix_weight(cutmix_key, size, cutmix)
+        return jnp.where(
             jax.random.bernoulli(choice_key),
             _cutmix_weight(cutmix_key, size, cutmix),
             _mixup_weight(mixup_key, size, mixup),
         )
-    share = jnp.mean(weight)
-    weight = weight[None, :, :, None]
+
+    weights = jax.vmap(weight_of_partner)(jax.random.split(key, len(images)))
+    shares = jnp.mean(weights, axis=(1, 2))[:, None]
+    weights = weights[..., None]
     return (
-        images * (1 - weight) + images[::-1] * weight,
-        targets * (1 - share) + targets[::-1] * share,
+        images * (1 - weights) + images[::-1] * weights,
+        targets * (1 - shares) + targets[::-1] * shares,
     )
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import keras
 
 from training.in_memory.augmentation import augment, mix, smooth
+from training.in_memory.teacher import Teacher, resized
 from training.optimization.optimizer import LayerwiseAdamW
 from training.recipes.recipe import Recipe
 
@@ -29,14 +30,17 @@ class Trainer:
     """A model, its optimizer and the recipe by which they train.
 
     Attributes:
-        model: from pixels to probabilities.
-        optimizer: built for the model's trainable variables.
+        model: from pixels to probabilities. Images of another size are resized, after they are
+            augmented.
+        optimizer: built for the model's trainable variables, with a constant learning rate.
         recipe: `Recipe`.
+        teacher: `Teacher` whose probabilities are the targets; None: the labels are.
     """
 
     model: keras.Model
     optimizer: LayerwiseAdamW
     recipe: Recipe
+    teacher: Teacher | None = None
 
     def state(self) -> State:
         """Returns copies of all variables; the averages begin with the weights."""
@@ -50,32 +54,49 @@ class Trainer:
         """Compiles one pass over the images in a new order; the last, smaller batch is dropped.
 
         Returns:
-            A function of a `State`, which it overwrites, and a random key that returns the new
-            state and the mean loss.
+            A function of a `State`, which it overwrites, a random key, and the learning rates of
+            the steps, a float array (steps,). It returns the new state and the mean loss.
         """
         batch = self.recipe.batch_size
         steps = len(images) // batch
+        teacher = None if self.teacher is None else self.teacher.values()
 
         @functools.partial(jax.jit, donate_argnums=0)
         def epoch(
-            state: State, key: jax.Array, images: jax.Array, labels: jax.Array
+            state: State,
+            key: jax.Array,
+            rates: jax.Array,
+            images: jax.Array,
+            labels: jax.Array,
+            teacher: tuple | None,
         ) -> tuple[State, jax.Array]:
             order_key, key = jax.random.split(key)
             order = jax.random.permutation(order_key, len(images))[: steps * batch]
-            batches = jax.random.split(key, steps), order.reshape(steps, batch)
+            batches = jax.random.split(key, steps), order.reshape(steps, batch), rates
 
             def step(state: State, batch: tuple) -> tuple[State, jax.Array]:
-                key, places = batch
-                return self._step(state, key, images[places], labels[places])
+                key, places, rate = batch
+                return self._step(state, key, rate, images[places], labels[places], teacher)
 
             state, losses = jax.lax.scan(step, state, batches)
             return state, jnp.mean(losses)
 
-        compiled = epoch.lower(self.state(), jax.random.key(0), images, labels).compile()
-        return lambda state, key: compiled(state, key, images, labels)
+        # The weights of the teacher are arguments: as constants they would be compiled in.
+        others = (images, labels, teacher)
+        rates = jnp.zeros(steps)
+        compiled = epoch.lower(self.state(), jax.random.key(0), rates, *others).compile()
+        return lambda state, key, rates: compiled(
+            state, key, jnp.asarray(rates, "float32"), *others
+        )
 
     def _step(
-        self, state: State, key: jax.Array, images: jax.Array, labels: jax.Array
+        self,
+        state: State,
+        key: jax.Array,
+        rate: jax.Array,
+        images: jax.Array,
+        labels: jax.Array,
+        teacher: tuple | None,
     ) -> tuple[State, jax.Array]:
         augmentation = self.recipe.augmentation
         augment_key, mix_key = jax.random.split(key)
@@ -83,18 +104,24 @@ class Trainer:
         images = augment(augment_key, images, augmentation)
         targets = smooth(labels, classes, augmentation.label_smoothing)
         images, targets = mix(mix_key, images, targets, augmentation)
+        if self.teacher is not None and teacher is not None:
+            targets = self.teacher.targets(teacher, images, targets)
         (loss, others), gradients = jax.value_and_grad(self._loss, has_aux=True)(
             state.trainable, state.others, images, targets
         )
-        trainable, optimizer = self.optimizer.stateless_apply(
-            state.optimizer, gradients, state.trainable
-        )
+        rates = [variable is self.optimizer.learning_rate for variable in self.optimizer.variables]
+        optimizer = [
+            rate.astype(value.dtype) if is_rate else value
+            for is_rate, value in zip(rates, state.optimizer, strict=True)
+        ]
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, state.trainable)
         averages = self._averages(state, [*trainable, *others])
         return State(trainable, others, optimizer, averages, state.step + 1), loss
 
     def _loss(
         self, trainable: list, others: list, images: jax.Array, targets: jax.Array
     ) -> tuple[jax.Array, list]:
+        images = resized(images, self.model.input_shape[1:3])
         scores, others = self.model.stateless_call(trainable, others, images, training=True)
         logarithms = jnp.log(jnp.clip(scores.astype("float32"), keras.config.epsilon(), 1.0))
         return -jnp.mean(jnp.sum(targets * logarithms, -1)), others
@@ -123,7 +150,7 @@ class Trainer:
         @jax.jit
         def scores_of(averages: list, images: jax.Array) -> jax.Array:
             trainable, others = averages[:count], averages[count:]
-            images = images.astype("float32")
+            images = resized(images.astype("float32"), self.model.input_shape[1:3])
             scores, _ = self.model.stateless_call(trainable, others, images, training=False)
             return scores.astype("float32")
 

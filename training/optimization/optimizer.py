@@ -10,17 +10,25 @@ from keras_cabvit.layers import CabViTStage, PatchEmbedding
 from training.recipes.recipe import Recipe
 
 
-def make_optimizer(model: keras.Model, recipe: Recipe, steps_per_epoch: int) -> "LayerwiseAdamW":
+def make_optimizer(
+    model: keras.Model,
+    recipe: Recipe,
+    steps_per_epoch: int,
+    learning_rate: float | None = None,
+) -> "LayerwiseAdamW":
     """Returns AdamW with linear warm-up, cosine decay and the authors' decay groups.
 
     Args:
         model: the model to train.
         recipe: `Recipe`.
         steps_per_epoch: integer, batches per epoch.
+        learning_rate: float, a constant; None is the recipe's schedule.
     """
     options = recipe.optimization
+    if learning_rate is None:
+        learning_rate = learning_rate_schedule(recipe, steps_per_epoch)
     return LayerwiseAdamW(
-        learning_rate_schedule(recipe, steps_per_epoch),
+        learning_rate,
         without_decay=variables_without_decay(model),
         rate_factors=layerwise_rates(model, options.layer_decay),
         decay=options.weight_decay,

@@ -142,6 +142,15 @@ def test_targets_have_the_share_of_the_pixels(alphas):
         np.testing.assert_allclose(np.sum(found, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.parametrize("alphas", [(0.2, 0.0), (0.0, 1.0)])
+def test_every_image_has_a_share_of_its_own(alphas):
+    mixup, cutmix = alphas
+    augmentation = dataclasses.replace(UNCHANGED, mixup_alpha=mixup, cutmix_alpha=cutmix)
+    images = np.zeros((20, 16, 16, 3), "float32")
+    _, found = mix(jax.random.key(0), images, np.eye(20, dtype="float32"), augmentation)
+    assert len({round(float(share), 4) for share in np.diagonal(found)}) > 10
+
+
 def test_no_mixing_when_both_are_switched_off():
     targets = in_jax.smooth(np.array([0, 1]), 2, 0.1)
     np.testing.assert_allclose(targets, [[0.95, 0.05], [0.05, 0.95]], atol=1e-6)

@@ -29,7 +29,7 @@ TRAINING = shlex.split(
     "--optimization.average-momentum 0.5"
 )
 TOO_LARGE_A_BATCH = ("--batch-size", "512")
-OTHER_IMAGES = ("--model.image-size", "32", "32")
+NO_SHARE = ("--teacher-share", "0")
 
 
 def command(folder, out, *others):
@@ -51,15 +51,28 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def outcomes(images, run_python):
-    """Exit statuses and errors of three commands in a process that cannot import TensorFlow."""
+def teacher(tmp_path_factory):
+    """A model for larger images that gives every image to class 0, with a probability of 0.8."""
+    path = tmp_path_factory.mktemp("teacher") / "teacher.keras"
+    model = build_model(dataclasses.replace(MODEL, image_size=(32, 32)), classes=2)
+    classifier = model.get_layer("predictions")
+    classifier.set_weights([0 * classifier.get_weights()[0], np.log([0.8, 0.2])])
+    model.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def outcomes(images, teacher, run_python):
+    """Exit statuses and errors of commands in a process that cannot import TensorFlow."""
     blocked = images / "blocked"
     blocked.mkdir()
     (blocked / "tensorflow.py").write_text("raise ImportError('not installed here')\n")
     commands = [
         command(images, images / "refused", *TOO_LARGE_A_BATCH),
-        command(images, images / "refused", *OTHER_IMAGES),
+        command(images, images / "refused", *NO_SHARE),
         command(images, images / "run", *TRAINING),
+        command(images, images / "taught", *TRAINING, "--teacher", str(teacher)),
+        command(images, images / "short", *TRAINING, "--minutes", "1e-6"),
     ]
     program = [Path(__file__).with_name("run_commands.py"), json.dumps(commands)]
     return run_python(program, "jax", PYTHONPATH=os.pathsep.join(map(str, (blocked, REPOSITORY))))
@@ -79,13 +92,32 @@ def test_command_trains_a_classifier_without_tensorflow(images, outcomes):
     np.testing.assert_array_equal(found, labels)
 
 
+def test_teacher_of_another_image_size_gives_the_targets(images, outcomes):
+    status, errors = outcomes[3]
+    assert status == 0, errors
+    model = build_model(MODEL, classes=2)
+    model.load_weights(images / "taught" / "model.weights.h5")
+    found = model.predict(np.load(images / "images.npy").astype("float32"), verbose=0)
+    # Nine parts of the teacher's 0.8, and one of the labels.
+    assert np.all(found[:, 0] > 0.6)
+    assert np.mean(found[:, 0]) == pytest.approx(0.9 * 0.8 + 0.1 * 0.5, abs=0.08)
+
+
+def test_minutes_take_as_many_epochs_as_fit(images, outcomes):
+    status, errors = outcomes[4]
+    assert status == 0, errors
+    record = json.loads((images / "short" / "run.json").read_text())
+    assert [row["epoch"] for row in record["epochs"]] == [1]
+    assert record["recipe"]["epochs"] == 1
+
+
 @pytest.mark.parametrize(
     ("number", "message"),
     [
         (0, "`batch_size` must be at most the 62 training images"),
-        (1, "uint8 of shape (images, 32, 32, 3)"),
+        (1, "`teacher_share` must be above 0, at most 1. Received: 0.0"),
     ],
-    ids=["batch", "images"],
+    ids=["batch", "teacher_share"],
 )
 def test_arguments_that_do_not_fit_give_a_clear_error(images, outcomes, number, message):
     status, errors = outcomes[number]
