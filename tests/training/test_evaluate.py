@@ -146,6 +146,25 @@ def test_only_the_worst_mistakes_are_kept():
     assert [mistake.name for mistake in predictions.mistakes[:2]] == ["image 39", "image 38"]
 
 
+def test_suspects_beyond_the_kept_mistakes_have_their_images():
+    images = noise(31)
+    confident, contradicted, right = [0.7, 0.3, 0, 0], [0.6, 0, 0.4, 0], [0.5, 0.3, 0.2, 0]
+    rows = [confident] * 24 + [contradicted] * 5 + [right] * 2
+    values = {image.tobytes(): row for image, row in zip(images, rows, strict=True)}
+
+    def predict(batch):
+        return np.array([values[image.tobytes()] for image in batch], "float32")
+
+    split = data_set(images, np.array([1] * 29 + [0] * 2)).test
+    predictions = predict_split(predict, split, Framing(SIZE, batch_size=8))
+
+    assert [mistake.confidence for mistake in predictions.mistakes] == pytest.approx([0.7] * 24)
+    first = predictions.suspects[:5]
+    assert [suspect.name for suspect in first] == [f"image {number}" for number in range(24, 29)]
+    for number, suspect in enumerate(first, 24):
+        np.testing.assert_array_equal(suspect.image, images[number])
+
+
 def test_data_without_test_images_falls_back_to_validation_with_a_note(run):
     images = noise(8)
     evaluation = evaluate(run, data_set(images, np.arange(8) % 4, test=False), latency_rounds=1)

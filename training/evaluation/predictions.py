@@ -145,7 +145,7 @@ def predict_split(
             Mistake(names[position], image, label, predicted, confidence)
             for confidence, position, label, predicted, image in worst.found
         ),
-        suspects=_suspects(of_images, of_labels, read, names, split, framing),
+        suspects=_suspects(of_images, of_labels, read, names, split, framing, worst.images()),
         broken_names=tuple(sorted(names[position] for position in broken)),
         examples=np.stack(examples),
     )
@@ -158,10 +158,17 @@ def _suspects(
     names: list[str],
     split: Split,
     framing: Framing,
+    images: dict[int, np.ndarray],
 ) -> tuple[Suspect, ...]:
-    """Returns the suspects among the readable images, which are at `positions` of the split."""
+    """Returns the suspects among the readable images, which are at `positions` of the split.
+
+    `images` has some images by position; those of the first suspects that it lacks are read again.
+    """
     found = suspected_labels(probabilities, labels)
-    images = _images_at(split, positions[found[:_MOST_PICTURES]], framing)
+    wanted = [int(position) for position in positions[found[:_MOST_PICTURES]]]
+    missing = np.array([position for position in wanted if position not in images], np.int64)
+    images = {position: images[position] for position in wanted if position in images}
+    images |= _images_at(split, missing, framing)
     predicted = probabilities.argmax(axis=1)
     return tuple(
         Suspect(
@@ -204,6 +211,10 @@ class _WorstMistakes:
     """
 
     found: list[tuple] = field(default_factory=list)
+
+    def images(self) -> dict[int, np.ndarray]:
+        """Returns a dict from the position of each mistake to its image."""
+        return {position: image for _, position, _, _, image in self.found}
 
     def add(
         self,
