@@ -80,6 +80,7 @@ def compare(
     batch_size: int = 64,
     latency_rounds: int = 50,
     classes_by_position: bool = False,
+    labels: str | os.PathLike | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Comparison:
     """Scores several saved models on the same images.
@@ -94,6 +95,8 @@ def compare(
         batch_size: integer, images at a time.
         latency_rounds: integer, the number of single images that are timed.
         classes_by_position: as `evaluate` takes it.
+        labels: table of files, classes and splits for the images of a folder that `data` names, as
+            `read_label_table` takes it; None takes them from the names of its folders.
         progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
@@ -106,7 +109,7 @@ def compare(
         raise ValueError("Name at least one model to compare.")
     models = [open_model(path) for path in paths]
     run = next((model.run for model in models if model.run), None)
-    scored = scored_images(data, split, run)
+    scored = scored_images(data, split, run, labels)
     framings = [size_and_crop(model, image_size, crop, models) for model in models]
     classes = [scored_classes(model, scored.data_set, classes_by_position) for model in models]
     names = [model.name for model in models]

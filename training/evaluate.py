@@ -41,6 +41,7 @@ def evaluate(
     batch_size: int = 64,
     latency_rounds: int = 50,
     classes_by_position: bool = False,
+    labels: str | os.PathLike | None = None,
     progress: Callable[[int, int], Any] | None = None,
 ) -> Evaluation:
     """Scores a saved model, and optionally writes a report.
@@ -64,6 +65,8 @@ def evaluate(
         latency_rounds: integer, the number of single images that are timed.
         classes_by_position: whether the data's classes are in the model's order, whatever their
             names. Defaults to False: classes are matched by name.
+        labels: table of files, classes and splits for the images of a folder that `data` names, as
+            `read_label_table` takes it; None takes them from the names of its folders.
         progress: function called with (images done, all images) after each batch, or None.
 
     Returns:
@@ -83,7 +86,7 @@ def evaluate(
     if out is not None and isinstance(spec, str):
         check_outside(spec, out)
     size, crop, notes = size_and_crop(model, image_size, crop)
-    scored = scored_images(data, split, model.run)
+    scored = scored_images(data, split, model.run, labels)
     classes = scored_classes(model, scored.data_set, classes_by_position)
     predictions = predict_split(
         model.predict, scored.split, Framing(size, crop, batch_size), classes.columns, progress

@@ -96,6 +96,7 @@ def train(
         recipe.validation_share,
         options.split_seed,
         group_duplicates=recipe.group_duplicates,
+        labels=options.labels,
     )
     news: dict = {}
     if options.extend is not None:

@@ -37,6 +37,7 @@ class Evaluate:
         batch_size: images at a time.
         classes_by_position: take the data's classes in the model's order, whatever their names; by
             default they are matched by name.
+        labels: table with the columns file, class and perhaps split, for the images of a folder.
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None
@@ -50,6 +51,7 @@ class Evaluate:
     crop: float | None = None
     batch_size: int = 64
     classes_by_position: bool = False
+    labels: Annotated[Path | None, tyro.conf.arg(name="data.labels")] = None
 
 
 def run(arguments: list[str]) -> None:
@@ -73,6 +75,7 @@ def run(arguments: list[str]) -> None:
             "crop": options.crop,
             "batch_size": options.batch_size,
             "classes_by_position": options.classes_by_position,
+            "labels": options.labels,
             "progress": progress,
         }
         if len(paths) == 1:

@@ -26,6 +26,7 @@ class ShowBatchOptions:
         images: the number of its images.
         seed: seed of the run.
         split_seed: seed of the split into training and validation images.
+        labels: table with the columns file, class and perhaps split, for the images of a folder.
     """
 
     data: str
@@ -34,6 +35,7 @@ class ShowBatchOptions:
     images: int = 32
     seed: int = 0
     split_seed: int = 0
+    labels: Annotated[Path | None, tyro.conf.arg(name="data.labels")] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,7 @@ def run(arguments: list[str]) -> None:
         recipe.validation_share,
         options.split_seed,
         group_duplicates=recipe.group_duplicates,
+        labels=options.labels,
     )
     drawn = show_batch(
         data_set.training, recipe, options.out, options.seed, options.step, options.images

@@ -17,6 +17,7 @@ from keras_cabvit.data.folders.image_folder import (
 from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
 from training.data.duplicates import Duplicates, alike_images, find_duplicates
+from training.data.label_table import read_label_table
 from training.data.split import Example, RandomAccessSplit, checksum_of, counts_of
 from training.data.stratified import held_out
 
@@ -77,12 +78,13 @@ def image_folder(
     seed: int,
     to_train: bool = True,
     group_duplicates: bool = False,
+    labels: str | os.PathLike | None = None,
 ) -> DataSet:
     """Opens a folder of images.
 
-    `read_image_folder` says which layouts it may have. Without a folder of validation images these
-    are drawn from the training images, evenly by class. Labels are in the order of the sorted
-    names.
+    `read_image_folder` says which layouts it may have, and `read_label_table` what a table of
+    labels looks like. Without validation images these are drawn from the training images, evenly by
+    class. Labels are in the order of the sorted names.
 
     Args:
         path: the folder.
@@ -92,20 +94,33 @@ def image_folder(
         to_train: whether the images must be enough to train on. Otherwise one class is enough, or a
             folder of test images alone; splits may be without images.
         group_duplicates: whether near duplicates are looked for; they stay together in the draw.
+        labels: table of files, classes and splits; None takes them from the names of folders.
 
     Returns:
         A `DataSet`.
 
     Raises:
         ValueError: the folder cannot be read, or not be trained on; the message says why.
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError: there is no such folder or table.
     """
-    found = read_image_folder(path, prefix="folder:")
+    if labels is None:
+        found = read_image_folder(path, prefix="folder:")
+        titles = {name: str(part.folder) for name, part in found.parts.items()}
+    else:
+        found = read_label_table(path, labels)
+        titles = {
+            name: str(part.folder) if name == "all" else f'split "{name}" of {part.folder}'
+            for name, part in found.parts.items()
+        }
     root, parts = found.root, found.parts
-    training = parts.get("train") or parts.get("all")
+    trained = "train" if "train" in parts else "all"
+    training = parts.get(trained)
     advice = "".join(f" {sentence}" for sentence in conversion_advice(found))
     if to_train:
-        training = _checked(root, parts, training, advice)
+        if labels is None:
+            training = _checked(root, parts, training, advice)
+        else:
+            training = _checked_table(labels, training)
     if not any(part.files for part in parts.values()):
         raise ValueError(
             f"{root} must have a folder of images for every class. It has no folders of images "
@@ -121,44 +136,45 @@ def image_folder(
     if group_duplicates and training is not None:
         alike = alike_images(root, [file for part in parts.values() for file in part.files])
 
-    def split(part: FolderPart | None) -> FolderSplit:
-        if part is None:
+    def split(name: str) -> FolderSplit:
+        if name not in parts:
             return FolderSplit(root, (), (), class_names)
+        part, title = parts[name], titles[name]
         unknown = [name for name in part.classes if name not in class_names]
         if unknown and training is not None:
             raise ValueError(
-                f"{part.folder} must not have classes that {training.folder} lacks. It has "
+                f"{title} must not have classes that {titles[trained]} lacks. It has "
                 f"{listed(unknown)}.{_spelled_alike(unknown[0], class_names)}"
             )
-        labels = [class_names.index(part.classes[label]) for label in part.labels]
-        return FolderSplit(root, part.files, labels, class_names)
+        numbers = [class_names.index(part.classes[label]) for label in part.labels]
+        return FolderSplit(root, part.files, numbers, class_names)
 
     for name in ("val", "test"):
         if name in parts:
             missing = [each for each in class_names if each not in parts[name].classes]
             if missing:
-                notes.append(f"{parts[name].folder} has no images of {listed(missing)}.")
+                notes.append(f"{titles[name]} has no images of {listed(missing)}.")
     if "val" in parts or training is None:
-        kept = split(training)
-        validation = split(parts.get("val"))
-        where = f"those in {parts['val'].folder}" if "val" in parts else "none"
+        kept = split(trained)
+        validation = split("val")
+        where = f"those in {titles['val']}" if "val" in parts else "none"
         note = f"The {validation.size:,} validation images are {where}."
     else:
         groups = None if alike is None else alike.of(training.files)
         held = held_out(np.asarray(training.labels), validation_share, seed, groups)
         if to_train and not held.any():
             raise ValueError(
-                f"At least one class in {training.folder} must have two images or more, so that "
+                f"At least one class in {titles[trained]} must have two images or more, so that "
                 "one of them can be held out for validation."
             )
         kept, validation = (_share(root, training, mask) for mask in (~held, held))
         note = (
             f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
-            f"{training.folder}, evenly by class, with seed {seed}."
+            f"{titles[trained]}, evenly by class, with seed {seed}."
         )
         if groups is not None and len(np.unique(groups)) < len(groups):
             note += " Near duplicates, such as the pictures of a burst, stayed together."
-    test = split(parts["test"]) if "test" in parts else None
+    test = split("test") if "test" in parts else None
     duplicates = Duplicates()
     if alike is not None:
         splits = {"training": kept, "validation": validation, "test": test}
@@ -217,6 +233,18 @@ def _checked(
     return training
 
 
+def _checked_table(labels: str | os.PathLike, training: FolderPart | None) -> FolderPart:
+    """Returns the training images, or raises ValueError if they are not enough to train on."""
+    if training is None:
+        raise ValueError(f'{labels} must list images of the split "train". It lists none.')
+    if len(training.classes) < 2:
+        raise ValueError(
+            f"{labels} must list training images of at least two classes. It has only "
+            f"{training.classes[0]}."
+        )
+    return training
+
+
 def _contents(folder: Path) -> str:
     """Describes the files in a folder without images."""
     others = list_folder(folder).others
@@ -226,7 +254,7 @@ def _contents(folder: Path) -> str:
 def _spelled_alike(name: str, known: Sequence[str]) -> str:
     """Returns a sentence that names the class that a name differs from by case only, if any."""
     alike = [other for other in known if other.casefold() == name.casefold()]
-    return f" Is {name} the class {alike[0]}? Give the folders one name." if alike else ""
+    return f" Is {name} the class {alike[0]}? Give them one name." if alike else ""
 
 
 def _share(root: Path, part: FolderPart, mask: np.ndarray) -> FolderSplit:

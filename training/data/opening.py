@@ -14,6 +14,7 @@ def open_data_set(
     data_folder: str | os.PathLike | None = None,
     to_train: bool = True,
     group_duplicates: bool = False,
+    labels: str | os.PathLike | None = None,
 ) -> DataSet:
     """Opens a data set.
 
@@ -29,6 +30,8 @@ def open_data_set(
             enough, or test images alone, and splits may be without images.
         group_duplicates: whether near duplicates in a folder are looked for, and stay together when
             its validation images are drawn.
+        labels: table of files, classes and splits of a folder, as `read_label_table` takes it; None
+            takes them from the names of folders.
 
     Returns:
         A `DataSet`.
@@ -39,6 +42,11 @@ def open_data_set(
         ImportError: a package that the data set needs is not installed.
     """
     kind, colon, rest = spec.partition(":")
+    if labels is not None and kind != "folder":
+        raise ValueError(
+            'A table of labels belongs to the images of a folder: give "folder:PATH". Received: '
+            f'"{spec}"'
+        )
     if kind == "fashion_mnist" and (rest.isdigit() or not colon):
         from training.data.fashion_mnist import fashion_mnist
 
@@ -51,7 +59,7 @@ def open_data_set(
         from training.data.folder import image_folder
 
         folder = local_path(rest, "data")
-        return image_folder(folder, validation_share, seed, to_train, group_duplicates)
+        return image_folder(folder, validation_share, seed, to_train, group_duplicates, labels)
     if kind == "tfds" and rest:
         from training.data.tfds import tfds_data_set
 

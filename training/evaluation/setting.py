@@ -1,5 +1,6 @@
 """The images that a saved model is scored on, and their crop."""
 
+import os
 from dataclasses import dataclass
 
 from keras_cabvit.data.class_names import match_classes
@@ -31,7 +32,12 @@ class Scored:
     are_test_of_run: bool
 
 
-def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> Scored:
+def scored_images(
+    data: DataSet | str | None,
+    split: str,
+    run: dict | None,
+    labels: str | os.PathLike | None = None,
+) -> Scored:
     """Finds the images to score.
 
     Args:
@@ -40,6 +46,7 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
             no test images, "test" falls back to the validation images, and the note says so.
         run: dict, the run.json of the run that the model comes from, or None. Its seed and share
             reproduce its validation split.
+        labels: table of labels for the folder that `data` names. The data of the run has its own.
 
     Returns:
         `Scored`.
@@ -52,6 +59,10 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     run = run or {}
     spec = data or run.get("data")
+    if labels is not None and not isinstance(data, str):
+        raise ValueError("A table of labels needs the folder of its images: give data too.")
+    if data is None:
+        labels = run.get("labels")
     if spec is None:
         raise ValueError(
             'Say which data to evaluate on, such as data="folder:PATH": only a run knows its own.'
@@ -64,7 +75,12 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
         # Earlier runs drew their validation images one by one, and without a run none are repeated.
         grouped = recipe.get("group_duplicates", False)
         data_set = open_data_set(
-            spec, share, run.get("split_seed", 0), to_train=False, group_duplicates=grouped
+            spec,
+            share,
+            run.get("split_seed", 0),
+            to_train=False,
+            group_duplicates=grouped,
+            labels=labels,
         )
         if run.get("validation_images") and spec == run.get("data"):
             data_set = with_validation(data_set, run["validation_images"], run["validation_note"])
@@ -82,14 +98,18 @@ def scored_images(data: DataSet | str | None, split: str, run: dict | None) -> S
         notes.append(f"The {images.size:,} {split} images of {data_set.name} were scored.")
     if split == "validation":
         notes.append(data_set.validation_note)
-    changed = _changed(spec, data_set, run)
+    changed = _changed(spec, data_set, run, labels)
     notes += _part_in_training(split, data_set, run, changed)
     return Scored(data_set, images, " ".join(notes), split == "test" and changed == set())
 
 
-def _changed(data: DataSet | str, data_set: DataSet, run: dict) -> set[str] | None:
+def _changed(
+    data: DataSet | str, data_set: DataSet, run: dict, labels: str | os.PathLike | None
+) -> set[str] | None:
     """Returns the names of the splits that differ from the run's; None for other data."""
-    named_alike = isinstance(data, DataSet) or data == run.get("data")
+    of_run = run.get("labels")
+    same_labels = (labels and os.path.realpath(labels)) == (of_run and os.path.realpath(of_run))
+    named_alike = isinstance(data, DataSet) or (data == run.get("data") and same_labels)
     if not run or not (named_alike or "checksums" in run):
         return None
     checksums = data_set.checksums()

@@ -19,7 +19,7 @@ class Config:
     Attributes:
         recipe: `Recipe`; fields that the file does not have keep their defaults.
         options: dict of those fields of `TrainOptions` that belong to a run wherever it is trained:
-            data, seed, split_seed and deterministic. A folder of images has its full path.
+            data, labels, seed, split_seed and deterministic. A folder of images has its full path.
         notes: sentences on fields that this version does not know.
     """
 
@@ -63,6 +63,9 @@ def read_config(path: str | os.PathLike) -> Config:
     data = run.get("data_source") or run.get("data")
     if data is not None:
         options["data"] = _checked(str, data, "data", file)
+    labels = _checked(str | None, run.get("labels"), "labels", file)
+    if labels is not None:
+        options["labels"] = Path(labels)
     return Config(recipe, options, tuple(notes))
 
 

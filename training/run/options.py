@@ -2,6 +2,9 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,8 @@ class TrainOptions:
             larger than its model.
         extend: folder of a finished run whose model this one starts from, as its recipe and on its
             data, to which images may have been added.
+        labels: table with the columns file, class and perhaps split, for the images of a folder;
+            by default its folders are the classes.
     """
 
     data: str
@@ -41,3 +46,4 @@ class TrainOptions:
     change_optimization: bool = False
     keep_checkpoints: bool = False
     extend: Path | None = None
+    labels: Annotated[Path | None, tyro.conf.arg(name="data.labels")] = None

@@ -58,6 +58,7 @@ def run_record(
         "recipe": _plain(dataclasses.asdict(recipe)),
         "data": options.data,
         "data_source": data_set.source or options.data,
+        "labels": None if options.labels is None else str(options.labels.resolve()),
         "seed": options.seed,
         "split_seed": options.split_seed,
         "strategy": placement.strategy,
