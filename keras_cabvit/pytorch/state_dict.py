@@ -25,8 +25,9 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         The model.
 
     Raises:
-        ValueError: names are missing or left over, or arrays have the wrong shape or non-finite
-            values. The message lists them; the model is unchanged.
+        ValueError: names are missing or left over, or arrays have the wrong shape, are no real
+            numbers, or have non-finite values; the message lists them. Or layers of the model are
+            quantised, have LoRA's weights or are fused. The model is unchanged.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3))
@@ -36,8 +37,9 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         ValueError: The state dict does not fit model 'CabViTH_T', which is unchanged.
         ...
     """
+    _check_trainable_form(model)
     names = {name for name in state_dict if not name.endswith(_IGNORED_SUFFIX)}
-    missing, misshaped, not_finite, values = [], [], [], []
+    missing, misshaped, no_numbers, not_finite, values = [], [], [], [], []
     for parameter in torch_parameters(model):
         if parameter.name not in names:
             missing.append(parameter.name)
@@ -46,6 +48,8 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         array = _to_numpy(state_dict[parameter.name])
         if array.shape != parameter.shape:
             misshaped.append(f"{parameter.name} {array.shape} for {parameter.shape}")
+        elif not np.can_cast(array.dtype, "float64", "same_kind"):
+            no_numbers.append(f"{parameter.name} ({array.dtype})")
         elif not np.isfinite(array).all():
             not_finite.append(parameter.name)
         else:
@@ -55,6 +59,7 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         ("Missing", missing),
         ("Left over", sorted(names)),
         ("Of another shape", misshaped),
+        ("Not real numbers", no_numbers),
         ("Not finite", not_finite),
     ]
     if any(listed for _, listed in problems):
@@ -66,6 +71,22 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
     for variable, value in values:
         variable.assign(value)
     return model
+
+
+def _check_trainable_form(model: keras.Model) -> None:
+    for layer in model._flatten_layers():
+        if getattr(layer, "quantization_mode", None) is not None:
+            form = f"is quantised to {layer.quantization_mode}"
+        elif getattr(layer, "lora_enabled", False):
+            form = "has LoRA's weights beside its own"
+        elif type(layer).__module__.startswith("keras_cabvit.inference."):
+            form = "is in its form for inference"
+        else:
+            continue
+        raise ValueError(
+            f"Layer '{layer.name}' of model '{model.name}' {form}. Load the state dict into a "
+            "model as it was built, before `quantize`, `enable_lora` or `fuse`."
+        )
 
 
 def _listing(title: str, names: Sequence[str]) -> str:

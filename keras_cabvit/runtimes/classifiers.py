@@ -131,7 +131,12 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
 def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
     """Returns the names in `assets/labels.txt` of a SavedModel, or None."""
     file = (latest_version(path) or Path(path)) / "assets" / "labels.txt"
-    return tuple(label_lines(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        return tuple(label_lines(file.read_text(encoding="utf-8")))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The labels in {file} must be text in UTF-8: {error}") from error
 
 
 def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
@@ -256,6 +261,14 @@ def _of_both_classes(
         return np.concatenate([1 - given, given], axis=1)
 
     return of_both
+
+
+def check_finite_scores(scores: np.ndarray, path: str | os.PathLike[str]) -> None:
+    """Raises a ValueError if scores that a model gives are NaN or infinite."""
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            f"{path} returns NaN or infinite scores: it is damaged, or its training diverged."
+        )
 
 
 def look_like_probabilities(scores: np.ndarray) -> bool:

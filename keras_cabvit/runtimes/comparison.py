@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
+    check_finite_scores,
     load_keras,
     load_saved_model,
     load_tflite,
@@ -127,7 +129,7 @@ def verify_opened(
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
-    given, wanted = (_in_batches(classifier, images) for classifier in (found, expected))
+    given, wanted = _in_batches(found, images, export), _in_batches(expected, images, model)
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
     expect_probabilities = expected.gives_probabilities
     if expect_probabilities is None:  # after a layer of the user's own
@@ -205,8 +207,11 @@ def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     return float(10 * np.log10(np.mean(expected**2) / noise)) if noise else float("inf")
 
 
-def _in_batches(classifier: Classifier, images: np.ndarray) -> np.ndarray:
+def _in_batches(classifier: Classifier, images: np.ndarray, path: Path) -> np.ndarray:
     starts = range(0, len(images), _BATCH)
-    return np.concatenate(
+    scores = np.concatenate(
         [np.asarray(classifier(images[start : start + _BATCH])) for start in starts]
     )
+    # NaN would be class 0 of both, and agree.
+    check_finite_scores(scores, path)
+    return scores

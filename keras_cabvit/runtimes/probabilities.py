@@ -5,7 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
-from keras_cabvit.runtimes.classifiers import Classifier, look_like_probabilities
+from keras_cabvit.runtimes.classifiers import (
+    Classifier,
+    check_finite_scores,
+    look_like_probabilities,
+)
 
 
 class Probabilities:
@@ -32,11 +36,7 @@ class Probabilities:
                 f"{self._path} must return one row of scores per image. For {len(images)} "
                 f"images it returned shape {scores.shape}."
             )
-        if not np.isfinite(scores).all():
-            raise ValueError(
-                f"{self._path} returns NaN or infinite scores: it is damaged, or its training "
-                "diverged."
-            )
+        check_finite_scores(scores, self._path)
         if self._are_probabilities is None:
             self._are_probabilities = look_like_probabilities(scores)
         if not self._are_probabilities:

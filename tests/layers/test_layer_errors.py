@@ -180,3 +180,19 @@ def test_drop_path_rate(rate):
 def test_images_that_patches_do_not_tile(shape):
     with pytest.raises(ValueError, match="known multiples of the patch size 16"):
         PatchEmbedding(8).build(shape)
+
+
+@pytest.mark.parametrize(
+    ("attention", "channel_mixing", "sentence"),
+    [
+        (ChannelMixing(), ChannelMixing(), "`attention` must take the call argument `return_att"),
+        (
+            CrossBlockAttention(num_heads=2),
+            CrossBlockAttention(num_heads=2),
+            "`channel_mixing` must take the call argument `residual`, as a ChannelMixing does",
+        ),
+    ],
+)
+def test_block_with_a_part_in_place_of_another(attention, channel_mixing, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        CabViTBlock(attention, TokenMergeEnhancement(), channel_mixing)

@@ -11,6 +11,7 @@ import torch
 from ml_dtypes import bfloat16
 from model_weights import assert_equal, weights_of
 
+from keras_cabvit.inference import fuse
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.pytorch import load_torch_state_dict
 
@@ -270,6 +271,10 @@ PROBLEMS = {
         lambda d: d.update({"norm_head.bias": d["norm_head.bias"][None]}),
         "Of another shape (1): norm_head.bias (1, 12) for (12,).",
     ),
+    "text": (
+        lambda d: d.update({"norm_head.bias": d["norm_head.bias"].astype(str)}),
+        "Not real numbers (1): norm_head.bias (<U32).",
+    ),
     "nan": (
         lambda d: d.update(
             {"layer_2.blocks.3.s_scale_factors": d["layer_2.blocks.3.s_scale_factors"] * np.nan}
@@ -328,3 +333,21 @@ def test_a_model_of_another_library_is_refused():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="dense")])
     with pytest.raises(ValueError, match="`model` must be one that keras_cabvit built"):
         load_torch_state_dict(model, {})
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (lambda model: model.quantize("int8"), "is quantised to int8"),
+        (lambda model: model.get_layer("predictions").enable_lora(2), "has LoRA's weights"),
+        (fuse, "is in its form for inference"),
+    ],
+    ids=["quantized", "lora", "fused"],
+)
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
+def test_a_model_in_another_form_is_refused(changed, sentence):
+    model, shapes = published_state_dict.tiny("plain")
+    state_dict, _ = published_state_dict.counted(shapes)
+    model = changed(model) or model
+    with pytest.raises(ValueError, match=f"{sentence}.*as it was built"):
+        load_torch_state_dict(model, state_dict)

@@ -42,6 +42,10 @@ def test_labels_and_versions_are_read_as_written(served_hybrid, tmp_path):
 
     assert load_saved_model(tmp_path).labels == ("a\u2028b", "c", "d", "e", "f")
 
+    labels.write_bytes("café".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"labels in .*labels\.txt must be text in UTF-8"):
+        load_saved_model(tmp_path)
+
 
 def test_model_that_does_not_normalise_its_pixels_is_noted(tmp_path):
     for model, noted in (

@@ -246,10 +246,11 @@ def test_command_scores_some_of_the_classes_in_another_case(folder, tmp_path, ca
         (["--data", "fewer"], "has 5 classes without names, and fewer has 1: one"),
         (["--data", "empty.npz"], "empty.npz is damaged, or not an .npz file"),
         (["--data", "cut.npz"], "cut.npz is damaged, or not an .npz file"),
+        (["--data", "bent.npz"], "bent.npz is damaged, or not an .npz file"),
         (["--data", "none.npz"], "There is no file at none.npz"),
         (["--data", "images", "--against", "empty.npz"], "empty.npz is damaged, or holds no Keras"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_unsuitable_data_gives_a_clear_error(folder, capsys, monkeypatch, options, sentence):
     monkeypatch.chdir(folder)
@@ -257,6 +258,10 @@ def test_unsuitable_data_gives_a_clear_error(folder, capsys, monkeypatch, option
     (folder / "empty.npz").write_bytes(b"")
     np.savez(folder / "cut.npz", images=IMAGES)
     (folder / "cut.npz").write_bytes((folder / "cut.npz").read_bytes()[:1000])
+    np.savez_compressed(folder / "bent.npz", images=IMAGES)
+    content = bytearray((folder / "bent.npz").read_bytes())
+    content[60] ^= 0x5A  # inside the compressed data, in which zlib finds the error
+    (folder / "bent.npz").write_bytes(content)
     image = next((folder / "images").rglob("*.png"))
     (folder / "fewer" / "one" / "image.png").write_bytes(image.read_bytes())
 
@@ -271,3 +276,15 @@ def test_export_of_another_shape_is_refused(folder, tmp_path):
 
     with pytest.raises(ValueError, match=r"was not made from .*classes: 5, the model 6"):
         verify(folder / "int8.tflite", tmp_path / "six.keras", IMAGES)
+
+
+@pytest.mark.parametrize("spoilt", ["model", "export"])
+def test_scores_that_are_nan_do_not_agree(folder, tmp_path, spoilt):
+    model = keras.saving.load_model(folder / "model.keras")
+    classifier = model.layers[-1]
+    classifier.bias.assign(np.full(classifier.bias.shape, np.nan, "float32"))
+    model.save(tmp_path / "model.keras")
+    to_saved_model(model, tmp_path / "served", batch_sizes=())
+    of_model, of_export = (tmp_path, folder) if spoilt == "model" else (folder, tmp_path)
+    with pytest.raises(ValueError, match="returns NaN or infinite scores"):
+        verify(of_export / "served", of_model / "model.keras", IMAGES, rounds=1)
