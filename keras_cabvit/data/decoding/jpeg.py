@@ -101,7 +101,7 @@ def checked_jpeg(encoded):
 def _with_metadata(encoded):
     import tensorflow as tf
 
-    exif, end = _leading_exif(encoded)
+    exif, end = _leading_metadata(encoded)
     return tf.cond(
         (end > 0) & _is_plain(encoded, end),
         lambda: (encoded, orientation_from(exif, tf.constant(""))),
@@ -133,17 +133,19 @@ def _by_all_segments(encoded):
         return encoded, orientation_from(header.exif, header.xmp)
 
 
-def _leading_exif(encoded):
-    """Returns the EXIF segment with which a file begins, and the place after it.
+def _leading_metadata(encoded):
+    """Returns the EXIF segment near the beginning of a file, and the place after metadata there.
 
-    Cameras and phones write it first, or after a JFIF header, and perhaps a colour profile behind
-    it. Segments after these places may change its meaning, which is for the caller to exclude.
+    Cameras and phones write EXIF first, or after a JFIF header, and perhaps a colour profile behind
+    it; other programs write a profile alone. Segments after these places may change the meaning of
+    EXIF, which is for the caller to exclude.
 
     Args:
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A scalar string tensor; and an int32 scalar, 0 if the file begins otherwise.
+        A scalar string tensor; and an int32 scalar, 0 if the file begins
+        otherwise.
     """
     import tensorflow as tf
 
@@ -156,10 +158,12 @@ def _leading_exif(encoded):
     place = tf.where(marker == 0xFFE0, following, 2)
     marker, end = segment(place)
     # Pillow joins several EXIF segments: any in other places make a file that is not plain.
-    exif = part(encoded, place + 4, end - place - 4)
-    found = (marker == 0xFFE1) & (part(exif, 0, 6) == b"Exif\0\0")
-    marker, following = segment(end)
-    return exif, tf.where(found, tf.where(marker == 0xFFE2, following, end), 0)
+    exif = part(encoded, place + 4, tf.where(marker == 0xFFE1, end - place - 4, 0))
+    found = part(exif, 0, 6) == b"Exif\0\0"
+    place = tf.where(found, end, place)
+    marker, following = segment(place)
+    profiled = marker == 0xFFE2
+    return exif, tf.where(profiled, following, tf.where(found, place, 0))
 
 
 def _is_plain(encoded, place):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,7 +47,8 @@ def convert_images(
     converted too. Nothing in `folder` is changed. A call that was interrupted resumes: files that
     are there, and as new as their source, are not written again.
 
-    IMG_1.HEIC becomes IMG_1.jpg, or IMG_1.HEIC.jpg beside another image IMG_1.
+    IMG_1.HEIC becomes IMG_1.jpg, or IMG_1.HEIC.jpg beside another image IMG_1, or
+    IMG_1.HEIC.jpg.jpg if there is one of that name too.
 
     Args:
         folder: path of the folder.
@@ -106,11 +106,16 @@ def _targets(folder, below="", seen=frozenset()):
     names = (*listing.images, *convertible)
     stems = [os.path.splitext(name)[0].lower() for name in names]
     targets = {}
+    # In lower case: some file systems do not tell the cases apart.
+    taken = {name.lower() for name in names}
     for name, stem in zip(names, stems, strict=True):
         copy = name
         if name in convertible:
             alone = stems.count(stem) == 1
             copy = f"{os.path.splitext(name)[0] if alone else name}.jpg"
+            while copy.lower() in taken:
+                copy = f"{os.path.splitext(copy)[0]}.jpg.jpg"
+            taken.add(copy.lower())
         targets[os.path.join(below, name)] = os.path.join(below, copy)
     for name in listing.folders:
         targets |= _targets(Path(folder) / name, os.path.join(below, name), {*seen, place})
@@ -151,11 +156,12 @@ def _write(source, target, convert):
         if target.is_file() and target.stat().st_mtime_ns >= times.st_mtime_ns:
             return "done"
         image, metadata = _upright(source) if convert else (None, {})
+        content = None if convert else source.read_bytes()
     except Exception as error:  # Pillow promises no kinds of errors
         return str(error) or type(error).__name__
     with atomic_path(target) as partial:
-        if image is None:
-            shutil.copyfile(source, partial)
+        if content is not None:
+            partial.write_bytes(content)
         else:
             image.save(partial, "JPEG", quality=_QUALITY, **metadata)
         # As old as its source, so that a source that is replaced is found.

@@ -152,6 +152,14 @@ SEVERAL = {
         made.segment(0xE2, b"ICC_PROFILE\0\1\1"),
         made.app1(SIX[12:]),
     ],
+    "a profile alone": [made.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(2000))],
+    "a profile and EXIF": [made.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(2000)), made.app1(SIX)],
+    "a profile and XMP": [made.segment(0xE2, b"ICC_PROFILE\0\1\1"), made.app1(xmp=xmp(3))],
+    "an APP1 that is not EXIF's, and a profile": [
+        made.segment(0xE1, b"Exix\0\0" + SIX),
+        made.segment(0xE2, b"ICC_PROFILE\0\1\1"),
+        made.app1(THREE),
+    ],
     "a long EXIF behind JFIF": [
         made.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
         made.app1(SIX + bytes(5000) + b"\xff\xda\0\x0c"),

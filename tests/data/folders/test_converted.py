@@ -1,6 +1,7 @@
 """Photographs in HEIC, AVIF and TIFF become JPEG files, through the command that messages name."""
 
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pillow_heif
@@ -103,6 +104,35 @@ def test_a_broken_photograph_is_named_and_the_others_are_converted(photographs, 
     assert f"{broken} cannot be converted" in errors
     assert "deep.tiff cannot be converted: pixels of more than 8 bits" in errors
     assert not (tmp_path / "jpeg/cat/IMG_1.jpg").exists()
+    assert (tmp_path / "jpeg/dog/new.jpg").exists()
+
+
+def test_no_copy_takes_the_name_of_another(tmp_path):
+    root, out = tmp_path / "photos", tmp_path / "jpeg"
+    negative = ImageOps.invert(PHOTO)
+    save(PHOTO, root / "a.jpg", "JPEG")
+    save(negative, root / "a.tif", "TIFF")
+    save(PHOTO, root / "A.tif.JPG", "JPEG")
+    assert main(["convert-images", str(root), str(out)]) == 0
+
+    assert (out / "A.tif.JPG").read_bytes() == (root / "A.tif.JPG").read_bytes()
+    assert np.abs(pixels(out / "a.tif.jpg.jpg") + PIXELS - 255).mean() < 3
+    assert sum(1 for _ in out.iterdir()) == 3
+
+
+def test_an_image_that_cannot_be_copied_is_named_too(photographs, tmp_path, monkeypatch, capsys):
+    unreadable, read = photographs / "cat/IMG_2.jpg", Path.read_bytes
+
+    def read_bytes(path):
+        if path == unreadable:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    assert main(["convert-images", str(photographs), str(tmp_path / "jpeg")]) == 1
+
+    assert f"{unreadable} cannot be converted: " in capsys.readouterr().err
+    assert not (tmp_path / "jpeg/cat/IMG_2.jpg").exists()
     assert (tmp_path / "jpeg/dog/new.jpg").exists()
 
 
