@@ -35,6 +35,7 @@ from training.recipes.initial_weights import initial_weights_file, start_from_we
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions, Recipe
 from training.report.data_overview import data_overview
+from training.report.run_overview import run_overview
 from training.run.callbacks import (
     AveragedEvaluation,
     CallbackList,
@@ -224,6 +225,10 @@ class Run:
             )
             if self.recipe.freeze:
                 print(f"Frozen: {', '.join(self.recipe.freeze)}.")
+            if self.writes:
+                if self.recipe.model.initial_weights is None and not self.checkpoints:
+                    print("Starting from random weights.")
+                print(run_overview(model, self.recipe, self.steps), flush=True)
             checkpointing = self._checkpointing(self._resume(model))
             stopping = EarlyStopping(checkpointing.history, self.recipe.patience)
             try:

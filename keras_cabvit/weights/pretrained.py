@@ -19,15 +19,25 @@ class Pretrained:
             image.
         path: function from a variant's name to the path of its `.weights.h5` file. It raises a
             ValueError if there is none, and may download it.
+        terms: sentences on the terms of use; empty if the file brings its own.
     """
 
     classes: int
     image_size: tuple[int, int]
     evaluation_crop: float
     path: Callable[[str], Path]
+    terms: str = ""
 
 
 PRETRAINED = {
     "imagenet": Pretrained(1000, (224, 224), 0.875, imagenet_weights_path),
-    "tiny_imagenet": Pretrained(200, (64, 64), 1.0, tiny_imagenet_weights_path),
+    "tiny_imagenet": Pretrained(
+        200,
+        (64, 64),
+        1.0,
+        tiny_imagenet_weights_path,
+        "Terms: these weights are licensed under Apache-2.0. The images they were trained on are "
+        "for non-commercial research only; what that means for the weights is unsettled. Card: "
+        f"{Path(__file__).with_name('tiny_imagenet') / 'README.md'}",
+    ),
 }

@@ -454,3 +454,26 @@ def test_forms_are_scored_on_images_in_memory(tmp_path):
 
     assert (good.form, good.model, good.top1, good.size) == ("good", "a", 0.8, 3)
     assert (bad.form, bad.top1, bad.agreement) == ("bad", 0.2, pytest.approx(0.4))
+
+
+def test_a_run_on_a_table_of_labels_is_scored_by_its_table(run, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    lines = ["file,class,split"]
+    for number, image in enumerate(noise(8, seed=1)):
+        Image.fromarray(image).save(images / f"{number}.png")
+        split = "train" if number < 4 else "test"
+        lines.append(f"{number}.png,{CLASS_NAMES[number % 4]},{split}")
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(lines))
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("data"))
+    record = json.loads((run / "run.json").read_text())
+    own = {"data": f"folder:{images}", "labels": str(table)}
+    (copy / "run.json").write_text(json.dumps(record | own))
+
+    own_test = ("4.png", "5.png", "6.png", "7.png")
+    assert evaluate(copy, latency_rounds=1).names == own_test
+    other = evaluate(run, f"folder:{images}", latency_rounds=1, labels=table)
+    assert other.names == own_test
+    with pytest.raises(ValueError, match="needs the folder of its images"):
+        evaluate(run, labels=table)

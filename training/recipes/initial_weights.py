@@ -66,7 +66,7 @@ def start_from_weights(
         class_names: names of the model's classes; None if they are unknown.
 
     Returns:
-        Sentences that say what was copied.
+        Sentences that say what was copied, and the terms of weights with a name.
 
     Raises:
         ValueError: there are no such weights, or they belong to another model. `model` is
@@ -89,7 +89,9 @@ def start_from_weights(
         model.get_layer(_CLASSIFIER).set_weights(
             [value[..., list(match.positions)] for value in values]
         )
-    return _sentences(name, source, model, match)
+    said = _sentences(name, source, model, match)
+    terms = PRETRAINED[name].terms if name in PRETRAINED else ""
+    return f"{said}\n{terms}" if terms else said
 
 
 def _stored(path: Path, options: ModelOptions) -> keras.Model:

@@ -2,12 +2,15 @@
 
 import statistics
 
+from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
 from training.report.markdown import table
 
 # More classes are summarised.
 _MOST_CLASSES = 30
 _SMALLEST = 5
+# With fewer training images a class is learned from a handful of views.
+_FEW = 20
 
 
 def data_overview(data_set: DataSet) -> str:
@@ -56,6 +59,8 @@ def data_overview(data_set: DataSet) -> str:
     lines = [f"Data: {data_set.name}", "", table(header, rows), ""]
     if smallest:
         lines += [f"{smallest}.", ""]
+    if "training" in counts:
+        lines += _few_images(data_set.class_names, counts["training"])
     lines.append(data_set.validation_note)
     if data_set.test is None:
         lines.append("There are no test images: the final scores are of the validation images.")
@@ -67,6 +72,19 @@ def data_overview(data_set: DataSet) -> str:
         lines += ["", table(["not read", "count", "such as", "reason"], left, text_columns=4)]
     told = [note for note in data_set.notes if not note.startswith("Not read in ")]
     return "\n".join([*lines, *told]) + "\n"
+
+
+def _few_images(names: tuple[str, ...], counts: tuple[int, ...]) -> list[str]:
+    """Returns a sentence on classes that have few training images; none if there are none."""
+    few = sorted((count, name) for name, count in zip(names, counts, strict=True) if count < _FEW)
+    if not few:
+        return []
+    named = listed((f"{_printable(name)} ({count:,})" for count, name in few), _SMALLEST)
+    return [
+        f"Fewer than {_FEW} training images: {named}. Expect more mistakes there, and scores that "
+        "vary by chance; more photographs of these help most.",
+        "",
+    ]
 
 
 def _number(value: float) -> str:

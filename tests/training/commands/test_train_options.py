@@ -43,6 +43,17 @@ def test_settings_of_another_run_are_defaults(finished_run, started, tmp_path):
     assert options == TrainOptions(record["data_source"], out, seed=3, log=())
 
 
+def test_a_table_of_labels_is_an_option_and_a_default(finished_run, started, tmp_path):
+    table, run = tmp_path / "labels.csv", tmp_path / "run"
+    places = ["--data", "folder:photos", "--out", str(run)]
+    assert main(["train", *places, "--data.labels", str(table)]) == 0
+    record = json.loads((finished_run / "run.json").read_text())
+    run.joinpath("run.json").write_text(json.dumps(record | {"labels": str(table)}))
+    assert main(["train", "--config", str(run), "--out", str(tmp_path / "other")]) == 0
+
+    assert [options.labels for _, options in started] == [table, table]
+
+
 def test_extension_has_the_settings_of_its_source(finished_run, started, tmp_path):
     extend = ["--extend", str(finished_run)]
     assert main(["train", *extend, "--out", str(tmp_path / "run"), "--seed", "9"]) == 0

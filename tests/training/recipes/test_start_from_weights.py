@@ -1,6 +1,7 @@
 """Initial weights: what is copied from which file, and what is said."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -143,3 +144,12 @@ def test_damaged_model_file_gives_a_clear_error(tmp_path):
     (tmp_path / "bad.keras").write_bytes(b"no model")
     with pytest.raises(ValueError, match=r"bad\.keras is not a Keras model"):
         started(tmp_path / "bad.keras")
+
+
+@pytest.mark.slow
+def test_terms_of_the_weights_in_the_package_are_said():
+    options = ModelOptions("CabViTH_T", (64, 64), initial_weights="tiny_imagenet")
+    said = start_from_weights(build_model(options, 2), options)
+
+    assert said.count("non-commercial research only") == 1
+    assert Path(said.split()[-1]).is_file()

@@ -27,6 +27,8 @@ def test_every_class_of_a_few_has_a_row():
         "| class_0       |    1,200 |          2 |    0 |\n"
         "| class_1       |        5 |          3 |    7 |\n"
         "| all 2 classes |    1,205 |          5 |    7 |\n\n"
+        "Fewer than 20 training images: class_1 (5). Expect more mistakes there, and scores that "
+        "vary by chance; more photographs of these help most.\n\n"
         "The validation images are those in val.\n\n"
         "| not read   | count | such as               | reason   |\n"
         "| ---------- | ----- | --------------------- | -------- |\n"
@@ -48,6 +50,13 @@ def test_many_classes_are_summarised_and_the_smallest_named():
     smallest = ", ".join(f"class_{40 - count} ({count})" for count in range(1, 6))
     assert f"The smallest classes: {smallest}." in overview
     assert "There are no test images" in overview
+
+
+def test_classes_with_few_training_images_are_named():
+    overview = data_overview(data_set([20, 19, 1], [3, 3, 3]))
+
+    assert "Fewer than 20 training images: class_2 (1), class_1 (19)." in overview
+    assert "Fewer than" not in data_overview(data_set([20, 20], [3, 3]))
 
 
 def test_large_counts_are_written_in_full():

@@ -6,9 +6,14 @@ import time
 import keras
 from tqdm import tqdm
 
+# Steps after the first that the estimate of the whole duration is made from.
+_MEASURED_STEPS = 20
+
 
 class Progress(keras.callbacks.Callback):
     """A bar with images/s, learning rate and remaining time; lines in a log file.
+
+    After the first 20 steps, a line estimates the duration of all others.
 
     Args:
         epochs: integer, the number in the whole run.
@@ -58,8 +63,12 @@ class Progress(keras.callbacks.Callback):
         self.step += 1
         if self._begun is None:
             # The first batch may compile the step, so its time is not that of the others.
+            _wait(logs)
             self._begun, self._begun_step = time.monotonic(), self.step
         self._bar.update()
+        if self.step - self._begun_step == _MEASURED_STEPS:
+            _wait(logs)
+            self._tell_estimate()
         if time.monotonic() - (self._shown or 0.0) > self.every:
             self._shown = time.monotonic()
             line = self._scores(logs or {})
@@ -88,6 +97,21 @@ class Progress(keras.callbacks.Callback):
             flush=True,
         )
 
+    def _tell_estimate(self) -> None:
+        left = self.epochs * self.steps_per_epoch - self.step
+        if not left:
+            return
+        seconds = self._seconds_per_step()
+        # The bar is drawn anew below the line.
+        tqdm.write(
+            f"About {_duration(seconds * left)} for the {left:,} steps left, at "
+            f"{self.batch_size / seconds:.0f} images/s, without the scoring of validation images."
+        )
+        sys.stdout.flush()
+
+    def _seconds_per_step(self) -> float:
+        return (time.monotonic() - (self._begun or 0.0)) / (self.step - self._begun_step)
+
     def _scores(self, logs: dict) -> str:
         scores = (
             f"loss {float(logs['loss']):.4f}, top-1 {100 * float(logs['top1']):.2f} %, "
@@ -95,10 +119,15 @@ class Progress(keras.callbacks.Callback):
         )
         if self._begun is None or self.step == self._begun_step:
             return scores
-        trained = self.step - self._begun_step
-        seconds = (time.monotonic() - self._begun) / trained
+        seconds = self._seconds_per_step()
         left = seconds * (self.epochs * self.steps_per_epoch - self.step)
         return f"{scores}, {self.batch_size / seconds:.0f} images/s, {_duration(left)} left"
+
+
+def _wait(logs: dict | None) -> None:
+    """Waits for the device, which may be steps behind."""
+    if logs:
+        float(logs["loss"])
 
 
 def _duration(seconds: float) -> str:
