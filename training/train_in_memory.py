@@ -12,13 +12,12 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
-from keras_cabvit.models.variants import variant_of
+from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.paths import local_path
-from keras_cabvit.weights import load_weights, read_stored_sizes
 from training.data.stratified import held_out
 from training.optimization.compiled_model import precision
 from training.optimization.optimizer import learning_rate_schedule, make_optimizer
-from training.recipes.initial_weights import start_from_weights
+from training.recipes.initial_weights import start_from_weights, stored_model, stored_variant
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions, Recipe
 
@@ -70,7 +69,7 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
 
     Raises:
         ValueError: Keras does not run on JAX, the recipe has something that is not implemented in
-            JAX, or the arrays do not fit the recipe.
+            JAX, or the arrays or the teacher do not fit the recipe.
         OSError: a file cannot be read or written.
     """
     if keras.backend.backend() != "jax":
@@ -180,17 +179,14 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
 
 def _teacher_model(path: Path, classes: int) -> keras.Model:
     """Returns the model of a file: of a `.keras` file, or the named variant of the weights."""
-    try:
-        if path.name.endswith(".keras"):
-            model = keras.saving.load_model(path, compile=False)
-        else:
-            variant, _ = variant_of(path)
-            sizes = read_stored_sizes(path)
-            options = ModelOptions(variant or "", image_size=sizes.image_size)
-            model = build_model(options, sizes.classes or 1)
-            load_weights(model, path)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"`teacher`: {error}") from error
+    variant = stored_variant(path) if path.is_file() else None
+    if not path.is_file() or (variant is None and path.suffix != ".keras"):
+        raise ValueError(
+            "`teacher` must be a .keras file, or a .weights.h5 file of one of "
+            f"{', '.join(VARIANTS)}. Received: {path}"
+        )
+    options = ModelOptions(variant or "", initial_weights=str(path))
+    model = stored_model(path, options, "teacher")
     if model.output_shape != (None, classes):
         raise ValueError(
             f"`teacher` must be a model of {classes} classes, as the labels are. Received: {path} "
@@ -201,10 +197,10 @@ def _teacher_model(path: Path, classes: int) -> keras.Model:
 
 def _epochs_that_fit(minutes: float, run_epoch: Callable[[], Any]) -> int:
     """Returns how many epochs fit a time, at least 1, by the time of one."""
-    started = time.time()
+    started = time.monotonic()
     _, loss = run_epoch()
     float(loss)  # waits for the end
-    return max(1, int(minutes * 60 / (time.time() - started)))
+    return max(1, int(minutes * 60 / (time.monotonic() - started)))
 
 
 def _read(options: InMemoryOptions) -> tuple[np.ndarray, np.ndarray]:

@@ -20,6 +20,22 @@ def label_lines(text: str) -> list[str]:
     return lines
 
 
+def labels_in(content: bytes, source: str | os.PathLike[str]) -> list[str]:
+    """Returns the names in the content of a labels file, unchecked.
+
+    Args:
+        content: bytes, text in UTF-8.
+        source: the path of the file, or of the one that contains it, for error messages.
+
+    Raises:
+        ValueError: the content is not in UTF-8.
+    """
+    try:
+        return label_lines(content.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"The labels in {source} must be text in UTF-8: {error}") from error
+
+
 def read_labels(
     labels: Sequence[str] | str | os.PathLike[str] | None,
     classes: int | None,
@@ -48,10 +64,7 @@ def read_labels(
         source = f"The file {labels}"
         if not labels.is_file():
             raise FileNotFoundError(f"There is no file of labels at {labels}.")
-        try:
-            labels = label_lines(labels.read_text(encoding="utf-8-sig"))
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{source} must be text in UTF-8. It is not: {error}") from error
+        labels = labels_in(labels.read_bytes(), labels)
     labels = list(labels)
     if classes is not None and len(labels) != classes:
         raise ValueError(

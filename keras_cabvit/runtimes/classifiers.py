@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_cabvit.data.array_checks import check_not_scaled
-from keras_cabvit.data.labels import label_lines
+from keras_cabvit.data.labels import labels_in
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier, check_one_of_each
 from keras_cabvit.runtimes.classifier_activation import classifier_activation as activation_of
 from keras_cabvit.runtimes.pixel_scale import note_on_pixels
@@ -131,12 +131,7 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
 def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
     """Returns the names in `assets/labels.txt` of a SavedModel, or None."""
     file = (latest_version(path) or Path(path)) / "assets" / "labels.txt"
-    if not file.is_file():
-        return None
-    try:
-        return tuple(label_lines(file.read_text(encoding="utf-8")))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The labels in {file} must be text in UTF-8: {error}") from error
+    return tuple(labels_in(file.read_bytes(), file)) if file.is_file() else None
 
 
 def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cabvit.data.labels import label_lines
+from keras_cabvit.data.labels import labels_in
 
 BUFFER_NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -222,7 +222,4 @@ def _labels(path: str | os.PathLike[str], scores: dict[str, Any]) -> tuple[str, 
         if named:
             raise ValueError(f"{path} must contain its labels: its metadata names the file {name}.")
         return None
-    try:
-        return tuple(label_lines(content.decode()))
-    except UnicodeDecodeError as error:
-        raise ValueError(f"The labels in {path} must be text in UTF-8: {error}") from error
+    return tuple(labels_in(content, path))

@@ -59,7 +59,7 @@ class Trainer:
         """
         batch = self.recipe.batch_size
         steps = len(images) // batch
-        teacher = None if self.teacher is None else self.teacher.values()
+        teacher = self.teacher.values() if self.teacher else None
 
         @functools.partial(jax.jit, donate_argnums=0)
         def epoch(
@@ -104,7 +104,7 @@ class Trainer:
         images = augment(augment_key, images, augmentation)
         targets = smooth(labels, classes, augmentation.label_smoothing)
         images, targets = mix(mix_key, images, targets, augmentation)
-        if self.teacher is not None and teacher is not None:
+        if self.teacher and teacher:
             targets = self.teacher.targets(teacher, images, targets)
         (loss, others), gradients = jax.value_and_grad(self._loss, has_aux=True)(
             state.trainable, state.others, images, targets

@@ -77,7 +77,7 @@ def start_from_weights(
         source = build_variant(options.variant, weights=options.initial_weights)
         names = tiny_imagenet_wordnet_ids() if options.initial_weights == "tiny_imagenet" else None
     else:
-        source, names = _stored(path, options), _labels_beside(path)
+        source, names = stored_model(path, options, "initial_weights"), _labels_beside(path)
     name = str(options.initial_weights)
     match = _matched_classifier(model, source, options, names, class_names)
     try:
@@ -94,16 +94,24 @@ def start_from_weights(
     return f"{said}\n{terms}" if terms else said
 
 
-def _stored(path: Path, options: ModelOptions) -> keras.Model:
+def stored_model(path: Path, options: ModelOptions, argument: str) -> keras.Model:
     """Returns the model of a file, at the image size and with the classes that it was saved with.
 
     A `.weights.h5` file holds no model: it is built from the options, at the stored size.
+
+    Args:
+        path: path of a `.keras` or `.weights.h5` file.
+        options: `ModelOptions` of the model whose weights a `.weights.h5` file holds.
+        argument: name of the argument that gave the path, for error messages.
+
+    Raises:
+        ValueError: the file is damaged, or does not fit the options.
     """
     if path.name.endswith(".weights.h5"):
         try:
             sizes = read_stored_sizes(path)
         except ValueError as error:
-            raise ValueError(f"`initial_weights`: {describe_hdf5(path) or error}") from error
+            raise ValueError(f"`{argument}`: {describe_hdf5(path) or error}") from error
         options = dataclasses.replace(options, image_size=sizes.image_size, drop_path_rate=None)
         model = build_model(options, sizes.classes or 1)
         if sizes.classes is None:
@@ -114,13 +122,20 @@ def _stored(path: Path, options: ModelOptions) -> keras.Model:
                 warnings.simplefilter("ignore", UserWarning)
                 load_weights(model, path)
         except ValueError as error:
-            raise ValueError(f"`initial_weights`: {_misfit(path, options)} {error}") from error
+            raise ValueError(f"`{argument}`: {_misfit(path, options)} {error}") from error
         return model
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # the errors of a damaged file have no common class
         found = describe_hdf5(path) or f"{path} is not a Keras model. {error}"
-        raise ValueError(f"`initial_weights`: {found}") from error
+        raise ValueError(f"`{argument}`: {found}") from error
+
+
+def stored_variant(path: Path) -> str | None:
+    """Returns the named variant whose weights a file holds; None for others and damaged files."""
+    with contextlib.suppress(ValueError):
+        return variant_of(path)[0]
+    return None
 
 
 def _labels_beside(path: Path) -> list[str] | None:
@@ -157,10 +172,7 @@ def _matched_classifier(
 
 def _misfit(path: Path | None, options: ModelOptions) -> str:
     """Returns a sentence on weights that belong to another model."""
-    stored = None
-    if path is not None:
-        with contextlib.suppress(ValueError):
-            stored, _ = variant_of(path)
+    stored = None if path is None else stored_variant(path)
     if stored is None or stored == options.variant:
         return f"{options.initial_weights} does not fit this variant."
     return (

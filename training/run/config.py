@@ -14,7 +14,7 @@ from training.recipes.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """What a run.json says of the settings of its run.
+    """The settings of a run, as its run.json states them.
 
     Attributes:
         recipe: `Recipe`; fields that the file does not have keep their defaults.

@@ -144,8 +144,7 @@ def _leading_metadata(encoded):
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A scalar string tensor; and an int32 scalar, 0 if the file begins
-        otherwise.
+        A scalar string tensor; and an int32 scalar, 0 if the file begins otherwise.
     """
     import tensorflow as tf
 

@@ -30,6 +30,7 @@ TRAINING = shlex.split(
 )
 TOO_LARGE_A_BATCH = ("--batch-size", "512")
 NO_SHARE = ("--teacher-share", "0")
+OTHER_SIZE = ("--model.image-size", "32", "32")
 
 
 def command(folder, out, *others):
@@ -46,6 +47,7 @@ def images(tmp_path_factory):
     labels = np.arange(64) % 2
     pixels = np.random.default_rng(0).integers(0, 100, (64, 16, 16, 3))
     np.save(folder / "images.npy", (pixels + 150 * labels[:, None, None, None]).astype("uint8"))
+    np.save(folder / "floats.npy", pixels.astype("float32"))
     np.save(folder / "labels.npy", labels)
     return folder
 
@@ -72,7 +74,10 @@ def outcomes(images, teacher, run_python):
         command(images, images / "refused", *NO_SHARE),
         command(images, images / "run", *TRAINING),
         command(images, images / "taught", *TRAINING, "--teacher", str(teacher)),
-        command(images, images / "short", *TRAINING, "--minutes", "1e-6"),
+        command(images, images / "short", *TRAINING, *OTHER_SIZE, "--minutes", "1e-6"),
+        command(images, images / "refused", "--images", str(images / "floats.npy")),
+        command(images, images / "refused", *TRAINING, "--teacher", str(images / "none.keras")),
+        command(images, images / "refused", *TRAINING, "--teacher", str(images / "labels.npy")),
     ]
     program = [Path(__file__).with_name("run_commands.py"), json.dumps(commands)]
     return run_python(program, "jax", PYTHONPATH=os.pathsep.join(map(str, (blocked, REPOSITORY))))
@@ -103,9 +108,11 @@ def test_teacher_of_another_image_size_gives_the_targets(images, outcomes):
     assert np.mean(found[:, 0]) == pytest.approx(0.9 * 0.8 + 0.1 * 0.5, abs=0.08)
 
 
-def test_minutes_take_as_many_epochs_as_fit(images, outcomes):
+def test_minutes_take_as_many_epochs_as_fit_of_images_of_any_size(images, outcomes):
     status, errors = outcomes[4]
     assert status == 0, errors
+    model = build_model(dataclasses.replace(MODEL, image_size=(32, 32)), classes=2)
+    model.load_weights(images / "short" / "model.weights.h5")
     record = json.loads((images / "short" / "run.json").read_text())
     assert [row["epoch"] for row in record["epochs"]] == [1]
     assert record["recipe"]["epochs"] == 1
@@ -116,8 +123,11 @@ def test_minutes_take_as_many_epochs_as_fit(images, outcomes):
     [
         (0, "`batch_size` must be at most the 62 training images"),
         (1, "`teacher_share` must be above 0, at most 1. Received: 0.0"),
+        (5, "`images` must be uint8 of shape (images, height, width, 3). Received: float32"),
+        (6, "none.keras"),
+        (7, "`teacher` must be a .keras file, or a .weights.h5 file of one of CabViTH_T"),
     ],
-    ids=["batch", "teacher_share"],
+    ids=["batch", "teacher_share", "images", "no_teacher", "teacher"],
 )
 def test_arguments_that_do_not_fit_give_a_clear_error(images, outcomes, number, message):
     status, errors = outcomes[number]
