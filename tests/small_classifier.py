@@ -21,12 +21,13 @@ def small_classifier(activation="softmax", seed=0):
     return model
 
 
-def save_forms(model, folder, labels=None):
+def save_forms(model, folder, labels=None, crop=None):
     """Writes `model.keras`, `servable/1` and `model.tflite`, and returns their paths."""
     model.save(folder / "model.keras")
-    to_saved_model(model, folder / "servable", labels=labels)
-    to_tflite(model, folder / "model.tflite", quantization="none", labels=labels)
-    return folder / "model.keras", folder / "servable", folder / "model.tflite"
+    to_saved_model(model, folder / "servable", labels=labels, crop=crop)
+    file = folder / "model.tflite"
+    to_tflite(model, file, quantization="none", labels=labels, crop=crop)
+    return folder / "model.keras", folder / "servable", file
 
 
 def noise(count, seed=0):

@@ -59,8 +59,8 @@ def evaluate(
             so.
         out: folder for `report.md` and its pictures; None writes nothing.
         image_size: (height, width) in pixels, for a model that takes any size.
-        crop: side of the centre crop as a share of the image; None is the run's crop or, without a
-            run, the authors': 0.875 below 384 pixels, else 1.
+        crop: side of the centre crop as a share of the image; None is the crop that the model
+            states, else the run's, else the authors': 0.875 below 384 pixels, else 1.
         batch_size: integer, images at a time.
         latency_rounds: integer, the number of single images that are timed.
         classes_by_position: whether the data's classes are in the model's order, whatever their

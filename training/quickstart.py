@@ -69,7 +69,7 @@ def quickstart(
         model = keras.Model(model.input, model.output, name=model.name)
         model.save(keras_file)
         servable = to_saved_model(model, partial / "saved_model", labels=CLASS_NAMES, crop=1.0)
-        tflite_file = to_tflite(model, partial / "model_int8.tflite", quantization="int8")
+        tflite_file = to_tflite(model, partial / "model_int8.tflite", quantization="int8", crop=1.0)
 
         print("4/4  Scoring each form on the test images, unseen so far\n")
         forms = {

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from keras_cabvit.runtimes.run_record import read_run
+from keras_cabvit.runtimes.run_record import crop_of_run, read_run
 
 
 def labels_beside(model):
@@ -15,11 +15,12 @@ def labels_beside(model):
     return file if file.is_file() else None
 
 
-def crop_beside(model):
+def crop_beside(model, image_size=None):
     """Returns the centre crop used in a run's evaluation, or None if it is not recorded.
 
     Args:
         model: path of a `.keras` file, with or without a `run.json` beside it.
+        image_size: (height, width) of the model; None takes that of the run's recipe.
 
     Returns:
         Float, the crop's side as a share of the image.
@@ -27,5 +28,4 @@ def crop_beside(model):
     Raises:
         ValueError: `run.json` is damaged.
     """
-    run = read_run(Path(model).parent) or {}
-    return (run.get("recipe") or {}).get("evaluation_crop")
+    return crop_of_run(read_run(Path(model).parent), model, image_size)

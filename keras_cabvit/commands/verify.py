@@ -16,7 +16,8 @@ from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.runtimes import load_keras
-from keras_cabvit.runtimes.comparison import verify_opened
+from keras_cabvit.runtimes.comparison import load_export, verify_opened
+from keras_cabvit.runtimes.size_and_crop import describe_crop
 
 
 def add(commands):
@@ -50,8 +51,9 @@ def add(commands):
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop of image files; by default as in the run's evaluation, "
-        "according to run.json beside the model, else 0.875 below 384 pixels and 1 from 384",
+        help="side of the centre crop of image files; by default that which the export states, "
+        "else as in the run's evaluation, according to run.json beside the model, else 0.875 below "
+        "384 pixels and 1 from 384",
     )
     parser.add_argument(
         "--rounds", type=int, default=50, help="number of images to time; 50 by default"
@@ -72,8 +74,8 @@ def add(commands):
 
 
 def _verify(options):
-    model = load_keras(options.against)
-    images, labels, notes = _images(options, model)
+    model, export = load_keras(options.against), load_export(options.export)
+    images, labels, notes = _images(options, model, export)
     if labels is None and options.max_drop is not None:
         raise ValueError(
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
@@ -81,7 +83,7 @@ def _verify(options):
         )
     names = read_labels(labels_beside(options.against), model.classes)
     found = verify_opened(
-        options.export, options.against, model, images, labels, options.rounds, names
+        options.export, export, options.against, model, images, labels, options.rounds, names
     )
     found = dataclasses.replace(found, notes=(*notes, *found.notes))
     failures = list(_failures(found, options))
@@ -97,21 +99,39 @@ def _verify(options):
     return 1 if failures else 0
 
 
-def _images(options, model):
+def _images(options, model, export):
     """Returns the images, their classes or None, and sentences on what was read."""
     if options.data.suffix == ".npz":
         return *read_npz(options.data), ()
     size = model.image_shape[:2]
     found = images_of_folder(options.data, ("test", "val", "train"))
     labels, notes = _classes(found, options, model.classes)
-    crop = crop_beside(options.against) if options.crop is None else options.crop
-    images, unreadable = read_images(
-        found.files, size, evaluation_crop(size) if crop is None else crop
-    )
+    crop, crop_notes = _crop(options, size, export)
+    images, unreadable = read_images(found.files, size, crop)
     if labels is not None:
         labels = np.delete(labels, list(unreadable))
     sentence = unreadable_sentence(found.files, unreadable)
-    return images, labels, (*found.notes, *notes, *([sentence] if sentence else []))
+    return images, labels, (*found.notes, *crop_notes, *notes, *([sentence] if sentence else []))
+
+
+def _crop(options, size, export):
+    """Returns the crop of image files, and sentences on its origin where that is not plain."""
+    if options.crop is not None:
+        return options.crop, ()
+    stated, of_run = export.evaluation_crop, crop_beside(options.against, size)
+    if stated is not None and of_run not in (None, stated):
+        return stated, (
+            f"{options.export} states the centre crop {stated:g}; the run.json beside "
+            f"{options.against} states {of_run:g}, which is not used.",
+        )
+    crop = of_run if stated is None else stated
+    if crop is not None:
+        return crop, ()
+    crop = evaluation_crop(size)
+    return crop, (
+        f"Neither {options.export} nor a run.json beside {options.against} says how images are "
+        f"cropped: {describe_crop(crop)}.",
+    )
 
 
 def _classes(found, options, count):

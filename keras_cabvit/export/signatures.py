@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_cabvit.inference import can_be_fused, fuse
 from keras_cabvit.runtimes.classifier_activation import classifier_activation
+from keras_cabvit.runtimes.stated_crop import STATEMENT
 
 
 def classifier_output_name(model: keras.Model, activation: str | None = None) -> str:
@@ -100,6 +101,7 @@ def write_functions(
     functions: Mapping[str, Callable[..., Any]],
     directory: str | os.PathLike[str],
     labels: Sequence[str] | None = None,
+    statement: str | None = None,
 ) -> None:
     """Writes functions of a model as a SavedModel.
 
@@ -108,6 +110,7 @@ def write_functions(
         functions: dict from a signature's name to a `tf.function`.
         directory: path of the directory to write.
         labels: strings for `assets/labels.txt`, or None.
+        statement: content of `assets/evaluation_transform.json`, from `crop_statement`, or None.
     """
     import tensorflow as tf
 
@@ -120,4 +123,8 @@ def write_functions(
             file = Path(folder) / "labels.txt"
             file.write_text("\n".join(labels) + "\n", encoding="utf-8")
             module.labels = tf.saved_model.Asset(str(file))
+        if statement is not None:
+            file = Path(folder) / STATEMENT
+            file.write_text(statement, encoding="utf-8")
+            module.evaluation_transform = tf.saved_model.Asset(str(file))
         tf.saved_model.save(module, str(directory), signatures=functions)

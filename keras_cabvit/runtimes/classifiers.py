@@ -20,6 +20,7 @@ from keras_cabvit.runtimes.reading import (
     read_saved_model,
     read_tflite,
 )
+from keras_cabvit.runtimes.stated_crop import STATEMENT, stated_crop
 from keras_cabvit.runtimes.tflite_metadata import TFLiteMetadata, read_metadata
 
 
@@ -39,6 +40,8 @@ class Classifier:
             the file does not specify it.
         scores: function that a call runs.
         labels: tuple of strings, the names of the classes in the file itself; None without names.
+        evaluation_crop: side of the centre crop in evaluation, as a share of the image, that an
+            export states; None without a statement.
         notes: tuple of sentences on assumptions about the file.
     """
 
@@ -48,6 +51,7 @@ class Classifier:
     gives_probabilities: bool | None
     scores: Callable[[npt.ArrayLike], np.ndarray]
     labels: tuple[str, ...] | None = None
+    evaluation_crop: float | None = None
     notes: tuple[str, ...] = ()
 
     def __call__(self, images: npt.ArrayLike) -> np.ndarray:
@@ -102,7 +106,7 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
 
     Raises:
         FileNotFoundError: there is no SavedModel at `path`.
-        ValueError: it is damaged, or has no signature `serving_default`.
+        ValueError: it is damaged, has no signature `serving_default`, or states an absurd crop.
         ImportError: TensorFlow is not installed.
         NotAClassifier: the signature does not have exactly one image input and one output.
     """
@@ -125,13 +129,24 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
         gives_probabilities=_gives_probabilities(output_name, output.shape[-1:]),
         scores=_of_both_classes(str(path), scores),
         labels=_asset_labels(path),
+        evaluation_crop=_asset_crop(path, tuple(image.shape[1:])),
     )
 
 
 def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
     """Returns the names in `assets/labels.txt` of a SavedModel, or None."""
-    file = (latest_version(path) or Path(path)) / "assets" / "labels.txt"
+    file = _asset(path, "labels.txt")
     return tuple(labels_in(file.read_bytes(), file)) if file.is_file() else None
+
+
+def _asset_crop(path: str | os.PathLike[str], image_shape: Sequence[int | None]) -> float | None:
+    """Returns the crop that a SavedModel states, or None."""
+    file = _asset(path, STATEMENT)
+    return stated_crop(file.read_bytes(), path, image_shape) if file.is_file() else None
+
+
+def _asset(path: str | os.PathLike[str], name: str) -> Path:
+    return (latest_version(path) or Path(path)) / "assets" / name
 
 
 def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
@@ -146,7 +161,7 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a model, or not one that LiteRT can run.
+        ValueError: it is not a model, not one that LiteRT can run, or states an absurd crop.
         ImportError: ai-edge-litert is not installed.
         NotAClassifier: the model does not have exactly one input, for one image as uint8 or
             float32, and one output.
@@ -188,6 +203,11 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         gives_probabilities=_gives_probabilities(names[0] if names else None, output["shape"][-1:]),
         scores=_of_both_classes(str(path), scores),
         labels=stated.labels,
+        evaluation_crop=(
+            None
+            if stated.crop_statement is None
+            else stated_crop(stated.crop_statement, path, image["shape"][1:].tolist())
+        ),
         notes=notes,
     )
 

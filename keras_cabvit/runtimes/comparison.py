@@ -89,11 +89,19 @@ def verify(
         ImportError: the runtime of the export is not installed.
         ValueError: a file is damaged, or export, model, images and labels do not match.
     """
-    return verify_opened(export, model, load_keras(model), images, labels, rounds)
+    found, expected = load_export(export), load_keras(model)
+    return verify_opened(export, found, model, expected, images, labels, rounds)
+
+
+def load_export(path: str | os.PathLike[str]) -> Classifier:
+    """Opens a `.tflite` file or a SavedModel directory."""
+    path = local_path(path, "export")
+    return load_tflite(path) if path.suffix == ".tflite" else load_saved_model(path)
 
 
 def verify_opened(
     export: str | os.PathLike[str],
+    found: Classifier,
     model: str | os.PathLike[str],
     expected: Classifier,
     images: npt.ArrayLike,
@@ -101,12 +109,11 @@ def verify_opened(
     rounds: int,
     names: Sequence[str] | None = None,
 ) -> Verification:
-    """Does the same as `verify` with a model already opened by `load_keras`: `expected`.
+    """Does the same as `verify` with both opened: the export is `found`, the model `expected`.
 
     `names` are those of its classes, or None: an export with others is noted.
     """
     export, model = local_path(export, "export"), local_path(model, "model")
-    found = load_tflite(export) if export.suffix == ".tflite" else load_saved_model(export)
     images = np.asarray(images)
     if not len(images) or images.shape[1:] != tuple(expected.image_shape):
         raise ValueError(

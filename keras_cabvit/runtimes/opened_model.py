@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
@@ -17,7 +16,7 @@ from keras_cabvit.runtimes.classifiers import (
 )
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import latest_version
-from keras_cabvit.runtimes.run_record import read_run
+from keras_cabvit.runtimes.run_record import crop_of_run, read_run
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.weights import describe_hdf5
 
@@ -44,7 +43,7 @@ class OpenedModel:
         size: bytes on disk.
         run: dict, the `run.json` of the run it comes from, or None.
         evaluation_crop: side of the centre crop with which it is evaluated, as a share of the
-            image; None if unknown.
+            image: that which the export states, else that of the run; None if unknown.
         notes: tuple of sentences on assumptions about the file.
     """
 
@@ -70,8 +69,8 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     batch count as probabilities. One score between 0 and 1 is the probability of the second of two
     classes.
 
-    Labels inside a `.tflite` file or a SavedModel come first. Otherwise labels, and `run.json`, are
-    looked up in the folder of the file; for a SavedModel also in its own directory.
+    Labels and the crop inside a `.tflite` file or a SavedModel come first. Otherwise labels, and
+    `run.json`, are looked up in the folder of the file; for a SavedModel also in its own directory.
 
     Args:
         path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
@@ -97,6 +96,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     folders = _folders_beside(path)
     run = _run(folders)
     image_size = None if height is None or width is None else (height, width)
+    crop, notes = _crop_of(path, classifier, run, image_size)
     return OpenedModel(
         path=path,
         name=name,
@@ -107,8 +107,8 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         class_names=_class_names(path, folders, run, classifier),
         size=size_on_disk(path),
         run=run,
-        evaluation_crop=_crop_of(run, image_size),
-        notes=classifier.notes,
+        evaluation_crop=crop,
+        notes=(*classifier.notes, *notes),
     )
 
 
@@ -172,13 +172,16 @@ def _run(folders: list[Path]) -> dict | None:
     return next((run for run in runs if run is not None), None)
 
 
-def _crop_of(run: dict | None, image_size: tuple[int, int] | None) -> float | None:
-    recipe = (run or {}).get("recipe") or {}
-    if "evaluation_crop" not in recipe:
-        return None
-    # None in a recipe means the authors' crop.
-    crop = recipe["evaluation_crop"]
-    if crop is not None:
-        return crop
-    size = image_size or (recipe.get("model") or {}).get("image_size")
-    return None if size is None else evaluation_crop(size)
+def _crop_of(
+    path: Path, classifier: Classifier, run: dict | None, image_size: tuple[int, int] | None
+) -> tuple[float | None, list[str]]:
+    """Returns the crop that the model states, else that of its run, and notes on it."""
+    stated, of_run = classifier.evaluation_crop, crop_of_run(run, path, image_size)
+    if stated is None:
+        return of_run, []
+    if of_run in (None, stated):
+        return stated, []
+    return stated, [
+        f"{path} states the centre crop {stated:g}; the run.json beside it states {of_run:g}, "
+        "which is not used."
+    ]

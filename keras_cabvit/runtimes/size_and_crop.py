@@ -17,7 +17,7 @@ def size_and_crop(
     Args:
         model: `OpenedModel`.
         image_size: (height, width), or None for the model's own.
-        crop: side of the centre crop as a share of the image; None for the run's.
+        crop: side of the centre crop as a share of the image; None for the model's or its run's.
         others: further `OpenedModel`s, whose crop is taken if the model's is unknown.
 
     Returns:
@@ -42,10 +42,15 @@ def size_and_crop(
     if known:
         return size, known[0], notes
     crop = evaluation_crop(size)
-    framing = (
-        "the whole images were resized"
-        if crop == 1
-        else f"the centre, {crop:.1%} of a side, was cut out"
+    notes.append(
+        f"Neither {model.path} nor a run.json beside it says how images are cropped: "
+        f"{describe_crop(crop)}."
     )
-    notes.append(f"No run.json beside {model.path} says how images are cropped: {framing}.")
     return size, crop, notes
+
+
+def describe_crop(crop: float) -> str:
+    """Returns a clause that says how images were cropped."""
+    if crop == 1:
+        return "the whole images were resized"
+    return f"the centre, {crop:.1%} of a side, was cut out"

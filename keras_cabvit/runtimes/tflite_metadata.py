@@ -6,12 +6,14 @@ flatbuffer in a buffer of the first, and files in a ZIP archive at the end of th
 
 import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from keras_cabvit.data.labels import labels_in
+from keras_cabvit.runtimes.stated_crop import STATEMENT
 
 BUFFER_NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -73,6 +75,7 @@ class TFLiteMetadata:
         std: likewise: an app feeds float inputs with `(pixels - mean) / std`. None without a
             statement.
         labels: tuple of strings, the names of the classes; None without names.
+        crop_statement: bytes of the file that `stated_crop` reads; None without one.
         calibrates: whether apps recalibrate the scores.
         thresholds: whether apps drop low scores.
     """
@@ -80,6 +83,7 @@ class TFLiteMetadata:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     labels: tuple[str, ...] | None = None
+    crop_statement: bytes | None = None
     calibrates: bool = False
     thresholds: bool = False
 
@@ -110,6 +114,7 @@ def read_metadata(path: str | os.PathLike[str]) -> TFLiteMetadata:
         mean,
         std,
         _labels(path, scores),
+        _crop_statement(path, stated),
         calibrates=_SCORE_CALIBRATION_OPTIONS in kinds,
         thresholds=_SCORE_THRESHOLDING_OPTIONS in kinds,
     )
@@ -213,13 +218,33 @@ def _labels(path: str | os.PathLike[str], scores: dict[str, Any]) -> tuple[str, 
     named = [file for file in files if file.get("type") == TENSOR_AXIS_LABELS]
     named.sort(key=lambda file: bool(file.get("locale")))  # stable: the first of a kind remains so
     name = named[0].get("name", "") if named else "labels.txt"
-    content = None
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            if name in archive.namelist():
-                content = archive.read(name)
+    content = _archived(path, name)
     if content is None:
         if named:
             raise ValueError(f"{path} must contain its labels: its metadata names the file {name}.")
         return None
     return tuple(labels_in(content, path))
+
+
+def _crop_statement(path: str | os.PathLike[str], stated: dict[str, Any]) -> bytes | None:
+    """Returns the file that states the crop in evaluation, or None if the metadata names none."""
+    if all(file.get("name") != STATEMENT for file in stated.get("associated_files", ())):
+        return None
+    content = _archived(path, STATEMENT)
+    if content is None:
+        raise ValueError(
+            f"{path} is damaged: its metadata names the file {STATEMENT}, and it must contain it. "
+            "Export the model again."
+        )
+    return content
+
+
+def _archived(path: str | os.PathLike[str], name: str) -> bytes | None:
+    """Returns a file of the archive at the end of a .tflite file, or None if it has no such."""
+    if not zipfile.is_zipfile(path):
+        return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name) if name in archive.namelist() else None
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise ValueError(f"{name} in {path} is damaged: {error}") from error

@@ -74,7 +74,7 @@ def test_assumptions_are_said_aloud(run, folder, tmp_path, capsys):
 
     errors = capsys.readouterr().err
     assert "centre crop 0.875" in errors
-    assert "No run.json beside" in errors
+    assert "nor a run.json beside it says how images are cropped" in errors
     assert "does not name its classes" in errors
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import inspect
+import json
 import os
 import re
 import sys
@@ -54,6 +55,7 @@ def described(tmp_path_factory):
             quantization=form,
             calibration=tiny_models.patterned_images((64, 64, 3), 32, seed=1),
             labels=LABELS,
+            crop=0.9,
             metadata=Metadata(description="Five animals", version="7", author="A", license="MIT"),
         )
         for form in TFLITE_FORMS
@@ -174,7 +176,11 @@ def test_metadata_describes_the_model(described, form):
     assert (list(image.stats.min), list(image.stats.max)) == ([0], [255])
     (labels,) = scores.associatedFiles
     assert labels.type == metadata_schema.AssociatedFileType.TENSOR_AXIS_LABELS
+    (transform,) = metadata.associatedFiles
+    assert transform.type == metadata_schema.AssociatedFileType.DESCRIPTIONS
     with zipfile.ZipFile(files[form]) as archive:
+        stated = json.loads(archive.read(transform.name.decode()))
+        assert stated == {"image_size": [64, 64], "evaluation_crop": 0.9}
         assert archive.read(labels.name.decode()).decode().split() == LABELS
 
 

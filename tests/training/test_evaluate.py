@@ -24,7 +24,7 @@ def run(tmp_path_factory):
     """A run whose model classifies two thirds of `data/test` correctly, and `data` itself."""
     folder = tmp_path_factory.mktemp("run")
     model = small_classifier()
-    save_forms(model, folder)
+    save_forms(model, folder, crop=1.0)
     (folder / "labels.txt").write_text("\n".join(CLASS_NAMES) + "\n")
     (folder / "run.json").write_text(
         json.dumps(
@@ -341,14 +341,24 @@ def test_data_of_only_broken_images_gives_a_clear_error(run, tmp_path):
 
 
 def test_crop_of_a_file_without_a_run_is_the_authors_with_a_note(run, tmp_path):
-    shutil.copy(run / "model.tflite", tmp_path)
+    shutil.copy(run / "model.keras", tmp_path)
     data = data_set(noise(4), np.arange(4))
-    evaluation = evaluate(tmp_path / "model.tflite", data, latency_rounds=1)
+    evaluation = evaluate(tmp_path / "model.keras", data, latency_rounds=1)
 
     assert evaluation.crop == 0.875
-    assert "No run.json beside" in evaluation.notes[0]
-    notes = evaluate(tmp_path / "model.tflite", data, crop=1.0, latency_rounds=1).notes
-    assert not any("No run.json beside" in note for note in notes)
+    assert "says how images are cropped" in evaluation.notes[0]
+    notes = evaluate(tmp_path / "model.keras", data, crop=1.0, latency_rounds=1).notes
+    assert not any("says how images are cropped" in note for note in notes)
+
+
+def test_crop_that_an_export_states_is_evaluated_without_its_run(run, tmp_path):
+    shutil.copy(run / "model.tflite", tmp_path)
+    evaluation = evaluate(
+        tmp_path / "model.tflite", data_set(noise(4), np.arange(4)), latency_rounds=1
+    )
+
+    assert evaluation.crop == 1.0
+    assert not any("says how images are cropped" in note for note in evaluation.notes)
 
 
 def test_crop_that_a_run_leaves_to_the_authors_is_known(run, tmp_path):
@@ -359,7 +369,7 @@ def test_crop_that_a_run_leaves_to_the_authors_is_known(run, tmp_path):
     )
 
     assert evaluation.crop == 0.875
-    assert not any("No run.json beside" in note for note in evaluation.notes)
+    assert not any("says how images are cropped" in note for note in evaluation.notes)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from keras_cabvit.export.signatures import (
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.stated_crop import crop_statement, is_crop
 
 TOP = 5
 
@@ -52,16 +53,18 @@ def to_saved_model(
       probabilities; and `status`, strings (batch,): empty, or the reason why an image could not be
       read. Such an image has scores of zero and does not affect other images.
 
-    The labels are also in `assets/labels.txt`.
+    The labels are also in `assets/labels.txt`, and the image size and crop in
+    `assets/evaluation_transform.json`: `open_model`, and with it `cabvit predict`, takes the crop
+    from there.
 
     Args:
         model: model with one image input, from this library or any that ends in a classifier.
         path: directory of the servable; the export is written to `path/1`, or the next number.
         labels: names of the classes in their order, or the path of a text file with one name per
             line. None, the default, numbers the classes.
-        crop: float, side of the centre crop of `serving_bytes`, as a share of the image; 1 resizes
-            the whole image. None, the default, crops as the authors do in evaluation: 0.875 below
-            384 pixels, else 1.
+        crop: float, side of the centre crop in the model's evaluation, as a share of the image; 1
+            resizes the whole image. `serving_bytes` crops so, and the export records it. None, the
+            default, is the authors' crop: 0.875 below 384 pixels, else 1.
         max_megapixels: number; larger images are not decoded. Defaults to 64.
         batch_sizes: integers, batch sizes of the warm-up requests: those to which TF Serving pads
             batches (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes no requests.
@@ -95,6 +98,7 @@ def to_saved_model(
     output_name = classifier_output_name(model, classifier_activation)
     _check_options(crop, max_megapixels, batch_sizes)
     size, channels = model.input_shape[1:3], model.input_shape[-1]
+    crop = evaluation_crop(size) if crop is None else crop
     model = inference_form(model)
     functions = pixel_functions(
         model, {"serving_default": "uint8", "serving_float": "float32"}, output_name
@@ -106,7 +110,6 @@ def to_saved_model(
     }
     if channels == 3 and len(model.output_shape) == 2:
         labels = read_labels(labels, class_count(model))
-        crop = evaluation_crop(size) if crop is None else crop
         functions["serving_bytes"] = _bytes_function(
             functions["serving_default"], output_name, labels, size, crop, max_megapixels
         )
@@ -119,7 +122,7 @@ def to_saved_model(
         )
 
     with temporary_path(path / "version") as partial:  # not a number, so TF Serving ignores it
-        write_functions(model, functions, partial, labels)
+        write_functions(model, functions, partial, labels, crop_statement(size, crop))
         if batch_sizes:
             write_warmup_requests(partial, path.resolve().name, inputs, batch_sizes)
         return _placed(partial, path)
@@ -142,8 +145,8 @@ def _placed(partial: Path, servable: Path) -> Path:
 
 
 def _check_options(crop: float | None, max_megapixels: float, batch_sizes: Sequence[int]) -> None:
-    if crop is not None and not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    if crop is not None and not is_crop(crop):
+        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
     if max_megapixels <= 0:
         raise ValueError(
             f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"

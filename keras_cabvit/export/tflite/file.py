@@ -20,6 +20,7 @@ from keras_cabvit.export.tflite.metadata import Metadata, with_metadata
 from keras_cabvit.inference import ATTENTION_BIASES
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_tflite
+from keras_cabvit.runtimes.stated_crop import is_crop
 
 CALIBRATED = ("int8-static", "int8-full")
 QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)
@@ -68,8 +69,10 @@ def to_tflite(
         labels: names of the classes in their order, or the path of a text file with one name per
             line. None, the default, leaves them without names.
         input_type: type of the pixels, "uint8", the default, or "float32".
-        crop: float, side of the centre crop of calibration files, as a share of the image. None,
-            the default, crops as the authors do in evaluation: 0.875 below 384 pixels, else 1.
+        crop: float, side of the centre crop in the model's evaluation, as a share of the image; 1
+            resizes the whole image. The file records it, in every number format, and `open_model`,
+            and with it `cabvit predict`, takes it from there; calibration files are cropped so.
+            None, the default, is the authors' crop: 0.875 below 384 pixels, else 1.
         attention_bias: "stored", the default, or "computed". Stored biases are expanded in the
             file, which is faster: in float16 with quantization="none", in int8 with the int8 forms.
             Computed biases are expanded from their smaller tables for each image.
@@ -98,10 +101,11 @@ def to_tflite(
         'model.tflite'
     """
     path = local_path(path)
-    _check_options(quantization, input_type, attention_bias, path)
+    _check_options(quantization, input_type, attention_bias, crop, path)
     output_name = classifier_output_name(model, classifier_activation)
     shape = model.input_shape[1:]
     labels = read_labels(labels, class_count(model))
+    crop = evaluation_crop(shape[:2]) if crop is None else crop
     metadata = metadata or Metadata()
     if metadata.name is None:
         metadata = dataclasses.replace(metadata, name=model.name)
@@ -114,7 +118,6 @@ def to_tflite(
         images = None
         if quantization in CALIBRATED:
             images = Path(folder) / "images.npy"
-            crop = evaluation_crop(shape[:2]) if crop is None else crop
             np.save(images, calibration_images(calibration, shape, crop))
         file = convert(
             model,
@@ -125,7 +128,7 @@ def to_tflite(
             attention_bias=attention_bias,
             images=images,
         )
-        content = with_metadata(file.read_bytes(), metadata, labels)
+        content = with_metadata(file.read_bytes(), metadata, labels, crop)
         file.write_bytes(content)
         _check_that_it_loads(file)
 
@@ -145,7 +148,9 @@ def _check_that_it_loads(file: Path) -> None:
         ) from error
 
 
-def _check_options(quantization: str, input_type: str, attention_bias: str, path: Path) -> None:
+def _check_options(
+    quantization: str, input_type: str, attention_bias: str, crop: float | None, path: Path
+) -> None:
     if quantization not in QUANTIZATIONS:
         raise ValueError(
             f"`quantization` must be one of {QUANTIZATIONS}. "
@@ -165,5 +170,7 @@ def _check_options(quantization: str, input_type: str, attention_bias: str, path
             'quantization="int8-full" uses integers only: `input_type` must be "uint8". '
             f"Received: input_type={input_type!r}"
         )
+    if crop is not None and not is_crop(crop):
+        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
     if path.suffix != ".tflite":
         raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")

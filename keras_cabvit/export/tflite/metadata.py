@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
+from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement
 from keras_cabvit.runtimes.tflite_metadata import (
     BUFFER_NAME,
     IDENTIFIER,
@@ -28,6 +29,7 @@ _OLDEST_READER = "1.0.0"
 # Values of the schema's enumerations and unions.
 _RGB, _GRAYSCALE = 1, 2
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
+_DESCRIPTIONS = 1
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,16 @@ class Metadata:
     license: str = ""
 
 
-def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | None) -> bytes:
+def with_metadata(
+    content: bytes, metadata: Metadata, labels: Sequence[str] | None, crop: float
+) -> bytes:
     """Adds metadata to a model that takes one image and gives one score per class.
 
     Args:
         content: bytes of a .tflite file with one signature of one input and one output.
         metadata: `Metadata` with a name.
         labels: list of strings, or None.
+        crop: side of the centre crop in evaluation, as a share of the image.
 
     Returns:
         The bytes of the changed file.
@@ -69,10 +74,11 @@ def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | No
     entry.name = BUFFER_NAME
     entry.buffer = len(model.buffers)
     buffer: Any = schema.BufferT()
+    image_shape = graph.tensors[image.tensorIndex].shape
     buffer.data = _metadata_flatbuffer(
         metadata,
         image.name.decode(),
-        graph.tensors[image.tensorIndex].shape,
+        image_shape,
         scores.name.decode(),
         labels is not None,
     )
@@ -80,11 +86,12 @@ def with_metadata(content: bytes, metadata: Metadata, labels: Sequence[str] | No
     model.metadata = [*(model.metadata or ()), entry]
     model.description = metadata.description.encode()
     file = io.BytesIO(pack(model))
-    if labels is not None:
-        file.seek(0, io.SEEK_END)
-        with zipfile.ZipFile(file, "a") as archive:
-            # Without a timestamp, so that the same model gives the same bytes.
+    file.seek(0, io.SEEK_END)
+    with zipfile.ZipFile(file, "a") as archive:
+        # Without timestamps, so that the same model gives the same bytes.
+        if labels is not None:
             archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
+        archive.writestr(zipfile.ZipInfo(STATEMENT), crop_statement(image_shape[1:3], crop))
     return file.getvalue()
 
 
@@ -144,6 +151,12 @@ def _metadata_flatbuffer(
     graph = write.table(
         "SubGraphMetadata", input_tensor_metadata=[image], output_tensor_metadata=[scores]
     )
+    statement = write.table(
+        "AssociatedFile",
+        name=STATEMENT,
+        description="Size in pixels and centre crop of the images in evaluation.",
+        type=_DESCRIPTIONS,
+    )
     return write.finish(
         write.table(
             "ModelMetadata",
@@ -153,6 +166,7 @@ def _metadata_flatbuffer(
             subgraph_metadata=[graph],
             author=metadata.author,
             license=metadata.license,
+            associated_files=[statement],
             min_parser_version=_OLDEST_READER,
         )
     )

@@ -1,0 +1,60 @@
+"""Centre crop of the evaluation, as an export states it: a small JSON file inside the export.
+
+A SavedModel has the file in `assets/`, a .tflite file in the archive of its metadata:
+`{"image_size": [height, width], "evaluation_crop": crop}`, in pixels and as a share of the image.
+"""
+
+import json
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+STATEMENT = "evaluation_transform.json"
+
+
+def crop_statement(image_size: Sequence[int], crop: float) -> str:
+    """Returns the content of the file for a model's (height, width) in pixels and its crop."""
+    height, width = (int(side) for side in image_size)
+    content = {"image_size": [height, width], "evaluation_crop": float(crop)}
+    return json.dumps(content, indent=2) + "\n"
+
+
+def stated_crop(content: bytes, source: object, image_shape: Sequence[int | None]) -> float:
+    """Returns the crop that an export states.
+
+    Args:
+        content: bytes of the file.
+        source: the export's path, for messages.
+        image_shape: (height, width, channels) of the model; None for a side of any size.
+
+    Raises:
+        ValueError: the content is damaged, absurd, or that of another model.
+    """
+    where = f"{STATEMENT} in {source}"
+    remedy = "Export the model again."
+    try:
+        stated = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is damaged: it is not valid JSON ({error}). {remedy}") from error
+    if not isinstance(stated, dict):
+        raise ValueError(f"{where} is damaged: it must hold a JSON object. {remedy}")
+    crop: Any = stated.get("evaluation_crop")
+    if not is_crop(crop):
+        raise ValueError(
+            f"`evaluation_crop` in {where} must be a number above 0 and at most 1. It is {crop!r}. "
+            f"{remedy}"
+        )
+    size: Any = stated.get("image_size")
+    own = list(image_shape[:2])
+    listed = isinstance(size, list) and len(size) == 2
+    if not listed or any(side not in (None, given) for side, given in zip(own, size, strict=True)):
+        raise ValueError(
+            f"`image_size` in {where} must be {own}, the height and width that the model takes. It "
+            f"is {size!r}. {remedy}"
+        )
+    return float(crop)
+
+
+def is_crop(value: object) -> bool:
+    """Returns whether a value is the side of a crop as a share of the image: in (0, 1]."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) <= 1

@@ -1,0 +1,187 @@
+"""The crop that exports state: read from them wherever they are, before anything beside them."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_classifier import CLASS_NAMES, SIZE, save_forms, small_classifier
+
+from keras_cabvit.cli import main
+from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.runtimes import open_model, predict_files
+from keras_cabvit.runtimes.size_and_crop import size_and_crop
+
+pytestmark = pytest.mark.slow  # every test opens an exported model
+
+STATEMENT = "evaluation_transform.json"
+SAVED_MODEL, TFLITE = "servable", "model.tflite"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run with the crop 1.0: `model.keras` and `run.json`."""
+    folder = tmp_path_factory.mktemp("run")
+    small_classifier().save(folder / "model.keras")
+    (folder / "run.json").write_text('{"recipe": {"evaluation_crop": 1.0}}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exports(run, tmp_path_factory):
+    """Its exports by `cabvit export`, moved to a folder of their own."""
+    for command, name in (("saved-model", SAVED_MODEL), ("tflite", TFLITE)):
+        assert main(["export", command, str(run / "model.keras"), "--output", str(run / name)]) == 0
+    folder = tmp_path_factory.mktemp("moved")
+    for name in (SAVED_MODEL, TFLITE):
+        shutil.move(run / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """JPEG files, twice as wide as high, in folders of their class as a whole.
+
+    The centre that 0.875 leaves has the colour of the next class.
+    """
+    folder = tmp_path_factory.mktemp("photographs")
+    colors = 128 + 60 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    for number, name in enumerate(CLASS_NAMES):
+        pixels = np.full((160, 320, 3), colors[number], "uint8")
+        pixels[:, 106:214] = colors[(number + 1) % 4]
+        (folder / name).mkdir()
+        Image.fromarray(pixels).save(folder / name / "wide.jpg", quality=95)
+    return folder
+
+
+def files_in(folder):
+    return sorted(folder.rglob("*.jpg"))
+
+
+def probabilities(model, files, **options):
+    """Returns the probabilities of the files in the order of the classes."""
+    rows = predict_files(model, files, top=4, **options)
+    return np.array(
+        [[score for _, score in sorted(zip(r.classes, r.probabilities, strict=True))] for r in rows]
+    )
+
+
+@pytest.fixture
+def copied(exports, tmp_path):
+    """Function that copies an export by its name, and returns the path of the copy."""
+
+    def copy(name):
+        copying = shutil.copytree if (exports / name).is_dir() else shutil.copy
+        return copying(exports / name, tmp_path / name)
+
+    return copy
+
+
+def state(export, content):
+    """Replaces the statement of an export."""
+    if export.is_dir():
+        (export / "1" / "assets" / STATEMENT).write_bytes(content)
+        return
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(export, "a") as archive:
+        archive.writestr(STATEMENT, content)
+
+
+@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE])
+def test_export_away_from_its_run_predicts_as_the_run(run, exports, photographs, name):
+    files = files_in(photographs)
+    model = open_model(exports / name)
+    found, expected = probabilities(model, files), probabilities(run, files)
+
+    assert (model.evaluation_crop, model.notes) == (1.0, ())
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    other = probabilities(model, files, crop=0.875)
+    assert (other.argmax(axis=1) != found.argmax(axis=1)).all()
+
+
+@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE])
+def test_verify_crops_as_the_export_states(run, exports, photographs, tmp_path, capsys, name):
+    model = shutil.copy(run / "model.keras", tmp_path)
+    (tmp_path / "labels.txt").write_text("\n".join(CLASS_NAMES))
+    arguments = ["verify", str(exports / name), "--against", str(model), "--rounds", "1", "--json"]
+    assert main([*arguments, "--data", str(photographs)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert main([*arguments, "--data", str(photographs), "--crop", "0.875"]) == 0
+
+    assert (found["accuracy"], found["model_accuracy"], found["notes"]) == (1, 1, [])
+    assert json.loads(capsys.readouterr().out)["accuracy"] == 0
+
+
+def test_crop_of_the_export_counts_before_that_of_a_run_beside_it(copied, photographs, capsys):
+    export = copied(TFLITE)
+    (export.parent / "run.json").write_text('{"recipe": {"evaluation_crop": 0.875}}')
+    main(["predict", str(photographs), "--model", str(export)])
+
+    errors = capsys.readouterr().err
+    assert "centre crop 1." in errors
+    assert "states the centre crop 1; the run.json beside it states 0.875, which is not" in errors
+
+
+@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE])
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"image_size": ', "is damaged: it is not valid JSON"),
+        (b"\xff\xff", "is damaged: it is not valid JSON"),
+        (b"[1.0]", "is damaged: it must hold a JSON object"),
+        (b'{"image_size": [16, 12]}', r"at most 1\. It is None"),
+        (b'{"image_size": [16, 12], "evaluation_crop": "1.0"}', r"at most 1\. It is '1\.0'"),
+        (b'{"image_size": [16, 12], "evaluation_crop": 1.5}', r"at most 1\. It is 1\.5"),
+        (b'{"image_size": [16, 12], "evaluation_crop": NaN}', r"at most 1\. It is nan"),
+        (b'{"image_size": [12, 16], "evaluation_crop": 1}', r"must be \[16, 12\].*is \[12, 16\]"),
+        (b'{"image_size": 16, "evaluation_crop": 1}', r"must be \[16, 12\].* It is 16\."),
+    ],
+)
+def test_absurd_statement_gives_a_clear_error(copied, name, content, sentence):
+    export = copied(name)
+    state(export, content)
+
+    with pytest.raises(ValueError, match=f"{STATEMENT} in .*{name}.*{sentence}"):
+        open_model(export)
+
+
+def test_flipped_bits_of_a_statement_give_a_clear_error(copied):
+    export = copied(TFLITE)
+    content = export.read_bytes()
+    export.write_bytes(content.replace(b'crop": 1.0', b'crop": 0.5'))
+
+    with pytest.raises(ValueError, match=rf"{STATEMENT} in .*model\.tflite is damaged"):
+        open_model(export)
+
+
+def test_crop_that_an_export_is_not_given_is_the_authors_and_stated(tmp_path):
+    _, *exports = save_forms(small_classifier(), tmp_path)
+
+    for export in exports:
+        assert open_model(export).evaluation_crop == 0.875
+
+
+@pytest.mark.parametrize("crop", [0, 1.5, float("nan"), "1.0"])
+def test_absurd_crop_is_not_exported(tmp_path, crop):
+    for export in (to_saved_model, to_tflite):
+        with pytest.raises(ValueError, match=r"`crop` must be above 0 and at most 1\. Received"):
+            export(small_classifier(), tmp_path / "model.tflite", crop=crop)
+    assert not list(tmp_path.iterdir())
+
+
+def test_absurd_crop_of_a_run_gives_a_clear_error(run, tmp_path):
+    shutil.copy(run / "model.keras", tmp_path)
+    (tmp_path / "run.json").write_text('{"recipe": {"evaluation_crop": "1.0"}}')
+
+    with pytest.raises(ValueError, match=r"in the run\.json beside .* It is '1\.0'"):
+        open_model(tmp_path)
+
+
+def test_model_of_another_exporter_gets_the_authors_crop_with_a_note(tmp_path):
+    small_classifier().export(tmp_path / "1", verbose=False)
+    model = open_model(tmp_path)
+    size, crop, notes = size_and_crop(model)
+
+    assert (model.evaluation_crop, size, crop) == (None, SIZE, 0.875)
+    assert "nor a run.json beside it says how images are cropped: the centre, 87.5%" in notes[-1]
