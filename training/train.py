@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ from training.run.callbacks import (
     check_patience,
 )
 from training.run.checkpoints import Checkpoint, CheckpointFolder
+from training.run.choosing import Choice, chosen_recipe, resumed_recipe
 from training.run.extension import extension
 from training.run.folder import claimed
 from training.run.interrupted import Interrupted
@@ -64,6 +66,7 @@ def train(
     options: TrainOptions,
     hosts: Hosts | None = None,
     command: str | None = None,
+    choice: Choice | None = None,
 ) -> Path:
     """Trains a model, or resumes a stopped run, and writes its report.
 
@@ -72,6 +75,8 @@ def train(
         options: `TrainOptions`.
         hosts: `Hosts`, when several processes train together; None for one.
         command: string, the command that started the run, for the record.
+        choice: `Choice` of fields of the recipe; None takes the recipe as it is. A resumed run
+            keeps what it chose when it began.
 
     Returns:
         The path of the run's folder, with `model.keras`, `labels.txt`, `metrics.csv`, `report.md`.
@@ -83,6 +88,7 @@ def train(
         MemoryError: a device has too little memory.
         Interrupted: the process was asked to stop. Its state is in a checkpoint.
     """
+    started = time.monotonic()
     folder = local_path(options.out, "out")
     options = dataclasses.replace(options, out=folder)
     check_outside(options.data, options.out)
@@ -106,8 +112,16 @@ def train(
         extended = extension(options.extend, recipe, data_set, options.split_seed, own)
         recipe, data_set, news = extended.recipe, extended.data_set, extended.record
         print(extended.text)
-    record = run_record(recipe, options, placement, data_set, command) | news
     finished = is_finished(earlier, folder)
+    if placement.share.is_first and not finished:
+        print(data_overview(data_set), flush=True)
+        tell_slow_backend()
+    if choice is not None:
+        if earlier is not None and (finished or checkpoints):
+            recipe = resumed_recipe(recipe, choice, folder)
+        else:
+            recipe = chosen_recipe(recipe, choice, data_set, placement, started)
+    record = run_record(recipe, options, placement, data_set, command) | news
     if not finished and not checkpoints:
         earlier = None  # the earlier run failed before there was anything to resume from
     elif earlier is None:
@@ -146,9 +160,6 @@ def train(
     run = Run(recipe, options, placement, data_set, broken, tuple(loggers))
     if recipe.freeze and earlier is None and recipe.model.initial_weights is None:
         print("The frozen parts keep random weights: --model.initial-weights is not given.")
-    if run.writes:
-        print(data_overview(data_set), flush=True)
-        tell_slow_backend()
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
         if run.writes:
             write_image_list(folder, data_set)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,9 @@ from training.commands.parsing import parsed
 from training.commands.recipe_name import names_recipe, recipe_name
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
+from training.recipes.choice import FIELDS
 from training.recipes.recipe import Recipe
+from training.run.choosing import Choice
 from training.run.config import Config, read_config
 from training.run.options import TrainOptions
 from training.seeds import train_seeds
@@ -29,12 +32,15 @@ class Train:
         hosts: addresses by which several processes find each other, on the JAX backend.
         seeds: train a run for each of these seeds in OUT/seed_N, one after the other, and write the
             mean and standard deviation of their scores; instead of --seed.
+        minutes: time allowed for each run on this computer, which chooses the epochs; and the image
+            size in a run that fine-tunes.
     """
 
     options: Annotated[TrainOptions, tyro.conf.arg(name="")]
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     hosts: Hosts = dataclasses.field(default_factory=Hosts)
     seeds: tuple[int, ...] = ()
+    minutes: float | None = None
 
 
 def run(arguments: list[str]) -> None:
@@ -44,11 +50,14 @@ def run(arguments: list[str]) -> None:
         arguments: list of strings, those after `train`.
     """
     config, others = _config(arguments)
+    fields: frozenset[str] = frozenset()
     options: dict[str, Any] = {"data": tyro.MISSING, "out": tyro.MISSING}
     if config is None:
         name, others = recipe_name("train", others)
         recipe, given = RECIPES[name], f"train --recipe {name}"
         description = sys.modules[f"training.recipes.{name}"].__doc__
+        if name == "finetune":
+            fields = frozenset(FIELDS) - _given(others)
     else:
         if names_recipe(others):
             raise ValueError(
@@ -66,12 +75,27 @@ def run(arguments: list[str]) -> None:
         description=description,
         default=Train(TrainOptions(**options), recipe),
     )
+    if command.minutes is not None:
+        if "epochs" in _given(others):
+            raise ValueError("Give --minutes, which chooses the epochs, or --epochs, not both.")
+        fields |= {"epochs"}
+    choice = Choice(fields, command.minutes) if fields else None
     if not command.seeds:
-        train(command.recipe, command.options, command.hosts)
+        train(command.recipe, command.options, command.hosts, choice=choice)
         return
     if command.hosts != Hosts():
         raise ValueError("--seeds trains in one process: start each seed by itself on the hosts.")
-    print("\n" + train_seeds(command.recipe, command.options, command.seeds, train_one=train))
+    train_one = functools.partial(train, choice=choice)
+    print("\n" + train_seeds(command.recipe, command.options, command.seeds, train_one=train_one))
+
+
+def _given(arguments: list[str]) -> frozenset[str]:
+    """Returns the dotted names of the fields that arguments set."""
+    return frozenset(
+        argument.removeprefix("--").split("=")[0].replace("-", "_")
+        for argument in arguments
+        if argument.startswith("--")
+    )
 
 
 def _config(arguments: list[str]) -> tuple[Config | None, list[str]]:

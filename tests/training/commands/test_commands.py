@@ -10,6 +10,8 @@ from tiny_runs import OPTIONS
 from training.__main__ import COMMANDS, main
 from training.evaluation.model_score import ModelScore
 from training.recipes import RECIPES
+from training.recipes.choice import FIELDS
+from training.run.choosing import Choice
 
 TRAIN = ["train", "--recipe", "fashion_mnist"]
 
@@ -45,12 +47,25 @@ def test_recipe_must_be_named(capsys):
 
 def test_train_fine_tunes_the_weights_in_the_package_by_default(monkeypatch, tmp_path):
     started = []
-    monkeypatch.setattr("training.commands.train.train", lambda recipe, *_: started.append(recipe))
 
-    assert main(["train", "--data", f"folder:{tmp_path}", "--out", str(tmp_path / "run")]) == 0
-    (recipe,) = started
-    assert recipe == RECIPES["finetune"]
-    assert recipe.model.initial_weights == "tiny_imagenet"
+    def train(recipe, *_, choice):
+        started.append((recipe, choice))
+
+    monkeypatch.setattr("training.commands.train.train", train)
+    command = ["train", "--data", f"folder:{tmp_path}", "--out", str(tmp_path / "run")]
+
+    assert main(command) == 0
+    assert started.pop() == (RECIPES["finetune"], Choice(frozenset(FIELDS)))
+    # What is given is not chosen.
+    assert main([*command, "--epochs", "30", "--model.image-size=64", "64", "--minutes", "3"]) == 1
+    assert main([*command, "--model.image_size", "64", "64", "--minutes", "3"]) == 0
+    recipe, choice = started.pop()
+    assert recipe.model.image_size == (64, 64)
+    assert choice == Choice(frozenset(FIELDS) - {"model.image_size"}, 3)
+    assert main([*command, "--recipe", "elpv"]) == 0
+    assert started.pop() == (RECIPES["elpv"], None)
+    assert main([*command, "--recipe", "elpv", "--minutes", "3"]) == 0
+    assert started.pop() == (RECIPES["elpv"], Choice(frozenset({"epochs"}), 3))
 
 
 def test_help_of_a_recipe_shows_every_option_with_its_value(capsys):

@@ -1,0 +1,132 @@
+import dataclasses
+
+import pytest
+from small_model import SMALL
+
+import keras_cabvit
+from training.recipes import RECIPES
+from training.recipes.choice import FIELDS, Images, Time, choose
+from training.recipes.recipe import ModelOptions, Optimization, Recipe
+
+FINETUNE = RECIPES["finetune"]
+PHOTOGRAPHS = Images(3000, 300, 400)
+
+
+def chosen(images=PHOTOGRAPHS, recipe=FINETUNE, fields=FIELDS, minutes=None, rate=50):
+    """Chooses; images of 128 pixels are trained at `rate` per second, smaller ones faster."""
+
+    def images_per_second(recipe):
+        height, width = recipe.model.image_size
+        return rate * 128 * 128 / (height * width)
+
+    time = None if minutes is None else Time(60 * minutes, images_per_second)
+    return choose(recipe, fields, images, time)
+
+
+def test_starts_from_the_weights_in_the_package():
+    recipe, made = chosen()
+
+    assert (recipe.model.variant, recipe.model.initial_weights) == ("CabViTH_T", "tiny_imagenet")
+    assert recipe.model.image_size == (128, 128)
+    assert {each.name for each in made} == set(FIELDS) - {"model.layer_scale_init"}
+    assert all(each.reason for each in made)
+
+
+@pytest.mark.parametrize(("count", "epochs"), [(100, 100), (3000, 40), (20_000, 12)])
+def test_epochs_follow_from_the_number_of_images(count, epochs):
+    assert chosen(Images(count, count // 10, 400))[0].epochs == epochs
+
+
+@pytest.mark.parametrize(("count", "batch_size"), [(5, 5), (100, 16), (400, 32), (3000, 64)])
+def test_batches_of_few_images_are_small_and_so_is_their_learning_rate(count, batch_size):
+    recipe, _ = chosen(Images(count, 10, 400))
+
+    assert recipe.batch_size == batch_size
+    rate = chosen()[0].optimization.learning_rate
+    assert recipe.optimization.learning_rate == pytest.approx(
+        rate * (batch_size / 64) ** 0.5, rel=0.05
+    )
+
+
+@pytest.mark.parametrize(("side", "expected"), [(28, 64), (70, 96), (None, 128), (4000, 128)])
+def test_small_images_are_not_enlarged_without_need(side, expected):
+    assert chosen(Images(3000, 300, side))[0].model.image_size == (expected, expected)
+
+
+def test_as_many_epochs_as_fit_into_the_time():
+    recipe, _ = chosen(minutes=45)
+    twice, _ = chosen(minutes=90)
+
+    # 3,000 images and a scoring of 300 at 50 images/s are 62 s.
+    assert 35 <= recipe.epochs <= 45
+    assert 1.9 * recipe.epochs < twice.epochs < 2.3 * recipe.epochs
+    assert recipe.model.image_size == twice.model.image_size == (128, 128)
+
+
+def test_a_short_time_chooses_smaller_images():
+    recipe, made = chosen(minutes=10)
+
+    assert recipe.model.image_size == (64, 64)
+    assert recipe.epochs >= 20
+    assert [each.name for each in made].count("model.image_size") == 1
+
+
+def test_size_that_is_given_stays():
+    recipe, made = chosen(fields=set(FIELDS) - {"model.image_size"}, minutes=10)
+
+    assert recipe.model.image_size == FINETUNE.model.image_size
+    assert recipe.epochs < 10
+    assert "model.image_size" not in {each.name for each in made}
+
+
+def test_epochs_that_are_given_choose_the_size():
+    fields = set(FIELDS) - {"epochs"}
+    recipe = dataclasses.replace(FINETUNE, epochs=30)
+
+    assert chosen(recipe=recipe, fields=fields, minutes=45)[0].model.image_size == (128, 128)
+    assert chosen(recipe=recipe, fields=fields, minutes=25)[0].model.image_size == (96, 96)
+
+
+def test_time_without_an_epoch_gives_a_clear_error():
+    with pytest.raises(ValueError, match="too short for one epoch: give more --minutes"):
+        chosen(minutes=1)
+
+
+def test_variant_without_weights_starts_anew():
+    recipe = dataclasses.replace(FINETUNE, model=ModelOptions("CabViTH_S"))
+    new, made = chosen(recipe=recipe, fields=set(FIELDS) - {"model.variant"})
+
+    assert new.model.initial_weights is None
+    assert new.model.layer_scale_init == 0.1
+    assert new.optimization.layer_decay == 1
+    assert "no weights of CabViTH_S" in made[0].reason
+
+
+def test_weights_of_imagenet_in_the_cache_are_the_best(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_CABVIT_HOME", str(tmp_path))
+    (tmp_path / "CabViTH_S_imagenet.weights.h5").write_bytes(b"")
+    recipe, _ = chosen()
+
+    assert (recipe.model.variant, recipe.model.initial_weights) == ("CabViTH_S", "imagenet")
+    assert recipe.model.image_size == (224, 224)
+
+
+def test_variant_and_size_follow_from_a_weights_file(tmp_path):
+    model = keras_cabvit.CabViTP_T(input_shape=(160, 160, 3), classes=3)
+    path = tmp_path / "model.weights.h5"
+    keras_cabvit.weights.save_weights(model, path)
+    options = dataclasses.replace(FINETUNE.model, initial_weights=str(path))
+    recipe, _ = chosen(
+        recipe=dataclasses.replace(FINETUNE, model=options),
+        fields=set(FIELDS) - {"model.initial_weights"},
+    )
+
+    assert recipe.model.variant == "CabViTP_T"
+    assert recipe.model.image_size == (160, 160)
+
+
+def test_model_of_a_size_of_its_own_is_kept():
+    recipe = Recipe(SMALL, Optimization(1e-3), epochs=3)
+    fields = set(FIELDS) - {"model.variant"}
+
+    assert chosen(recipe=recipe, fields=fields)[0].model.embed_dims == SMALL.embed_dims

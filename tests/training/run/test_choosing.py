@@ -1,0 +1,49 @@
+import dataclasses
+import json
+
+import pytest
+from tiny_runs import RECIPE
+from two_layers import replace_models
+
+from training.run.choosing import Choice
+from training.run.options import TrainOptions
+from training.train import train
+
+BATCH = Choice(frozenset({"batch_size", "optimization.learning_rate"}))
+QUICK = dataclasses.replace(
+    RECIPE, epochs=1, optimization=dataclasses.replace(RECIPE.optimization, warmup_epochs=0)
+)
+
+
+@pytest.fixture(autouse=True)
+def models_of_two_layers(monkeypatch):
+    replace_models(monkeypatch)
+
+
+def test_choice_is_printed_recorded_and_kept_when_the_run_is_resumed(folder, tmp_path, capsys):
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", log=())
+    train(QUICK, options, choice=BATCH)
+    recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
+    printed = capsys.readouterr().out
+
+    assert recipe["batch_size"] == 16  # of 30 images
+    assert recipe["optimization"]["learning_rate"] == 0.0005
+    assert "| --optimization.learning-rate | 0.0005 |" in printed
+    # The command of a resumed run has the recipe's own values.
+    train(QUICK, options, choice=BATCH)
+    assert "This run is finished" in capsys.readouterr().out
+
+
+def test_time_is_that_of_real_steps(folder, tmp_path):
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", log=())
+    seconds = Choice(frozenset({"epochs"}), minutes=0.5)
+
+    with pytest.raises(ValueError, match="too short for one epoch"):
+        train(QUICK, options, choice=seconds)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan")])
+def test_wrong_minutes_give_a_clear_error(minutes):
+    with pytest.raises(ValueError, match="`minutes` must be above 0"):
+        Choice(frozenset(), minutes)
