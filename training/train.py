@@ -95,34 +95,19 @@ def train(
     found = earlier = read_run(folder)
     checkpoints = CheckpointFolder(folder / "checkpoints")
     placement = place(options.strategy, recipe, hosts)
-    if found is not None and "group_duplicates" not in found.get("recipe", {}):
-        # Its validation images were drawn one by one.
-        recipe = dataclasses.replace(recipe, group_duplicates=False)
-    data_set = open_data_set(
-        options.data,
-        recipe.validation_share,
-        options.split_seed,
-        group_duplicates=recipe.group_duplicates,
-        labels=options.labels,
-    )
-    news: dict = {}
-    if options.extend is not None:
-        begun = checkpoints or (earlier or {}).get("finished")
-        own = earlier if begun else None
-        extended = extension(options.extend, recipe, data_set, options.split_seed, own)
-        recipe, data_set, news = extended.recipe, extended.data_set, extended.record
-        print(extended.text)
     finished = is_finished(earlier, folder)
+    begun = finished or bool(checkpoints)
+    recipe, data_set, news = _opened_data(recipe, options, earlier, begun)
     if placement.share.is_first and not finished:
         print(data_overview(data_set), flush=True)
         tell_slow_backend()
     if choice is not None:
-        if earlier is not None and (finished or checkpoints):
+        if earlier is not None and begun:
             recipe = resumed_recipe(recipe, choice, folder)
         else:
             recipe = chosen_recipe(recipe, choice, data_set, placement, started)
     record = run_record(recipe, options, placement, data_set, command) | news
-    if not finished and not checkpoints:
+    if not begun:
         earlier = None  # the earlier run failed before there was anything to resume from
     elif earlier is None:
         raise ValueError(
@@ -165,6 +150,32 @@ def train(
             write_image_list(folder, data_set)
         run.complete()
     return folder
+
+
+def _opened_data(
+    recipe: Recipe, options: TrainOptions, earlier: dict | None, begun: bool
+) -> tuple[Recipe, DataSet, dict]:
+    """Opens the data, and prepares the extension of a finished run if one is asked for.
+
+    Returns:
+        The recipe and the data, which an extension changes, and what run.json says of it.
+    """
+    if earlier is not None and "group_duplicates" not in earlier.get("recipe", {}):
+        # Its validation images were drawn one by one.
+        recipe = dataclasses.replace(recipe, group_duplicates=False)
+    data_set = open_data_set(
+        options.data,
+        recipe.validation_share,
+        options.split_seed,
+        group_duplicates=recipe.group_duplicates,
+        labels=options.labels,
+    )
+    if options.extend is None:
+        return recipe, data_set, {}
+    own = earlier if begun else None
+    extended = extension(options.extend, recipe, data_set, options.split_seed, own)
+    print(extended.text)
+    return extended.recipe, extended.data_set, extended.record
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ def started(monkeypatch):
     """The runs that the command starts, as (recipe, options), instead of training them."""
     runs = []
 
-    def start(recipe, options, *_, command=None):
+    def start(recipe, options, *_, command=None, choice=None):
         runs.append((recipe, options))
         scores = {"images": 100, "top1": 0.5}
         options.out.mkdir(parents=True, exist_ok=True)
