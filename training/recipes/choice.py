@@ -30,6 +30,7 @@ _SIDE = 128
 _SIDE_STEP = 32
 _SMALLEST_SIDE = 64
 _BATCH_SIZE = 64
+_LEARNING_RATE = 2e-3
 # Steps per epoch below which the batch is halved, and the smallest that is still efficient.
 _FEW_STEPS = 10
 _SMALLEST_BATCH = 16
@@ -131,7 +132,7 @@ def choose(
     else:
         decide("optimization.layer_decay", 0.85, "early layers need to change less")
     decide("batch_size", *_batch_size(images))
-    rate = 1e-3 * math.sqrt(recipe.batch_size / _BATCH_SIZE)
+    rate = _LEARNING_RATE * math.sqrt(recipe.batch_size / _BATCH_SIZE)
     decide("optimization.learning_rate", float(f"{rate:.2g}"), f"batches of {recipe.batch_size}")
     side, reason = _side(start, images)
     decide("model.image_size", (side, side), reason)

@@ -22,9 +22,9 @@ FINETUNE = Recipe(
         "CabViTH_T", image_size=(128, 128), drop_path_rate=0.1, initial_weights="tiny_imagenet"
     ),
     optimization=Optimization(
-        learning_rate=5e-4,
+        learning_rate=2e-3,
         warmup_epochs=2,
-        layer_decay=0.75,
+        layer_decay=0.85,
         average_momentum=0.999,
         average_warmup=True,
         clip_norm=1.0,
@@ -33,10 +33,12 @@ FINETUNE = Recipe(
         crop_scale=(0.35, 1.0),
         crop_ratio=(3 / 4, 4 / 3),
         horizontal_flip=0.5,
+        rand_augment_operations=2,
+        rand_augment_interpolation="bilinear",
         erasing_probability=0.1,
         label_smoothing=0.1,
     ),
-    epochs=30,
+    epochs=40,
     batch_size=64,
     select="best",
 )

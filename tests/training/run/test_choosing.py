@@ -27,8 +27,8 @@ def test_choice_is_printed_recorded_and_kept_when_the_run_is_resumed(folder, tmp
     printed = capsys.readouterr().out
 
     assert recipe["batch_size"] == 16  # of 30 images
-    assert recipe["optimization"]["learning_rate"] == 0.0005
-    assert "| --optimization.learning-rate | 0.0005 |" in printed
+    assert recipe["optimization"]["learning_rate"] == 0.001
+    assert "| --optimization.learning-rate | 0.001 |" in printed
     # The command of a resumed run has the recipe's own values.
     train(QUICK, options, choice=BATCH)
     assert "This run is finished" in capsys.readouterr().out
