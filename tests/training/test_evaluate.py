@@ -47,6 +47,12 @@ def run(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def evaluation(run):
+    """The run, scored once with its own data. Tests leave it unchanged."""
+    return evaluate(run, batch_size=5, latency_rounds=1)
+
+
 def write(folder, label, number, image):
     folder = folder / CLASS_NAMES[label]
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,8 +66,8 @@ def data_set(images, labels, class_names=CLASS_NAMES, test=True):
     )
 
 
-def test_threshold_for_none_of_these_is_chosen_on_validation_images(run):
-    refusal = evaluate(run, latency_rounds=1).refusal
+def test_threshold_for_none_of_these_is_chosen_on_validation_images(evaluation):
+    refusal = evaluation.refusal
 
     assert (refusal.validation.images, refusal.scored.images) == (8, COUNT)
     assert refusal.validation.right_refused <= 0.05
@@ -81,21 +87,17 @@ def test_threshold_of_the_run_is_kept(run, tmp_path):
     assert refusal.scored.images == COUNT
 
 
-def test_suspects_have_their_images_and_are_mistakes(run):
-    result = evaluate(run, latency_rounds=1)
-    mistakes = {each.name: each for each in result.mistakes}
+def test_suspects_have_their_images_and_are_mistakes(evaluation):
+    mistakes = {each.name: each for each in evaluation.mistakes}
 
-    assert 0 < len(result.suspects) <= len(mistakes)
-    for suspect in result.suspects:
+    assert 0 < len(evaluation.suspects) <= len(mistakes)
+    for suspect in evaluation.suspects:
         mistake = mistakes[suspect.name]
         np.testing.assert_array_equal(suspect.image, mistake.image)
         assert (suspect.label, suspect.predicted) == (mistake.label, mistake.predicted)
 
 
-@pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite"])
-def test_every_form_gets_the_same_score_on_image_files(run, form):
-    evaluation = evaluate(run / form, f"folder:{run / 'data'}", latency_rounds=1)
-
+def test_image_files_are_scored_in_their_folder(evaluation):
     assert evaluation.scores.images == COUNT
     assert evaluation.scores.top1 == pytest.approx(2 / 3)
     wrong = {
@@ -109,16 +111,13 @@ def test_every_form_gets_the_same_score_on_image_files(run, form):
     assert all(name.startswith("test/") for name in evaluation.names)
 
 
-def test_run_knows_its_own_data_and_crop(run):
-    evaluation = evaluate(run, latency_rounds=1)
-
+def test_run_knows_its_own_data_and_crop(evaluation):
     assert evaluation.scores.top1 == pytest.approx(2 / 3)
     assert (evaluation.crop, evaluation.image_size) == (1.0, SIZE)
     assert evaluation.note == "The 36 test images of data were scored."
 
 
-def test_mistakes_are_the_most_confident_ones_as_the_model_saw_them(run):
-    evaluation = evaluate(run, batch_size=5, latency_rounds=1)
+def test_mistakes_are_the_most_confident_ones_as_the_model_saw_them(run, evaluation):
     confidence = [mistake.confidence for mistake in evaluation.mistakes]
 
     assert len(confidence) == COUNT // 3
@@ -389,9 +388,9 @@ def test_wrong_arguments_give_a_clear_error(run, tmp_path, options, sentence):
 
 
 def test_report_of_a_run_has_its_curves(run, tmp_path):
-    evaluate(run, out=tmp_path / "of_run", latency_rounds=1)
+    data = data_set(noise(4), np.arange(4))
+    evaluate(run, data, out=tmp_path / "of_run", latency_rounds=1)
     shutil.copy(run / "model.keras", tmp_path)
-    data = f"folder:{run / 'data'}"
     evaluate(tmp_path / "model.keras", data, out=tmp_path / "of_file", latency_rounds=1)
 
     assert (tmp_path / "of_run" / "curves.png").is_file()
@@ -399,11 +398,23 @@ def test_report_of_a_run_has_its_curves(run, tmp_path):
     assert not (tmp_path / "of_file" / "curves.png").exists()
 
 
-def test_comparison_has_a_row_for_every_model(run, tmp_path):
+@pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite"])
+def test_every_form_gets_the_same_score(run, form):
+    images = noise(COUNT)
+    labels = small_classifier().predict_on_batch(images).argmax(axis=1)
+    labels[::3] = (labels[::3] + 1) % 4
+    evaluation = evaluate(run / form, data_set(images, labels), crop=1.0, latency_rounds=1)
+
+    np.testing.assert_array_equal(np.flatnonzero(evaluation.predicted != labels) % 3, 0)
+    assert evaluation.scores.top1 == pytest.approx(2 / 3)
+
+
+def test_comparison_has_a_row_for_every_model(run, evaluation, tmp_path):
     other = small_classifier(seed=5)
     other.save(tmp_path / "other.keras")
     paths = [run, run / "servable", run / "model.tflite", tmp_path / "other.keras"]
-    comparison = compare(paths, latency_rounds=2)
+    images = np.stack([np.asarray(Image.open(run / "data" / name)) for name in evaluation.names])
+    comparison = compare(paths, data_set(images, evaluation.labels), latency_rounds=2)
 
     first, saved, lite, last = comparison.rows
     assert [row.form for row in comparison.rows] == ["Keras", "SavedModel", "TFLite", "Keras"]
@@ -414,16 +425,11 @@ def test_comparison_has_a_row_for_every_model(run, tmp_path):
     # The last model gets the images that the run's crop gives: nothing else is known of it.
     (note,) = comparison.notes
     assert note.startswith("Assumed classes in the order ant, bee, cat, dog: ")
-    names = evaluate(run, latency_rounds=1).names
-    images = np.stack([np.asarray(Image.open(run / "data" / name)) for name in names])
-    same = small_classifier().predict(images, verbose=0).argmax(1) == other.predict(
-        images, verbose=0
-    ).argmax(1)
+    same = evaluation.predicted == other.predict_on_batch(images).argmax(1)
     assert last.agreement == pytest.approx(same.mean())
     assert last.agreement < 1
-    alone = evaluate(run / "servable", latency_rounds=1).as_row()
-    assert (alone.top1, alone.agreement) == (saved.top1, None)
-    assert comparison.note == "The 36 test images of data were scored."
+    row = evaluation.as_row()
+    assert (row.top1, row.agreement) == (first.top1, None)
     assert len(comparison.table.splitlines()) == 6
 
 
@@ -431,13 +437,14 @@ def test_models_of_the_same_name_are_called_by_their_paths(run, tmp_path):
     shutil.copy(run / "model.keras", tmp_path)
     paths = [run / "model.keras", tmp_path / "model.keras"]
 
-    rows = compare(paths, latency_rounds=1).rows
+    data = data_set(noise(4), np.arange(4))
+    rows = compare(paths, data, latency_rounds=1).rows
     assert [row.model for row in rows] == [str(path) for path in paths]
 
 
-def test_progress_counts_the_images_of_all_models(run):
+def test_models_are_compared_on_the_images_of_the_first_run(run):
     told = []
-    compare(
+    comparison = compare(
         [run, run / "model.tflite"],
         batch_size=16,
         latency_rounds=1,
@@ -445,6 +452,7 @@ def test_progress_counts_the_images_of_all_models(run):
     )
 
     assert told == [(done, 72) for done in (16, 32, 36, 52, 68, 72)]
+    assert comparison.note == "The 36 test images of data were scored."
 
 
 def test_forms_are_scored_on_images_in_memory(tmp_path):
