@@ -1,5 +1,6 @@
 """Images that tests write and recognise."""
 
+import copy
 import functools
 import io
 
@@ -27,6 +28,21 @@ def encoded(image, form="PNG", **options):
     file = io.BytesIO()
     Image.fromarray(np.asarray(image)).save(file, form, **options)
     return file.getvalue()
+
+
+def decoded(split):
+    """Returns a split of PNG files as one of pixels, in the same order.
+
+    TensorFlow takes seconds to compile the library's decoder of any file into a data set.
+    """
+    import tensorflow as tf
+
+    pixels = copy.copy(split)
+    pixels.has_pixels = True
+    pixels.image = lambda example: tf.ensure_shape(
+        tf.io.decode_png(split.image(example), channels=3), (HEIGHT, WIDTH, 3)
+    )
+    return pixels
 
 
 def write_folder(root, count):

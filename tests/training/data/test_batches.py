@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from image_files import CLASSES, HEIGHT, WIDTH, numbers, picture
+from image_files import CLASSES, HEIGHT, WIDTH, decoded, numbers, picture
 
 from training.data.array_split import ArraySplit
 from training.data.batches import Reader, evaluation_batches, training_batches
@@ -39,6 +39,22 @@ def test_resumed_training_sees_the_same_batches(split):
     for step in (3, 5, 9):
         rest = take(training_batches(split, AUGMENTED, seed=1, first_step=step), 11 - step)
         assert_same(rest, (images[step:], labels[step:]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["folder", "tfds"])
+def test_files_give_the_batches_of_their_pixels(open_split, source):
+    files = open_split(source)
+    pixels = decoded(files)
+
+    assert_same(
+        take(training_batches(files, AUGMENTED, seed=1), 3),
+        take(training_batches(pixels, AUGMENTED, seed=1), 3),
+    )
+    images, expected = (
+        next(iter(evaluation_batches(split, (HEIGHT, WIDTH), 23)))[0] for split in (files, pixels)
+    )
+    np.testing.assert_array_equal(images, expected)
 
 
 def test_another_seed_gives_another_order(split):

@@ -1,7 +1,7 @@
 import sys
 
 import pytest
-from image_files import CLASSES, numbers
+from image_files import CLASSES, decoded, numbers
 
 from training.data.batches import evaluation_batches
 from training.data.opening import open_data_set
@@ -11,7 +11,8 @@ tfds = pytest.importorskip("tensorflow_datasets")
 
 def pictures(split):
     """Returns the pictures of a split, in its stored order, and their labels."""
-    ((images, labels, _),) = evaluation_batches(split, (12, 10), split.size).as_numpy_iterator()
+    batches = evaluation_batches(decoded(split), (12, 10), split.size)
+    ((images, labels, _),) = batches.as_numpy_iterator()
     return numbers(images), labels.argmax(-1).tolist()
 
 
