@@ -5,6 +5,7 @@ its helper modules.
 """
 
 import pytest
+from png_decoder import read_png_only
 from tiny_runs import RECIPE, image_folder
 from two_layers import replace_models
 
@@ -28,6 +29,7 @@ def finished_run(folder, tmp_path_factory):
     options = TrainOptions(f"folder:{folder}", out, seed=3, keep_checkpoints=True)
     with pytest.MonkeyPatch.context() as patch:
         replace_models(patch)
+        read_png_only(patch)
         return train(RECIPE, options, command="the command it was")
 
 

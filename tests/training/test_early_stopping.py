@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from png_decoder import read_png_only
 from tiny_runs import RECIPE
 from two_layers import replace_models
 
@@ -66,6 +67,7 @@ def stopped_early(finished_run, folder, tmp_path_factory):
     options = TrainOptions(f"folder:{folder}", out, log=())
     with pytest.MonkeyPatch.context() as patch:
         replace_models(patch)
+        read_png_only(patch)
         for name in ("curves", "confusion", "reliability", "mistakes"):
             patch.setattr(page, f"draw_{name}", lambda *_: None)
         with patch.context() as full:

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from png_decoder import read_png_only
 from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
 from training.compare import compare, score_forms
@@ -17,6 +18,13 @@ from training.report.classes import classes
 pytestmark = pytest.mark.slow  # every test opens an exported model
 
 COUNT = 36
+
+
+@pytest.fixture(autouse=True, scope="module")
+def png_files():
+    with pytest.MonkeyPatch.context() as patch:
+        read_png_only(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from png_decoder import read_png_only
 from tiny_runs import RECIPE, image_folder
 from two_layers import replace_models
 
@@ -30,9 +31,10 @@ def changed(recipe=RECIPE, **groups):
 
 
 @pytest.fixture(autouse=True, scope="module")
-def models_of_two_layers():
+def models_of_two_layers_and_png_files():
     with pytest.MonkeyPatch.context() as patch:
         replace_models(patch)
+        read_png_only(patch)
         yield
 
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from png_decoder import read_png_only
 from two_layers import replace_models
 
 from training.__main__ import main
@@ -94,6 +95,7 @@ def test_seeds_resume_and_extension_of_one_after_photographs_were_added(
 ):
     """The whole way with training: two seeds, the same command again, more images, an extension."""
     replace_models(monkeypatch)
+    read_png_only(monkeypatch)
     for name in ("curves", "confusion", "reliability", "mistakes"):
         monkeypatch.setattr(page, f"draw_{name}", lambda *_: None)
     images, out = tmp_path / "images", tmp_path / "runs"

@@ -22,6 +22,7 @@ import time
 
 import keras
 import pytest
+from png_decoder import read_png_only
 from two_layers import replace_models
 
 import training.train
@@ -85,6 +86,7 @@ def watch(folder):
 def run(settings):
     """Runs the commands, and returns what a test compares."""
     replace_models(pytest.MonkeyPatch())
+    read_png_only(pytest.MonkeyPatch())
     if settings.get("frozen"):
         freeze_batch_norm()
     if "stop_at" in settings:

@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+from png_decoder import read_png_only
 from two_layers import replace_models
 
 from training.run.callbacks import AveragedEvaluation, Checkpointing
@@ -30,6 +31,7 @@ class Interruption:
     def __call__(self):
         """Prepares this process."""
         replace_models(pytest.MonkeyPatch())
+        read_png_only(pytest.MonkeyPatch())
         if self.place is not None:
             getattr(self, f"_in_{self.place}")()
 
