@@ -1,5 +1,6 @@
 """Fixtures that all tests share: a quiet environment, the backends, two tiny models."""
 
+import gc
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 import tiny_models
 from backend_process import backend_environment
 from filelock import FileLock
+from numpy_initializers import replace_initializers
 
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_saved_model
@@ -29,6 +31,9 @@ def pytest_configure(config):
         config.compiled_by_jax = tempfile.TemporaryDirectory()
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled_by_jax.name
     keras.utils.set_random_seed(0)
+    # Python would otherwise look through all that the libraries hold, every few thousand objects.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
     # A shell makes background processes ignore Ctrl-C, and the tests' own processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
@@ -69,6 +74,16 @@ def fixed_seed():
     # compiled kernels, after which a graph's next call takes up to a second. Keras does not use it.
     with unittest.mock.patch("tensorflow.random.set_seed"):
         keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_initial_weights(request):
+    if keras.config.backend() != "jax" or request.path.name == "test_initial_weights.py":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        replace_initializers(patch)
+        yield
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import tiny_models
 
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.export.tensorflow_process import _answer_of_second_process
-from keras_cabvit.runtimes import load_keras, load_tflite
+from keras_cabvit.runtimes import load_keras, load_saved_model, load_tflite
 
 PRINTS_OPERATIONS = """
 import json, sys
@@ -23,18 +23,26 @@ print(json.dumps(sorted({node.op for node in nodes})))
 """
 
 
-@pytest.mark.every_backend
-def test_saved_model_gives_the_same_scores_and_has_only_operations_that_a_server_runs(
-    tiny_hybrid, served_hybrid, served
-):
-    images = tiny_models.images(tiny_hybrid).astype("uint8")
+@pytest.fixture(scope="module")
+def exported(request, tmp_path_factory):
+    """A model and its SavedModel; on other backends than TensorFlow, of the quicker family."""
+    if keras.config.backend() == "tensorflow":
+        return request.getfixturevalue("tiny_hybrid"), request.getfixturevalue("served_hybrid")
+    model = request.getfixturevalue("tiny_plain")
+    return model, to_saved_model(model, tmp_path_factory.mktemp("exported") / "m", batch_sizes=())
 
-    expected = tiny_models.outputs(tiny_hybrid, images)
-    np.testing.assert_allclose(served(images), expected, atol=1e-5)
+
+@pytest.mark.every_backend
+def test_saved_model_gives_the_same_scores_and_has_only_operations_that_a_server_runs(exported):
+    model, folder = exported
+    images = tiny_models.images(model).astype("uint8")
+
+    expected = tiny_models.outputs(model, images)
+    np.testing.assert_allclose(load_saved_model(folder)(images), expected, atol=1e-5)
 
     # In a separate process: TensorFlow's protocol buffers must not be loaded in this one.
     process = subprocess.run(
-        [sys.executable, "-c", PRINTS_OPERATIONS, served_hybrid / "saved_model.pb"],
+        [sys.executable, "-c", PRINTS_OPERATIONS, folder / "saved_model.pb"],
         capture_output=True,
         text=True,
         check=True,

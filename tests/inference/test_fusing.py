@@ -216,7 +216,7 @@ def test_mixed_precision_is_kept():
 
 @pytest.mark.every_backend
 def test_dtype_changes_the_precision(tmp_path):
-    model = built("hybrid")
+    model = built("hybrid", depths=(1, 1, 2, 1))
     images = images_for(model)
     expected = outputs(model, images)
     fused = fuse(model, dtype="bfloat16")
