@@ -28,6 +28,9 @@ class Reader:
 
 _ALONE = Reader()
 
+# AutoGraph would rewrite these functions and all that they call, which takes half of the start.
+_AS_WRITTEN = tf.autograph.experimental.do_not_convert
+
 
 def training_batches(
     split: Split, recipe: Recipe, seed: int, first_step: int = 0, reader: Reader = _ALONE
@@ -64,6 +67,7 @@ def training_batches(
     augmentation = recipe.augmentation
     first_epoch, first_step_of_epoch = divmod(first_step, steps)
 
+    @_AS_WRITTEN
     def of_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
         start = tf.where(epoch == first_epoch, first_step_of_epoch * batch_size, 0)
         start = tf.cast(start, tf.int64)
@@ -84,6 +88,7 @@ def training_batches(
     def augment(place: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         return augment_image(image, augmentation, stream_seed(seed, IMAGE, place))
 
+    @_AS_WRITTEN
     def mix(step: tf.Tensor, batch: tuple) -> tuple[tf.Tensor, tf.Tensor]:
         images, labels, _ = batch
         return mix_batch(
@@ -141,6 +146,7 @@ def evaluation_batches(
     def as_floats(place: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         return tf.cast(image, tf.float32)
 
+    @_AS_WRITTEN
     def with_weights(
         images: tf.Tensor, labels: tf.Tensor, readable: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

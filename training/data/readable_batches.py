@@ -59,6 +59,8 @@ class ReadableBatches:
             deterministic=True,
         )
 
+    # AutoGraph would rewrite every function below this one, which takes half of the start.
+    @tf.autograph.experimental.do_not_convert
     def _batch(self, places: tf.Tensor, examples: Example) -> tf.data.Dataset:
         numbers = tf.range(self.shape[0], dtype=tf.int64)
         images = tf.data.Dataset.from_tensor_slices((numbers, places, examples)).map(
