@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import types
 import unittest.mock
 from pathlib import Path
 
@@ -31,9 +32,9 @@ def pytest_configure(config):
         config.compiled_by_jax = tempfile.TemporaryDirectory()
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled_by_jax.name
     keras.utils.set_random_seed(0)
-    # Python would otherwise look through all that the libraries hold, every few thousand objects.
-    gc.freeze()
     gc.set_threshold(100_000, 20, 100)
+    # Keras collects garbage for each layer that it quantises, to save memory.
+    keras.src.layers.layer.gc = types.SimpleNamespace(collect=lambda: 0)
     # A shell makes background processes ignore Ctrl-C, and the tests' own processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
@@ -49,6 +50,11 @@ def pytest_configure(config):
         "filterwarnings",
         "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     )
+
+
+def pytest_collection_finish():
+    # Python would otherwise look through all that the libraries hold, again and again.
+    gc.freeze()
 
 
 def pytest_unconfigure(config):

@@ -226,7 +226,7 @@ def test_interrupted_command_reports_it(images):
         server.settimeout(300)
         connection, _ = server.accept()  # never answer
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=60)
         connection.close()
 
     assert process.returncode == 130

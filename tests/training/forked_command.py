@@ -6,6 +6,7 @@ Importing TensorFlow takes longer than the work of these tests.
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 
 import pytest
@@ -49,9 +50,16 @@ class Command:
         file = self._log.with_suffix(".out")
         return file.read_text() if file.exists() else ""
 
-    def finish(self):
-        """Returns the exit status, standard output and standard error."""
-        self.process.join(timeout=600)
+    def finish(self, timeout=600):
+        """Returns the exit status, standard output and standard error.
+
+        Args:
+            timeout: seconds after which the process is killed.
+        """
+        self.process.join(timeout)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
         return self.process.exitcode, self.output, self._log.with_suffix(".err").read_text()
 
 
@@ -64,6 +72,8 @@ def _environment():
 
 
 def _run(arguments, log, prepare):
+    # A shell makes background processes ignore Ctrl-C, and what they start inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, suffix in ((1, ".out"), (2, ".err")):
         file = os.open(log + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, number)

@@ -417,6 +417,14 @@ def test_every_form_gets_the_same_score(run, form):
     assert evaluation.scores.top1 == pytest.approx(2 / 3)
 
 
+def test_saved_model_gets_the_same_score_on_image_files(run, evaluation):
+    saved = evaluate(run / "servable", f"folder:{run / 'data'}", crop=1.0, latency_rounds=1)
+
+    assert saved.names == evaluation.names
+    np.testing.assert_array_equal(saved.predicted, evaluation.predicted)
+    assert saved.scores.top1 == pytest.approx(2 / 3)
+
+
 def test_comparison_has_a_row_for_every_model(run, evaluation, tmp_path):
     other = small_classifier(seed=5)
     other.save(tmp_path / "other.keras")

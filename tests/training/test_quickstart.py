@@ -30,6 +30,9 @@ SMALL = dataclasses.replace(
     epochs=1,
 )
 
+# Seconds in which an interrupted command ends; the whole quickstart takes longer.
+PATIENCE = 60
+
 
 def fewer_test_images():
     """Returns all training images, and 200 test images."""
@@ -67,7 +70,7 @@ def test_interruption_leaves_no_files_and_gives_a_message(tmp_path, signal_numbe
         assert command.process.is_alive()
         time.sleep(0.01)
     os.kill(command.process.pid, signal_number)
-    status, _, errors = command.finish()
+    status, _, errors = command.finish(PATIENCE)
 
     assert status == 130
     assert "interrupted; no half-written files are left" in errors
@@ -88,7 +91,8 @@ def interrupt_the_next_collection():
 @pytest.mark.slow
 def test_interruption_of_the_garbage_collector_is_not_lost(tmp_path):
     arguments = ["quickstart", "--epochs", "1", "--out", tmp_path / "out" / "run"]
-    status, _, errors = Command(arguments, tmp_path / "log", interrupt_the_next_collection).finish()
+    command = Command(arguments, tmp_path / "log", interrupt_the_next_collection)
+    status, _, errors = command.finish(PATIENCE)
 
     assert status == 130
     assert "quickstart: interrupted" in errors
