@@ -1,4 +1,4 @@
-"""Initial weights drawn by numpy, for tests that do not depend on them."""
+"""Initial weights drawn by numpy, for tests that do not depend on their values."""
 
 import types
 
@@ -10,7 +10,8 @@ from keras.src.initializers import random_initializers
 def replace_initializers(patch):
     """Makes Keras' initialisers draw their values with numpy.
 
-    JAX compiles a program for each shape that it draws, which takes longer than most tests.
+    JAX compiles a program for each shape that it draws, which takes longer than most tests;
+    TensorFlow draws the large variants' values in seconds.
 
     Args:
         patch: `pytest.MonkeyPatch`.
@@ -20,10 +21,11 @@ def replace_initializers(patch):
         return keras.ops.convert_to_tensor(values.astype("float32"), dtype or keras.config.floatx())
 
     def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-        return drawn(_generator(seed).normal(mean, stddev, shape), dtype)
+        values = _generator(seed).standard_normal(shape, "float32")
+        return drawn(mean + stddev * values, dtype)
 
     def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-        values = np.clip(_generator(seed).standard_normal(shape), -2, 2)
+        values = np.clip(_generator(seed).standard_normal(shape, "float32"), -2, 2)
         return drawn(mean + stddev * values, dtype)
 
     def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):

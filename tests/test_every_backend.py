@@ -12,13 +12,10 @@ import pytest
 from backend_process import REPOSITORY, backend_environment
 
 MARKS = {
+    "jax": ["every_backend"],
     "tensorflow": ["every_backend"],
     "torch": ["every_backend", "torch_too"],
-    "jax": ["every_backend"],
 }
-# In parts, so that pytest's workers share them. JAX's tests take several times as long, because it
-# compiles every operation at its first use.
-PARTS = {"tensorflow": 1, "torch": 1, "jax": 2}
 
 
 def files_of(backend):
@@ -31,22 +28,17 @@ def files_of(backend):
     )
 
 
-CASES = [
-    pytest.param(backend, files_of(backend)[part::parts], id=f"{backend}-{part}")
-    for backend, parts in PARTS.items()
-    if backend != keras.config.backend()
-    for part in range(parts)
-]
+OTHERS = [backend for backend in MARKS if backend != keras.config.backend()]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("backend", "files"), CASES)
-def test_marked_tests_pass(backend, files):
+@pytest.mark.parametrize("backend", OTHERS)
+def test_marked_tests_pass(backend):
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-m", " or ".join(MARKS[backend])),
             *("-n", "0", "-q"),
-            *("-p", "no:cacheprovider", *files),
+            *("-p", "no:cacheprovider", *files_of(backend)),
         ],
         cwd=REPOSITORY,
         env=backend_environment(backend),

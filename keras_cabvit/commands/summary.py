@@ -1,5 +1,7 @@
 """`cabvit summary`: parameters and operations of a variant."""
 
+import keras
+
 from keras_cabvit.commands.arguments import add_image_size
 from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.models import build_variant, count_complexity
@@ -16,8 +18,9 @@ def add(commands):
 
 
 def _summary(options):
-    model = build_variant(options.variant, input_shape=(*options.image_size, 3))
-    parts = count_complexity(model)
+    with keras.StatelessScope(initialize_variables=False):  # counting needs no values
+        model = build_variant(options.variant, input_shape=(*options.image_size, 3))
+        parts = count_complexity(model)
     rows = [
         (
             part.name,

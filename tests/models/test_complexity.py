@@ -2,12 +2,14 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import keras
 import pytest
 import tiny_models
 
+from keras_cabvit import list_models
 from keras_cabvit.inference import ATTENTION_BIASES, fuse
 from keras_cabvit.models import build_variant, count_complexity
 
@@ -21,6 +23,19 @@ PUBLISHED_PARAMETERS = {
     for variant, published in json.loads(REFERENCE.read_text()).items()
 }
 
+# {variant: millions of parameters, billions of multiply-accumulates} of the README's table.
+README = (Path(__file__).parents[2] / "README.md").read_text()
+DOCUMENTED = {
+    name: counts
+    for name, *counts in re.findall(
+        r"^\| `(CabViT\w+)` \|.*?\| ([\d.]+) M \| ([\d.]+) G \|", README, re.MULTILINE
+    )
+}
+
+
+def test_readme_has_every_variant():
+    assert list(DOCUMENTED) == list_models()
+
 
 @pytest.mark.parametrize(
     "variant",
@@ -30,14 +45,16 @@ PUBLISHED_PARAMETERS = {
     ],
 )
 def test_parameters_and_macs_match_the_published_models(variant):
-    model = build_variant(variant)
+    with keras.StatelessScope(initialize_variables=False):  # counting needs no values
+        model = build_variant(variant)
+        parts = count_complexity(model)
     assert model.name == variant
     assert (model.input_shape, model.output_shape) == ((None, 224, 224, 3), (None, 1000))
-    parts = count_complexity(model)
     parameters = sum(math.prod(weight.shape) for weight in model.trainable_weights)
     assert sum(part.parameters for part in parts) == parameters == PUBLISHED_PARAMETERS[variant]
+    gmacs = sum(part.macs for part in parts) / 1e9
+    assert [f"{parameters / 1e6:.3f}", f"{gmacs:.3f}"] == DOCUMENTED[variant]
     if variant in PUBLISHED_GMACS:
-        gmacs = sum(part.macs for part in parts) / 1e9
         assert gmacs == pytest.approx(PUBLISHED_GMACS[variant], rel=0.005)
 
 

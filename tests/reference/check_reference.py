@@ -5,6 +5,7 @@ the largest difference of logits, and of the sampled features of each stage in t
 and, for the smallest of each family, the largest change of the float32 logits by fusing.
 """
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from pathlib import Path
 import keras
 import numpy as np
 import parameter_fill
+import pytest
 import tiny_models
+from numpy_initializers import replace_initializers
 
 from keras_cabvit.inference import fuse
 from keras_cabvit.models import build_variant
@@ -88,5 +91,7 @@ def check(variant, reference):
 
 
 if __name__ == "__main__":
+    gc.freeze()  # `clear_session` collects garbage
+    replace_initializers(pytest.MonkeyPatch())  # the reference's parameters replace their values
     references = json.loads(REFERENCE.read_text())
     print(json.dumps({variant: check(variant, references[variant]) for variant in sys.argv[1:]}))
