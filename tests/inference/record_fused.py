@@ -10,7 +10,9 @@ import sys
 
 import keras
 import numpy as np
+import pytest
 import tiny_models
+from numpy_initializers import replace_initializers
 
 import keras_cabvit
 from keras_cabvit.inference import fuse
@@ -117,4 +119,5 @@ def record(name):
 
 
 if __name__ == "__main__":
+    replace_initializers(pytest.MonkeyPatch())
     print(json.dumps({name: record(name) for name in sys.argv[1:]}))

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 import tiny_models
+from numpy_initializers import replace_initializers
 
 import keras_cabvit
 
@@ -52,4 +54,5 @@ def main(folder, backend):
 
 
 if __name__ == "__main__":
+    replace_initializers(pytest.MonkeyPatch())
     main(*sys.argv[1:])
