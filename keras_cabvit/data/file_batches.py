@@ -49,6 +49,8 @@ def file_batches(files, size, crop, batch_size, max_megapixels=MAX_MEGAPIXELS):
         with tf.control_dependencies([tf.debugging.Assert(decodable, [pixels])]):
             return position, evaluation_image(tf.identity(encoded), size, crop)
 
+    # AutoGraph would rewrite this function and all that it calls, which takes half of the start.
+    @tf.autograph.experimental.do_not_convert
     def batch(names, usable):
         positions = tf.where(usable)[:, 0]
         nothing = tf.zeros((0,), tf.int64), tf.zeros((0, *size, 3), tf.uint8)

@@ -28,11 +28,14 @@ def read_images(files, size, crop):
     """
     tf = tensorflow()
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+    signature = [tf.TensorSpec((), tf.string)]
+    # AutoGraph would rewrite these functions and all that they call.
+    stated_size = tf.function(image_size, input_signature=signature, autograph=False)
+
+    @tf.function(input_signature=signature, autograph=False)
     def read(encoded):
         return evaluation_image(encoded, size, crop)
 
-    stated_size = tf.function(image_size, input_signature=[tf.TensorSpec((), tf.string)])
     images, unreadable = [], {}
     for position, file in enumerate(files):
         try:
