@@ -14,7 +14,15 @@ ALLOWED = {
     "ops": {"ops", "jax", "tensorflow"},
     "layers": {"layers", "ops"},
     "inference": {"inference", "layers", "ops"},
-    "weights": {"weights", "atomic_files", "paths", "signals", "h5py", "filelock"},
+    "weights": {
+        "weights",
+        "atomic_files",
+        "paths",
+        "signals",
+        "url_credentials",
+        "h5py",
+        "filelock",
+    },
     "models": {"models", "inference", "layers", "ops", "paths", "weights"},
     "pytorch": {"pytorch", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }

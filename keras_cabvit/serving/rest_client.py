@@ -4,6 +4,7 @@ import base64
 from collections.abc import Sequence
 
 from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
+from keras_cabvit.url_credentials import without_credentials
 
 
 def classify_over_rest(
@@ -55,6 +56,7 @@ def classify_over_rest(
     if not url.startswith(("http://", "https://")):
         raise ServerError(f"The address must begin with http:// or https://. Received: {url}")
     address = f"{url.rstrip('/')}/v1/models/{model}:predict"
+    url = without_credentials(url)
 
     def classify(session, files):
         instances = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files]

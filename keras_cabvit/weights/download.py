@@ -14,6 +14,7 @@ import filelock
 from keras.utils import Progbar
 
 from keras_cabvit.paths import local_path
+from keras_cabvit.url_credentials import without_credentials
 from keras_cabvit.weights.cache import (
     WeightsDownloadError,
     check_sha256,
@@ -89,7 +90,7 @@ def download(
                 return destination
             if not _is_complete(partial, sha256):
                 if progress:
-                    print(f"Downloading {url}")
+                    print(f"Downloading {without_credentials(url)}")
                 _with_retries(retries, _fetch_rest, url, partial, sha256, size, timeout, progress)
             os.replace(partial, destination)
     return destination
@@ -136,7 +137,9 @@ def _with_retries(retries: int, attempt: Callable[..., Any], url: str, *argument
                 begun_anew = True  # costs no retry: the connection has not failed
                 continue
             if error.is_final or retry == retries:
-                raise WeightsDownloadError(f"{url} could not be downloaded: {error}.") from error
+                raise WeightsDownloadError(
+                    f"{without_credentials(url)} could not be downloaded: {error}."
+                ) from error
             time.sleep(BACK_OFF_SECONDS * 2**retry)
             retry += 1
 

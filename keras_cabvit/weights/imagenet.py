@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from keras_cabvit.url_credentials import without_credentials
 from keras_cabvit.weights.cache import (
     WeightsDownloadError,
     checksum_path,
@@ -86,15 +87,16 @@ def _mirror_url(mirror: str, file_name: str) -> str:
 
 def _mirror_sha256(url: str) -> str:
     checksum_url = f"{url}.sha256"
+    shown = without_credentials(checksum_url)
     try:
         return read_checksum(fetch_text(checksum_url))
     except WeightsDownloadError as error:
         raise WeightsDownloadError(
-            f"{error} A mirror must provide the weights' checksum at {checksum_url}, as "
+            f"{error} A mirror must provide the weights' checksum at {shown}, as "
             "`sha256sum` prints it, because nothing is loaded unchecked."
         ) from error
     except ValueError as error:
-        raise WeightsDownloadError(f"{checksum_url} holds no checksum. {error}") from error
+        raise WeightsDownloadError(f"{shown} holds no checksum. {error}") from error
 
 
 def _unpublished(variant: str) -> str:

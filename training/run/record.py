@@ -14,6 +14,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.runtimes.run_record import REMEDY
+from keras_cabvit.url_credentials import without_credentials
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
@@ -50,6 +51,7 @@ def run_record(
         placement: `Placement`.
         data_set: `DataSet`.
         command: string, the command that started the run; None means this process's command line.
+            Credentials in its URLs are not recorded.
 
     Returns:
         A dict that JSON can represent.
@@ -65,7 +67,7 @@ def run_record(
         "devices": placement.replicas,
         "backend": keras.backend.backend(),
         "deterministic": options.deterministic,
-        "command": command or shlex.join(["python", "-m", "training", *sys.argv[1:]]),
+        "command": _command() if command is None else without_credentials(command),
         "versions": _versions(),
         "hardware": hardware(),
         "class_names": list(data_set.class_names),
@@ -166,6 +168,11 @@ def _same_place(before: str | None, now: str | None) -> bool:
         os.path.realpath(os.path.expanduser(each.removeprefix(kind))) for each in (before, now)
     )
     return one == other
+
+
+def _command() -> str:
+    """Returns this process's command line, as it may be written down."""
+    return shlex.join(["python", "-m", "training", *map(without_credentials, sys.argv[1:])])
 
 
 def hardware() -> str:

@@ -89,6 +89,54 @@ def test_run_that_was_removed_from_mlflow_begins_anew(run, database):
     assert len(client.get_metric_history(known, "val_top1")) == 2
 
 
+def test_run_that_was_deleted_in_mlflow_begins_anew(run, database):
+    client, uri = database
+    (logger,) = open_loggers([f"mlflow:{uri}"], run)
+    logger.callback(history(1), RECORD)
+    deleted = json.loads((run / "mlflow.json").read_text())["run_id"]
+    client.delete_run(deleted)
+    logger.callback(history(2), RECORD).on_train_begin()
+
+    known = json.loads((run / "mlflow.json").read_text())["run_id"]
+    assert known != deleted
+    assert client.get_run(known).info.lifecycle_stage == "active"
+
+
+def test_deleted_experiment_is_named_with_the_command_that_restores_it(run, database):
+    client, uri = database
+    (logger,) = open_loggers([f"mlflow:{uri}"], run)
+    logger.callback(history(1), RECORD)
+    (experiment,) = [each for each in client.search_experiments() if each.name == "cabvit"]
+    client.delete_experiment(experiment.experiment_id)
+    try:
+        (logger,) = open_loggers([f"mlflow:{uri}"], run)
+        with pytest.raises(ValueError, match=f"experiments restore -x {experiment.experiment_id}"):
+            logger.callback(history(1), RECORD)
+    finally:
+        client.restore_experiment(experiment.experiment_id)
+
+
+def test_password_in_the_uri_is_written_nowhere_and_a_resumed_run_is_found(
+    run, database, monkeypatch
+):
+    client, _ = database
+    monkeypatch.setattr("mlflow.MlflowClient", lambda uri: client)
+    known = set()
+    for password in ("se/cret", "changed"):
+        (logger,) = open_loggers([f"mlflow:postgresql://ann:{password}@host/runs"], run)
+        logger.callback(history(1), RECORD)
+        text = (run / "mlflow.json").read_text()
+        assert not any(word in text for word in ("ann", "cret", "changed"))
+        known.add(json.loads(text)["run_id"])
+    assert len(known) == 1
+
+
 def test_unusable_store_gives_a_clear_error(run, database):
     with pytest.raises(ValueError, match=r"MLflow cannot record the run at nowhere://x: .*--log"):
         open_loggers(["mlflow:nowhere://x"], run)
+
+
+def test_error_of_a_store_does_not_repeat_the_password(run, database):
+    with pytest.raises(ValueError, match=r"nowhere://\*\*\*@x") as caught:
+        open_loggers(["mlflow:nowhere://ann:secret@x"], run)
+    assert "secret" not in str(caught.value)

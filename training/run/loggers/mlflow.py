@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.url_credentials import without_credentials
 from training.run.callbacks.history import History
 from training.run.record import leaves
 
@@ -25,7 +26,7 @@ class MLflowLogger:
 
     The identity of MLflow's run is kept in mlflow.json in the run's folder, so that a resumed run
     continues it. Scores are taken from the history's rows: none is missing or written twice,
-    however often the run is killed.
+    however often the run is killed. A user name and password in the URI are written nowhere.
 
     Args:
         folder: path of the run's folder.
@@ -103,6 +104,11 @@ class MLflowLogger:
         if self._experiment is None:
             identity = self._client.create_experiment(_EXPERIMENT, self._artifacts())
             self._experiment = self._client.get_experiment(identity)
+        if self._experiment.lifecycle_stage != "active":
+            raise ValueError(
+                f"The experiment {_EXPERIMENT!r} was deleted there; "
+                f"`mlflow experiments restore -x {self._experiment.experiment_id}` restores it"
+            )
         run = self._client.create_run(self._experiment.experiment_id, run_name=self.folder.name)
         self._run_id = run.info.run_id
         settings = {name: record.get(name) for name in ("recipe", "data", "seed", "split_seed")}
@@ -113,7 +119,8 @@ class MLflowLogger:
         ]
         self._client.log_batch(self._run_id, params=params)
         self._client.set_tag(self._run_id, "folder", str(self.folder.resolve()))
-        text = json.dumps({"uri": self.uri, "run_id": self._run_id}, indent=2)
+        identities = {"uri": without_credentials(self.uri), "run_id": self._run_id}
+        text = json.dumps(identities, indent=2)
         write_text_atomically(self.folder / "mlflow.json", text + "\n")
 
     def _known_run(self) -> str | None:
@@ -125,11 +132,13 @@ class MLflowLogger:
             return None
         try:
             known = json.loads(file.read_text(encoding="utf-8"))
-            if known["uri"] != self.uri:
+            if known["uri"] != without_credentials(self.uri):
                 return None
-            return self._client.get_run(known["run_id"]).info.run_id
+            run = self._client.get_run(known["run_id"])
         except (ValueError, KeyError, TypeError, MlflowException):
-            return None  # damaged, or removed from MLflow: begin another one
+            return None  # damaged, or removed from MLflow for good: begin another one
+        # MLflow keeps a deleted run, but shows it nowhere.
+        return run.info.run_id if run.info.lifecycle_stage == "active" else None
 
     def _artifacts(self) -> str | None:
         if not self.uri.startswith(_SQLITE):
@@ -144,9 +153,10 @@ class MLflowLogger:
         except OSError:
             raise
         except Exception as error:  # of MLflow, SQLAlchemy or a server's client
-            reason = str(error).strip().splitlines()
+            uri = without_credentials(self.uri)
+            reason = without_credentials(str(error).replace(self.uri, uri)).strip().splitlines()
             raise ValueError(
-                f"MLflow cannot record the run at {self.uri}: "
+                f"MLflow cannot record the run at {uri}: "
                 f"{reason[0] if reason else type(error).__name__}. Give a tracking URI such as "
                 "--log mlflow:sqlite:///runs.db, or leave MLflow out of --log; the same command "
                 "resumes from the last checkpoint."
