@@ -24,7 +24,7 @@ ALLOWED = {
         "filelock",
     },
     "models": {"models", "inference", "layers", "ops", "paths", "weights"},
-    "pytorch": {"pytorch", "models", "layers", "paths", "weights", "torch", "safetensors"},
+    "pytorch": {"pytorch", "data", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }
 FILES = [path for room in ALLOWED for path in sorted((LIBRARY / room).rglob("*.py"))]
 

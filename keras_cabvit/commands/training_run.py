@@ -28,4 +28,4 @@ def crop_beside(model, image_size=None):
     Raises:
         ValueError: `run.json` is damaged.
     """
-    return crop_of_run(read_run(Path(model).parent), model, image_size)
+    return crop_of_run(read_run(Path(model).parent), image_size)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.data.listed import listed
 from keras_cabvit.paths import local_path
 from keras_cabvit.pytorch.nesting import KEYS, Found, find_parameters
 from keras_cabvit.pytorch.safe_objects import safe_objects
@@ -17,6 +18,7 @@ from keras_cabvit.pytorch.safe_objects import safe_objects
 _REFUSED_OBJECT = re.compile(r"(?:GLOBAL|Class) ([\w.]+\.\w+)")
 # As Hugging Face names the parts of a large checkpoint.
 _PART = re.compile(r"-\d+-of-(\d+)\.")
+_LISTED = 12
 _SAVE_WHOLE = (
     "Save the parameters alone, in the program that wrote them: "
     "torch.save(model.state_dict(), FILE)."
@@ -52,7 +54,7 @@ def read_torch_checkpoint(
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged or not a checkpoint, holds refused objects, is a part of one, or
-            has no such key.
+            has no such key, or names that are the same without prefixes.
         ImportError: the package that reads this kind of file is not installed.
     """
     path = local_path(path)
@@ -112,14 +114,20 @@ def _found(content: Any, key: str | None, path: Path) -> Found:
         found = find_parameters(content, key)
     except KeyError as error:
         raise ValueError(
-            f"{path} has nothing under the key {key!r}. It has: {', '.join(map(str, content))}."
+            f"{path} has nothing under the key {key!r}. It has: {_keys(content)}."
         ) from error
+    except ValueError as error:
+        raise ValueError(f"{path} holds two models, or one twice: {error}.") from error
     if found is None:
         raise ValueError(
             f"{path} has no parameters under {key or ' or '.join(KEYS)}, nor at its top level. "
-            f"Pass their key. It has: {', '.join(map(str, content)) or 'nothing'}."
+            f"Pass their key. It has: {_keys(content)}."
         )
     return found
+
+
+def _keys(content: dict) -> str:
+    return listed(map(str, content), _LISTED) or "nothing"
 
 
 def _read_npz(path: Path) -> dict[str, Any]:

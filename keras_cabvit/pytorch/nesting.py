@@ -57,6 +57,7 @@ def find_parameters(content: dict, key: str | None = None) -> Found | None:
 
     Raises:
         KeyError: there is nothing under `key`.
+        ValueError: two names are the same without prefixes.
     """
     if key is not None:
         value = _under(content, key)
@@ -108,9 +109,17 @@ def _models_in(parameters: dict[str, Any], key: str) -> dict[str, dict[str, Any]
 
 
 def _without_prefixes(parameters: dict[str, Any]) -> dict[str, Any]:
-    found = {
-        name.replace(_COMPILED, ""): value for name, value in parameters.items() if name != _COUNTER
-    }
+    originals: dict[str, str] = {}
+    for name in (name for name in parameters if name != _COUNTER):
+        short = name.replace(_COMPILED, "")
+        other = originals.setdefault(short, name)
+        if other != name:
+            raise ValueError(
+                f"{other!r} and {name!r} are the same parameter without {_COMPILED!r}, which "
+                "torch.compile adds to names. Choose one of the models by the beginning of its "
+                "names, as the key"
+            )
+    found = {short: parameters[name] for short, name in originals.items()}
     for prefix in (f"{name}." for name in (*_WRAPPERS, *AVERAGED_KEYS)):
         if found and all(name.startswith(prefix) for name in found):
             return _without_prefixes({k.removeprefix(prefix): v for k, v in found.items()})

@@ -26,7 +26,8 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
 
     Raises:
         ValueError: names are missing or left over, or arrays have the wrong shape, are no real
-            numbers, or have non-finite values; the message lists them. Or layers of the model are
+            numbers, are quantised, sparse or without data (on the meta device), or have non-finite
+            values; the message lists them. Or layers of the model are
             quantised, have LoRA's weights or are fused. The model is unchanged.
 
     Example:
@@ -39,13 +40,18 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
     """
     _check_trainable_form(model)
     names = {name for name in state_dict if not name.endswith(_IGNORED_SUFFIX)}
-    missing, misshaped, no_numbers, not_finite, values = [], [], [], [], []
+    missing, misshaped, no_numbers, no_arrays, not_finite, values = [], [], [], [], [], []
     for parameter in torch_parameters(model):
         if parameter.name not in names:
             missing.append(parameter.name)
             continue
         names.remove(parameter.name)
-        array = _to_numpy(state_dict[parameter.name])
+        tensor = state_dict[parameter.name]
+        try:
+            array = _to_numpy(tensor)
+        except (TypeError, ValueError, RuntimeError):
+            no_arrays.append(f"{parameter.name} ({_kind(tensor)})")
+            continue
         if array.shape != parameter.shape:
             misshaped.append(f"{parameter.name} {array.shape} for {parameter.shape}")
         elif not np.can_cast(array.dtype, "float64", "same_kind"):
@@ -60,6 +66,7 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         ("Left over", sorted(names)),
         ("Of another shape", misshaped),
         ("Not real numbers", no_numbers),
+        ("Not plain tensors", no_arrays),
         ("Not finite", not_finite),
     ]
     if any(listed for _, listed in problems):
@@ -103,3 +110,13 @@ def _to_numpy(array: Any) -> np.ndarray:
             array = array.float()  # numpy has no bfloat16
         array = array.numpy()
     return np.asarray(array)
+
+
+def _kind(tensor: Any) -> str:
+    """Describes a tensor that cannot become an array."""
+    if getattr(tensor, "is_quantized", False):
+        return f"quantised, {tensor.dtype}"
+    if getattr(tensor, "is_meta", False):
+        return "on the meta device, without data"
+    layout = str(getattr(tensor, "layout", ""))
+    return layout.removeprefix("torch.") if "sparse" in layout else type(tensor).__name__

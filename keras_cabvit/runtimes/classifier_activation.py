@@ -146,9 +146,11 @@ def _ending(tensor: Any, outside: Mapping[int, tuple[Any, Mapping]]) -> str:
     if not _is_of_keras(operation):
         return _UNKNOWN
     if isinstance(operation, keras.Model):
+        if len(operation.inputs) != len(given):  # of inputs that may be left out
+            return _UNKNOWN
         inputs = {
             id(inner): (outer, outside)
-            for inner, outer in zip(operation.inputs, given, strict=False)
+            for inner, outer in zip(operation.inputs, given, strict=True)
         }
         return _ending(operation.outputs[tensor._keras_history.tensor_index], inputs)
     own = _own_activation(operation)

@@ -147,14 +147,8 @@ def verify_opened(
         probabilities = expect_probabilities
     kind, given, wanted = comparable_scores(given, wanted, probabilities, expect_probabilities)
     notes = [*found.notes, *expected.notes]
-    pairs = zip(found.labels or (), names or (), strict=False)
-    for number, (ours, theirs) in enumerate(pairs):
-        if ours != theirs:
-            notes.append(
-                f"{export} names its classes differently from {model}: class {number} is "
-                f'"{ours}", and there "{theirs}". They were compared by position.'
-            )
-            break
+    if found.labels and names:
+        notes += _other_names(export, found.labels, model, names)
     latency, model_latency = median_latencies([found, expected], [images, images], rounds)
     return Verification(
         images=len(images),
@@ -212,6 +206,24 @@ def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     expected, given = np.asarray(expected, "float64"), np.asarray(given, "float64")
     noise = np.mean((expected - given) ** 2)
     return float(10 * np.log10(np.mean(expected**2) / noise)) if noise else float("inf")
+
+
+def _other_names(
+    export: Path, of_export: Sequence[str], model: Path, of_model: Sequence[str]
+) -> list[str]:
+    """Returns a sentence if an export and its model name the classes differently."""
+    if len(of_export) != len(of_model):
+        return [
+            f"{export} names {len(of_export)} classes, and {model} {len(of_model)}. They were "
+            "compared by position."
+        ]
+    for number, (ours, theirs) in enumerate(zip(of_export, of_model, strict=True)):
+        if ours != theirs:
+            return [
+                f"{export} names its classes differently from {model}: class {number} is "
+                f'"{ours}", and there "{theirs}". They were compared by position.'
+            ]
+    return []
 
 
 def _in_batches(classifier: Classifier, images: np.ndarray, path: Path) -> np.ndarray:

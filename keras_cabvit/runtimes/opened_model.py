@@ -176,7 +176,7 @@ def _crop_of(
     path: Path, classifier: Classifier, run: dict | None, image_size: tuple[int, int] | None
 ) -> tuple[float | None, list[str]]:
     """Returns the crop that the model states, else that of its run, and notes on it."""
-    stated, of_run = classifier.evaluation_crop, crop_of_run(run, path, image_size)
+    stated, of_run = classifier.evaluation_crop, crop_of_run(run, image_size)
     if stated is None:
         return of_run, []
     if of_run in (None, stated):

@@ -154,6 +154,17 @@ def test_blocks_that_were_compiled_one_by_one(training, save):
     assert_same(read_torch_checkpoint(path), training["model"])
 
 
+@pytest.mark.parametrize("outer", ["", "model."])
+def test_names_that_are_the_same_without_prefixes_are_refused_unless_chosen(save, outer):
+    first, second = torch.zeros(1), torch.ones(1)
+    names = f"{outer}_orig_mod.head.weight", f"{outer}head.weight"
+    path = save({"state_dict": dict(zip(names, (first, second), strict=True))})
+    with pytest.raises(ValueError, match=rf"checkpoint\.pth .*'{names[0]}' and '{names[1]}'"):
+        read_torch_checkpoint(path)
+    found = read_torch_checkpoint(path, key=f"state_dict.{outer}_orig_mod")
+    assert_same(found, {"head.weight": first})
+
+
 RAW, AVERAGED = {"weight": torch.zeros(1)}, {"weight": torch.ones(1)}
 BOTH = {
     "timm": {"state_dict": RAW, "state_dict_ema": AVERAGED, "arch": "s", "metric": 79.1},
@@ -408,6 +419,13 @@ def test_missing_files(tmp_path, name):
 def test_a_missing_key(training, save):
     with pytest.raises(ValueError, match=r"nothing under the key 'ema'.*: model, model_ema, opt"):
         read_torch_checkpoint(save(training), key="ema")
+
+
+@pytest.mark.parametrize("key", [None, "absent"])
+def test_keys_of_a_large_file_are_counted_instead_of_listed(save, key):
+    path = save({f"blocks.{number}.weight": number for number in range(1000)})
+    with pytest.raises(ValueError, match=r"blocks\.11\.weight and 988 more\.$"):
+        read_torch_checkpoint(path, key=key)
 
 
 @pytest.mark.parametrize("key", ["optimizer", "args", "epoch", "scaler"])

@@ -256,6 +256,10 @@ def with_element(array, value):
     return array
 
 
+def quantised(array):
+    return torch.quantize_per_tensor(torch.from_numpy(array), 0.1, 0, torch.qint8)
+
+
 # Each fault, and its error message.
 PROBLEMS = {
     "missing": (lambda d: d.pop("head.bias"), "Missing (1): head.bias."),
@@ -275,6 +279,18 @@ PROBLEMS = {
         lambda d: d.update({"norm_head.bias": d["norm_head.bias"].astype(str)}),
         "Not real numbers (1): norm_head.bias (<U32).",
     ),
+    "quantised": (
+        lambda d: d.update({"head.bias": quantised(d["head.bias"])}),
+        "Not plain tensors (1): head.bias (quantised, torch.qint8).",
+    ),
+    "sparse": (
+        lambda d: d.update({"head.weight": torch.from_numpy(d["head.weight"]).to_sparse()}),
+        "Not plain tensors (1): head.weight (sparse_coo).",
+    ),
+    "meta": (
+        lambda d: d.update({"head.weight": torch.from_numpy(d["head.weight"]).to("meta")}),
+        "Not plain tensors (1): head.weight (on the meta device, without data).",
+    ),
     "nan": (
         lambda d: d.update(
             {"layer_2.blocks.3.s_scale_factors": d["layer_2.blocks.3.s_scale_factors"] * np.nan}
@@ -288,6 +304,7 @@ PROBLEMS = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:.*quantized tensor creation")
 @pytest.mark.parametrize(("spoil", "message"), PROBLEMS.values(), ids=PROBLEMS)
 def test_one_problem_is_enough_to_leave_the_model_unchanged(hybrid, spoil, message):
     model, shapes = hybrid

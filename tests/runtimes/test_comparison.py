@@ -52,6 +52,30 @@ def test_good_export_agrees(folder, export, delegated):
     assert (found.delegation is not None) == delegated
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ("class_0 class_1 class_2 class_3 class_4", None),
+        ("class_0 class_1 class_2", "names 3 classes, and"),
+        ("class_0 class_2 class_1 class_3 class_4", 'class 1 is "class_2", and there "class_1"'),
+    ],
+)
+def test_export_with_other_names_of_its_classes_is_noted(folder, tmp_path, capsys, names, sentence):
+    shutil.copy(folder / "model.keras", tmp_path)
+    shutil.copytree(folder / "served", tmp_path / "served")
+    (tmp_path / "labels.txt").write_text("\n".join(f"class_{number}" for number in range(5)))
+    (labels,) = (path / "assets" / "labels.txt" for path in (tmp_path / "served").iterdir())
+    labels.parent.mkdir(exist_ok=True)
+    labels.write_text("\n".join(names.split()))
+    against = ["--against", str(tmp_path / "model.keras"), "--data", str(folder / "images")]
+    main(["verify", str(tmp_path / "served"), *against, "--rounds", "1"])
+
+    output = "".join(capsys.readouterr())
+    assert ("compared by position" in output) == (sentence is not None)
+    assert (sentence or "") in output
+
+
 def test_noise_of_probabilities_is_measured_on_their_logits(folder, tmp_path):
     logits = tiny_models.pattern_classifier(activation=None)
     logits.save(tmp_path / "logits.keras")

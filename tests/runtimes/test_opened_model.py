@@ -132,6 +132,10 @@ def test_crop_and_classes_of_the_run_are_known(forms, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps({"class_names": CLASS_NAMES}))
     assert open_model(tmp_path).class_names == CLASS_NAMES
 
+    (tmp_path / "run.json").write_text(json.dumps({"class_names": "labels.txt"}))
+    with pytest.raises(ValueError, match=r"run\.json is damaged: class_names must be a list"):
+        open_model(tmp_path)
+
 
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),

@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from keras_cabvit.atomic_files import atomic_path
 from training.data.data_set import DataSet
@@ -51,9 +52,23 @@ def read_image_list(folder: Path) -> ImageList | None:
         return None
     try:
         images = json.loads(gzip.decompress(file.read_bytes()))
-        return {name: dict(images[name]) for name in images}
-    except (OSError, EOFError, ValueError, TypeError) as error:
+    except (OSError, EOFError, ValueError) as error:
         raise ValueError(f"{file} is damaged: restore it from a copy. ({error})") from error
+    if not _is_image_list(images):
+        raise ValueError(
+            f"{file} is damaged: it must give the class of every image, as text, under training "
+            "and validation. Restore it from a copy."
+        )
+    return images
+
+
+def _is_image_list(images: Any) -> bool:
+    return (
+        isinstance(images, dict)
+        and {"training", "validation"} <= images.keys()
+        and all(isinstance(split, dict) for split in images.values())
+        and all(isinstance(label, str) for split in images.values() for label in split.values())
+    )
 
 
 def with_validation(data_set: DataSet, names: Collection[str], note: str) -> DataSet:

@@ -1,6 +1,6 @@
 """The answer "none of these": a threshold on the confidence, and its cost."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 
@@ -50,7 +50,8 @@ class Refusal:
 
 def refusal_of_record(record: dict, scored: RefusalCost | None = None) -> Refusal:
     """Returns the `Refusal` that `Refusal.as_record` wrote, with the cost on other images."""
-    validation = RefusalCost(**record["validation"])
+    known = record["validation"]
+    validation = RefusalCost(**{field.name: known.get(field.name) for field in fields(RefusalCost)})
     return Refusal(record["threshold"], record["coverage"], validation, scored)
 
 

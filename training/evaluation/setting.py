@@ -83,7 +83,8 @@ def scored_images(
             labels=labels,
         )
         if run.get("validation_images") and spec == run.get("data"):
-            data_set = with_validation(data_set, run["validation_images"], run["validation_note"])
+            note = run.get("validation_note") or ""
+            data_set = with_validation(data_set, run["validation_images"], note)
 
     notes = []
     if split == "test" and data_set.test is None:

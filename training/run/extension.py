@@ -60,7 +60,7 @@ def extension(
         record = {name: own[name] for name in ("extends", "validation_images") if name in own}
         if "validation_images" in record:
             data_set = with_validation(
-                data_set, record["validation_images"], own["validation_note"]
+                data_set, record["validation_images"], own.get("validation_note") or ""
             )
         return Extension(recipe, data_set, record, "")
     run = read_run(folder)

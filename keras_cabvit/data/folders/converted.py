@@ -44,8 +44,9 @@ def convert_images(
     are copied as they are. Folders inside the folder are kept. EXIF (date, camera, place) and
     colour profile are kept, except for TIFF. Transparency is dropped, and of several pages the
     first is taken, as in `decode_rgb`. HEIC files that are named .jpg, as some programs do, are
-    converted too. Nothing in `folder` is changed. A call that was interrupted resumes: files that
-    are there, and as new as their source, are not written again.
+    converted too. Nothing in `folder` is changed. A call that was interrupted resumes: copies that
+    are there are not written again, even if they were edited, unless their source was changed or
+    replaced since, by a newer or an older file.
 
     IMG_1.HEIC becomes IMG_1.jpg, or IMG_1.HEIC.jpg beside another image IMG_1, or
     IMG_1.HEIC.jpg.jpg if there is one of that name too.
@@ -153,7 +154,7 @@ def _write(source, target, convert):
     """Writes one file; returns "converted", "copied", "done", or why it cannot be read."""
     try:
         times = source.stat()
-        if target.is_file() and target.stat().st_mtime_ns >= times.st_mtime_ns:
+        if target.is_file() and _is_current(target.stat(), times):
             return "done"
         image, metadata = _upright(source) if convert else (None, {})
         content = None if convert else source.read_bytes()
@@ -167,6 +168,16 @@ def _write(source, target, convert):
         # As old as its source, so that a source that is replaced is found.
         os.utime(partial, ns=(times.st_atime_ns, times.st_mtime_ns))
     return "copied" if image is None else "converted"
+
+
+def _is_current(copy, source):
+    """Returns whether a copy is of a file as it is now, from the `os.stat` of both.
+
+    A copy has the modification time of its source. A later one means that the copy was edited, and
+    is kept; unless the source has come since, such as an older photograph of the same name.
+    """
+    edited = copy.st_mtime_ns > source.st_mtime_ns and copy.st_ctime_ns > source.st_ctime_ns
+    return edited or copy.st_mtime_ns == source.st_mtime_ns
 
 
 def _upright(source):

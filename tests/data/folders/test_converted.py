@@ -1,5 +1,6 @@
 """Photographs in HEIC, AVIF and TIFF become JPEG files, through the command that messages name."""
 
+import os
 import shlex
 from pathlib import Path
 
@@ -91,6 +92,23 @@ def test_a_second_call_writes_only_what_is_missing_or_changed(photographs, tmp_p
     assert "2 converted to JPEG, 0 copied as they are, 5 there" in capsys.readouterr().out
     assert (out / "dog/new.jpg").stat().st_ino == kept
     assert np.abs(pixels(out / "cat/IMG_1.jpg") + PIXELS - 255).mean() < 3
+
+
+def test_source_replaced_by_an_older_file_is_converted_again_and_edited_copies_are_kept(
+    photographs, tmp_path
+):
+    out = tmp_path / "jpeg"
+    main(["convert-images", str(photographs), str(out)])
+    for name in ("cat/IMG_1.HEIC", "cat/IMG_2.jpg"):
+        file = photographs / name
+        save(ImageOps.invert(PHOTO), file, "HEIF" if name.endswith("C") else "JPEG", quality=90)
+        os.utime(file, (1e9, 1e9))
+    save(Image.new("RGB", (9, 9)), out / "dog/scan.jpg", "JPEG")
+    assert main(["convert-images", str(photographs), str(out)]) == 0
+
+    for name in ("cat/IMG_1.jpg", "cat/IMG_2.jpg"):
+        assert np.abs(pixels(out / name) + PIXELS - 255).mean() < 3, name
+    assert pixels(out / "dog/scan.jpg").shape == (9, 9, 3)
 
 
 def test_a_broken_photograph_is_named_and_the_others_are_converted(photographs, tmp_path, capsys):

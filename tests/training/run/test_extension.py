@@ -1,6 +1,7 @@
 """A finished run as the start of another, after photographs were added."""
 
 import dataclasses
+import gzip
 import json
 import shutil
 
@@ -131,6 +132,17 @@ def test_damaged_list_gives_a_clear_error(finished):
 
     with pytest.raises(ValueError, match=r"images\.json\.gz is damaged: restore it"):
         read_image_list(run)
+
+
+@pytest.mark.parametrize(
+    "content", [[], {"training": {}}, {"training": {"a": 1}, "validation": {}}]
+)
+def test_list_of_another_form_gives_a_clear_error(tmp_path, content):
+    file = tmp_path / "images.json.gz"
+    file.write_bytes(gzip.compress(json.dumps(content).encode()))
+
+    with pytest.raises(ValueError, match=r"images\.json\.gz is damaged: it must give the class"):
+        read_image_list(tmp_path)
 
 
 def test_validation_must_not_become_empty(finished):

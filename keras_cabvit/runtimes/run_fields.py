@@ -1,0 +1,137 @@
+"""Types of the fields of run.json that are read somewhere."""
+
+import math
+import reprlib
+from collections.abc import Callable
+from typing import Any
+
+from keras_cabvit.runtimes.stated_crop import is_crop
+
+
+def wrong_field(run: dict) -> str | None:
+    """Returns a sentence on the first field that has another type; None if there is none.
+
+    Any field may be missing or null.
+
+    Args:
+        run: dict, the content of run.json.
+    """
+    for field, (fits, right) in _FIELDS.items():
+        value = _value(run, field)
+        if value is not None and not fits(value):
+            return f"{field} must be {right}. It is {reprlib.repr(value)}."
+    return None
+
+
+def _value(run: dict, field: str) -> Any:
+    """Returns the value of a field with a dotted name; None if it is missing."""
+    value: Any = run
+    for key in field.split("."):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and type(value) is not bool and math.isfinite(value)
+
+
+def _is_integer(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_share(value: Any) -> bool:
+    return _is_number(value) and 0 <= value <= 1
+
+
+def _is_size(value: Any) -> bool:
+    return _is_list_of(_is_integer)(value) and len(value) == 2 and min(value) > 0
+
+
+def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+def _object_of(*fields: str) -> tuple[Callable[[Any], bool], str]:
+    """Returns the check of an object that has some fields, and its description."""
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, dict) and all(value.get(name) is not None for name in fields)
+
+    return fits, f"an object with {', '.join(fields[:-1])} and {fields[-1]}"
+
+
+# In this order: an object comes before its fields.
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(
+        (
+            "recipe",
+            "recipe.model",
+            "versions",
+            "checksums",
+            "scores",
+            "images_per_class",
+        ),
+        (_is_object, "an object"),
+    ),
+    "extends": _object_of("run", "added", "removed"),
+    "none_of_these": _object_of("threshold", "coverage", "validation"),
+    "none_of_these.validation": _object_of("images", "refused", "right_refused"),
+    **dict.fromkeys(
+        (
+            "data",
+            "data_source",
+            "labels",
+            "command",
+            "validation_note",
+            "test_note",
+            "early_stop",
+            "finished",
+        ),
+        (_is_text, "text"),
+    ),
+    **dict.fromkeys(
+        (
+            "seed",
+            "split_seed",
+            "epoch",
+            "extends.added",
+            "extends.removed",
+            "none_of_these.validation.images",
+        ),
+        (_is_integer, "an integer"),
+    ),
+    **dict.fromkeys(
+        (
+            "recipe.validation_share",
+            "none_of_these.threshold",
+            "none_of_these.coverage",
+            "none_of_these.validation.refused",
+            "none_of_these.validation.right_refused",
+            "none_of_these.validation.wrong_refused",
+            "none_of_these.validation.accuracy",
+        ),
+        (_is_share, "a number from 0 to 1"),
+    ),
+    **dict.fromkeys(
+        ("class_names", "validation_images", "broken_images"),
+        (_is_list_of(_is_text), "a list of texts"),
+    ),
+    "images_per_class.training": (_is_list_of(_is_integer), "a list of integers"),
+    "continued": (_is_list_of(_is_object), "a list of objects"),
+    "recipe.group_duplicates": (_is_flag, "true or false"),
+    "recipe.evaluation_crop": (is_crop, "a number above 0, at most 1"),
+    "recipe.model.image_size": (_is_size, "[height, width] in pixels"),
+    "seconds": (_is_number, "a number"),
+}
