@@ -147,5 +147,5 @@ def _first_frame(encoded):
         # Parts have 255 octets in files that are not malicious.
         maximum_iterations=1024 + end // 64,
     )
-    whole = ended & (frame > 0) & (place <= end)
+    whole = ended & (frame > 0)
     return frame, tf.where(whole, place, 0), transparent

@@ -54,6 +54,9 @@ JPEG = {
 CMYK = {
     "without Adobe's segment": made.jpeg(SIZE, [(1, 1)] * 4),
     "with it": made.jpeg(SIZE, [(1, 1)] * 4, adobe=0),
+    "with one cut short": made.jpeg(
+        SIZE, [(1, 1)] * 4, segments=made.segment(0xEE, b"Adobe\0\x64\0\0")
+    ),
     "YCCK": made.jpeg(SIZE, [*HALF, (2, 2)], adobe=2),
     "by Pillow": encoded(RGB.convert("CMYK"), "JPEG"),
 }
@@ -137,6 +140,9 @@ for size in (40, 52, 56, 108, 124):
         (0xFF000000, 0xFF00, 0xFF, 0),
     ):
         BMP[f"masks {masks}, header of {size}"] = made.bmp(SIZE, 32, header=size, masks=masks)
+for kind in ("8 bits, header of 40", "24 bits with masks"):
+    file = BMP[kind]
+    BMP[f"{kind}, no place of the pixels"] = file[:10] + bytes(4) + file[14:]
 BMP["red in the lowest octet"] = made.bmp(
     SIZE, 32, header=124, masks=(0xFF, 0xFF00, 0xFF0000, 0xFF000000)
 )
@@ -221,6 +227,15 @@ def test_truncated_files_raise_an_error():
                 decode(file[:length])
 
 
+def test_truncated_gif_and_bmp_files_are_named_as_such():
+    sentences = {"GIF": "The GIF file has no whole frame", "BMP": "The BMP file is cut short"}
+    for form, sentence in sentences.items():
+        file = encoded(RGB, form)
+        for length in (-4, -100, 60):
+            with pytest.raises(tf.errors.InvalidArgumentError, match=sentence):
+                decode(file[:length])
+
+
 @pytest.mark.parametrize("content", [b"text", b"<svg/>", b"RIFF1234WAVE" + b"\0" * 40])
 def test_other_files_raise_an_error_that_says_so(content):
     sentence = re.escape("The bytes are not a JPEG, PNG, WebP, GIF or BMP file.")
@@ -229,8 +244,11 @@ def test_other_files_raise_an_error_that_says_so(content):
 
 
 def test_the_part_of_an_image_has_the_pixels_of_the_whole():
+    def from_the_other_corner(box):
+        return lambda shape: tf.unstack(tf.concat([shape - box[:2], box[2:]], axis=0))
+
     part = tf.function(
-        lambda file, box: decode_rgb(file, lambda shape: tf.unstack(box)),
+        lambda file, box: decode_rgb(file, from_the_other_corner(box)),
         input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((4,), tf.int32)],
     )
     turned = {
@@ -243,5 +261,6 @@ def test_the_part_of_an_image_has_the_pixels_of_the_whole():
         for _ in range(12):
             size = rng.integers(1, [side + 1 for side in whole.shape[:2]])
             (top, left), (height, width) = rng.integers(0, whole.shape[:2] - size + 1), size
-            found = part(file, [top, left, height, width])
+            # Only the shape of the upright image tells where that is.
+            found = part(file, [*(np.array(whole.shape[:2]) - (top, left)), height, width])
             np.testing.assert_array_equal(found, whole[top : top + height, left : left + width])

@@ -191,6 +191,12 @@ OTHERS = {
     "WebP, the first counts": made.webp_extended(
         SIZE, 8, *made.chunks_of(webp()), (b"EXIF", SIX), (b"EXIF", THREE)
     ),
+    "WebP, XMP not in the header": made.webp_extended(
+        SIZE, 0, *made.chunks_of(webp()), (b"XMP ", xmp(3))
+    ),
+    "WebP, the first XMP counts": made.webp_extended(
+        SIZE, 4, *made.chunks_of(webp()), (b"XMP ", xmp(6)), (b"XMP ", xmp(3))
+    ),
 }
 
 
