@@ -174,7 +174,8 @@ def test_absurd_crop_of_a_run_gives_a_clear_error(run, tmp_path):
     shutil.copy(run / "model.keras", tmp_path)
     (tmp_path / "run.json").write_text('{"recipe": {"evaluation_crop": "1.0"}}')
 
-    with pytest.raises(ValueError, match=r"in the run\.json beside .* It is '1\.0'"):
+    message = r"run\.json is damaged: recipe\.evaluation_crop must be .* It is '1\.0'"
+    with pytest.raises(ValueError, match=message):
         open_model(tmp_path)
 
 
