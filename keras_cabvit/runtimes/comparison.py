@@ -89,6 +89,7 @@ def verify(
         ImportError: the runtime of the export is not installed.
         ValueError: a file is damaged, or export, model, images and labels do not match.
     """
+    export, model = local_path(export, "export"), local_path(model, "model")
     found, expected = load_export(export), load_keras(model)
     return verify_opened(export, found, model, expected, images, labels, rounds)
 

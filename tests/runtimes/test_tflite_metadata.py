@@ -46,7 +46,7 @@ def write(monkeypatch, tmp_path, contents):
         monkeypatch.setattr(metadata._Writer, "table", changed)
         path = tmp_path / "model.tflite"
         about = Metadata(name="model")
-        path.write_bytes(metadata.with_metadata(contents[input_type], about, labels))
+        path.write_bytes(metadata.with_metadata(contents[input_type], about, labels, 1.0))
         return path
 
     return write
@@ -96,7 +96,7 @@ def test_thresholds_and_recalibrated_scores_are_said_aloud(monkeypatch, tmp_path
             return table(writer, name, **values)
 
         monkeypatch.setattr(metadata._Writer, "table", with_unit)
-        content = metadata.with_metadata(contents["uint8"], Metadata(name="model"), None)
+        content = metadata.with_metadata(contents["uint8"], Metadata(name="model"), None, 1.0)
         path = tmp_path / f"{kind}.tflite"
         path.write_bytes(content)
         (note,) = load_tflite(path).notes
