@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import types
 import unittest.mock
 from pathlib import Path
 
@@ -33,8 +32,7 @@ def pytest_configure(config):
         os.environ["JAX_COMPILATION_CACHE_DIR"] = config.compiled_by_jax.name
     keras.utils.set_random_seed(0)
     gc.set_threshold(100_000, 20, 100)
-    # Keras collects garbage for each layer that it quantises, to save memory.
-    keras.src.layers.layer.gc = types.SimpleNamespace(collect=lambda: 0)
+    gc.collect = collect_unless_keras_asks
     # A shell makes background processes ignore Ctrl-C, and the tests' own processes inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line(
@@ -50,6 +48,15 @@ def pytest_configure(config):
         "filterwarnings",
         "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning",
     )
+
+
+def collect_unless_keras_asks(*args, collect=gc.collect):
+    """Collects garbage, but not for each layer that Keras quantises, to save memory.
+
+    It takes a second in a process that has run many tests.
+    """
+    caller = sys._getframe(1).f_globals.get("__name__")
+    return 0 if caller == "keras.src.layers.layer" else collect(*args)
 
 
 def pytest_collection_finish():
