@@ -76,9 +76,10 @@ def run(arguments: list[str]) -> None:
         default=Train(TrainOptions(**options), recipe),
     )
     if command.minutes is not None:
-        if "epochs" in _given(others):
+        if "epochs" not in _given(others):
+            fields |= {"epochs"}
+        elif "model.image_size" not in fields:
             raise ValueError("Give --minutes, which chooses the epochs, or --epochs, not both.")
-        fields |= {"epochs"}
     choice = Choice(fields, command.minutes) if fields else None
     if not command.seeds:
         train(command.recipe, command.options, command.hosts, choice=choice)

@@ -37,9 +37,9 @@ class ImageSizes:
             for width, height in (ordered[0], ordered[len(ordered) // 2], ordered[-1])
         )
         if smallest == largest:
-            return f"The images have {median} pixels."
-        sample = f" (of {len(ordered)} of them)" if self.sampled else ""
-        return f"The images have {smallest} to {largest} pixels, in the median {median}{sample}."
+            return f"Image size: {median} pixels."
+        sample = f" (a sample of {len(ordered)})" if self.sampled else ""
+        return f"Image sizes: {smallest} to {largest} pixels, median {median}{sample}."
 
 
 def image_sizes(split: Split) -> ImageSizes:

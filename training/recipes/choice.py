@@ -124,7 +124,7 @@ def choose(
             chosen.append(Chosen(name, value, reason))
 
     start = _start(recipe.model, fields)
-    decide("model.variant", start.variant, start.reason)
+    decide("model.variant", start.variant, "that of the weights" if start.weights else start.reason)
     decide("model.initial_weights", start.weights, start.reason)
     if start.weights is None:
         decide("model.layer_scale_init", 0.1, "1e-6 suits 300 epochs of ImageNet")
@@ -148,10 +148,11 @@ def choose(
             side = _smaller(side, fitting / fewest)
             decide("model.image_size", (side, side), "a larger one leaves time for few epochs")
             fitting = time.epochs(recipe, images)
-        if not fitting:
+        least = 1 if "epochs" in fields else recipe.epochs
+        if fitting < least:
             raise ValueError(
-                "The time is too short for one epoch: give more --minutes, or a smaller "
-                "--model.image-size."
+                f"The time is too short for {'one epoch' if least == 1 else f'{least} epochs'}: "
+                "give more --minutes, or a smaller --model.image-size."
             )
         decide("epochs", min(fitting, _TIMES * usual), "as many as fit into the time")
     decide("optimization.warmup_epochs", min(2.0, recipe.epochs / 4), "of a rising learning rate")
@@ -197,7 +198,7 @@ def _start(options: ModelOptions, fields: Collection[str]) -> _Start:
             return _Start(cached[0], "imagenet", side, "the best weights at hand")
         if "CabViTH_T" in variants:
             side = PRETRAINED["tiny_imagenet"].image_size[0]
-            return _Start("CabViTH_T", "tiny_imagenet", side, "photographs; in the package")
+            return _Start("CabViTH_T", "tiny_imagenet", side, "trained on photographs")
         return _Start(options.variant, None, None, f"no weights of {options.variant} are at hand")
     weights = options.initial_weights
     if weights is None:

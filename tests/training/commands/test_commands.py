@@ -58,6 +58,9 @@ def test_train_fine_tunes_the_weights_in_the_package_by_default(monkeypatch, tmp
     assert started.pop() == (RECIPES["finetune"], Choice(frozenset(FIELDS)))
     # What is given is not chosen.
     assert main([*command, "--epochs", "30", "--model.image-size=64", "64", "--minutes", "3"]) == 1
+    assert main([*command, "--recipe", "elpv", "--epochs", "30", "--minutes", "3"]) == 1
+    assert main([*command, "--epochs", "30", "--minutes", "3"]) == 0
+    assert started.pop()[1] == Choice(frozenset(FIELDS) - {"epochs"}, 3)
     assert main([*command, "--model.image_size", "64", "64", "--minutes", "3"]) == 0
     recipe, choice = started.pop()
     assert recipe.model.image_size == (64, 64)

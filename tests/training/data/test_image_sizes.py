@@ -19,7 +19,7 @@ def test_sizes_of_files(tmp_path):
     sizes = image_sizes(split_of(tmp_path, [(30, 40), (10, 12), (50, 20)]))
 
     assert sizes.shorter_side == 20
-    assert sizes.sentence() == "The images have 10x12 to 30x40 pixels, in the median 50x20."
+    assert sizes.sentence() == "Image sizes: 10x12 to 30x40 pixels, median 50x20."
 
 
 def test_many_images_are_sampled_evenly(tmp_path):
@@ -27,14 +27,14 @@ def test_many_images_are_sampled_evenly(tmp_path):
 
     assert len(sizes.sizes) <= 100
     assert max(sizes.sizes)[1] > 8 + 240
-    assert f"(of {len(sizes.sizes)} of them)" in sizes.sentence()
+    assert f"(a sample of {len(sizes.sizes)})" in sizes.sentence()
 
 
 def test_damaged_files_are_left_out(tmp_path):
     split = split_of(tmp_path, [(8, 8), (9, 9)])
     (tmp_path / "000.png").write_bytes(b"\x89PNG")
 
-    assert image_sizes(split).sentence() == "The images have 9x9 pixels."
+    assert image_sizes(split).sentence() == "Image size: 9x9 pixels."
 
 
 @pytest.mark.parametrize("shape", [(3, 20, 28), (3, 20, 28, 3)])

@@ -85,6 +85,8 @@ def test_epochs_that_are_given_choose_the_size():
 
     assert chosen(recipe=recipe, fields=fields, minutes=45)[0].model.image_size == (128, 128)
     assert chosen(recipe=recipe, fields=fields, minutes=25)[0].model.image_size == (96, 96)
+    with pytest.raises(ValueError, match="too short for 30 epochs: give more --minutes"):
+        chosen(recipe=recipe, fields=fields, minutes=5)
 
 
 def test_time_without_an_epoch_gives_a_clear_error():

@@ -29,7 +29,7 @@ def test_every_class_of_a_few_has_a_row():
         "| all 2 classes |    1,205 |          5 |    7 |\n\n"
         "Fewer than 20 training images: class_1 (5). Expect more mistakes there, and scores that "
         "vary by chance; more photographs of these help most.\n\n"
-        "The images have 1x1 pixels.\n"
+        "Image size: 1x1 pixels.\n"
         "The validation images are those in val.\n\n"
         "| not read   | count | such as               | reason   |\n"
         "| ---------- | ----- | --------------------- | -------- |\n"
