@@ -10,8 +10,8 @@ from training.devices.strategies import Placement
 from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.recipe import Recipe
 
-# The first steps compile, and find batches that were read meanwhile.
-_STEPS_BEFORE, _STEPS = 4, 8
+# The first steps compile, and find batches that were read meanwhile: as many as the pipeline holds.
+_STEPS_BEFORE, _STEPS = 8, 10
 
 
 def training_rate(recipe: Recipe, data_set: DataSet, placement: Placement) -> float:
@@ -44,9 +44,12 @@ def training_rate(recipe: Recipe, data_set: DataSet, placement: Placement) -> fl
 class _Timer(keras.callbacks.Callback):
     """Measures the seconds from the end of the first steps to the end of the last."""
 
-    seconds = 0.0
+    started = seconds = 0.0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         if batch + 1 in (_STEPS_BEFORE, _STEPS_BEFORE + _STEPS):
             float((logs or {"loss": 0.0})["loss"])  # waits for the device
-            self.seconds = time.monotonic() - self.seconds
+            if batch + 1 == _STEPS_BEFORE:
+                self.started = time.monotonic()
+            else:
+                self.seconds = time.monotonic() - self.started
