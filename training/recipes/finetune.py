@@ -3,16 +3,16 @@ r"""Fine-tuning of trained weights on your own photographs; the recipe of `train
 Command:
     python -m training train --recipe finetune --data folder:PHOTOGRAPHS --out DIR
 Hardware: a CPU with two cores, or one GPU.
-Cost and result: depend on the data; not measured yet.
+Cost and result: depend on the data, and on --minutes. Photographs of clothes (3,068 for training,
+    10 classes) with --minutes 15, seed 0, on two cores: 16 minutes, 86.0 % +- 1.8 % of 372 test
+    images (docs/photographs.md).
 
-It starts from the weights that the package contains, of CabViTH_T on Tiny ImageNet. Start from
-ImageNet's weights, if you have them, with `--model.variant CabViTH_S --model.initial-weights
-imagenet --model.image-size 224 224`, or from any run with `--model.initial-weights
-DIR/model.keras`.
+What the command leaves open is chosen when the run starts: weights, image size, epochs, batch size
+and learning rates (`training.recipes.choice`); the values below are those of a run by Python.
 
-Light augmentation, because the weights know photographs already, and a learning rate that falls
-from block to block towards the stem (BEiT's layer-wise decay), because early layers need the least
-change.
+RandAugment and no mixing of images, because the weights know photographs already, and a learning
+rate that falls from block to block towards the stem (BEiT's layer-wise decay), because early layers
+need to change less: by pilots on held-out photographs of clothes.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
