@@ -18,6 +18,7 @@ from keras_cabvit.data.labels import read_labels
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.comparison import load_export, verify_opened
 from keras_cabvit.runtimes.size_and_crop import describe_crop
+from keras_cabvit.runtimes.stated_crop import preferred_crop
 
 
 def add(commands):
@@ -118,15 +119,11 @@ def _crop(options, size, export):
     """Returns the crop of image files, and sentences on its origin where that is not plain."""
     if options.crop is not None:
         return options.crop, ()
-    stated, of_run = export.evaluation_crop, crop_beside(options.against, size)
-    if stated is not None and of_run not in (None, stated):
-        return stated, (
-            f"{options.export} states the centre crop {stated:g}; the run.json beside "
-            f"{options.against} states {of_run:g}, which is not used.",
-        )
-    crop = of_run if stated is None else stated
+    crop, notes = preferred_crop(
+        options.export, export.evaluation_crop, crop_beside(options.against, size), options.against
+    )
     if crop is not None:
-        return crop, ()
+        return crop, notes
     crop = evaluation_crop(size)
     return crop, (
         f"Neither {options.export} nor a run.json beside {options.against} says how images are "

@@ -18,6 +18,7 @@ from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import latest_version
 from keras_cabvit.runtimes.run_record import crop_of_run, read_run
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from keras_cabvit.runtimes.stated_crop import preferred_crop
 from keras_cabvit.weights import describe_hdf5
 
 _ACCEPTED = (
@@ -96,7 +97,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     folders = _folders_beside(path)
     run = _run(folders)
     image_size = None if height is None or width is None else (height, width)
-    crop, notes = _crop_of(path, classifier, run, image_size)
+    crop, notes = preferred_crop(path, classifier.evaluation_crop, crop_of_run(run, image_size))
     return OpenedModel(
         path=path,
         name=name,
@@ -170,18 +171,3 @@ def _class_names(
 def _run(folders: list[Path]) -> dict | None:
     runs = (read_run(folder) for folder in folders)
     return next((run for run in runs if run is not None), None)
-
-
-def _crop_of(
-    path: Path, classifier: Classifier, run: dict | None, image_size: tuple[int, int] | None
-) -> tuple[float | None, list[str]]:
-    """Returns the crop that the model states, else that of its run, and notes on it."""
-    stated, of_run = classifier.evaluation_crop, crop_of_run(run, image_size)
-    if stated is None:
-        return of_run, []
-    if of_run in (None, stated):
-        return stated, []
-    return stated, [
-        f"{path} states the centre crop {stated:g}; the run.json beside it states {of_run:g}, "
-        "which is not used."
-    ]

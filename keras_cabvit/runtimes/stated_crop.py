@@ -55,6 +55,28 @@ def stated_crop(content: bytes, source: object, image_shape: Sequence[int | None
     return float(crop)
 
 
+def preferred_crop(
+    source: object, stated: float | None, of_run: float | None, beside: object = "it"
+) -> tuple[float | None, tuple[str, ...]]:
+    """Returns the crop that a model states, else that of its run, and sentences on a difference.
+
+    Args:
+        source: path of the model, for the sentence.
+        stated: the crop that it states; None if it states none.
+        of_run: the crop that the run.json states, or None.
+        beside: path of the file that the run.json lies beside, for the sentence; by default the
+            model.
+    """
+    if stated is None:
+        return of_run, ()
+    if of_run in (None, stated):
+        return stated, ()
+    return stated, (
+        f"{source} states the centre crop {stated:g}; the run.json beside {beside} states "
+        f"{of_run:g}, which is not used.",
+    )
+
+
 def is_crop(value: object) -> bool:
     """Returns whether a value is the side of a crop as a share of the image: in (0, 1]."""
     return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) <= 1

@@ -1,9 +1,11 @@
 """The training, validation and test images of one data set."""
 
+import functools
 from dataclasses import dataclass, field
 
 from keras_cabvit.data.folders.left_out import LeftOut
 from training.data.duplicates import Duplicates
+from training.data.image_sizes import ImageSizes, image_sizes
 from training.data.split import Split
 
 
@@ -36,6 +38,11 @@ class DataSet:
     left_out: tuple[LeftOut, ...] = ()
     source: str = ""
     duplicates: Duplicates = field(default_factory=Duplicates)
+
+    @functools.cached_property
+    def image_sizes(self) -> ImageSizes:
+        """The sizes of a sample of the training images, read once."""
+        return image_sizes(self.training)
 
     def splits(self) -> dict[str, Split]:
         """Returns a dict from "training", "validation" and perhaps "test" to the split."""

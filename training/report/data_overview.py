@@ -4,7 +4,6 @@ import statistics
 
 from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
-from training.data.image_sizes import image_sizes
 from training.report.markdown import table
 
 # More classes are summarised.
@@ -62,7 +61,7 @@ def data_overview(data_set: DataSet) -> str:
         lines += [f"{smallest}.", ""]
     if "training" in counts:
         lines += _few_images(data_set.class_names, counts["training"])
-    lines += filter(None, [image_sizes(data_set.training).sentence()])
+    lines += filter(None, [data_set.image_sizes.sentence()])
     lines.append(data_set.validation_note)
     if data_set.test is None:
         lines.append("There are no test images: the final scores are of the validation images.")

@@ -1,4 +1,4 @@
-"""What a run chooses for itself, or chose when it began."""
+"""Fields of a recipe that a run chooses, or chose when it began."""
 
 import functools
 import os
@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 
 from training.data.data_set import DataSet
-from training.data.image_sizes import image_sizes
 from training.devices.strategies import Placement
 from training.optimization.training_rate import training_rate
 from training.recipes.choice import Images, Time, choose, field_of, with_fields
@@ -50,7 +49,7 @@ def chosen_recipe(
     images = Images(
         data_set.training.size,
         data_set.validation.size,
-        image_sizes(data_set.training).shorter_side,
+        data_set.image_sizes.shorter_side,
     )
     allowed, text = None, ""
     if choice.minutes is not None:
