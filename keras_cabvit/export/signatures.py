@@ -91,7 +91,7 @@ def pixel_functions(
 
     shape = (batch_size, *model.input_shape[1:])
     return {
-        name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")])
+        name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")], autograph=False)
         for name, dtype in signatures.items()
     }
 

@@ -183,4 +183,5 @@ def _bytes_function(
             "status": status,
         }
 
-    return tf.function(classify, [tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    signature = [tf.TensorSpec((None,), tf.string, name="image_bytes")]
+    return tf.function(classify, signature, autograph=False)
