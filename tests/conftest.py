@@ -13,6 +13,7 @@ from pathlib import Path
 # Before the first import of Keras, which reads them.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # TensorFlow's default on most processors
 
 import keras
 import pytest

@@ -7,7 +7,7 @@ import numpy as np
 from keras.src.initializers import random_initializers
 
 
-def replace_initializers(patch):
+def replace_initializers(patch, zeros=False):
     """Makes Keras' initialisers draw their values with numpy.
 
     JAX compiles a program for each shape that it draws, which takes longer than most tests;
@@ -15,21 +15,25 @@ def replace_initializers(patch):
 
     Args:
         patch: `pytest.MonkeyPatch`.
+        zeros: whether all values are 0, for models whose weights are all assigned.
     """
 
-    def drawn(values, dtype):
+    def normal_values(shape, seed):
+        if zeros:
+            return np.zeros(shape, "float32")
+        return _generator(seed).standard_normal(shape, "float32")
+
+    def tensor(values, dtype):
         return keras.ops.convert_to_tensor(values.astype("float32"), dtype or keras.config.floatx())
 
     def normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-        values = _generator(seed).standard_normal(shape, "float32")
-        return drawn(mean + stddev * values, dtype)
+        return tensor(mean + stddev * normal_values(shape, seed), dtype)
 
     def truncated_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-        values = np.clip(_generator(seed).standard_normal(shape, "float32"), -2, 2)
-        return drawn(mean + stddev * values, dtype)
+        return tensor(mean + stddev * np.clip(normal_values(shape, seed), -2, 2), dtype)
 
     def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
-        return drawn(_generator(seed).uniform(minval, maxval, shape), dtype)
+        return tensor(_generator(seed).uniform(minval, maxval, shape), dtype)
 
     changed = {"normal": normal, "truncated_normal": truncated_normal, "uniform": uniform}
     drawing = types.SimpleNamespace(**vars(random_initializers.random) | changed)

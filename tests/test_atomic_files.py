@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from backend_process import REPOSITORY
+from backend_process import WITHOUT_BACKEND
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
 
@@ -62,7 +62,7 @@ def test_existing_file_survives_an_error(tmp_path, error):
 @pytest.mark.parametrize("kind", ["file", "folder"])
 def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path, kind):
     path = tmp_path / "model[1]"  # the name is also a pattern
-    subprocess.run([sys.executable, "-c", KILLED, path, kind], cwd=REPOSITORY)
+    subprocess.run([sys.executable, "-c", KILLED, path, kind], env=WITHOUT_BACKEND)
     old, fresh = tmp_path.iterdir()
     two_days_ago = time.time() - 2 * 24 * 3600
     os.utime(old, (two_days_ago, two_days_ago))

@@ -4,7 +4,7 @@ import sys
 import time
 
 import pytest
-from backend_process import REPOSITORY
+from backend_process import WITHOUT_BACKEND
 
 from keras_cabvit.atomic_files import atomic_folder
 
@@ -74,7 +74,7 @@ def test_folder_written_by_something_else_is_refused_and_kept(tmp_path):
 
 def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path):
     write(tmp_path / "run", "old")
-    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run"], cwd=REPOSITORY)
+    subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run"], env=WITHOUT_BACKEND)
     leftovers = list(tmp_path.iterdir())
     assert len(leftovers) == 2
     two_days_ago = time.time() - 2 * 24 * 3600

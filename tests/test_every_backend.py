@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 
+import exchanged_files
 import keras
 import pytest
 from backend_process import REPOSITORY, backend_environment
@@ -33,7 +34,8 @@ OTHERS = [backend for backend in MARKS if backend != keras.config.backend()]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHERS)
-def test_marked_tests_pass(backend):
+def test_marked_tests_pass(backend, tmp_path):
+    exchanged_files.write(tmp_path)
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-m", " or ".join(MARKS[backend])),
@@ -41,7 +43,7 @@ def test_marked_tests_pass(backend):
             *("-p", "no:cacheprovider", *files_of(backend)),
         ],
         cwd=REPOSITORY,
-        env=backend_environment(backend),
+        env=backend_environment(backend) | {exchanged_files.FOLDER: str(tmp_path)},
         capture_output=True,
         text=True,
     )

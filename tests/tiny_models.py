@@ -202,7 +202,9 @@ def trained_hybrid():
     for weight in model.weights:
         if weight.path.rsplit("/")[-1] in ("position_bias", "digest_bias", "digest_scale"):
             weight.assign(weight + 0.3 * rng.standard_normal(weight.shape))
-    model.compile(keras.optimizers.Adam(2e-3), "sparse_categorical_crossentropy")
+    optimizer = keras.optimizers.Adam(2e-3)
+    optimizer.build(model.trainable_variables)  # otherwise TensorFlow traces the step twice
+    model.compile(optimizer, "sparse_categorical_crossentropy")
     images = patterned_images(model.input_shape[1:], 640)
     model.fit(images, np.arange(640) % 5, batch_size=32, epochs=2, verbose=0)
     return model

@@ -8,7 +8,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def found(run_python):
     script = Path(__file__).with_name("fused_products.py")
-    return run_python([script], "tensorflow", TF_ENABLE_ONEDNN_OPTS="1")
+    return run_python([script], "tensorflow")
 
 
 def test_tensorflow_fuses_products_with_biases_gelu_and_residuals(found):

@@ -6,20 +6,21 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import record_fused
 
-FOLDER = Path(__file__).parent
-RECORD = json.loads((FOLDER / "fused_record.json").read_text())
+RECORD = json.loads(Path(__file__).with_name("fused_record.json").read_text())
 # The named variants differ from these only in their sizes.
 MODELS = ("hybrid", "plain")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", RECORD["operations"])
-def test_operations_and_outputs_match_the_record(run_python, backend):
-    found = run_python([FOLDER / "record_fused.py", *MODELS], backend, TF_ENABLE_ONEDNN_OPTS="1")
-    for name in MODELS:
-        assert found[name]["operations"] == RECORD["operations"][backend][name]
-        expected = RECORD["outputs"][name]
-        np.testing.assert_allclose(found[name]["outputs"], expected, atol=3e-5)
+@pytest.mark.every_backend
+@pytest.mark.parametrize("name", MODELS)
+def test_operations_and_outputs_match_the_record(name):
+    found = record_fused.record(name)
+
+    assert found["operations"] == RECORD["operations"][keras.config.backend()][name]
+    np.testing.assert_allclose(found["outputs"], RECORD["outputs"][name], atol=3e-5)

@@ -1,16 +1,26 @@
-"""Weights saved on one backend load on the others and give equal logits."""
+"""Files that one backend saves load on the others, with equal logits, and are saved again alike."""
 
+import os
 import zipfile
 from pathlib import Path
 
-import exchange_weights
+import exchanged_files
 import h5py
-import keras
 import numpy as np
 import pytest
 import tiny_models
 
-SCRIPT = Path(__file__).with_name("exchange_weights.py")
+FAMILIES = [pytest.param("hybrid", marks=pytest.mark.slow), "plain"]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """The folder that another backend wrote, in a process of `test_every_backend`; else our own."""
+    if exchanged_files.FOLDER in os.environ:
+        return Path(os.environ[exchanged_files.FOLDER])
+    folder = tmp_path_factory.mktemp("files")
+    exchanged_files.write(folder)
+    return folder
 
 
 def arrays_in(file):
@@ -26,38 +36,27 @@ def arrays_in(file):
     return found
 
 
-def contents(folder, family, backend):
-    """Returns the arrays in the two files that a backend saved."""
-    path = folder / f"{family}-{backend}"
+def contents(path):
+    """Returns the arrays in both kinds of file."""
     with zipfile.ZipFile(f"{path}.keras") as archive:
         inside = arrays_in(archive.open("model.weights.h5"))
-    return arrays_in(f"{path}.weights.h5"), inside
+    return inside, arrays_in(f"{path}.weights.h5")
 
 
-@pytest.mark.slow
-def test_weights_transfer_between_all_backends(run_python, tmp_path):
-    own = keras.config.backend()
-    others = sorted({"tensorflow", "jax", "torch"} - {own})
-    expected = {}
-    for family, build in exchange_weights.BUILDERS.items():
-        model = tiny_models.filled(build(classifier_activation=None))
-        expected[family] = tiny_models.outputs(model, tiny_models.images(model))
-        exchange_weights.save(model, tmp_path, family)
+@pytest.mark.every_backend
+@pytest.mark.parametrize("family", FAMILIES)
+def test_files_of_another_backend_load_and_are_saved_again_alike(files, tmp_path, family):
+    """So that each backend reads the files of all others."""
+    built, whole = exchanged_files.load(family, files / family)
+    for weight, expected in zip(built.get_weights(), whole.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    found = tiny_models.outputs(whole, tiny_models.images(whole))
+    np.testing.assert_allclose(found, np.load(files / f"{family}.npy"), atol=1e-4)
 
-    for backend in others:
-        found = run_python([SCRIPT, tmp_path, own], backend)
-        for family, logits in found.items():
-            np.testing.assert_allclose(logits, expected[family], atol=1e-4, err_msg=backend)
-    for family in expected:
-        # What a backend writes is what it has read, so each of them reads what any of them writes.
-        for backend in others:
-            files = zip(
-                contents(tmp_path, family, backend), contents(tmp_path, family, own), strict=True
-            )
-            for found, written in files:
-                assert found.keys() == written.keys()
-                for name in written:
-                    np.testing.assert_array_equal(found[name], written[name], err_msg=name)
-            model = exchange_weights.the_same(tmp_path, family, backend)
-            found = tiny_models.outputs(model, tiny_models.images(model))
-            np.testing.assert_allclose(found, expected[family], atol=1e-4, err_msg=backend)
+    assert whole.to_json() == (files / f"{family}.json").read_text()
+    exchanged_files.save(whole, tmp_path / family)
+    saved_again, expected = contents(tmp_path / family), contents(files / family)
+    for arrays, others in zip(saved_again, expected, strict=True):
+        assert arrays.keys() == others.keys()
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(array, others[name], err_msg=name)

@@ -92,6 +92,6 @@ def check(variant, reference):
 
 if __name__ == "__main__":
     gc.freeze()  # `clear_session` collects garbage
-    replace_initializers(pytest.MonkeyPatch())  # the reference's parameters replace their values
+    replace_initializers(pytest.MonkeyPatch(), zeros=True)  # parameters replace them
     references = json.loads(REFERENCE.read_text())
     print(json.dumps({variant: check(variant, references[variant]) for variant in sys.argv[1:]}))

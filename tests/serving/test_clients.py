@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
+from backend_process import WITHOUT_BACKEND
 from PIL import Image
 from stand_ins import Service, dying, grpc_server, http_server, rest_answers
 
@@ -220,6 +221,7 @@ def test_interrupted_command_reports_it(images):
         code = "import sys; from keras_cabvit.cli import main; sys.exit(main(sys.argv[1:]))"
         process = subprocess.Popen(
             [sys.executable, "-c", code, "client", images[0], "--rest", url],
+            env=WITHOUT_BACKEND,
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 import pytest
+from backend_process import WITHOUT_BACKEND
 
 from keras_cabvit.weights import download as module
 from keras_cabvit.weights.download import WeightsDownloadError, download, fetch_text
@@ -396,9 +397,7 @@ def start_process(url, destination):
         "; download(*sys.argv[1:4], progress=False)"
     )
     command = [sys.executable, "-c", script, url, str(destination), sha256(CONTENT)]
-    # The backend that is imported fastest; it is not used.
-    environment = os.environ | {"KERAS_BACKEND": "numpy"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, env=WITHOUT_BACKEND)
     assert process.stdout.readline() == b"ready\n"
     return process
 
