@@ -22,7 +22,7 @@ def jpeg_header(encoded):
 
     Returns:
         A `Header`. Several EXIF segments are joined, and of several XMP segments the last counts,
-        as in Pillow.
+        as in Pillow, which also passes over other octets between segments.
     """
     import tensorflow as tf
 
@@ -32,7 +32,12 @@ def jpeg_header(encoded):
         return ~ended & (place < end)
 
     def next_segment(place, frame, adobe, exif, xmp, ended):
-        mark, kind, high, low = tf.unstack(tf.cast(octets(encoded, place, 4), tf.int32))
+        window = tf.cast(octets(encoded, place, 64), tf.int32)
+        _, kind, high, low = tf.unstack(window[:4])
+        # Octets that begin no segment, up to the next FF; FF and zero begin none either.
+        strays = tf.reduce_min(tf.where(window == 0xFF, tf.range(64), 64))
+        strays = tf.where((strays == 0) & (kind == 0), 2, strays)
+        kind = tf.where(strays > 0, 0, kind)
         length = tf.maximum(256 * high + low, 2)
         content = part(encoded, place + 4, tf.where(kind >= 0xE0, length - 2, 0))
         is_exif = (kind == 0xE1) & (part(content, 0, 6) == b"Exif\0\0")
@@ -43,13 +48,14 @@ def jpeg_header(encoded):
         exif_part = part(content, tf.where(exif == b"", 0, 6), tf.where(is_exif, length, 0))
         # A marker may be preceded by any number of FF; some markers have no length.
         alone = (kind == 0x01) | ((kind >= 0xD0) & (kind <= 0xD8))
+        segment = tf.where(kind == 0xFF, 1, tf.where(alone, 2, 2 + length))
         return (
-            place + tf.where(kind == 0xFF, 1, tf.where(alone, 2, 2 + length)),
+            place + tf.where(strays > 0, strays, segment),
             tf.where(is_frame & (frame == 0), place, frame),
             adobe | is_adobe,
             tf.strings.join([exif, exif_part]),
             tf.where(is_xmp, part(content, len(_XMP), length), xmp),
-            (mark != 0xFF) | (kind == 0xDA) | (kind == 0xD9),
+            (kind == 0xDA) | (kind == 0xD9),
         )
 
     _, frame, adobe, exif, xmp, _ = tf.while_loop(

@@ -72,7 +72,7 @@ def _xmp(rng):
 
 def _jpeg(rng):
     segments = b""
-    for choice in rng.integers(0, 9, rng.integers(0, 4)):
+    for choice in rng.integers(0, 10, rng.integers(0, 4)):
         segments += [
             *(lambda: made.app1(_exif(rng)),) * 4,
             lambda: made.app1(xmp=_xmp(rng)),
@@ -80,6 +80,7 @@ def _jpeg(rng):
             lambda: made.segment(0xE2, b"ICC_PROFILE\0\1\1" + rng.bytes(40)),
             lambda: made.segment(0xE0, b"JFIF\0\1\1\1\0\x48\0\x48\0\0"),
             lambda: b"\xff" * 3 + made.segment(0xED, b"x" * 20),
+            lambda: made.segment(0xFE, b"") + rng.choice([b"\0", b"abc", b"\xff\0", b"-" * 90]),
         ][choice]()
     if rng.random() < 0.5:
         mode = rng.choice(["RGB", "RGB", "L", "CMYK"])

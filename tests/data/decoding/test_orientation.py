@@ -130,6 +130,7 @@ def test_odd_exif_is_understood_as_by_pillow():
     assert different({kind: file[:2] + with_xmp + file[2:] for kind, file in files.items()}) == []
 
 
+JFIF = made.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0")
 SEVERAL = {
     "XMP first": [made.app1(xmp=xmp(3)), made.app1(SIX)],
     "XMP and EXIF without one": [made.app1(xmp=xmp(3)), made.app1(made.tiff())],
@@ -138,7 +139,7 @@ SEVERAL = {
     "EXIF in two parts": [made.app1(SIX[:12]), made.app1(SIX[12:])],
     "another APP1": [made.segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0"), made.app1(SIX)],
     "after JFIF, a comment and a profile": [
-        made.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
+        JFIF,
         made.segment(0xFE, b'tiff:Orientation="3" \xff\xda\0\x0c\3'),
         made.segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(2000)),
         made.app1(SIX),
@@ -161,11 +162,15 @@ SEVERAL = {
         made.app1(THREE),
     ],
     "a long EXIF behind JFIF": [
-        made.segment(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0"),
+        JFIF,
         made.app1(SIX + bytes(5000) + b"\xff\xda\0\x0c"),
     ],
     "an EXIF segment too short for its name": [b"\xff\xe1\0\6Exif", made.app1(SIX)],
     "filled up": [b"\xff\xff\xff" + made.app1(SIX)],
+    "other octets before EXIF": [JFIF, b"\0\1\2", made.app1(SIX)],
+    "many other octets": [JFIF, b"\n" * 1000, made.app1(SIX), b"\0" * 200, made.app1(xmp=xmp(3))],
+    "FF and zero before EXIF": [JFIF, b"\xff\0", made.app1(SIX)],
+    "other octets between two EXIF": [made.app1(SIX[:12]), b"x", made.app1(SIX[12:])],
 }
 
 
