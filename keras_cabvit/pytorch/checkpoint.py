@@ -33,18 +33,19 @@ def read_torch_checkpoint(
     """Reads PyTorch parameters from a `.pth`, `.ckpt`, `.bin`, `.safetensors` or `.npz` file.
 
     A pickled checkpoint is read with `weights_only=True`: arrays, numbers, plain containers, paths,
-    and the `argparse.Namespace` in which training programs keep their arguments. Anything else,
-    such as a pickle that would run a command, is refused and not run.
+    dates, and the `argparse.Namespace` in which training programs keep their arguments. Anything
+    else, such as a pickle that would run a command, is refused and not run.
 
     Prefixes that training programs add to all names are dropped: `module.` of
-    DistributedDataParallel, `_orig_mod.` of `torch.compile`, and `model.` of Lightning.
+    DistributedDataParallel, `_orig_mod.` of `torch.compile`, `_fsdp_wrapped_module.` of FSDP,
+    `model.` of Lightning, and that of any other object that holds the whole model.
 
     Args:
         path: path of the file.
         key: key under which the parameters are nested in the file; with a dot for a key or a prefix
             of names inside another, such as "state_dict.model". None takes averaged parameters if
-            there are any ("model_ema", "state_dict_ema", ...), otherwise "model", "state_dict" and
-            the like, and finally the file's top level.
+            there are any ("model_ema", "state_dict_ema", "swa_model", ...), otherwise "model",
+            "state_dict" and the like, the file's top level, and finally the only ones in the file.
         tell: function that is called with a sentence on which parameters were taken, such as
             `print`; None, the default, calls none.
 
@@ -96,7 +97,7 @@ def _unreadable(path: Path, error: Exception) -> str:
     if refused:
         return (
             f"{path} is refused: it holds {refused[1]}, which could run code when it is read. "
-            "Arrays, numbers, plain containers, paths and argparse.Namespace are read. "
+            "Arrays, numbers, plain containers, paths, dates and argparse.Namespace are read. "
             f"{_SAVE_WHOLE}"
         )
     return (

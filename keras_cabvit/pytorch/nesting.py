@@ -1,5 +1,7 @@
 """Finding a model's parameters under the keys and prefixes of training programs."""
 
+import itertools
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +10,20 @@ from typing import Any
 AVERAGED_KEYS = ("model_ema", "state_dict_ema", "ema_state_dict", "ema_model", "ema")
 RAW_KEYS = ("model", "state_dict", "model_state_dict", "module")
 KEYS = AVERAGED_KEYS + RAW_KEYS
+# Words by which other keys are known to hold averages ("ema_weights", "swa_model", "net_ema"), and
+# not the opposite ("model_without_ema").
+_AVERAGED = re.compile(
+    r"(?<!no[_-])(?<!non[_-])(?<!without[_-])(?<![a-z])(?:ema|swa|averaged?)(?![a-z])",
+    re.IGNORECASE,
+)
 # Prefixes of an object that holds the model: of DistributedDataParallel, and attributes of
 # Lightning modules.
 _WRAPPERS = ("module", "model", "net", "network")
 # Names beside such a prefix that belong to no model.
-_AUXILIARY = ("criterion", "loss", "loss_fn", "metrics", "train_metrics", "val_metrics")
-# torch.compile names every module that it wraps so, at any depth.
-_COMPILED = "_orig_mod."
+_AUXILIARY = re.compile(r"(?:.*_)?(?:criterion|loss(?:_fn|es)?|metrics?|acc(?:uracy)?|f1|auroc)")
+# torch.compile, FSDP and activation checkpointing name every module that they wrap so, at any
+# depth.
+_INSERTED = re.compile(r"_orig_mod\.|_fsdp_wrapped_module\.|_checkpoint_wrapped_module\.")
 # The counter of torch.optim.swa_utils.AveragedModel.
 _COUNTER = "n_averaged"
 
@@ -38,7 +47,7 @@ class Found:
         """Returns a sentence on which parameters were taken."""
         if not self.key:
             return "Parameters taken: all in the file."
-        averaged = ", the averaged ones" if self.key.split(".")[-1] in AVERAGED_KEYS else ""
+        averaged = ", the averaged ones" if _is_averaged(self.key) else ""
         others = " and ".join(map(repr, self.others))
         choice = f" The file also has {others}: choose with the key." if others else ""
         return f"Parameters taken: {self.key!r}{averaged}.{choice}"
@@ -50,7 +59,8 @@ def find_parameters(content: dict, key: str | None = None) -> Found | None:
     Args:
         content: dict, the content of a checkpoint.
         key: key of the parameters; with a dot for one inside another, or for a prefix of names:
-            "state_dict.model_ema". None chooses averaged parameters before others.
+            "state_dict.model_ema". None chooses averaged parameters before others, and those under
+            a key that is not known if there are no others.
 
     Returns:
         `Found`, or None if there are none.
@@ -63,7 +73,7 @@ def find_parameters(content: dict, key: str | None = None) -> Found | None:
         value = _under(content, key)
         return Found(_without_prefixes(value), key, ()) if _holds_parameters(value) else None
     candidates = {}
-    for name in (name for name in KEYS if isinstance(content.get(name), dict)):
+    for name in (name for name in _keys_to_try(content) if isinstance(content.get(name), dict)):
         inner = [f"{name}.{raw}" for raw in RAW_KEYS if raw in content[name]]
         for found in (name, *inner):
             if _holds_parameters(parameters := _under(content, found)):
@@ -71,6 +81,10 @@ def find_parameters(content: dict, key: str | None = None) -> Found | None:
                 break
     if not candidates and _holds_parameters(content):
         candidates[""] = content
+    if not candidates:
+        candidates = {name: value for name, value in content.items() if _holds_parameters(value)}
+        if len(candidates) > 1:
+            return None
     if not candidates:
         return None
     taken, *others = candidates
@@ -80,6 +94,16 @@ def find_parameters(content: dict, key: str | None = None) -> Found | None:
         taken, *more = models
         return Found(_without_prefixes(parameters), taken, (*more, *others))
     return Found(_without_prefixes(candidates[taken]), taken, tuple(others))
+
+
+def _keys_to_try(content: dict) -> list[str]:
+    """Returns the known keys, and others that name averages, these before those of raw ones."""
+    others = [name for name in content if isinstance(name, str) and name not in KEYS]
+    return [*AVERAGED_KEYS, *filter(_is_averaged, others), *RAW_KEYS]
+
+
+def _is_averaged(key: str) -> bool:
+    return bool(_AVERAGED.search(key))
 
 
 def _under(content: dict, key: str) -> Any:
@@ -102,8 +126,9 @@ def _under(content: dict, key: str) -> Any:
 def _models_in(parameters: dict[str, Any], key: str) -> dict[str, dict[str, Any]]:
     """Returns the models that share one dict, averaged ones first; none if it is of one model."""
     heads = {name.partition(".")[0] for name in parameters if name != _COUNTER}
-    models = [head for head in (*AVERAGED_KEYS, *_WRAPPERS) if head in heads]
-    if len(heads) < 2 or not heads <= {*models, *_AUXILIARY}:
+    averaged = sorted(filter(_is_averaged, heads))
+    models = [*averaged, *(head for head in _WRAPPERS if head in heads)]
+    if len(heads) < 2 or not all(map(_AUXILIARY.fullmatch, heads.difference(models))):
         return {}
     return {f"{key}.{head}".strip("."): _under(parameters, head) for head in models}
 
@@ -111,19 +136,34 @@ def _models_in(parameters: dict[str, Any], key: str) -> dict[str, dict[str, Any]
 def _without_prefixes(parameters: dict[str, Any]) -> dict[str, Any]:
     originals: dict[str, str] = {}
     for name in (name for name in parameters if name != _COUNTER):
-        short = name.replace(_COMPILED, "")
+        short = _INSERTED.sub("", name)
         other = originals.setdefault(short, name)
         if other != name:
+            inserted = _INSERTED.search(f"{other} {name}")
             raise ValueError(
-                f"{other!r} and {name!r} are the same parameter without {_COMPILED!r}, which "
-                "torch.compile adds to names. Choose one of the models by the beginning of its "
-                "names, as the key"
+                f"{other!r} and {name!r} are the same parameter without "
+                f"{inserted[0] if inserted else ''!r}, which torch.compile and other wrappers add "
+                "to names. Choose one of the models by the beginning of its names, as the key"
             )
     found = {short: parameters[name] for short, name in originals.items()}
-    for prefix in (f"{name}." for name in (*_WRAPPERS, *AVERAGED_KEYS)):
-        if found and all(name.startswith(prefix) for name in found):
-            return _without_prefixes({k.removeprefix(prefix): v for k, v in found.items()})
-    return found
+    head = _wrapper(list(found))
+    if head is None:
+        return found
+    return _without_prefixes({name.removeprefix(f"{head}."): v for name, v in found.items()})
+
+
+def _wrapper(names: list[str]) -> str | None:
+    """Returns the first word of all names if it is that of an object around the model, or None."""
+    heads = {name.partition(".")[0] for name in names}
+    if len(heads) != 1 or not all("." in name for name in names):
+        return None
+    (head,) = heads
+    # The parts of a model have many names, and parts of their own.
+    words = [name.split(".") for name in names]
+    ends = zip(min(words), max(words), strict=False)
+    common = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], ends))
+    holds_parts = any(len(each) > common + 1 for each in words)
+    return head if head in _WRAPPERS or _is_averaged(head) or holds_parts else None
 
 
 def _holds_parameters(content: Any) -> bool:

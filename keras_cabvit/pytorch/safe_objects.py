@@ -1,6 +1,7 @@
 """Objects that training programs save beside a model's parameters, and that run no code."""
 
 import argparse
+import datetime
 import pathlib
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 def safe_objects() -> list[Any]:
     """Returns what a pickled checkpoint may hold, as `torch.serialization.safe_globals` takes it.
 
-    Besides what PyTorch allows: numpy's numbers and arrays, in which scores are kept, paths,
+    Besides what PyTorch allows: numpy's numbers and arrays, in which scores are kept, paths, dates,
     default dicts, and the `argparse.Namespace` of a program's arguments.
 
     Returns:
@@ -19,6 +20,8 @@ def safe_objects() -> list[Any]:
     # Python dicts and numbers make no code, whatever they are made from.
     allowed: list[Any] = [argparse.Namespace, list, dict, int, float]
     allowed.append((_plain_dict, "collections.defaultdict"))
+    allowed += [datetime.datetime, datetime.date, datetime.time, datetime.timedelta]
+    allowed.append(datetime.timezone)
     for module in ("numpy.core.multiarray", "numpy._core.multiarray"):  # of numpy 1 and of numpy 2
         allowed += [(_number, f"{module}.scalar"), (_empty_array, f"{module}._reconstruct")]
     allowed += [np.ndarray, np.dtype]

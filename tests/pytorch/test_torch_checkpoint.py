@@ -3,6 +3,7 @@
 import argparse
 import collections
 import copy
+import datetime
 import os
 import pathlib
 import pickle
@@ -136,20 +137,33 @@ def prefixed(parameters, prefix):
     return {f"{prefix}{name}": value for name, value in parameters.items()}
 
 
+PARAMETERS = {
+    f"{name}.weight": torch.full((1,), value)
+    for value, name in enumerate(["stem.0", "blocks.0.attn", "head"])
+}
+
+
 @pytest.mark.parametrize(
     "prefix",
     [
         *("module.", "_orig_mod.", "model.", "model._orig_mod.", "_orig_mod.module."),
         *("module._orig_mod.", "model.module.", "net._orig_mod.module.", "network.model."),
+        *(
+            "_fsdp_wrapped_module.",
+            "module._checkpoint_wrapped_module.",
+            "vit.",
+            "trainer.backbone.",
+        ),
     ],
 )
 def test_prefixes_of_all_names_are_dropped(training, save, prefix):
-    path = save({"state_dict": prefixed(training["model"], prefix), "epoch": 3})
-    assert_same(read_torch_checkpoint(path), training["model"])
+    parameters = prefixed(PARAMETERS, prefix)
+    assert_same(read_torch_checkpoint(save({"state_dict": parameters, "epoch": 3})), PARAMETERS)
 
 
-def test_blocks_that_were_compiled_one_by_one(training, save):
-    names = {name: name.replace(".", "._orig_mod.", 1) for name in training["model"]}
+@pytest.mark.parametrize("inserted", ["_orig_mod", "_checkpoint_wrapped_module"])
+def test_blocks_that_were_wrapped_one_by_one(training, save, inserted):
+    names = {name: name.replace(".", f".{inserted}.", 1) for name in training["model"]}
     path = save({names[name]: value for name, value in training["model"].items()})
     assert_same(read_torch_checkpoint(path), training["model"])
 
@@ -174,11 +188,16 @@ BOTH = {
         "model_ema": {"n_averaged": torch.tensor(9), **prefixed(AVERAGED, "module.")},
     },
     "nested": {"model": RAW, "ema": {"decay": 0.99, "module": AVERAGED}},
+    "another key": {"state_dict": RAW, "params_ema": AVERAGED, "ema_decay": 0.99},
+    "another attribute": {
+        "state_dict": {**prefixed(RAW, "net."), **prefixed(AVERAGED, "swa_model.module.")},
+    },
     "lightning": {
         "state_dict": {
             **prefixed(RAW, "model."),
             **prefixed(AVERAGED, "model_ema.module."),
             "criterion.weight": torch.ones(5),
+            "train_acc.tp": torch.ones(5),
         },
         "hyper_parameters": {"lr": 1e-3},
         "pytorch-lightning_version": "2.5.0",
@@ -195,6 +214,8 @@ BOTH = {
         ("deit", "model_ema", "model"),
         ("torchvision", "model_ema", "model"),
         ("nested", "ema.module", "model"),
+        ("another key", "params_ema", "state_dict"),
+        ("another attribute", "state_dict.swa_model", "state_dict.net"),
         ("lightning", "state_dict.model_ema", "state_dict.model"),
     ],
 )
@@ -205,6 +226,19 @@ def test_averaged_parameters_are_taken_unless_others_are_chosen(save, program, t
     assert said[0].endswith(f"The file also has '{other}': choose with the key.")
     assert_same(read_torch_checkpoint(path, other, said.append), RAW)
     assert said[1] == f"Parameters taken: '{other}'."
+
+
+def test_parameters_without_averaging_are_raw(save):
+    path = save({"model_without_ema": AVERAGED, "model": RAW})
+    assert_same(read_torch_checkpoint(path), RAW)
+
+
+def test_the_only_parameters_in_a_file_are_taken_under_any_key(save):
+    path, said = save({"net": RAW, "acc": 91.2, "epoch": 3}), []
+    assert_same(read_torch_checkpoint(path, tell=said.append), RAW)
+    assert said == ["Parameters taken: 'net'."]
+    with pytest.raises(ValueError, match=r"Pass their key\. It has: student, teacher"):
+        read_torch_checkpoint(save({"student": RAW, "teacher": AVERAGED}))
 
 
 def test_whole_file_is_reported_as_such(save):
@@ -220,6 +254,7 @@ def test_scores_paths_and_defaults_beside_the_parameters(save):
         "best": [np.float32(0.5), np.int64(3), np.bool_(True)],
         "confusion": np.eye(3),
         "output": pathlib.Path("runs/1"),
+        "started": datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC),
         "history": collections.defaultdict(list, loss=[1.0]),
     }
     assert_same(read_torch_checkpoint(save(content)), RAW)
