@@ -59,3 +59,7 @@ def _parser():
     for command in (summary, convert, convert_images, predict, export, verify, client):
         command.add(commands)
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

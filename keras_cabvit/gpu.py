@@ -1,4 +1,4 @@
-"""Keeping TensorFlow off the GPUs where it only reads images or writes exports."""
+"""Keeping TensorFlow off the GPUs where it only reads images, or serves another backend."""
 
 import contextlib
 import functools

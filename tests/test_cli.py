@@ -4,6 +4,7 @@ import argparse
 import importlib.metadata
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import tiny_models
 import torch
 from backend_process import REPOSITORY
 
-import keras_cabvit
+import keras_cabvit.cli
 from keras_cabvit.cli import main
 from keras_cabvit.commands import export, training_program
 from keras_cabvit.data import evaluation_image
@@ -87,6 +88,13 @@ def assert_refused(capsys, arguments, *parts):
     assert printed.err.startswith(f"cabvit {arguments[0]}: ")
     for part in parts:
         assert part in printed.err
+
+
+def test_the_module_is_a_program_too(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["cabvit", "train"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(keras_cabvit.cli.__file__, run_name="__main__")
+    assert ended.value.code == 2
 
 
 def test_the_command_is_installed():

@@ -1,4 +1,4 @@
-"""TensorFlow stays off the GPUs where it only reads images or writes exports."""
+"""TensorFlow stays off the GPUs where it only reads images, or serves another backend."""
 
 import io
 import json
@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.export import tensorflow_process
 from keras_cabvit.gpu import leave_gpus_to_the_backend
+from keras_cabvit.runtimes import load_saved_model
 
 
 @pytest.fixture
@@ -31,6 +32,17 @@ def test_reading_images_beside_another_backend_hides_the_gpus_once(calls, monkey
     for _ in range(2):
         evaluation_pixels(np.zeros((1, 8, 8), "uint8"), (8, 8))
     assert calls == [([], "GPU")]
+
+
+def test_opening_a_saved_model_beside_another_backend_hides_the_gpus_first(
+    calls, monkeypatch, tmp_path
+):
+    (tmp_path / "saved_model.pb").touch()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(tf.saved_model, "load", lambda path: calls.append(path))
+    with pytest.raises(AttributeError):  # nothing was loaded
+        load_saved_model(tmp_path)
+    assert calls == [([], "GPU"), str(tmp_path)]
 
 
 def test_the_tensorflow_backend_keeps_its_gpus(calls, monkeypatch):

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.gpu import leave_gpus_to_the_backend
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import describe_hdf5
 
@@ -34,7 +35,7 @@ def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
 
 
 def read_saved_model(path: str | os.PathLike[str]) -> Any:
-    """Reads a SavedModel directory with TensorFlow.
+    """Reads a SavedModel directory with TensorFlow, on JAX and PyTorch without its GPUs.
 
     Args:
         path: path of the directory that holds `saved_model.pb`, or of the folder with its numbered
@@ -60,6 +61,7 @@ def read_saved_model(path: str | os.PathLike[str]) -> Any:
             'Running a SavedModel needs TensorFlow: pip install "keras-cabvit[tensorflow]"'
         ) from error
 
+    leave_gpus_to_the_backend()
     with _reading(found, "SavedModel"):
         loaded = tf.saved_model.load(str(found))
     if "serving_default" not in loaded.signatures:
