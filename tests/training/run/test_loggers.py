@@ -24,6 +24,12 @@ def test_unknown_logger_gives_a_clear_error(tmp_path, name):
     assert str(error.value).endswith(f"Received: log={name}")
 
 
+@pytest.mark.parametrize("kind", ["postgresql", "mysql+pymysql", "tensorboard:http"])
+def test_password_in_an_unknown_place_is_not_repeated(tmp_path, kind):
+    with pytest.raises(ValueError, match=r"Received: log=.*://\*\*\*@host/runs"):
+        open_loggers([f"{kind}://ann:my secret@host/runs"], tmp_path)
+
+
 def test_place_of_tensorboard_is_fixed(tmp_path):
     with pytest.raises(ValueError, match="tensorboard takes no place: it writes"):
         open_loggers(["tensorboard:elsewhere"], tmp_path)

@@ -122,11 +122,11 @@ def test_password_in_the_uri_is_written_nowhere_and_a_resumed_run_is_found(
     client, _ = database
     monkeypatch.setattr("mlflow.MlflowClient", lambda uri: client)
     known = set()
-    for password in ("se/cret", "changed"):
+    for password in ("se/cret", "changed", "with a space", "at@sign and space"):
         (logger,) = open_loggers([f"mlflow:postgresql://ann:{password}@host/runs"], run)
         logger.callback(history(1), RECORD)
         text = (run / "mlflow.json").read_text()
-        assert not any(word in text for word in ("ann", "cret", "changed"))
+        assert not any(word in text for word in ("ann", "cret", "changed", "space", "sign"))
         known.add(json.loads(text)["run_id"])
     assert len(known) == 1
 
@@ -136,7 +136,8 @@ def test_unusable_store_gives_a_clear_error(run, database):
         open_loggers(["mlflow:nowhere://x"], run)
 
 
-def test_error_of_a_store_does_not_repeat_the_password(run, database):
+@pytest.mark.parametrize("password", ["secret", "a secret", "a@secret word"])
+def test_error_of_a_store_does_not_repeat_the_password(run, database, password):
     with pytest.raises(ValueError, match=r"nowhere://\*\*\*@x") as caught:
-        open_loggers(["mlflow:nowhere://ann:secret@x"], run)
+        open_loggers([f"mlflow:nowhere://ann:{password}@x"], run)
     assert "secret" not in str(caught.value)

@@ -28,8 +28,9 @@ def test_hardware_is_counted(monkeypatch, cores, devices, start, end):
 
 
 @pytest.mark.parametrize("given", [True, False])
-def test_command_is_recorded_without_passwords(monkeypatch, given):
-    log = "mlflow:postgresql://ann:secret@host/runs?sslpassword=key"
+@pytest.mark.parametrize("password", ["secret", "my secret"])
+def test_command_is_recorded_without_passwords(monkeypatch, given, password):
+    log = f"mlflow:postgresql://ann:{password}@host/runs?sslpassword=key"
     monkeypatch.setattr(sys, "argv", ["training", "train", "--log", log])
     data_set = SimpleNamespace(
         source=None,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import keras
 
+from keras_cabvit.url_credentials import without_credentials
 from training.run.callbacks.history import History
 
 
@@ -34,7 +35,7 @@ def _tensorboard(folder: Path, place: str) -> Logger:
     if place:
         raise ValueError(
             f"`log` tensorboard takes no place: it writes {folder / 'tensorboard'}. "
-            f"Received: log=tensorboard:{place}"
+            f"Received: log=tensorboard:{without_credentials(place)}"
         )
     return TensorBoardLogger(folder / "tensorboard")
 
@@ -68,7 +69,7 @@ def open_loggers(names: Sequence[str], folder: Path) -> list[Logger]:
         if kind not in LOGGERS:
             raise ValueError(
                 f"`log` must be {', '.join(LOGGERS)} or mlflow:URI, such as "
-                f"mlflow:sqlite:///runs.db. Received: log={name}"
+                f"mlflow:sqlite:///runs.db. Received: log={without_credentials(name)}"
             )
         loggers.append(LOGGERS[kind](folder, place))
     return loggers

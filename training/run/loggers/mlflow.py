@@ -154,7 +154,7 @@ class MLflowLogger:
             raise
         except Exception as error:  # of MLflow, SQLAlchemy or a server's client
             uri = without_credentials(self.uri)
-            reason = without_credentials(str(error).replace(self.uri, uri)).strip().splitlines()
+            reason = without_credentials(str(error), self.uri).strip().splitlines()
             raise ValueError(
                 f"MLflow cannot record the run at {uri}: "
                 f"{reason[0] if reason else type(error).__name__}. Give a tracking URI such as "
