@@ -17,18 +17,21 @@ def wrong_field(run: dict) -> str | None:
         run: dict, the content of run.json.
     """
     for field, (fits, right) in _FIELDS.items():
-        value = _value(run, field)
-        if value is not None and not fits(value):
-            return f"{field} must be {right}. It is {reprlib.repr(value)}."
+        for value in _values(run, field):
+            if value is not None and not fits(value):
+                return f"{field} must be {right}. It is {reprlib.repr(value)}."
     return None
 
 
-def _value(run: dict, field: str) -> Any:
-    """Returns the value of a field with a dotted name; None if it is missing."""
-    value: Any = run
+def _values(run: dict, field: str) -> list[Any]:
+    """Returns the values of a field with a dotted name; "a[].b" is b of each object in a list."""
+    values: list[Any] = [run]
     for key in field.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        name = key.removesuffix("[]")
+        values = [value.get(name) for value in values if isinstance(value, dict)]
+        if key.endswith("[]"):
+            values = [each for value in values if isinstance(value, list) for each in value]
+    return values
 
 
 def _is_object(value: Any) -> bool:
@@ -57,6 +60,12 @@ def _is_share(value: Any) -> bool:
 
 def _is_size(value: Any) -> bool:
     return _is_list_of(_is_integer)(value) and len(value) == 2 and min(value) > 0
+
+
+def _is_object_of_pairs(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(pair, list) and len(pair) == 2 for pair in value.values()
+    )
 
 
 def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -130,6 +139,8 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "images_per_class.training": (_is_list_of(_is_integer), "a list of integers"),
     "continued": (_is_list_of(_is_object), "a list of objects"),
+    "continued[].versions": (_is_object, "an object"),
+    "continued[].optimization": (_is_object_of_pairs, "an object of lists [before, now]"),
     "recipe.group_duplicates": (_is_flag, "true or false"),
     "recipe.evaluation_crop": (is_crop, "a number above 0, at most 1"),
     "recipe.model.image_size": (_is_size, "[height, width] in pixels"),

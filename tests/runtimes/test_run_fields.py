@@ -21,6 +21,7 @@ RIGHT = {
         "validation": {"images": 7, "refused": 0.1, "right_refused": 0, "wrong_refused": None},
     },
     "early_stop": None,
+    "continued": [{"hardware": "2 cores"}, {"optimization": {"learning_rate": [0.1, 0.2]}}],
     "validation_images": [],
     "of another program": {"recipe": 3},
 }
@@ -67,13 +68,17 @@ def test_fields_may_be_missing_null_or_of_another_program(tmp_path):
         ("none_of_these.validation", {"images": 7}, "an object with images, refused and"),
         ("extends", {"run": "before"}, "an object with run, added and removed"),
         ("continued", {}, "a list of objects"),
+        ("continued", [{}, {"optimization": {"epochs": [1, 2]}}, {"versions": "3"}], "an object"),
+        ("continued", [{"optimization": [0.1, 0.2]}], "an object of lists"),
+        ("continued", [{"optimization": {"epochs": 3}}], "an object of lists"),
+        ("continued", [{"optimization": {"epochs": [3]}}], "an object of lists"),
         ("seconds", float("nan"), "a number"),
     ],
 )
 def test_field_of_another_type_is_named_with_the_right_one(tmp_path, field, value, right):
     written(tmp_path, field, value)
 
-    with pytest.raises(ValueError, match=rf"run\.json is damaged: {field} must be {right}"):
+    with pytest.raises(ValueError, match=rf"run\.json is damaged: {field}\S* must be {right}"):
         read_run(tmp_path)
 
 

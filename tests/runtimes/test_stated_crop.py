@@ -155,11 +155,21 @@ def test_flipped_bits_of_a_statement_give_a_clear_error(copied):
         open_model(export)
 
 
-def test_crop_that_an_export_is_not_given_is_the_authors_and_stated(tmp_path):
-    _, *exports = save_forms(small_classifier(), tmp_path)
+def test_crop_that_an_export_is_not_given_is_stated_only_where_it_is_applied(tmp_path):
+    _, saved_model, tflite = save_forms(small_classifier(), tmp_path)
 
-    for export in exports:
-        assert open_model(export).evaluation_crop == 0.875
+    assert open_model(saved_model).evaluation_crop == 0.875  # by `serving_bytes`
+    model = open_model(tflite)
+    size, crop, notes = size_and_crop(model)
+    assert (model.evaluation_crop, size, crop) == (None, SIZE, 0.875)
+    assert "nor a run.json beside it says how images are cropped" in notes[-1]
+
+
+def test_crop_of_the_run_counts_beside_a_tflite_file_that_states_none(run, tmp_path):
+    _, _, tflite = save_forms(small_classifier(), tmp_path)
+    shutil.copy(run / "run.json", tflite.parent)
+
+    assert open_model(tflite).evaluation_crop == 1
 
 
 @pytest.mark.parametrize("crop", [0, 1.5, float("nan"), "1.0"])

@@ -72,7 +72,8 @@ def to_tflite(
         crop: float, side of the centre crop in the model's evaluation, as a share of the image; 1
             resizes the whole image. The file records it, in every number format, and `open_model`,
             and with it `cabvit predict`, takes it from there; calibration files are cropped so.
-            None, the default, is the authors' crop: 0.875 below 384 pixels, else 1.
+            None, the default, records none, and crops calibration files as the authors do: 0.875
+            below 384 pixels, else 1.
         attention_bias: "stored", the default, or "computed". Stored biases are expanded in the
             file, which is faster: in float16 with quantization="none", in int8 with the int8 forms.
             Computed biases are expanded from their smaller tables for each image.
@@ -105,7 +106,6 @@ def to_tflite(
     output_name = classifier_output_name(model, classifier_activation)
     shape = model.input_shape[1:]
     labels = read_labels(labels, class_count(model))
-    crop = evaluation_crop(shape[:2]) if crop is None else crop
     metadata = metadata or Metadata()
     if metadata.name is None:
         metadata = dataclasses.replace(metadata, name=model.name)
@@ -118,7 +118,8 @@ def to_tflite(
         images = None
         if quantization in CALIBRATED:
             images = Path(folder) / "images.npy"
-            np.save(images, calibration_images(calibration, shape, crop))
+            crop_of_files = evaluation_crop(shape[:2]) if crop is None else crop
+            np.save(images, calibration_images(calibration, shape, crop_of_files))
         file = convert(
             model,
             Path(folder) / path.name,

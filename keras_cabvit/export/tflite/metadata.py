@@ -52,7 +52,7 @@ class Metadata:
 
 
 def with_metadata(
-    content: bytes, metadata: Metadata, labels: Sequence[str] | None, crop: float
+    content: bytes, metadata: Metadata, labels: Sequence[str] | None, crop: float | None
 ) -> bytes:
     """Adds metadata to a model that takes one image and gives one score per class.
 
@@ -60,7 +60,7 @@ def with_metadata(
         content: bytes of a .tflite file with one signature of one input and one output.
         metadata: `Metadata` with a name.
         labels: list of strings, or None.
-        crop: side of the centre crop in evaluation, as a share of the image.
+        crop: side of the centre crop in evaluation, as a share of the image; None states none.
 
     Returns:
         The bytes of the changed file.
@@ -80,18 +80,24 @@ def with_metadata(
         image.name.decode(),
         image_shape,
         scores.name.decode(),
-        labels is not None,
+        has_labels=labels is not None,
+        has_statement=crop is not None,
     )
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or ()), entry]
     model.description = metadata.description.encode()
     file = io.BytesIO(pack(model))
-    file.seek(0, io.SEEK_END)
-    with zipfile.ZipFile(file, "a") as archive:
-        # Without timestamps, so that the same model gives the same bytes.
-        if labels is not None:
-            archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
-        archive.writestr(zipfile.ZipInfo(STATEMENT), crop_statement(image_shape[1:3], crop))
+    files = {}
+    if labels is not None:
+        files[LABELS] = "\n".join(labels) + "\n"
+    if crop is not None:
+        files[STATEMENT] = crop_statement(image_shape[1:3], crop)
+    if files:
+        file.seek(0, io.SEEK_END)
+        with zipfile.ZipFile(file, "a") as archive:
+            for name, text in files.items():
+                # Without timestamps, so that the same model gives the same bytes.
+                archive.writestr(zipfile.ZipInfo(name), text)
     return file.getvalue()
 
 
@@ -101,6 +107,7 @@ def _metadata_flatbuffer(
     image_shape: Sequence[int],
     scores_name: str,
     has_labels: bool,
+    has_statement: bool,
 ) -> bytes:
     """Returns the bytes of the schema's ModelMetadata."""
     write = _Writer()
@@ -151,12 +158,15 @@ def _metadata_flatbuffer(
     graph = write.table(
         "SubGraphMetadata", input_tensor_metadata=[image], output_tensor_metadata=[scores]
     )
-    statement = write.table(
-        "AssociatedFile",
-        name=STATEMENT,
-        description="Size in pixels and centre crop of the images in evaluation.",
-        type=_DESCRIPTIONS,
-    )
+    described: dict[str, Any] = {}
+    if has_statement:
+        statement = write.table(
+            "AssociatedFile",
+            name=STATEMENT,
+            description="Size in pixels and centre crop of the images in evaluation.",
+            type=_DESCRIPTIONS,
+        )
+        described["associated_files"] = [statement]
     return write.finish(
         write.table(
             "ModelMetadata",
@@ -166,8 +176,8 @@ def _metadata_flatbuffer(
             subgraph_metadata=[graph],
             author=metadata.author,
             license=metadata.license,
-            associated_files=[statement],
             min_parser_version=_OLDEST_READER,
+            **described,
         )
     )
 
