@@ -8,8 +8,12 @@ from keras_cabvit.data.folders.folder_entries import list_folder
 _MARKS = ("run.json", "model.keras", "saved_model.pb")
 # These do if there are no images but the figures of a report.
 _PRODUCTS = (".keras", ".tflite", ".h5", ".onnx")
-_RECORDS = ("report.md", "scores.json", "metrics.csv")
-_FIGURES = ("batch.png", "calibration.png", "confusion.png", "curves.png", "mistakes.png")
+_RECORDS = ("report.md", "scores.json", "metrics.csv", "labels_to_check.csv", "duplicates.csv")
+# Two or more of these, and no other images, are those of a report that was moved.
+_FIGURES = (
+    *("batch.png", "calibration.png", "confusion.png", "curves.png", "mistakes.png"),
+    "labels_to_check.png",
+)
 _DEPTH = 3
 
 
@@ -37,6 +41,8 @@ def mark_of_output(folder, listing=None, depth=_DEPTH):
             return f"{folder.name}/{name}"
     if "checkpoints" in listing.folders and only_figures:
         return f"{folder.name}/checkpoints"
+    if only_figures and len(listing.images) > 1:
+        return f"{folder.name}/{listing.images[0]}"
     if listing.images or not depth:
         return None
     for name in listing.folders:

@@ -203,6 +203,11 @@ REFUSED = {
         "ROOT/train/x was written by",
     ),
     "evaluation": ([*classes(), "scores/report.md", "scores/mistakes.png"], "scores/report.md"),
+    "labels": (
+        [*classes(), "x/report.md", "x/labels_to_check.png", "x/labels_to_check.csv"],
+        "x/labels_to_check.csv",
+    ),
+    "figures": ([*classes(), "x/curves.png", "x/labels_to_check.png"], "(it has x/curves.png)"),
     "a batch": ([*classes(), "lite/model.tflite", "lite/batch.png"], "(it has lite/model.tflite)"),
     "one name twice": (["Caf\u00e9/1.jpg", "Cafe\u0301/1.jpg"], "have the name 'Café'"),
     "a name of two lines": (["a\u2028b/1.jpg"], "names of one line of printable characters"),

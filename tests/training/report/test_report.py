@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_cabvit.data.folders.written_folders import mark_of_output
 from training.evaluation.metrics import score_predictions
 from training.evaluation.predictions import Mistake
 from training.evaluation.refusal import Refusal, RefusalCost
@@ -163,6 +164,18 @@ def test_labels_to_look_at_first_are_shown_and_listed(tmp_path):
     assert len(table) == 31
     with Image.open(tmp_path / "labels_to_check.png") as picture:
         picture.load()
+
+
+def test_report_and_its_pictures_alone_are_known_as_output(tmp_path):
+    suspect = Suspect("a.png", 0, 1, 0.9, 0.05, np.zeros((20, 30, 3), "uint8"))
+    report = write_report(tmp_path, evaluation(suspects=(suspect,)))
+
+    assert mark_of_output(tmp_path) is not None
+    report.unlink()
+    for table in tmp_path.glob("*.csv"):
+        table.unlink()
+    assert len(list(tmp_path.glob("*.png"))) > 3
+    assert mark_of_output(tmp_path) is not None
 
 
 def test_report_without_suspects_removes_those_of_an_earlier_one(tmp_path):
