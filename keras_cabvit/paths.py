@@ -4,6 +4,8 @@ import os
 import re
 from pathlib import Path
 
+from keras_cabvit.url_credentials import without_credentials
+
 # `Path` turns "gs://bucket/run" into "gs:/bucket/run". A single letter is a drive of Windows.
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 _ADVICE = {
@@ -46,10 +48,13 @@ def local_path(path: str | os.PathLike, name: str = "path") -> Path:
     text = os.fspath(path)
     address = _ADDRESS.match(text)
     if address:
-        scheme = address[1]
+        scheme, rest = address[1], text[address.end() :]
+        shown = f"{scheme}://{rest}"
+        if ":" in rest.partition("@")[0]:  # a name alone is a container
+            shown = without_credentials(shown)
         raise ValueError(
-            f"`{name}` must be a path on this computer. Received: "
-            f"{scheme}://{text[address.end() :]}. {_ADVICE.get(scheme.lower(), _MOUNT)}"
+            f"`{name}` must be a path on this computer. Received: {shown}. "
+            f"{_ADVICE.get(scheme.lower(), _MOUNT)}"
         )
     expanded = os.path.expanduser(text)
     if text.startswith("~") and expanded == text:

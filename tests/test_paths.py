@@ -79,6 +79,11 @@ def test_address_is_refused_by_name(address, kind):
     assert f"Received: {scheme}://{rest.lstrip('/')}. " in str(raised.value)
 
 
+def test_password_in_an_address_is_not_repeated():
+    with pytest.raises(ValueError, match=r"Received: s3://\*\*\*@bucket/run\. "):
+        local_path("s3://key:se cret@bucket/run")
+
+
 @pytest.mark.parametrize(
     "path", ["runs/1", "/data/1", r"C:\runs", "C:/runs", "a:b", "a ~ b", "runs/~/1", "", "gs:1"]
 )

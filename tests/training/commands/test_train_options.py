@@ -136,3 +136,11 @@ def test_seeds_resume_and_extension_of_one_after_photographs_were_added(
     assert "This run is finished" in capsys.readouterr().out
     assert main(["evaluate", str(out / "longer")]) == 0
     assert "12 validation images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["config", "extend"])
+def test_address_of_another_run_is_refused_by_the_name_of_its_option(option, tmp_path, capsys):
+    given = [f"--{option}", "gs://bucket/run", "--data", "elpv", "--out", str(tmp_path / "out")]
+
+    assert main(["train", *given]) == 1
+    assert f"`{option}` must be a path on this computer" in capsys.readouterr().err
