@@ -24,7 +24,7 @@ from typing import Any, ParamSpec
 import keras
 
 from keras_cabvit.gpu import hide_gpus_from_tensorflow
-from keras_cabvit.runtimes.reading import unknown_class
+from keras_cabvit.runtimes.reading import is_refused_lambda, unknown_class
 
 P = ParamSpec("P")
 
@@ -114,6 +114,13 @@ def _loaded(file: str, import_path: list[str]) -> keras.Model:
         return keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras raises errors of several classes
         unknown = unknown_class(error)
+        if is_refused_lambda(error):
+            raise ValueError(
+                "The model has a Lambda layer, whose Python function cannot be handed to the "
+                "process that exports with TensorFlow. Use operations of `keras.ops` on its input "
+                "instead, or a registered layer of your own; or export in a process with "
+                "KERAS_BACKEND=tensorflow."
+            ) from error
         if unknown is None:
             raise
         raise ValueError(

@@ -135,6 +135,12 @@ def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
                 "module that registers it with `@keras.saving.register_keras_serializable()` "
                 "first, and call this from Python."
             ) from error
+        if is_refused_lambda(error):
+            raise ValueError(
+                f"{path} has a Lambda layer, and Python functions in files are not run. Save the "
+                "model with operations of `keras.ops` instead; or, if you trust the file, call "
+                "keras.config.enable_unsafe_deserialization() first, from Python."
+            ) from error
         if found := describe_hdf5(path):
             raise ValueError(found) from error
         reason = (str(error).strip() or type(error).__name__).split("\n")[0]
@@ -154,3 +160,12 @@ def unknown_class(error: BaseException) -> str | None:
     """
     found = re.search(r"Could not (?:locate|deserialize) \w+ '([^']+)'", str(error))
     return found[1] if found else None
+
+
+def is_refused_lambda(error: BaseException) -> bool:
+    """Returns whether Keras refused a file because of the Python function of a Lambda layer.
+
+    Args:
+        error: error that `keras.saving.load_model` raised.
+    """
+    return "`Lambda` layer" in str(error)

@@ -75,6 +75,19 @@ def test_layers_of_the_users_own_modules_are_found(tmp_path):
     np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
 
 
+def saved_request(model, folder):
+    """Saves a model, and returns the request to export it."""
+    model.save(folder / "model.keras")
+    return {
+        "module": "keras_cabvit.export.saved_model.servable",
+        "export": "to_saved_model",
+        "model": str(folder / "model.keras"),
+        "path": str(folder / "served"),
+        "options": {},
+        "import_path": sys.path,
+    }
+
+
 @pytest.mark.slow
 def test_unknown_layer_gives_a_clear_error(tmp_path):
     class Unregistered(Half):
@@ -82,17 +95,22 @@ def test_unknown_layer_gives_a_clear_error(tmp_path):
 
     model = tiny_models.pattern_classifier()
     model = keras.Model(model.input, keras.layers.Softmax()(Unregistered()(model.output)))
-    request = {
-        "module": "keras_cabvit.export.saved_model.servable",
-        "export": "to_saved_model",
-        "model": str(tmp_path / "model.keras"),
-        "path": str(tmp_path / "served"),
-        "options": {},
-        "import_path": sys.path,
-    }
-    model.save(request["model"])
+    request = saved_request(model, tmp_path)
 
     with pytest.raises(ValueError, match="has 'Unregistered', a class or function of your own"):
         _answer_of_second_process(request)
     with pytest.raises(ValueError, match="needs 'Unregistered', a class or function that is not"):
+        load_keras(request["model"])
+
+
+@pytest.mark.slow
+def test_lambda_layer_gives_a_clear_error(tmp_path):
+    model = tiny_models.pattern_classifier()
+    half = keras.layers.Lambda(lambda x: x / 2)
+    model = keras.Model(model.input, keras.layers.Softmax()(half(model.output)))
+    request = saved_request(model, tmp_path)
+
+    with pytest.raises(ValueError, match="has a Lambda layer, whose Python function cannot be"):
+        _answer_of_second_process(request)
+    with pytest.raises(ValueError, match=r"model\.keras has a Lambda layer, and Python functions"):
         load_keras(request["model"])
