@@ -1,6 +1,7 @@
 """A client for TF Serving's REST interface."""
 
 import base64
+import functools
 from collections.abc import Sequence
 
 from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
@@ -54,8 +55,11 @@ def classify_over_rest(
         raise_on_status=False,
     )
     if not url.startswith(("http://", "https://")):
-        raise ServerError(f"The address must begin with http:// or https://. Received: {url}")
+        raise ServerError(
+            f"The address must begin with http:// or https://. Received: {without_credentials(url)}"
+        )
     address = f"{url.rstrip('/')}/v1/models/{model}:predict"
+    hidden = functools.partial(without_credentials, url=url)
     url = without_credentials(url)
 
     def classify(session, files):
@@ -73,9 +77,11 @@ def classify_over_rest(
                 raise ServerError(
                     f"{url} closed the connection before answering: the server may have stopped."
                 ) from error
-            raise ServerError(f"No server answers at {url}: {_reason(error)}.") from error
+            raise ServerError(f"No server answers at {url}: {hidden(_reason(error))}.") from error
         except requests.RequestException as error:
-            raise ServerError(f"{url} is not the address of a server: {error}.") from error
+            raise ServerError(
+                f"{url} is not the address of a server: {hidden(str(error))}."
+            ) from error
         return _answers(response, url, len(files))
 
     with requests.Session() as session:

@@ -138,7 +138,8 @@ def _with_retries(retries: int, attempt: Callable[..., Any], url: str, *argument
                 continue
             if error.is_final or retry == retries:
                 raise WeightsDownloadError(
-                    f"{without_credentials(url)} could not be downloaded: {error}."
+                    f"{without_credentials(url)} could not be downloaded: "
+                    f"{without_credentials(str(error), url)}."
                 ) from error
             time.sleep(BACK_OFF_SECONDS * 2**retry)
             retry += 1
@@ -241,4 +242,7 @@ def _is_complete(path: Path, sha256: str) -> bool:
 
 def _check_scheme(url: str) -> None:
     if not url.lower().startswith(URL_SCHEMES):
-        raise ValueError(f"`url` must begin with one of {', '.join(URL_SCHEMES)}. Received: {url}")
+        raise ValueError(
+            f"`url` must begin with one of {', '.join(URL_SCHEMES)}. Received: "
+            f"{without_credentials(url)}"
+        )

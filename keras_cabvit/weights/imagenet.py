@@ -80,7 +80,7 @@ def _mirror_url(mirror: str, file_name: str) -> str:
     if not mirror.lower().startswith(URL_SCHEMES):
         raise ValueError(
             f"The environment variable {MIRROR_VARIABLE} must begin with one of "
-            f"{', '.join(URL_SCHEMES)}. Received: {mirror}"
+            f"{', '.join(URL_SCHEMES)}. Received: {without_credentials(mirror)}"
         )
     return f"{mirror.rstrip('/')}/{file_name}"
 

@@ -111,6 +111,13 @@ def test_model_without_the_file_signature_gives_the_servers_error():
         classify_over_grpc(FILES, address)
 
 
+@pytest.mark.parametrize("address", ["http://ann:my secret@", "ftp://ann:secret@host"])
+def test_password_in_an_address_is_not_repeated(address):
+    with pytest.raises(ServerError, match=r"://\*\*\*@") as raised:
+        classify_over_rest(FILES, address, retries=0)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("killed", [{"after_received": 300_000}, {"after_sent": 200}])
 def test_server_that_dies_mid_request_gives_a_clear_error(client, killed):
     classify, address = client

@@ -432,6 +432,14 @@ def test_other_schemes_are_refused(fetch, destination, url):
     assert not destination.parent.exists()
 
 
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+def test_password_in_an_invalid_url_is_not_repeated(fetch, scheme):
+    with pytest.raises(ValueError if scheme == "ftp" else WeightsDownloadError) as raised:
+        fetch(f"{scheme}://ann:my secret@127.0.0.1/weights.h5")
+    assert f"{scheme}://***@127.0.0.1/weights.h5" in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
 def test_invalid_url(fetch, destination):
     with pytest.raises(WeightsDownloadError, match="not a valid address"):
         fetch("http://127.0.0.1:port/weights.h5")
