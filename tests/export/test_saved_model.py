@@ -38,6 +38,17 @@ def test_plain_model_gives_the_same_scores_as_a_saved_model(tiny_plain, tmp_path
     np.testing.assert_allclose(predict(images), expected, atol=1e-5)
 
 
+def test_quantised_model_without_layers_to_fuse_is_exported_as_it_is(tmp_path):
+    model = tiny_models.pattern_classifier()
+    model.quantize("int8")
+    images = tiny_models.patterned_images((64, 64, 3), 5)
+    predict = load_saved_model(to_saved_model(model, tmp_path, batch_sizes=()))
+
+    expected = model.predict(images, verbose=0)
+    assert expected.argmax(axis=1).tolist() == list(range(5))
+    np.testing.assert_allclose(predict(images), expected, atol=1e-6)
+
+
 def test_empty_batch_gives_empty_scores(tiny_hybrid, served):
     signatures = served.runtime.signatures
 

@@ -174,7 +174,8 @@ def score_predictions(probabilities: np.ndarray, labels: np.ndarray) -> Scores:
         images=images,
         top1=float(np.mean(rank == 0)),
         top5=float(np.mean(rank < 5)),
-        cross_entropy=float(-np.log(np.maximum(of_label, _SMALLEST_PROBABILITY)).mean()),
+        # From zero, so that none is "-0".
+        cross_entropy=float(0 - np.log(np.maximum(of_label, _SMALLEST_PROBABILITY)).mean()),
         calibration=_calibration(probabilities[positions, predicted], predicted == labels),
         confusion=confusion.reshape(classes, classes),
     )

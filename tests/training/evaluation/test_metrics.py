@@ -28,6 +28,12 @@ def test_hand_computed_scores():
     assert scores.confusion.tolist() == [[1, 0, 1], [1, 1, 0], [0, 0, 0]]
 
 
+def test_cross_entropy_of_certain_and_right_answers_is_zero_without_a_sign():
+    scores = score_predictions(np.eye(3, dtype="float32"), np.arange(3))
+
+    assert f"{scores.cross_entropy:.4f}" == "0.0000"
+
+
 def test_hand_computed_scores_of_classes():
     scores = score_predictions(PROBABILITIES, LABELS)
 
