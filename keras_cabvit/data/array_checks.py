@@ -4,6 +4,11 @@ from typing import Any
 
 import numpy as np
 
+# Resizing with negative weights exceeds the range by less than this share of it.
+_OVERSHOT = 0.25
+# Larger values are not clipped: they are those of 12 or 16 bits.
+_MOST = 1023
+
 
 def check_pixels(images: np.ndarray, name: str) -> None:
     """Raises a ValueError unless images have pixels in [0, 255].
@@ -29,25 +34,30 @@ def check_pixels(images: np.ndarray, name: str) -> None:
 
 
 def check_not_scaled(images: Any) -> None:
-    """Raises a ValueError if images have pixels that are NaN, or scaled to [0, 1] or [-1, 1].
+    """Raises a ValueError if images have other pixels than those in [0, 255]: scaled or normalised.
 
-    Unlike `check_pixels`, it accepts dark images and pixels that resizing pushed out of [0, 255].
+    Refused are NaN, images scaled to [0, 1] or [-1, 1], those of which a mean was subtracted, and
+    those of 16 bits. Unlike `check_pixels`, it accepts dark images and pixels that resizing pushed
+    out of [0, 255].
 
     Args:
         images: array (count, height, width, channels).
     """
     images = np.asarray(images)
-    if not np.issubdtype(images.dtype, np.floating) or not images.size:
+    if images.dtype == np.uint8 or images.dtype.kind not in "uif" or not images.size:
         return
-    low, high = images.min(), images.max()
+    low, high = float(images.min()), float(images.max())
+    wanted = "`images` must have pixels in [0, 255]. Received: "
     if np.isnan(low):
-        raise ValueError("`images` must have pixels in [0, 255]. Received: NaN")
+        raise ValueError(f"{wanted}NaN")
+    received = f"{wanted}values from {low:.4g} to {high:.4g}"
     # An image that is almost black has integers alone.
     if low >= -1 and high <= 1 and (images != np.rint(images)).any():
-        raise ValueError(
-            "`images` must have pixels in [0, 255]. Received: values from "
-            f"{low:.4g} to {high:.4g}, as of images scaled to [0, 1] or [-1, 1]"
-        )
+        raise ValueError(f"{received}, as of images scaled to [0, 1] or [-1, 1]")
+    if low < -_OVERSHOT * max(high, 0):
+        raise ValueError(f"{received}, as of images of which a mean was subtracted")
+    if high > _MOST:
+        raise ValueError(f"{received}, as of images of more than 8 bits")
 
 
 def check_labels(labels: np.ndarray, images: int, classes: int | None) -> None:

@@ -58,7 +58,8 @@ class Classifier:
         """Returns the scores (count, classes) of images (count, height, width, channels).
 
         Raises:
-            ValueError: the images are scaled to [0, 1] or [-1, 1], or have pixels that are NaN.
+            ValueError: the images are scaled to [0, 1] or [-1, 1], otherwise normalised, or of more
+                than 8 bits, or have pixels that are NaN.
         """
         check_not_scaled(images)
         return self.scores(images)

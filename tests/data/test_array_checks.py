@@ -33,7 +33,11 @@ def test_other_ranges_are_refused(images, sentence):
 
 
 @pytest.mark.parametrize(
-    "images", [PIXELS / 255, PIXELS / 127.5 - 1, np.full((1, 2, 2, 3), 0.5), PIXELS * np.nan]
+    "images",
+    [
+        *(PIXELS / 255, PIXELS / 127.5 - 1, np.full((1, 2, 2, 3), 0.5), PIXELS * np.nan),
+        *((PIXELS / 255 - 0.45) / 0.22, PIXELS - 117.0, PIXELS * 257),
+    ],
 )
 def test_a_batch_of_scaled_images_is_refused(images):
     with pytest.raises(ValueError, match=r"`images` must have pixels in \[0, 255\]"):
@@ -44,6 +48,13 @@ def test_a_batch_of_dark_or_overshot_images_is_accepted():
     for images in (PIXELS > 99, PIXELS * 0, PIXELS * 1.1 - 9):
         check_not_scaled(images.astype("float32"))
     check_not_scaled((PIXELS > 99).astype("uint8"))
+    check_not_scaled(PIXELS > 99)
+
+
+def test_integers_that_are_no_pixels_are_refused():
+    for images in (PIXELS - 117, PIXELS.astype("uint16") * 257):
+        with pytest.raises(ValueError, match=r"`images` must have pixels in \[0, 255\]"):
+            check_not_scaled(images)
 
 
 @pytest.mark.parametrize(
