@@ -1,10 +1,8 @@
 """One block of a CabViT stage."""
 
-import inspect
-
 import keras
 
-from keras_cabvit.layers.composite import Composite
+from keras_cabvit.layers.composite import Composite, check_call
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -29,8 +27,8 @@ class CabViTBlock(Composite):
         `return_attention_maps`, the attention maps come last.
 
     Raises:
-        ValueError: a part is no layer, or one in another's place; `merge_enhancement` does not say
-            whether it merges; or the parts have different dtype policies.
+        ValueError: a part is not a layer, or is in another's place; `merge_enhancement` does not
+            say whether it merges; or the parts have different dtype policies.
 
     Example:
         >>> layers = keras_cabvit.layers
@@ -55,8 +53,8 @@ class CabViTBlock(Composite):
                 "digest tokens, as a TokenMergeEnhancement has. Received: "
                 f"merge_enhancement={merge_enhancement!r}"
             )
-        _check_call(attention, "attention", "return_attention_maps", "CrossBlockAttention")
-        _check_call(channel_mixing, "channel_mixing", "residual", "ChannelMixing")
+        check_call("attention", attention, "return_attention_maps", "CrossBlockAttention")
+        check_call("channel_mixing", channel_mixing, "residual", "ChannelMixing")
 
     @property
     def merges(self):
@@ -93,15 +91,6 @@ class CabViTBlock(Composite):
         outputs = self.merge_enhancement.compute_output_spec(inputs)
         outputs = (*outputs, *maps) if self.merges else (outputs, *maps)
         return outputs if len(outputs) > 1 else outputs[0]
-
-
-def _check_call(part, name, argument, right):
-    """Raises a ValueError unless a part can be called as the block calls it."""
-    if argument not in inspect.signature(part.call).parameters:
-        raise ValueError(
-            f"`{name}` must take the call argument `{argument}`, as a {right} does. "
-            f"Received: {name}={part!r}"
-        )
 
 
 def check_blocks(blocks):

@@ -1,5 +1,7 @@
 """A layer that takes its parts as arguments."""
 
+import inspect
+
 import keras
 
 
@@ -18,7 +20,7 @@ class Composite(keras.layers.Layer):
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Raises:
-        ValueError: a part is no layer, one layer is given twice, or two parts have different
+        ValueError: a part is not a layer, one layer is given twice, or two parts have different
             policies.
     """
 
@@ -107,6 +109,22 @@ class Composite(keras.layers.Layer):
             for name in cls.part_names
         }
         return cls(**{**config, **parts})
+
+
+def check_call(name, part, argument, right):
+    """Raises a ValueError unless a part can be called with an argument.
+
+    Args:
+        name: name of the part.
+        part: the layer.
+        argument: name of the call argument.
+        right: name of a class that takes it, for the message.
+    """
+    if argument not in inspect.signature(part.call).parameters:
+        raise ValueError(
+            f"`{name}` must take the call argument `{argument}`, as a {right} does. "
+            f"Received: {name}={part!r}"
+        )
 
 
 def _is_layer(part):
