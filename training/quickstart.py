@@ -22,6 +22,7 @@ from training.devices.strategies import place
 from training.evaluation.model_score import ModelScore
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.compiled_model import compiled_model
+from training.recipes.model import build_model
 from training.recipes.quickstart import QUICKSTART
 from training.recipes.recipe import Recipe
 from training.report.figures.curves import draw_curves
@@ -100,7 +101,8 @@ def _train(
     split = ArraySplit(enlarged, training.labels, CLASS_NAMES)
     validation_split = ArraySplit(validation.images, validation.labels, CLASS_NAMES)
     steps = steps_per_epoch(split, recipe.batch_size)
-    model = compiled_model(recipe, classes, steps, place("single").jit_compile)
+    model = build_model(recipe.model, classes)
+    model = compiled_model(model, recipe, steps, place("single").jit_compile)
     history = History(None, recipe.batch_size, steps)
     model.fit(
         training_batches(split, recipe, seed),

@@ -34,7 +34,7 @@ from training.optimization.class_weights import training_loss
 from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.initial_weights import initial_weights_file, start_from_weights
 from training.recipes.model import build_model
-from training.recipes.recipe import ModelOptions, Recipe
+from training.recipes.recipe import Recipe
 from training.report.data_overview import data_overview
 from training.report.run_overview import run_overview
 from training.run.callbacks import (
@@ -238,11 +238,10 @@ class Run:
             self._broken_images_listed(),
         ):
             model = compiled_model(
+                self._model(),
                 self.recipe,
-                self.classes,
                 self.steps,
                 self.placement.jit_compile,
-                self._model,
                 self.data_set.training.class_counts(),
             )
             if self.recipe.freeze:
@@ -274,9 +273,10 @@ class Run:
         finally:
             gather(None)  # the others wait: without them JAX would end this process
 
-    def _model(self, options: ModelOptions, classes: int) -> keras.Model:
+    def _model(self) -> keras.Model:
         """Returns the model with its initial weights, if it has any, and says so."""
-        model = build_model(options, classes)
+        options = self.recipe.model
+        model = build_model(options, self.classes)
         if options.initial_weights is not None:
             print(start_from_weights(model, options, self.data_set.class_names))
         return model

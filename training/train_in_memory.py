@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -20,6 +20,9 @@ from training.optimization.optimizer import learning_rate_schedule, make_optimiz
 from training.recipes.initial_weights import start_from_weights, stored_model, stored_variant
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions, Recipe
+
+if TYPE_CHECKING:
+    from training.in_memory.epoch import Images, Trainer
 
 
 @dataclass(frozen=True)
@@ -72,17 +75,9 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
             JAX, or the arrays or the teacher do not fit the recipe.
         OSError: a file cannot be read or written.
     """
-    if keras.backend.backend() != "jax":
-        raise ValueError(
-            "Training in memory needs JAX: set the environment variable KERAS_BACKEND=jax. Keras "
-            f"runs on {keras.backend.backend()}."
-        )
+    _check(recipe, options)
     # Imported here because JAX is needed for it.
     import jax
-
-    from training.in_memory.augmentation import check_augmentation
-    from training.in_memory.epoch import Trainer
-    from training.in_memory.teacher import Teacher
 
     options = replace(
         options,
@@ -91,6 +86,57 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
         out=local_path(options.out, "out"),
         teacher=None if options.teacher is None else local_path(options.teacher, "teacher"),
     )
+    training, validation = _images(recipe, options)
+    steps = len(training.labels) // recipe.batch_size
+    trainer = _trainer(recipe, options, _classes(training, validation), steps)
+    run_epoch = trainer.compiled_epoch(training)
+    score = trainer.scorer(validation)
+    if options.minutes is not None:
+        # An epoch at a learning rate of 0, on a copy of the weights.
+        first = (trainer.state(), jax.random.key(options.seed), np.zeros(steps))
+        epochs = _epochs_that_fit(options.minutes, lambda: run_epoch(*first))
+        recipe = replace(recipe, epochs=max(epochs, math.ceil(recipe.optimization.warmup_epochs)))
+    schedule = learning_rate_schedule(recipe, steps)
+    rates = jax.vmap(schedule)(np.arange(recipe.epochs * steps))
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    record = {
+        "recipe": asdict(recipe),
+        "options": {name: str(value) for name, value in asdict(options).items()},
+        "training_images": len(training.labels),
+        "validation_images": len(validation.labels),
+        "device": jax.devices()[0].device_kind,
+        "versions": {"keras": keras.__version__, "jax": jax.__version__},
+        "epochs": [],
+    }
+    state, started = trainer.state(), time.time()
+    for epoch in range(1, recipe.epochs + 1):
+        key = jax.random.fold_in(jax.random.key(options.seed), epoch)
+        state, loss = run_epoch(state, key, rates[(epoch - 1) * steps : epoch * steps])
+        if epoch % options.score_epochs and epoch < recipe.epochs:
+            continue
+        row = {"epoch": epoch, "loss": float(loss), **score(state)}
+        row["images_per_second"] = round(
+            epoch * steps * recipe.batch_size / (time.time() - started)
+        )
+        record["epochs"].append(row)
+        print(json.dumps(row), flush=True)
+        trainer.assign_averages(state)
+        with atomic_path(options.out / "model.weights.h5") as partial:
+            trainer.model.save_weights(partial)
+        write_text_atomically(options.out / "run.json", json.dumps(record, indent=2) + "\n")
+    return options.out
+
+
+def _check(recipe: Recipe, options: InMemoryOptions) -> None:
+    """Raises a ValueError if Keras does not run on JAX, or a setting is wrong or unavailable."""
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "Training in memory needs JAX: set the environment variable KERAS_BACKEND=jax. Keras "
+            f"runs on {keras.backend.backend()}."
+        )
+    from training.in_memory.augmentation import check_augmentation
+
     if options.minutes is not None and not options.minutes > 0:
         raise ValueError(f"`minutes` must be above 0. Received: {options.minutes}")
     if not 0 < options.teacher_share <= 1:
@@ -113,68 +159,48 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
                 f"Training in memory does not implement `{name}`: leave it out. "
                 f"Received: {name}={getattr(recipe, name)}"
             )
-    images, labels = _read(options)
-    mask = held_out(labels, recipe.validation_share, options.split_seed)
-    on_device = [
-        jax.device_put(array)
-        for array in (images[~mask], labels[~mask], images[mask], labels[mask])
-    ]
-    steps = len(on_device[0]) // recipe.batch_size
-    if steps == 0:
+
+
+def _images(recipe: Recipe, options: InMemoryOptions) -> tuple["Images", "Images"]:
+    """Returns the training and the validation images, on the accelerator."""
+    import jax
+
+    from training.in_memory.epoch import Images
+
+    pixels, labels = _read(options)
+    held = held_out(labels, recipe.validation_share, options.split_seed)
+    if recipe.batch_size > np.sum(~held):
         raise ValueError(
-            f"`batch_size` must be at most the {len(on_device[0])} training images. "
+            f"`batch_size` must be at most the {np.sum(~held)} training images. "
             f"Received: batch_size={recipe.batch_size}"
         )
+    training, validation = (
+        Images(jax.device_put(pixels[mask]), jax.device_put(labels[mask])) for mask in (~held, held)
+    )
+    return training, validation
+
+
+def _classes(*parts: "Images") -> int:
+    return 1 + max(int(part.labels.max()) for part in parts)
+
+
+def _trainer(recipe: Recipe, options: InMemoryOptions, classes: int, steps: int) -> "Trainer":
+    """Returns the `Trainer` of a new model, from the initial weights that the recipe names."""
+    from training.in_memory.epoch import Trainer
+    from training.in_memory.teacher import Teacher
 
     keras.utils.set_random_seed(options.seed)
+    teacher = None
     with precision(recipe.precision):
-        model = build_model(recipe.model, int(labels.max()) + 1)
+        model = build_model(recipe.model, classes)
         if recipe.model.initial_weights is not None:
             print(start_from_weights(model, recipe.model))
-        teacher = None
         if options.teacher is not None:
-            taught = _teacher_model(options.teacher, model.output_shape[-1])
+            taught = _teacher_model(options.teacher, classes)
             teacher = Teacher(taught, options.teacher_share)
     optimizer = make_optimizer(model, recipe, steps, learning_rate=0.0)
     optimizer.build(model.trainable_variables)
-    trainer = Trainer(model, optimizer, recipe, teacher)
-    run_epoch = trainer.compiled_epoch(*on_device[:2])
-    score = trainer.scorer(*on_device[2:])
-    if options.minutes is not None:
-        # An epoch at a learning rate of 0, on a copy of the weights.
-        first = (trainer.state(), jax.random.key(options.seed), np.zeros(steps))
-        epochs = _epochs_that_fit(options.minutes, lambda: run_epoch(*first))
-        recipe = replace(recipe, epochs=max(epochs, math.ceil(recipe.optimization.warmup_epochs)))
-    schedule = learning_rate_schedule(recipe, steps)
-    rates = jax.vmap(schedule)(np.arange(recipe.epochs * steps))
-
-    options.out.mkdir(parents=True, exist_ok=True)
-    record = {
-        "recipe": asdict(recipe),
-        "options": {name: str(value) for name, value in asdict(options).items()},
-        "training_images": len(on_device[0]),
-        "validation_images": len(on_device[2]),
-        "device": jax.devices()[0].device_kind,
-        "versions": {"keras": keras.__version__, "jax": jax.__version__},
-        "epochs": [],
-    }
-    state, started = trainer.state(), time.time()
-    for epoch in range(1, recipe.epochs + 1):
-        key = jax.random.fold_in(jax.random.key(options.seed), epoch)
-        state, loss = run_epoch(state, key, rates[(epoch - 1) * steps : epoch * steps])
-        if epoch % options.score_epochs and epoch < recipe.epochs:
-            continue
-        row = {"epoch": epoch, "loss": float(loss), **score(state)}
-        row["images_per_second"] = round(
-            epoch * steps * recipe.batch_size / (time.time() - started)
-        )
-        record["epochs"].append(row)
-        print(json.dumps(row), flush=True)
-        trainer.assign_averages(state)
-        with atomic_path(options.out / "model.weights.h5") as partial:
-            model.save_weights(partial)
-        write_text_atomically(options.out / "run.json", json.dumps(record, indent=2) + "\n")
-    return options.out
+    return Trainer(model, optimizer, recipe, teacher)
 
 
 def _teacher_model(path: Path, classes: int) -> keras.Model:

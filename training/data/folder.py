@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_cabvit.data.folders.folder_entries import SUFFIXES, list_folder
 from keras_cabvit.data.folders.image_folder import (
     FolderPart,
+    ImageFolder,
     conversion_advice,
     left_out_sentences,
     read_image_folder,
@@ -17,67 +18,30 @@ from keras_cabvit.data.folders.image_folder import (
 from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
 from training.data.duplicates import Duplicates, alike_images, find_duplicates
+from training.data.folder_split import FolderSplit
 from training.data.label_table import read_label_table
-from training.data.split import Example, RandomAccessSplit, checksum_of, counts_of
 from training.data.stratified import held_out
 
 
-class FolderSplit(RandomAccessSplit):
-    """A split of image files, each read when it is needed.
+@dataclass(frozen=True)
+class Draw:
+    """The draw of validation images from a folder without any.
 
-    Args:
-        root: folder. The name of an image is its path relative to it.
-        files: paths relative to `root`.
-        labels: integers, indices into `class_names`, one per file.
-        class_names: names of the classes.
+    Attributes:
+        share: share of every class's training images that is held out.
+        seed: integer.
+        group_duplicates: whether near duplicates are looked for; they stay together.
     """
 
-    def __init__(
-        self,
-        root: str | os.PathLike,
-        files: Sequence[str],
-        labels: Sequence[int] | np.ndarray,
-        class_names: Sequence[str],
-    ):
-        super().__init__(len(files), class_names)
-        self._root = os.fsencode(os.path.join(os.path.abspath(root), ""))
-        self._names = tuple(files)
-        with tf.device("CPU"):
-            self._files = tf.constant([os.fsencode(file) for file in files], tf.string)
-            self._labels = tf.constant(labels, tf.int64)
-
-    def at(self, index: tf.Tensor) -> Example:
-        """Returns the example with a number."""
-        return {"name": self._files[index], "label": self._labels[index]}
-
-    def files_and_classes(self) -> list[tuple[str, str]]:
-        """Returns the path of every image, relative to the root, and the name of its class."""
-        classes = [self.class_names[label] for label in self._labels.numpy()]
-        return list(zip(self._names, classes, strict=True))
-
-    def class_counts(self) -> tuple[int, ...]:
-        """Returns the number of images of each class."""
-        return counts_of(self._labels.numpy(), self.class_names)
-
-    def checksum(self) -> str:
-        """Returns the checksum of the files' relative paths and of the labels."""
-        return checksum_of(b"\0".join(self._files.numpy()), self._labels.numpy())
-
-    def files(self) -> list[str]:
-        """Returns the absolute path of each image's file."""
-        return [os.fsdecode(self._root + file) for file in self._files.numpy()]
-
-    def image(self, example: Example) -> tf.Tensor:
-        """Returns the content of an example's file."""
-        return tf.io.read_file(tf.strings.join([self._root, example["name"]]))
+    share: float
+    seed: int
+    group_duplicates: bool = False
 
 
 def image_folder(
     path: str | os.PathLike,
-    validation_share: float,
-    seed: int,
+    draw: Draw,
     to_train: bool = True,
-    group_duplicates: bool = False,
     labels: str | os.PathLike | None = None,
 ) -> DataSet:
     """Opens a folder of images.
@@ -88,12 +52,9 @@ def image_folder(
 
     Args:
         path: the folder.
-        validation_share: share of every class's training images that is held out if there is no
-            folder of validation images.
-        seed: integer, the seed of this draw.
+        draw: `Draw` of the validation images.
         to_train: whether the images must be enough to train on. Otherwise one class is enough, or a
             folder of test images alone; splits may be without images.
-        group_duplicates: whether near duplicates are looked for; they stay together in the draw.
         labels: table of files, classes and splits; None takes them from the names of folders.
 
     Returns:
@@ -103,78 +64,40 @@ def image_folder(
         ValueError: the folder cannot be read, or not be trained on; the message says why.
         FileNotFoundError: there is no such folder or table.
     """
-    if labels is None:
-        found = read_image_folder(path, prefix="folder:")
-        titles = {name: str(part.folder) for name, part in found.parts.items()}
-    else:
-        found = read_label_table(path, labels)
-        titles = {
-            name: str(part.folder) if name == "all" else f'split "{name}" of {part.folder}'
-            for name, part in found.parts.items()
-        }
-    root, parts = found.root, found.parts
-    trained = "train" if "train" in parts else "all"
-    training = parts.get(trained)
-    advice = "".join(f" {sentence}" for sentence in conversion_advice(found))
+    found = _Found.read(path, labels)
     if to_train:
-        if labels is None:
-            training = _checked(root, parts, training, advice)
-        else:
-            training = _checked_table(labels, training)
-    if not any(part.files for part in parts.values()):
+        found.check(labels)
+    if not any(part.files for part in found.parts.values()):
         raise ValueError(
-            f"{root} must have a folder of images for every class. It has no folders of images "
-            f"({', '.join(SUFFIXES)}).{advice}"
+            f"{found.root} must have a folder of images for every class. It has no folders of "
+            f"images ({', '.join(SUFFIXES)}).{found.advice}"
         )
-    notes = list(left_out_sentences(found))
-    if training is not None:
-        class_names = training.classes
-    else:
-        class_names = tuple(sorted({name for part in parts.values() for name in part.classes}))
-
-    alike = None
-    if group_duplicates and training is not None:
-        alike = alike_images(root, [file for part in parts.values() for file in part.files])
-
-    def split(name: str) -> FolderSplit:
-        if name not in parts:
-            return FolderSplit(root, (), (), class_names)
-        part, title = parts[name], titles[name]
-        unknown = [name for name in part.classes if name not in class_names]
-        if unknown and training is not None:
-            raise ValueError(
-                f"{title} must not have classes that {titles[trained]} lacks. It has "
-                f"{listed(unknown)}.{_spelled_alike(unknown[0], class_names)}"
-            )
-        numbers = [class_names.index(part.classes[label]) for label in part.labels]
-        return FolderSplit(root, part.files, numbers, class_names)
-
-    for name in ("val", "test"):
-        if name in parts:
-            missing = [each for each in class_names if each not in parts[name].classes]
-            if missing:
-                notes.append(f"{titles[name]} has no images of {listed(missing)}.")
-    if "val" in parts or training is None:
-        kept = split(trained)
-        validation = split("val")
-        where = f"those in {titles['val']}" if "val" in parts else "none"
+    files = [file for part in found.parts.values() for file in part.files]
+    training, alike = found.training, None
+    if draw.group_duplicates and training is not None:
+        alike = alike_images(found.root, files)
+    notes = [*left_out_sentences(found.folder), *found.missing_classes()]
+    if "val" in found.parts or training is None:
+        kept, validation = found.split(found.trained), found.split("val")
+        where = f"those in {found.titles['val']}" if "val" in found.parts else "none"
         note = f"The {validation.size:,} validation images are {where}."
     else:
         groups = None if alike is None else alike.of(training.files)
-        held = held_out(np.asarray(training.labels), validation_share, seed, groups)
+        held = held_out(np.asarray(training.labels), draw.share, draw.seed, groups)
+        title = found.titles[found.trained]
         if to_train and not held.any():
             raise ValueError(
-                f"At least one class in {titles[trained]} must have two images or more, so that "
-                "one of them can be held out for validation."
+                f"At least one class in {title} must have two images or more, so that one of them "
+                "can be held out for validation."
             )
-        kept, validation = (_share(root, training, mask) for mask in (~held, held))
+        kept, validation = (_share(found.root, training, mask) for mask in (~held, held))
         note = (
             f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
-            f"{titles[trained]}, evenly by class, with seed {seed}."
+            f"{title}, evenly by class, with seed {draw.seed}."
         )
         if groups is not None and len(np.unique(groups)) < len(groups):
             note += " Near duplicates, such as the pictures of a burst, stayed together."
-    test = split("test") if "test" in parts else None
+    test = found.split("test") if "test" in found.parts else None
     duplicates = Duplicates()
     if alike is not None:
         splits = {"training": kept, "validation": validation, "test": test}
@@ -182,26 +105,111 @@ def image_folder(
             alike, {name: each.files_and_classes() for name, each in splits.items() if each}
         )
     return DataSet(
-        root.resolve().name,
-        class_names,
+        found.root.resolve().name,
+        found.class_names,
         kept,
         validation,
         test,
         note,
         (*notes, *duplicates.sentences()),
-        found.left_out,
-        f"folder:{root.resolve()}",
+        found.folder.left_out,
+        f"folder:{found.root.resolve()}",
         duplicates,
     )
 
 
-def _checked(
-    root: Path, parts: dict[str, FolderPart], training: FolderPart | None, advice: str
-) -> FolderPart:
-    """Returns the training images, or raises ValueError if they are not enough to train on.
+@dataclass(frozen=True)
+class _Found:
+    """The images that were found in a folder.
 
-    The message ends with `advice`.
+    Attributes:
+        folder: `ImageFolder`.
+        titles: dict from the name of a part to its name in messages.
     """
+
+    folder: ImageFolder
+    titles: dict[str, str]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike, labels: str | os.PathLike | None) -> "_Found":
+        """Finds the images by the names of folders, or in a table of labels."""
+        if labels is None:
+            folder = read_image_folder(path, prefix="folder:")
+            return cls(folder, {name: str(part.folder) for name, part in folder.parts.items()})
+        folder = read_label_table(path, labels)
+        titles = {
+            name: str(part.folder) if name == "all" else f'split "{name}" of {part.folder}'
+            for name, part in folder.parts.items()
+        }
+        return cls(folder, titles)
+
+    @property
+    def root(self) -> Path:
+        return self.folder.root
+
+    @property
+    def parts(self) -> dict[str, FolderPart]:
+        return self.folder.parts
+
+    @property
+    def trained(self) -> str:
+        """The name of the part with the training images."""
+        return "train" if "train" in self.parts else "all"
+
+    @property
+    def training(self) -> FolderPart | None:
+        return self.parts.get(self.trained)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes of the training images, or of all images if there are none."""
+        if self.training is not None:
+            return self.training.classes
+        return tuple(sorted({name for part in self.parts.values() for name in part.classes}))
+
+    @property
+    def advice(self) -> str:
+        """A sentence on photographs that must be converted, for the end of a message."""
+        return "".join(f" {sentence}" for sentence in conversion_advice(self.folder))
+
+    def check(self, labels: str | os.PathLike | None) -> None:
+        """Raises a ValueError if the training images are not enough to train on."""
+        if labels is None:
+            _check_folders(self.root, self.parts, self.training, self.advice)
+        else:
+            _check_table(labels, self.training)
+
+    def missing_classes(self) -> list[str]:
+        """Returns a sentence for each part that lacks classes of the training images."""
+        notes = []
+        for name in ("val", "test"):
+            if name in self.parts:
+                classes = self.parts[name].classes
+                missing = [each for each in self.class_names if each not in classes]
+                if missing:
+                    notes.append(f"{self.titles[name]} has no images of {listed(missing)}.")
+        return notes
+
+    def split(self, name: str) -> FolderSplit:
+        """Returns the split of a part; an empty one if there is no such part."""
+        class_names = self.class_names
+        if name not in self.parts:
+            return FolderSplit(self.root, (), (), class_names)
+        part = self.parts[name]
+        unknown = [each for each in part.classes if each not in class_names]
+        if unknown:
+            raise ValueError(
+                f"{self.titles[name]} must not have classes that {self.titles[self.trained]} "
+                f"lacks. It has {listed(unknown)}.{_spelled_alike(unknown[0], class_names)}"
+            )
+        numbers = [class_names.index(part.classes[label]) for label in part.labels]
+        return FolderSplit(self.root, part.files, numbers, class_names)
+
+
+def _check_folders(
+    root: Path, parts: dict[str, FolderPart], training: FolderPart | None, advice: str
+) -> None:
+    """Raises ValueError if the images of folders are not enough; the message ends with `advice`."""
     if training is None:
         raise ValueError(
             f"{root} must have train/ beside "
@@ -230,11 +238,10 @@ def _checked(
                 f"{parts[name].folder} must have a folder of images for every class, or be "
                 f"removed.{advice}"
             )
-    return training
 
 
-def _checked_table(labels: str | os.PathLike, training: FolderPart | None) -> FolderPart:
-    """Returns the training images, or raises ValueError if they are not enough to train on."""
+def _check_table(labels: str | os.PathLike, training: FolderPart | None) -> None:
+    """Raises ValueError if the training images of a table are not enough."""
     if training is None:
         raise ValueError(f'{labels} must list images of the split "train". It lists none.')
     if len(training.classes) < 2:
@@ -242,7 +249,6 @@ def _checked_table(labels: str | os.PathLike, training: FolderPart | None) -> Fo
             f"{labels} must list training images of at least two classes. It has only "
             f"{training.classes[0]}."
         )
-    return training
 
 
 def _contents(folder: Path) -> str:

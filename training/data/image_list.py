@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_cabvit.atomic_files import atomic_path
 from training.data.data_set import DataSet
-from training.data.folder import FolderSplit
+from training.data.folder_split import FolderSplit
 
 _FILE = "images.json.gz"
 

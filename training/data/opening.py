@@ -56,10 +56,10 @@ def open_data_set(
 
         return elpv(validation_share, seed)
     if kind == "folder" and rest:
-        from training.data.folder import image_folder
+        from training.data.folder import Draw, image_folder
 
-        folder = local_path(rest, "data")
-        return image_folder(folder, validation_share, seed, to_train, group_duplicates, labels)
+        draw = Draw(validation_share, seed, group_duplicates)
+        return image_folder(local_path(rest, "data"), draw, to_train, labels)
     if kind == "tfds" and rest:
         from training.data.tfds import tfds_data_set
 

@@ -1,6 +1,7 @@
 """The predictions of a model for all images of a split."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,8 +61,8 @@ class Predictions:
         labels: integers (images,).
         probabilities: float32 (images, classes).
         mistakes: tuple of up to 24 `Mistake`s, the most confident one first.
-        suspects: tuple of `Suspect`s, images whose label is worth a second look, those to look at
-            first first; the first 24 have their images.
+        suspects: tuple of `Suspect`s, images whose label is worth a second look, the most
+            suspicious first; the first 24 have their images.
         broken_names: tuple of strings, images that cannot be read.
         examples: uint8 (up to 8, height, width, 3), the first images.
     """
@@ -137,69 +138,69 @@ def predict_split(
     ]
     broken = np.setdiff1d(np.arange(split.size), read)
     of_images, of_labels = np.concatenate(probabilities), np.concatenate(labels)
+    suspected = suspected_labels(of_images, of_labels)
+    pictured = read[suspected[:_MOST_PICTURES]].tolist()
+    pictures = _images_at(pictured, worst.images(), split, framing)
+    names_read = tuple(names[position] for position in read)
     return Predictions(
-        names=tuple(names[position] for position in read),
+        names=names_read,
         labels=of_labels,
         probabilities=of_images,
         mistakes=tuple(
             Mistake(names[position], image, label, predicted, confidence)
             for confidence, position, label, predicted, image in worst.found
         ),
-        suspects=_suspects(of_images, of_labels, read, names, split, framing, worst.images()),
+        suspects=_suspects(suspected, of_images, of_labels, names_read, pictures),
         broken_names=tuple(sorted(names[position] for position in broken)),
         examples=np.stack(examples),
     )
 
 
 def _suspects(
+    found: np.ndarray,
     probabilities: np.ndarray,
     labels: np.ndarray,
-    positions: np.ndarray,
-    names: list[str],
-    split: Split,
-    framing: Framing,
-    images: dict[int, np.ndarray],
+    names: Sequence[str],
+    pictures: list[np.ndarray],
 ) -> tuple[Suspect, ...]:
-    """Returns the suspects among the readable images, which are at `positions` of the split.
-
-    `images` has some images by position; those of the first suspects that it lacks are read again.
-    """
-    found = suspected_labels(probabilities, labels)
-    wanted = [int(position) for position in positions[found[:_MOST_PICTURES]]]
-    missing = np.array([position for position in wanted if position not in images], np.int64)
-    images = {position: images[position] for position in wanted if position in images}
-    images |= _images_at(split, missing, framing)
+    """Returns the suspects with the numbers `found`; `pictures` are the images of the first."""
     predicted = probabilities.argmax(axis=1)
     return tuple(
         Suspect(
-            names[positions[index]],
+            names[index],
             int(labels[index]),
             int(predicted[index]),
             float(probabilities[index, predicted[index]]),
             float(probabilities[index, labels[index]]),
-            images.get(int(positions[index])),
+            picture,
         )
-        for index in found
+        for index, picture in itertools.zip_longest(found, pictures)
     )
 
 
-def _images_at(split: Split, positions: np.ndarray, framing: Framing) -> dict[int, np.ndarray]:
-    """Returns a dict from position to the image, as the model sees it; others are not decoded."""
-    if not len(positions):
-        return {}
-    wanted = tf.constant(positions, tf.int64)
-    images = (
-        split.in_order()
-        .enumerate()
-        .filter(lambda position, _: tf.reduce_any(position == wanted))
-        .map(
-            lambda position, example: (
-                position,
-                evaluation_image(split.image(example), framing.size, framing.crop),
+def _images_at(
+    positions: list[int], known: dict[int, np.ndarray], split: Split, framing: Framing
+) -> list[np.ndarray]:
+    """Returns the images at positions of a split, as the model sees them.
+
+    Those that are not in `known`, by position, are read again; no others are decoded.
+    """
+    missing = [position for position in positions if position not in known]
+    if missing:
+        wanted = tf.constant(missing, tf.int64)
+        images = (
+            split.in_order()
+            .enumerate()
+            .filter(lambda position, _: tf.reduce_any(position == wanted))
+            .map(
+                lambda position, example: (
+                    position,
+                    evaluation_image(split.image(example), framing.size, framing.crop),
+                )
             )
         )
-    )
-    return {int(position): image for position, image in images.as_numpy_iterator()}
+        known = known | {int(position): image for position, image in images.as_numpy_iterator()}
+    return [known[position] for position in positions]
 
 
 @dataclass

@@ -25,13 +25,25 @@ class State(NamedTuple):
     step: jax.Array
 
 
+class Images(NamedTuple):
+    """Images on the accelerator and their classes.
+
+    Attributes:
+        pixels: uint8 array (images, height, width, 3).
+        labels: integer array (images,).
+    """
+
+    pixels: jax.Array
+    labels: jax.Array
+
+
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """A model, its optimizer and the recipe by which they train.
 
     Attributes:
-        model: from pixels to probabilities. Images of another size are resized, after they are
-            augmented.
+        model: model from pixels to probabilities. Images of another size are resized, after they
+            are augmented.
         optimizer: built for the model's trainable variables, with a constant learning rate.
         recipe: `Recipe`.
         teacher: `Teacher` whose probabilities are the targets; None: the labels are.
@@ -50,15 +62,19 @@ class Trainer:
         averages = [jnp.array(value) for value in (*trainable, *others)]
         return State(trainable, others, optimizer, averages, jnp.zeros((), "int32"))
 
-    def compiled_epoch(self, images: jax.Array, labels: jax.Array) -> Callable:
-        """Compiles one pass over the images in a new order; the last, smaller batch is dropped.
+    def compiled_epoch(self, images: Images) -> Callable:
+        """Compiles one pass over images in a new order; the last, smaller batch is dropped.
+
+        Args:
+            images: `Images`.
 
         Returns:
             A function of a `State`, which it overwrites, a random key, and the learning rates of
             the steps, a float array (steps,). It returns the new state and the mean loss.
         """
         batch = self.recipe.batch_size
-        steps = len(images) // batch
+        count = len(images.labels)
+        steps = count // batch
         teacher = self.teacher.values() if self.teacher else None
 
         @functools.partial(jax.jit, donate_argnums=0)
@@ -66,23 +82,23 @@ class Trainer:
             state: State,
             key: jax.Array,
             rates: jax.Array,
-            images: jax.Array,
-            labels: jax.Array,
+            images: Images,
             teacher: tuple | None,
         ) -> tuple[State, jax.Array]:
             order_key, key = jax.random.split(key)
-            order = jax.random.permutation(order_key, len(images))[: steps * batch]
+            order = jax.random.permutation(order_key, count)[: steps * batch]
             batches = jax.random.split(key, steps), order.reshape(steps, batch), rates
 
             def step(state: State, batch: tuple) -> tuple[State, jax.Array]:
                 key, places, rate = batch
-                return self._step(state, key, rate, images[places], labels[places], teacher)
+                drawn = Images(images.pixels[places], images.labels[places])
+                return self._step(state, key, rate, drawn, teacher)
 
             state, losses = jax.lax.scan(step, state, batches)
             return state, jnp.mean(losses)
 
         # The weights of the teacher are arguments: as constants they would be compiled in.
-        others = (images, labels, teacher)
+        others = (images, teacher)
         rates = jnp.zeros(steps)
         compiled = epoch.lower(self.state(), jax.random.key(0), rates, *others).compile()
         return lambda state, key, rates: compiled(
@@ -94,15 +110,14 @@ class Trainer:
         state: State,
         key: jax.Array,
         rate: jax.Array,
-        images: jax.Array,
-        labels: jax.Array,
+        batch: Images,
         teacher: tuple | None,
     ) -> tuple[State, jax.Array]:
         augmentation = self.recipe.augmentation
         augment_key, mix_key = jax.random.split(key)
         classes = self.model.output_shape[-1]
-        images = augment(augment_key, images, augmentation)
-        targets = smooth(labels, classes, augmentation.label_smoothing)
+        images = augment(augment_key, batch.pixels, augmentation)
+        targets = smooth(batch.labels, classes, augmentation.label_smoothing)
         images, targets = mix(mix_key, images, targets, augmentation)
         if self.teacher and teacher:
             targets = self.teacher.targets(teacher, images, targets)
@@ -140,8 +155,8 @@ class Trainer:
             for average, weight in zip(state.averages, weights, strict=True)
         ]
 
-    def scorer(self, images: jax.Array, labels: jax.Array) -> Callable[[State], dict]:
-        """Returns a function that scores the averages of a `State` on images.
+    def scorer(self, images: Images) -> Callable[[State], dict]:
+        """Returns a function that scores the averages of a `State` on `Images`.
 
         It returns a dict of floats: `val_top1` and `val_cross_entropy`.
         """
@@ -156,12 +171,13 @@ class Trainer:
 
         def score(state: State) -> dict:
             batch = self.recipe.batch_size
-            parts = [images[start : start + batch] for start in range(0, len(images), batch)]
+            starts = range(0, len(images.labels), batch)
+            parts = [images.pixels[start : start + batch] for start in starts]
             scores = jnp.concatenate([scores_of(state.averages, part) for part in parts])
-            of_label = jnp.take_along_axis(scores, labels[:, None], -1)
+            of_label = jnp.take_along_axis(scores, images.labels[:, None], -1)
             logarithms = jnp.log(jnp.clip(of_label, keras.config.epsilon(), 1.0))
             return {
-                "val_top1": float(jnp.mean(jnp.argmax(scores, -1) == labels)),
+                "val_top1": float(jnp.mean(jnp.argmax(scores, -1) == images.labels)),
                 "val_cross_entropy": float(-jnp.mean(logarithms)),
             }
 

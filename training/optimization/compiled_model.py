@@ -1,7 +1,7 @@
-"""The model of a recipe, ready to be trained."""
+"""A model compiled by a recipe, ready to be trained."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -10,27 +10,23 @@ from training.optimization.averaged_model import AveragedModel
 from training.optimization.class_weights import training_loss
 from training.optimization.freezing import freeze
 from training.optimization.optimizer import make_optimizer
-from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
 
 
 def compiled_model(
+    trained: keras.Model,
     recipe: Recipe,
-    classes: int,
     steps: int,
     jit_compile: bool | str,
-    build: Callable[..., keras.Model] = build_model,
     class_counts: Sequence[int] | None = None,
 ) -> AveragedModel:
-    """Returns the `AveragedModel` of a recipe, compiled, with its optimizer built.
+    """Returns the `AveragedModel` of a model, compiled by a recipe, with its optimizer built.
 
     Args:
+        trained: the recipe's model, as `build_model` returns it.
         recipe: `Recipe`.
-        classes: integer.
         steps: integer, batches per epoch.
         jit_compile: as `model.compile` takes it.
-        build: function of the recipe's `ModelOptions` and the classes that returns the model.
-            Defaults to `build_model`.
         class_counts: integers (classes,), the training images of each class; needed only if
             `recipe.class_balance` is "weights".
 
@@ -38,7 +34,7 @@ def compiled_model(
         ValueError: the recipe freezes a part that the model does not have, or all of it.
     """
     options = recipe.optimization
-    trained = build(recipe.model, classes)
+    classes = trained.output_shape[-1]
     frozen = freeze(trained, recipe.freeze)
     model = AveragedModel(
         trained,

@@ -8,9 +8,10 @@ from training.data.batches import Reader, training_batches
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
 from training.optimization.compiled_model import compiled_model, precision
+from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
 
-# The first steps compile, and find batches that were read meanwhile: as many as the pipeline holds.
+# The first steps compile, and take the batches that the pipeline has read in the meantime.
 _STEPS_BEFORE, _STEPS = 8, 10
 
 
@@ -25,11 +26,11 @@ def training_rate(recipe: Recipe, data_set: DataSet, placement: Placement) -> fl
     timer = _Timer()
     with precision(recipe.precision), placement.scope():
         model = compiled_model(
+            build_model(recipe.model, len(data_set.class_names)),
             recipe,
-            len(data_set.class_names),
             _STEPS_BEFORE + _STEPS,
             placement.jit_compile,
-            class_counts=data_set.training.class_counts(),
+            data_set.training.class_counts(),
         )
         model.fit(
             training_batches(data_set.training, recipe, seed=0, reader=Reader(placement.share)),

@@ -100,7 +100,7 @@ def compile_step(
         recipe: `Recipe`.
         classes: integer.
         tpu_slice: `Slice`.
-        build: function that returns the model, as `compiled_model` takes it.
+        build: as in `lower_step`.
 
     Returns:
         A `CompiledStep`.

@@ -31,7 +31,8 @@ def lower_step(
         recipe: `Recipe`. Its batch must divide by the devices.
         classes: integer.
         devices: list of JAX devices.
-        build: function that returns the model, as `compiled_model` takes it.
+        build: function of the recipe's `ModelOptions` and the classes that returns the model.
+            Defaults to `build_model`.
 
     Returns:
         A `jax.stages.Lowered` of a function of the state (the values of trainable, other,
@@ -40,7 +41,8 @@ def lower_step(
     """
     distribution = keras.distribution.DataParallel(devices=list(devices), auto_shard_dataset=False)
     with precision(recipe.precision):
-        model = compiled_model(recipe, classes, _STEPS_PER_EPOCH, "auto", build)
+        model = build(recipe.model, classes)
+        model = compiled_model(model, recipe, _STEPS_PER_EPOCH, "auto")
         with distribution.scope():
             return _lower(model, recipe, classes, distribution)
 

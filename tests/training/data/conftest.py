@@ -3,7 +3,7 @@ import pytest
 from image_files import CLASSES, decoded, picture, write_folder
 
 from training.data.array_split import ArraySplit
-from training.data.folder import FolderSplit
+from training.data.folder_split import FolderSplit
 from training.data.opening import open_data_set
 
 COUNT = 23

@@ -7,7 +7,7 @@ from image_files import CLASSES, HEIGHT, WIDTH, numbers, write_folder
 
 from training.data.batches import Reader, evaluation_batches, training_batches
 from training.data.broken import BrokenImages, TooManyBrokenImages
-from training.data.folder import FolderSplit
+from training.data.folder_split import FolderSplit
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
 COUNT = 20

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from training.data.array_split import ArraySplit
-from training.data.folder import FolderSplit
+from training.data.folder_split import FolderSplit
 from training.data.image_sizes import image_sizes
 
 

@@ -49,16 +49,17 @@ def test_probabilities_of_chance_have_the_loss_of_chance():
     assert float(loss) == pytest.approx(np.log(3), rel=1e-5)
 
 
-def test_recipe_chooses_the_loss():
-    def small(options, classes):
-        inputs = keras.Input((4,))
-        return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(inputs))
+def one_layer(classes):
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, keras.layers.Dense(classes, activation="softmax")(inputs))
 
+
+def test_recipe_chooses_the_loss():
     inputs, targets = np.ones((3, 4), "float32"), np.eye(3, dtype="float32")
     losses = {}
     for balance in ("none", "weights"):
         recipe = dataclasses.replace(RECIPE, class_balance=balance)
-        model = compiled_model(recipe, 3, 10, False, small, COUNTS)
+        model = compiled_model(one_layer(3), recipe, 10, False, COUNTS)
         weights = [np.zeros(variable.shape) for variable in model.get_weights()]
         model.set_weights(weights)
         losses[balance] = model.evaluate(inputs, targets, verbose=0, return_dict=True)
@@ -72,4 +73,4 @@ def test_recipe_chooses_the_loss():
 def test_weights_for_uncounted_data_give_a_clear_error():
     recipe = dataclasses.replace(RECIPE, class_balance="weights")
     with pytest.raises(ValueError, match="needs the training images of each class"):
-        compiled_model(recipe, 2, 10, False, class_counts=None)
+        compiled_model(one_layer(2), recipe, 10, False, class_counts=None)

@@ -11,6 +11,7 @@ from two_layers import replace_models
 
 from training.optimization.compiled_model import compiled_model
 from training.optimization.freezing import freeze
+from training.recipes.model import build_model
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def test_frozen_weights_keep_their_bits_and_have_no_moments(monkeypatch):
         RECIPE.optimization, average_momentum=0.9, warmup_epochs=0, weight_decay=0.5
     )
     recipe = dataclasses.replace(RECIPE, optimization=optimization, freeze=("stem", "norm"))
-    model = compiled_model(recipe, 2, steps=3, jit_compile=False)
+    model = compiled_model(build_model(recipe.model, 2), recipe, steps=3, jit_compile=False)
     frozen = [weight for name in recipe.freeze for weight in model.get_layer(name).weights]
     rng = np.random.default_rng(0)
     for weight in frozen:

@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 from tiny_runs import RECIPE, image_folder
 
+from training.data.folder import Draw
 from training.data.folder import image_folder as open_folder
 from training.data.image_list import image_list, read_image_list, write_image_list
 from training.run.extension import extension
 
 
 def opened(folder):
-    return open_folder(folder, 0.25, seed=0)
+    return open_folder(folder, Draw(0.25, seed=0))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import numpy as np
 
 from training.devices.strategies import place
 from training.optimization.compiled_model import compiled_model, precision
+from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
 from training.tpu.step import lower_step
 
@@ -45,7 +46,7 @@ def compared_steps():
     images = rng.uniform(0, 255, (8, 16, 16, 3)).astype("float32")
     labels = rng.dirichlet(np.ones(CLASSES), 8).astype("float32")
     with precision(RECIPE.precision), place("data_parallel", RECIPE).scope():
-        model = compiled_model(RECIPE, CLASSES, 1000, "auto")
+        model = compiled_model(build_model(RECIPE.model, CLASSES), RECIPE, 1000, "auto")
         model._symbolic_build(data_batch=(images, labels))
         before = values(model)
         model.fit(images, labels, batch_size=8, shuffle=False, verbose=0)
