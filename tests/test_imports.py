@@ -26,7 +26,7 @@ ALLOWED = {
     "models": {"models", "inference", "layers", "ops", "paths", "weights"},
     "pytorch": {"pytorch", "data", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }
-FILES = [path for room in ALLOWED for path in sorted((LIBRARY / room).rglob("*.py"))]
+FILES = [path for part in ALLOWED for path in sorted((LIBRARY / part).rglob("*.py"))]
 
 
 def imported(path):
@@ -47,9 +47,9 @@ def imported(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(LIBRARY)))
 def test_subpackage_imports_only_what_it_may(path):
-    room = path.relative_to(LIBRARY).parts[0]
+    subpackage = path.relative_to(LIBRARY).parts[0]
     others = imported(path) - {*sys.stdlib_module_names, "keras", "numpy"}
-    assert others <= ALLOWED[room]
+    assert others <= ALLOWED[subpackage]
 
 
 def test_only_backend_operations_import_a_backend():
@@ -58,3 +58,10 @@ def test_only_backend_operations_import_a_backend():
             continue
         allowed = {"on_jax.py": {"jax"}, "on_tensorflow.py": {"tensorflow"}}.get(path.name, set())
         assert imported(path) & {"jax", "tensorflow", "torch"} <= allowed
+
+
+def test_only_commands_of_the_training_program_parse_arguments():
+    training = LIBRARY.parent / "training"
+    others = [path for path in training.rglob("*.py") if path.parent.name != "commands"]
+    assert len(others) > 100
+    assert [path for path in others if "tyro" in imported(path)] == []

@@ -24,6 +24,13 @@ from training.train import train
 
 
 @dataclasses.dataclass(frozen=True)
+class Options(TrainOptions):
+    """`TrainOptions` by their names on the command line."""
+
+    labels: Annotated[Path | None, tyro.conf.arg(name="data.labels")] = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Train:
     """All options of the command.
 
@@ -37,7 +44,7 @@ class Train:
             size in a run that fine-tunes.
     """
 
-    options: Annotated[TrainOptions, tyro.conf.arg(name="")]
+    options: Annotated[Options, tyro.conf.arg(name="")]
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     hosts: Hosts = dataclasses.field(default_factory=Hosts)
     seeds: tuple[int, ...] = ()
@@ -74,7 +81,7 @@ def run(arguments: list[str]) -> None:
         given,
         others,
         description=description,
-        default=Train(TrainOptions(**options), recipe),
+        default=Train(Options(**options), recipe),
     )
     if command.minutes is not None:
         if "epochs" not in _given(others):
@@ -82,13 +89,14 @@ def run(arguments: list[str]) -> None:
         elif "model.image_size" not in fields:
             raise ValueError("Give --minutes, which chooses the epochs, or --epochs, not both.")
     choice = Choice(fields, command.minutes) if fields else None
+    run_options = TrainOptions(**vars(command.options))
     if not command.seeds:
-        train(command.recipe, command.options, command.hosts, choice=choice)
+        train(command.recipe, run_options, command.hosts, choice=choice)
         return
     if command.hosts != Hosts():
         raise ValueError("--seeds trains in one process: start each seed by itself on the hosts.")
     train_one = functools.partial(train, choice=choice)
-    print("\n" + train_seeds(command.recipe, command.options, command.seeds, train_one=train_one))
+    print("\n" + train_seeds(command.recipe, run_options, command.seeds, train_one=train_one))
 
 
 def _given(arguments: list[str]) -> frozenset[str]:

@@ -2,9 +2,6 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,4 +43,4 @@ class TrainOptions:
     change_optimization: bool = False
     keep_checkpoints: bool = False
     extend: Path | None = None
-    labels: Annotated[Path | None, tyro.conf.arg(name="data.labels")] = None
+    labels: Path | None = None
