@@ -1,13 +1,10 @@
 """`cabvit convert-images`: JPEG copies of photographs in HEIC, AVIF and TIFF."""
 
 import sys
-import time
 
 from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.progress import Progress
 from keras_cabvit.data.folders.converted import convert_images
-
-# Between two lines of progress.
-_SECONDS = 5
 
 
 def add(commands):
@@ -29,15 +26,8 @@ def add(commands):
 
 
 def _convert(options):
-    start = told = time.monotonic()
-
-    def tell(done, count):
-        nonlocal told
-        if time.monotonic() - told >= _SECONDS:
-            told = time.monotonic()
-            print(f"{done:,} of {count:,} files, {told - start:,.0f} s", file=sys.stderr)
-
-    result = convert_images(options.folder, options.output, tell)
+    with Progress() as progress:
+        result = convert_images(options.folder, options.output, progress.tell)
     print(
         f"{options.output}: {len(result.converted):,} converted to JPEG, {len(result.copied):,} "
         f"copied as they are, {len(result.done):,} there already."

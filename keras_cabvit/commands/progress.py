@@ -13,11 +13,11 @@ class Progress:
     In a terminal there is one line, which disappears at the end; elsewhere one per half minute.
 
     Args:
-        total: integer, the number of files.
+        total: integer, the number of files. Defaults to 0: `tell` gives it.
         shown: whether to print these lines. Defaults to True.
     """
 
-    def __init__(self, total, shown=True):
+    def __init__(self, total=0, shown=True):
         self._total = total
         self._shows = shown
         self._done = 0
@@ -33,7 +33,11 @@ class Progress:
 
     def advance(self):
         """Counts a file."""
-        self._done += 1
+        self.tell(self._done + 1, self._total)
+
+    def tell(self, done, total):
+        """Takes the number of files that are finished, and that of all."""
+        self._done, self._total = done, total
         now = time.monotonic()
         if self._shows and now - self._shown >= (_IN_TERMINAL if self._in_terminal else _IN_LOG):
             self._shown = now

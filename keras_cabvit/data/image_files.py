@@ -2,68 +2,48 @@
 
 import numpy as np
 
-from keras_cabvit.data.decoding.decode import refusal
-from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size
-from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
+from keras_cabvit.data.file_batches import file_batches, unreadable_reason
 from keras_cabvit.data.folders.unreadable import RULE, most_unreadable
 from keras_cabvit.paths import local_path
+
+_BATCH = 64
 
 
 def read_images(files, size, crop):
     """Reads image files with the evaluation transform.
 
     Args:
-        files: list of paths.
+        files: list of paths, at least one.
         size: (height, width) in pixels.
         crop: float, side of the centre crop, see `evaluation_image`.
 
     Returns:
         uint8 array (readable, *size, 3) of the files that can be read; and a dict from the position
-        of each of the others in `files` to the reason, a string.
+        of each of the others in `files` to the reason, a sentence.
 
     Raises:
         ImportError: TensorFlow is not installed.
         ValueError: more files than `most_unreadable` cannot be read, or exceed the limit on pixels;
             the message gives their number and names the first.
     """
-    tf = tensorflow()
-
-    signature = [tf.TensorSpec((), tf.string)]
-    # AutoGraph would rewrite these functions and all that they call.
-    stated_size = tf.function(image_size, input_signature=signature, autograph=False)
-
-    @tf.function(input_signature=signature, autograph=False)
-    def read(encoded):
-        return evaluation_image(encoded, size, crop)
-
-    images, unreadable = [], {}
-    for position, file in enumerate(files):
-        try:
-            encoded = file.read_bytes()
-            height, width = stated_size(encoded).numpy().tolist()
-            if height * width > 1e6 * MAX_MEGAPIXELS:
-                raise ValueError(
-                    f"{width}x{height} pixels; at most {MAX_MEGAPIXELS} million are decoded"
-                )
-            if not height * width:
-                raise ValueError(refusal(encoded).numpy().decode() or "not an image, or cut short")
-            images.append(read(encoded).numpy())
-        except tf.errors.InvalidArgumentError:
-            unreadable[position] = refusal(encoded).numpy().decode() or "damaged, or cut short"
-        except (OSError, ValueError) as error:
-            unreadable[position] = str(error)
+    images, unreadable, done = [], {}, 0
+    for paths, positions, pixels in file_batches(files, size, crop, _BATCH):
+        images.append(pixels)
+        for position in sorted({*range(len(paths))} - {*positions.tolist()}):
+            unreadable[done + position] = unreadable_reason(paths[position])
+        done += len(paths)
     most = most_unreadable(len(files))
-    if len(unreadable) > most or not images:
+    if len(unreadable) > most or len(unreadable) == len(files):
         first, reason = next(iter(unreadable.items()))
         raise ValueError(
             f"{len(unreadable)} of {len(files)} images cannot be read; remove them. At most "
-            f"{most} may be left out ({RULE}). The first: {files[first]} ({reason})"
+            f"{most} may be left out ({RULE}). The first: {files[first]}: {reason}"
         )
-    return np.stack(images), unreadable
+    return np.concatenate(images), unreadable
 
 
 def unreadable_sentence(files, unreadable):
-    """Returns a sentence that names the files that were left out, or an empty string.
+    """Returns sentences that name the files that were left out, or an empty string.
 
     Args:
         files: list of paths.
@@ -71,9 +51,9 @@ def unreadable_sentence(files, unreadable):
     """
     if not unreadable:
         return ""
-    names = ", ".join(f"{files[position]} ({reason})" for position, reason in unreadable.items())
+    names = " ".join(f"{files[position]}: {reason}" for position, reason in unreadable.items())
     were = "was" if len(unreadable) == 1 else "were"
-    return f"{len(unreadable)} of {len(files)} images cannot be read and {were} left out: {names}."
+    return f"{len(unreadable)} of {len(files)} images cannot be read and {were} left out. {names}"
 
 
 def read_npz(path):

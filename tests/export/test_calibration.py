@@ -129,7 +129,7 @@ def test_huge_image_is_named_and_not_decoded(model, tmp_path, folder):
     (tmp_path / "calibration" / "huge.png").write_bytes(huge_png())
 
     def refused():
-        with pytest.raises(ValueError, match=r"huge\.png \(12000x12000 pixels; at most 64 million"):
+        with pytest.raises(ValueError, match=r"huge\.png: .*12000x12000 pixels, and at most"):
             export(model, tmp_path, tmp_path / "calibration")
 
     refused()

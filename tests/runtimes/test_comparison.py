@@ -207,8 +207,8 @@ def test_test_images_of_linked_classes_are_scored_without_unreadable_ones(folder
     for sentence in (
         f"The images are those in {tmp_path / 'data' / 'TEST'}.",
         f"Not read in {tmp_path / 'data'}: hidden files (TEST/class_0/._5.png).",
-        f"1 of 20 images cannot be read and was left out: {tmp_path}/data/TEST/class_0/0.png (not "
-        "an image, or cut short).",
+        "1 of 20 images cannot be read and was left out. "
+        f"{tmp_path}/data/TEST/class_0/0.png: The file is empty.",
     ):
         assert sentence in printed.out.splitlines()
 

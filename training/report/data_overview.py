@@ -4,7 +4,7 @@ import statistics
 
 from keras_cabvit.data.listed import listed
 from training.data.data_set import DataSet
-from training.report.markdown import table
+from training.report.markdown import one_line, table
 
 # More classes are summarised.
 _MOST_CLASSES = 30
@@ -38,7 +38,7 @@ def data_overview(data_set: DataSet) -> str:
     smallest = ""
     if counts and classes <= _MOST_CLASSES:
         rows = [
-            row(_printable(class_name), {name: counts[name][index] for name in counts})
+            row(one_line(class_name), {name: counts[name][index] for name in counts})
             for index, class_name in enumerate(names)
         ]
     elif counts:
@@ -53,7 +53,7 @@ def data_overview(data_set: DataSet) -> str:
         of_training = counts.get("training", next(iter(counts.values())))
         order = sorted(range(classes), key=of_training.__getitem__)[:_SMALLEST]
         smallest = "The smallest classes: " + ", ".join(
-            f"{_printable(names[index])} ({of_training[index]:,})" for index in order
+            f"{one_line(names[index])} ({of_training[index]:,})" for index in order
         )
     rows.append([f"all {classes:,} classes", *(f"{size:,}" for size in sizes.values())])
     lines = [f"Data: {data_set.name}", "", table(header, rows), ""]
@@ -80,7 +80,7 @@ def _few_images(names: tuple[str, ...], counts: tuple[int, ...]) -> list[str]:
     few = sorted((count, name) for name, count in zip(names, counts, strict=True) if count < _FEW)
     if not few:
         return []
-    named = listed((f"{_printable(name)} ({count:,})" for count, name in few), _SMALLEST)
+    named = listed((f"{one_line(name)} ({count:,})" for count, name in few), _SMALLEST)
     return [
         f"Fewer than {_FEW} training images: {named}. Expect more mistakes there, and scores that "
         "vary by chance; more photographs of these help most.",
@@ -93,8 +93,4 @@ def _number(value: float) -> str:
 
 
 def _examples(names: tuple[str, ...]) -> str:
-    return ", ".join(map(_printable, names[:2])) + (", ..." if len(names) > 2 else "")
-
-
-def _printable(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in name)
+    return ", ".join(map(one_line, names[:2])) + (", ..." if len(names) > 2 else "")

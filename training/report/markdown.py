@@ -36,10 +36,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: in
 
 def escaped(text: str) -> str:
     """Escapes text, such as the name of a class or a file, for Markdown."""
-    one_line = "".join(
+    return _MARKS.sub(r"\\\1", one_line(text))
+
+
+def one_line(text: str) -> str:
+    """Returns text with a replacement character for each line break and control character."""
+    return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
-    return _MARKS.sub(r"\\\1", one_line)
 
 
 def percent(share: float, images: int) -> str:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_cabvit.atomic_files import atomic_path
-from keras_cabvit.data.folders.folder_entries import CONVERTIBLE, HEIF, list_folder
+from keras_cabvit.data.folders.folder_entries import CONVERTIBLE, HEIF, SUFFIXES, list_folder
+from keras_cabvit.data.folders.images_below import images_below
 from keras_cabvit.paths import local_path
 
 _QUALITY = 95
@@ -97,30 +98,37 @@ def convert_images(
     return result
 
 
-def _targets(folder, below="", seen=frozenset()):
+def _targets(folder):
     """Returns a dict from the relative path of every image to that of its copy."""
-    place = os.path.realpath(folder)
-    if place in seen:  # a link to a folder that holds it
-        return {}
-    listing = list_folder(folder)
-    convertible = [name for name in listing.others if name.lower().endswith(CONVERTIBLE)]
-    names = (*listing.images, *convertible)
+    names = {}
+    for path in images_below(folder, suffixes=(*SUFFIXES, *CONVERTIBLE)):
+        if path.is_dir():
+            list_folder(path)  # raises the reason for which it cannot be listed
+        names.setdefault(path.parent, []).append(path.name)
+    return {
+        str(below / name): str(below / copy)
+        for parent, inside in names.items()
+        for below in [parent.relative_to(folder)]
+        for name, copy in _copies(inside).items()
+    }
+
+
+def _copies(names):
+    """Returns a dict from the names of a folder's images to those of their copies."""
     stems = [os.path.splitext(name)[0].lower() for name in names]
-    targets = {}
+    copies = {}
     # In lower case: some file systems do not tell the cases apart.
     taken = {name.lower() for name in names}
     for name, stem in zip(names, stems, strict=True):
         copy = name
-        if name in convertible:
+        if name.lower().endswith(CONVERTIBLE):
             alone = stems.count(stem) == 1
             copy = f"{os.path.splitext(name)[0] if alone else name}.jpg"
             while copy.lower() in taken:
                 copy = f"{os.path.splitext(copy)[0]}.jpg.jpg"
             taken.add(copy.lower())
-        targets[os.path.join(below, name)] = os.path.join(below, copy)
-    for name in listing.folders:
-        targets |= _targets(Path(folder) / name, os.path.join(below, name), {*seen, place})
-    return targets
+        copies[name] = copy
+    return copies
 
 
 def _is_converted(path):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from keras_cabvit.cli import main
+from keras_cabvit.commands import progress
 from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
 
 pillow_heif.register_heif_opener()
@@ -123,6 +124,14 @@ def test_a_broken_photograph_is_named_and_the_others_are_converted(photographs, 
     assert "deep.tiff cannot be converted: pixels of more than 8 bits" in errors
     assert not (tmp_path / "jpeg/cat/IMG_1.jpg").exists()
     assert (tmp_path / "jpeg/dog/new.jpg").exists()
+
+
+def test_progress_is_printed(photographs, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_IN_LOG", 0)
+    assert main(["convert-images", str(photographs), str(tmp_path / "jpeg")]) == 0
+
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" files")[0] for line in lines] == [f"{done} of 7" for done in range(1, 8)]
 
 
 def test_no_copy_takes_the_name_of_another(tmp_path):

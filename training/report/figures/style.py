@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from training.report.figures.fonts import font_families
+from training.report.markdown import one_line
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito).
 BLUE, LIGHT_BLUE, ORANGE, GREY = "#0072b2", "#7fb8d8", "#d55e00", "#6e7781"
@@ -76,7 +77,5 @@ def epoch_axis(axes: Any) -> None:
 
 def shortened(name: str, letters: int) -> str:
     """Returns a name on one line, cut to a number of letters."""
-    name = "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name
-    )
+    name = one_line(name)
     return name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
