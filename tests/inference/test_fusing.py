@@ -7,7 +7,7 @@ import tiny_models
 from tiny_models import filled, outputs
 
 from keras_cabvit import inference, layers
-from keras_cabvit.inference import ATTENTION_BIASES, fuse
+from keras_cabvit.inference import ATTENTION_BIASES, FusedLayerNormalization, fuse
 from keras_cabvit.inference.fusing import INFERENCE_CLASSES
 
 BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
@@ -120,23 +120,33 @@ def test_unknown_attention_bias_is_named():
 
 @pytest.mark.slow
 def test_the_callers_class_reaches_every_child():
-    found = []
+    reached = []
 
-    class Noted(layers.PaddedDepthwiseConv2D):
-        @classmethod
-        def from_trained(cls, layer, form):
-            found.append(layer.name)
-            return form.copy(layer, cls)
+    def noted(trainable):
+        class Noted(trainable):
+            @classmethod
+            def from_trained(cls, layer, form):
+                reached.append(layer.name)
+                return form.copy(layer, cls)
 
+        return Noted
+
+    leaves = (
+        *(layers.PaddedConv2D, layers.PaddedDepthwiseConv2D),
+        *(keras.layers.Dense, keras.layers.LayerNormalization),
+    )
+    classes = {trainable: noted(trainable) for trainable in leaves}
     model = built("hybrid")
-    fused = fuse(model, classes={layers.PaddedDepthwiseConv2D: Noted})
-    kinds = [type(layer).__name__ for layer in fused._flatten_layers()]
-    assert kinds.count("Noted") == len(found) > 0
-    assert "PaddedDepthwiseConv2D" not in kinds
-    # One in a ConvNeXt block, one in patch merging, and two in a CabViT block.
-    assert set(found) == {"depthwise", "convolution", "merge_convolution"}
-    images = images_for(model)
-    np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
+    fused = fuse(model, classes=classes)
+
+    kinds = [type(layer) for layer in fused._flatten_layers()]
+    assert not {*leaves, FusedLayerNormalization} & {*kinds}
+    assert len(reached) == sum(kind in classes.values() for kind in kinds)
+    assert {*reached} == {
+        *("convolution", "depthwise", "merge_convolution"),
+        *("query", "key", "value", "projection", "expand", "project", "predictions"),
+        *("norm", "digest_norm", "norm_0", "norm_1", "head_norm"),
+    }
 
 
 @pytest.mark.every_backend

@@ -110,7 +110,7 @@ def test_stage_of_other_layers():
 
 @pytest.mark.parametrize("part", ["attention", "merge_enhancement", "channel_mixing"])
 @pytest.mark.parametrize("wrong", [None, 3, []])
-def test_block_of_parts_that_are_no_layers(part, wrong):
+def test_block_of_parts_that_are_not_layers(part, wrong):
     (one,) = blocks(True)
     parts = {name: getattr(one, name) for name in CabViTBlock.part_names}
     message = f"`{part}` of a CabViTBlock must be a Keras layer. Received: {part}={wrong}"
@@ -133,7 +133,7 @@ def test_block_of_parts_in_the_wrong_order():
         (FusedTokenMergeEnhancement, (3, None), "`merge_convolution` of a .* layer or None"),
     ],
 )
-def test_inference_class_of_parts_that_are_no_layers(layer_class, parts, sentence):
+def test_inference_class_of_parts_that_are_not_layers(layer_class, parts, sentence):
     with pytest.raises(ValueError, match=sentence):
         layer_class(*parts)
 
@@ -193,6 +193,6 @@ def test_images_that_patches_do_not_tile(shape):
         ),
     ],
 )
-def test_block_with_a_part_in_place_of_another(attention, channel_mixing, sentence):
+def test_block_with_a_part_in_the_position_of_another(attention, channel_mixing, sentence):
     with pytest.raises(ValueError, match=sentence):
         CabViTBlock(attention, TokenMergeEnhancement(), channel_mixing)

@@ -37,6 +37,18 @@ def test_one_window_is_the_whole_stage():
     np.testing.assert_allclose(outputs(windowed(stage), inputs), expected, atol=1e-6)
 
 
+def test_one_window_has_the_weights_file_of_the_whole_stage(tmp_path):
+    stage, inputs = global_stage(), keras.Input((WINDOW, WINDOW, 8))
+    model = keras.Model(inputs, stage(inputs))
+    other = keras.Model(inputs, windowed(global_stage())(inputs))
+    filled(other, seed=1)
+    keras_cabvit.weights.save_weights(model, tmp_path / "global.weights.h5")
+    keras_cabvit.weights.load_weights(other, tmp_path / "global.weights.h5")
+
+    images = normal(2, WINDOW, WINDOW, 8)
+    np.testing.assert_allclose(outputs(other, images), outputs(model, images), atol=1e-6)
+
+
 @pytest.mark.every_backend
 def test_each_window_is_a_stage_of_its_own():
     stage, inputs = global_stage(), normal(2, 2 * WINDOW, 3 * WINDOW, 8)
@@ -131,7 +143,7 @@ def test_macs_of_windows_are_those_of_as_many_images(is_fused):
 
 
 @pytest.mark.parametrize("window", [0, -4, 2.5, "4"])
-def test_window_that_is_no_side_gives_a_clear_error(window):
+def test_window_that_is_not_a_side_gives_a_clear_error(window):
     with pytest.raises(ValueError, match="`window` must be a positive number of tokens"):
         keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False)], window=window)
 

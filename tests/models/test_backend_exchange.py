@@ -1,4 +1,4 @@
-"""Files that one backend saves load on the others, with equal logits, and are saved again alike."""
+"""Files that one backend saves load on the others, with equal configurations and logits."""
 
 import os
 import zipfile

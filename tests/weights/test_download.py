@@ -198,7 +198,7 @@ def test_bytes_before_a_stall_are_kept(file_server, fetch, destination):
     assert file_server.ranges() == [None, f"bytes={HALF}-"]
 
 
-def test_length_that_is_no_number_is_ignored(file_server, fetch, destination):
+def test_length_that_is_not_a_number_is_ignored(file_server, fetch, destination):
     url = file_server.serve("/weights.h5", CONTENT, length="unknown")
     fetch(url, retries=0)
     assert_placed(destination)

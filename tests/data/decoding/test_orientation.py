@@ -1,4 +1,4 @@
-"""Orientation from EXIF and XMP, held against Pillow's `exif_transpose`."""
+"""Orientation from EXIF and XMP, compared with Pillow's `exif_transpose`."""
 
 import io
 import struct

@@ -111,6 +111,6 @@ def test_share_of_nothing_or_everything_gives_a_clear_error(share):
         (np.zeros((2, 4, 4), "uint8"), np.zeros(3, int), r"`labels` must have the shape \(2,\)"),
     ],
 )
-def test_arrays_that_are_no_images_are_refused(images, labels, sentence):
+def test_arrays_that_are_not_images_are_refused(images, labels, sentence):
     with pytest.raises(ValueError, match=sentence):
         ArraySplit(images, labels, ("a", "b"))
