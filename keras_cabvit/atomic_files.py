@@ -153,7 +153,7 @@ def write_text_atomically(path: str | os.PathLike, text: str) -> None:
 
     Args:
         path: path of the file.
-        text: string, written as UTF-8; the bytes of a file's name that are no text are escaped.
+        text: string, written as UTF-8; bytes of file names that are not text are escaped.
     """
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -11,7 +11,7 @@ _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 _ADVICE = {
     "http": "Download it, and give the path of the file.",
     "https": "Download it, and give the path of the file.",
-    "file": "Give the path alone.",
+    "file": "Give only the path.",
 }
 _MOUNT = (
     "Mount the storage (Cloud Storage FUSE, Mountpoint for S3, ...) and give the mounted path, or "

@@ -174,8 +174,8 @@ def patterned_images(shape, count, seed=0):
 def pattern_classifier(activation="softmax"):
     """Builds a classifier of `patterned_images` at 64x64 that needs no training.
 
-    It is no model of this library, and takes a fraction of the time to build, export and run: for
-    tests of exporting and comparing that hold for any model.
+    It is not a model of this library, and takes a fraction of the time to build, export and run:
+    for tests of exporting and comparing that hold for any model.
     """
     centres = patterns(3).reshape(5, -1) / 255
     image = keras.Input((64, 64, 3), name="image")

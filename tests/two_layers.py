@@ -1,4 +1,4 @@
-"""A model in the place of a recipe's, for tests of everything around the model.
+"""A model instead of a recipe's, for tests of everything around the model.
 
 TensorFlow and JAX compile it in a fraction of a CabViT's time. It has all kinds of state: weights,
 BatchNorm statistics and the seed of stochastic depth. The run adds averages and moments.

@@ -74,8 +74,8 @@ def evaluate(
 
     Raises:
         FileNotFoundError: there is no model at `path`, or the data is missing.
-        ValueError: the file is damaged, no classifier, or does not fit the data; or an argument is
-            wrong.
+        ValueError: the file is damaged, not a classifier, or does not fit the data; or an argument
+            is wrong.
         ImportError: a package that the model or the data needs is not installed.
         OSError: the report cannot be written.
     """

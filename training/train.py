@@ -126,7 +126,7 @@ def train(
         if checkpoints and not options.keep_checkpoints:
             print(
                 f"Its checkpoints ({checkpoints.size() / 1e6:,.0f} MB) are in {checkpoints.path}; "
-                "nothing needs them anymore."
+                "nothing needs them any more."
             )
         return folder
     if earlier is None:
@@ -135,7 +135,7 @@ def train(
         check_contents(data_set, earlier, folder)
     check_patience(recipe.patience)
     loggers = open_loggers(options.log, folder)
-    initial_weights_file(recipe.model)  # refuses what is no file, before anything is written
+    initial_weights_file(recipe.model)  # refuses a missing file, before anything is written
     steps_per_epoch(data_set.training, recipe.batch_size)  # refuses a batch larger than the data
     # Refuses what cannot be counted.
     training_loss(recipe.class_balance, data_set.training.class_counts())

@@ -46,7 +46,10 @@ def add(commands):
         help="write .csv, .jsonl or .parquet instead of a table to the terminal",
     )
     parser.add_argument(
-        "--top", type=_positive, default=3, help="classes per file; 3 by default, at most all"
+        "--top",
+        type=_positive,
+        default=3,
+        help="classes per file, if the model has as many; 3 by default",
     )
     parser.add_argument(
         "--crop",

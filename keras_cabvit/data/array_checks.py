@@ -51,7 +51,7 @@ def check_not_scaled(images: Any) -> None:
     if np.isnan(low):
         raise ValueError(f"{wanted}NaN")
     received = f"{wanted}values from {low:.4g} to {high:.4g}"
-    # An image that is almost black has integers alone.
+    # An image that is almost black has only integers.
     if low >= -1 and high <= 1 and (images != np.rint(images)).any():
         raise ValueError(f"{received}, as of images scaled to [0, 1] or [-1, 1]")
     if low < -_OVERSHOT * max(high, 0):

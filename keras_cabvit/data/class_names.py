@@ -41,7 +41,7 @@ def match_classes(
     Names are equal if they are the same text in Unicode's composed form (NFC); if there is no such
     name, upper and lower case are ignored, provided that only one name of each list remains. The
     data may have only some of the model's classes, even a single one. Names that are the numbers 0,
-    1, ..., one per class of the model, are no names but positions in the model.
+    1, ..., one per class of the model, are not names but positions in the model.
 
     Args:
         model_names: strings, the classes in the model's order; None if the model does not name

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_cabvit.inference.folding import assign_product, exact, folded_before, folded_behind
+from keras_cabvit.inference.folding import assign_product, exact, folded_after, folded_before
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.ops import mlp
 
@@ -61,7 +61,7 @@ class FusedChannelMixing(Composite):
         )
         kernel, bias = exact(layer.project.kernel), exact(layer.project.bias)
         if layer.layer_scale is not None:
-            kernel, bias = folded_behind(kernel, bias, exact(layer.layer_scale.gamma))
+            kernel, bias = folded_after(kernel, bias, exact(layer.layer_scale.gamma))
         assign_product(self.project, kernel, bias)
 
     def build(self, inputs_shape, residual_shape=None):

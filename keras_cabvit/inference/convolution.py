@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_cabvit.inference.folding import assign_product, exact, folded_behind
+from keras_cabvit.inference.folding import assign_product, exact, folded_after
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.ops import activate, pointwise
 
@@ -45,7 +45,7 @@ class FusedConvolution(Composite):
         if layer.filters is None:  # a depthwise kernel is (height, width, channels, 1)
             assign_product(self.convolution, kernel * scale[:, None], shift)
         else:
-            assign_product(self.convolution, *folded_behind(kernel, 0, scale, shift))
+            assign_product(self.convolution, *folded_after(kernel, 0, scale, shift))
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""

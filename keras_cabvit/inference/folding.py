@@ -12,7 +12,7 @@ def exact(variable):
     return np.asarray(ops.convert_to_numpy(variable), "float64")
 
 
-def folded_behind(kernel, bias, scale, shift=0.0):
+def folded_after(kernel, bias, scale, shift=0.0):
     """Returns the kernel and bias of `(x * kernel + bias) * scale + shift`.
 
     Args:

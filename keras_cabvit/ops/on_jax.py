@@ -131,7 +131,7 @@ def _product(subscripts, one, other):
 
 
 def _separated(*arrays):
-    """Returns the arrays behind a barrier: a TPU computes anew whatever is derived from them.
+    """Returns the arrays after a barrier: a TPU recomputes whatever is derived from them.
 
     On a TPU computing a product takes less time than reading it. Other processors compute it once.
     """

@@ -20,7 +20,7 @@ _REFUSED_OBJECT = re.compile(r"(?:GLOBAL|Class) ([\w.]+\.\w+)")
 _PART = re.compile(r"-\d+-of-(\d+)\.")
 _LISTED = 12
 _SAVE_WHOLE = (
-    "Save the parameters alone, in the program that wrote them: "
+    "Save only the parameters, in the program that wrote them: "
     "torch.save(model.state_dict(), FILE)."
 )
 
@@ -91,7 +91,9 @@ def _unreadable(path: Path, error: Exception) -> str:
     if "TorchScript" in str(error):
         return f"{path} holds a TorchScript program, which is not run. {_SAVE_WHOLE}"
     if not isinstance(error, pickle.UnpicklingError):
-        return f"{path} is damaged, or not the kind of checkpoint that its name says: {error!r}."
+        return (
+            f"{path} is damaged, or not the kind of checkpoint that its name suggests: {error!r}."
+        )
     # PyTorch's own message also says how to read the file anyway, which would run its code.
     refused = _REFUSED_OBJECT.search(str(error))
     if refused:

@@ -46,12 +46,12 @@ def predict_files(
 
     The files are decoded, resized and cropped as in evaluation, while the model computes the
     previous batch. Memory does not grow with their number: `files` may be a generator. A file that
-    cannot be read costs no other its prediction.
+    cannot be read does not affect the others.
 
     Args:
         model: `OpenedModel`, or a path as `open_model` takes it.
         files: paths of JPEG, PNG, WebP, GIF or BMP files.
-        top: integer, the number of classes per file, at most all. Defaults to 5.
+        top: integer, the number of classes per file, if the model has as many. Defaults to 5.
         image_size: (height, width) in pixels, for a model that takes any size.
         crop: side of the centre crop as a share of the image. None, the default, is that which
             the model states, else that of the run's evaluation, else the authors': 0.875 below 384

@@ -71,9 +71,8 @@ class TFLiteMetadata:
     """Statements of a .tflite file about its input and output.
 
     Attributes:
-        mean: tuple of floats, one for all channels or one per channel, and
-        std: likewise: an app feeds float inputs with `(pixels - mean) / std`. None without a
-            statement.
+        mean: tuple of floats, one for all channels or one per channel; None without a statement.
+        std: the same. An app feeds float inputs with `(pixels - mean) / std`.
         labels: tuple of strings, the names of the classes; None without names.
         crop_statement: bytes of the file that `stated_crop` reads; None without one.
         calibrates: whether apps recalibrate the scores.

@@ -49,10 +49,10 @@ def check_sha256(sha256: Any) -> str:
     """Validates a SHA-256, and returns it in lower case.
 
     Args:
-        sha256: String of 64 hexadecimal digits.
+        sha256: string of 64 hexadecimal digits.
 
     Raises:
-        ValueError: If it is anything else.
+        ValueError: it is anything else.
     """
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         raise ValueError(f"`sha256` must be 64 hexadecimal digits. Received: {sha256!r}.")
@@ -75,13 +75,13 @@ def write_checksum(path: str | os.PathLike[str]) -> Path:
     """Writes the checksum of a file beside it, in the form that `sha256sum --check` reads.
 
     Args:
-        path: The file. `<path>.sha256` is written; an existing one is replaced atomically.
+        path: the file. `<path>.sha256` is written; an existing one is replaced atomically.
 
     Returns:
         The path of the checksum, a `pathlib.Path`.
 
     Raises:
-        OSError: If the file cannot be read or its folder cannot be written.
+        OSError: the file cannot be read or its folder cannot be written.
     """
     path = Path(path)
     checksum = checksum_path(path)
@@ -94,13 +94,13 @@ def read_checksum(text: str) -> str:
     """Parses the hash in the output of `sha256sum` for one file.
 
     Args:
-        text: String, `<64 hexadecimal digits>  <file name>`. The hash alone is accepted.
+        text: string, `<64 hexadecimal digits>  <file name>`. The hash alone is accepted.
 
     Returns:
         The hash as 64 lower-case hexadecimal digits.
 
     Raises:
-        ValueError: If the text is anything else, including several lines.
+        ValueError: the text is anything else, including several lines.
     """
     match = _CHECKSUM_LINE.fullmatch(text.strip())
     if match is None:
@@ -115,13 +115,13 @@ def verify_checksum(path: str | os.PathLike[str]) -> bool | None:
     """Checks a file against the checksum beside it.
 
     Args:
-        path: The file.
+        path: the file.
 
     Returns:
         True or False, or None if there is no `<path>.sha256` to compare with.
 
     Raises:
-        ValueError: If `<path>.sha256` does not hold a checksum.
+        ValueError: `<path>.sha256` does not hold a checksum.
     """
     try:
         text = checksum_path(path).read_bytes().decode("utf-8", errors="replace")
@@ -139,10 +139,10 @@ def disk_errors(folder: Path) -> Iterator[None]:
     """Converts an OSError of the `with` block to a WeightsDownloadError that says what to do.
 
     Args:
-        folder: The folder that the block writes to.
+        folder: the folder that the block writes to.
 
     Raises:
-        WeightsDownloadError: If the block raises an OSError.
+        WeightsDownloadError: the block raises an OSError.
     """
     try:
         yield

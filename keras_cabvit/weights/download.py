@@ -61,20 +61,20 @@ def download(
 
     Args:
         url: URL that begins with `https://`, `http://` or `file://`.
-        destination: Path of the file. Missing parent folders are created.
+        destination: path of the file. Missing parent folders are created.
         sha256: SHA-256 of the whole file, 64 hexadecimal digits.
-        size: Size of the whole file in bytes, if known.
-        retries: Number of further attempts after a failed connection.
-        timeout: Seconds to wait for a response, and for each further piece of it.
-        progress: Whether to show a progress bar.
+        size: size of the whole file in bytes, if known.
+        retries: number of further attempts after a failed connection.
+        timeout: seconds to wait for a response, and for each further piece of it.
+        progress: whether to show a progress bar.
 
     Returns:
         The destination, a `pathlib.Path`.
 
     Raises:
-        ValueError: If `url` has another scheme, or `sha256` is malformed.
-        WeightsDownloadError: If the server cannot be reached or lacks the file, if the connection
-            keeps failing, if the file is not the right one, or if it cannot be stored.
+        ValueError: `url` has another scheme, or `sha256` is malformed.
+        WeightsDownloadError: the server cannot be reached or lacks the file, the connection keeps
+            failing, the file is not the right one, or it cannot be stored.
     """
     _check_scheme(url)
     sha256 = check_sha256(sha256)
@@ -101,16 +101,16 @@ def fetch_text(url: str, retries: int = 3, timeout: float = 30, limit: int = 409
 
     Args:
         url: URL that begins with `https://`, `http://` or `file://`.
-        retries: Number of further attempts after a failed connection.
-        timeout: Seconds to wait for a response, and for each further piece of it.
-        limit: Number of bytes after which the rest is ignored.
+        retries: number of further attempts after a failed connection.
+        timeout: seconds to wait for a response, and for each further piece of it.
+        limit: number of bytes after which the rest is ignored.
 
     Returns:
         The text as a string; bytes that are not UTF-8 are replaced.
 
     Raises:
-        ValueError: If `url` has another scheme.
-        WeightsDownloadError: If the text cannot be fetched.
+        ValueError: `url` has another scheme.
+        WeightsDownloadError: the text cannot be fetched.
     """
     _check_scheme(url)
     return _with_retries(retries, _read_text, url, timeout, limit)

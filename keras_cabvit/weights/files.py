@@ -72,7 +72,7 @@ def describe_hdf5(path: str | os.PathLike[str]) -> str | None:
         path: path of a file, of any name.
 
     Returns:
-        Sentences, or None if it is no HDF5 file.
+        Sentences, or None if it is not an HDF5 file.
     """
     path = local_path(path)
     holds_model = _holds_model(path)
@@ -91,7 +91,7 @@ def describe_hdf5(path: str | os.PathLike[str]) -> str | None:
 
 
 def _holds_model(path: Path) -> bool | None:
-    """Returns whether an HDF5 file holds a model's architecture; None if it is no such file."""
+    """Returns whether an HDF5 file holds a model's architecture; None if it is not HDF5."""
     try:
         with h5py.File(path) as file:
             return "model_config" in file.attrs

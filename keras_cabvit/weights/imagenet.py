@@ -31,16 +31,15 @@ def imagenet_weights_path(variant: str) -> Path:
     registry's URL. The registry's hash, if it has one, also applies to a mirror.
 
     Args:
-        variant: Name of the model function, such as `"CabViTH_S"`.
+        variant: name of the model function, such as `"CabViTH_S"`.
 
     Returns:
         The path of a file for `model.load_weights`, a `pathlib.Path`.
 
     Raises:
-        ValueError: If the weights are neither in the cache nor available for download (the message
-            lists the alternatives); if the file in the cache is damaged; if the mirror's URL is
-            invalid.
-        WeightsDownloadError: If the download fails.
+        ValueError: the weights are neither in the cache nor available for download (the message
+            lists the alternatives), the cached file is damaged, or the mirror's URL is invalid.
+        WeightsDownloadError: the download fails.
     """
     path = weights_path(variant)
     published = published_weights(variant)

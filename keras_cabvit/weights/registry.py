@@ -19,16 +19,16 @@ class PublishedWeights:
     """A downloadable file of ImageNet weights.
 
     Attributes:
-        variant: Name of the model function, such as `"CabViTH_S"`.
+        variant: name of the model function, such as `"CabViTH_S"`.
         url: URL of the `.weights.h5` file.
         sha256: SHA-256 of the file, 64 lower-case hexadecimal digits.
-        size: Size of the file in bytes.
-        top1: Top-1 accuracy on the ImageNet-1k validation set in percent.
-        source: Origin of the parameters, for human readers.
-        licence: Licence of the file, an SPDX identifier if there is one.
+        size: size of the file in bytes.
+        top1: top-1 accuracy on the ImageNet-1k validation set in percent.
+        source: origin of the parameters, for human readers.
+        licence: licence of the file, an SPDX identifier if there is one.
 
     Raises:
-        ValueError: If a field has the wrong type or an impossible value.
+        ValueError: a field has the wrong type or an impossible value.
     """
 
     variant: str
@@ -57,13 +57,13 @@ def published_weights(variant: str) -> PublishedWeights | None:
     """Looks up the published ImageNet weights of a variant.
 
     Args:
-        variant: Name of the model function, such as `"CabViTH_S"`.
+        variant: name of the model function, such as `"CabViTH_S"`.
 
     Returns:
         A `PublishedWeights`, or None if none are published at a URL.
 
     Raises:
-        ValueError: If any entry of the registry is malformed.
+        ValueError: any entry of the registry is malformed.
     """
     entries = json.loads(REGISTRY_PATH.read_text(encoding="utf-8"))
     if not isinstance(entries, list):

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())
 TOLERANCE = {"float32": 1e-4, "float64": 1e-5}
 
-# Variants of a family differ in sizes alone, so one backend runs them all, and the others the
+# Variants of a family differ only in sizes, so one backend runs them all, and the others the
 # smallest of each family; PyTorch, which the published model runs on, the paper's main model too.
 # One process runs several: starting a backend takes longer than a small model.
 CASES = [

@@ -94,7 +94,7 @@ def test_incompatible_arguments_give_a_clear_error(arguments, sentence):
 
 
 def test_other_variants_and_sizes_give_a_clear_error():
-    with pytest.raises(ValueError, match=r"is contained for CabViTH_T alone. For CabViTH_S pass"):
+    with pytest.raises(ValueError, match=r"is contained only for CabViTH_T. For CabViTH_S pass"):
         keras_cabvit.CabViTH_S(weights="tiny_imagenet")
     with pytest.raises(ValueError, match="belongs to the named variants"):
         keras_cabvit.CabViTH((8, 8, 16, 16), (1, 1, 1, 1), (1, 1), weights="tiny_imagenet")

@@ -2,7 +2,7 @@
 
 All take and return a uint8 tensor (h, w, 3) of known shape.
 
-If a new value depends on the old one alone, Pillow looks it up in a table of 256 values. Here a
+If a new value depends only on the old one, Pillow looks it up in a table of 256 values. Here a
 look-up takes several times as long as arithmetic on a whole image, so only two operations have
 tables. Arithmetic is Pillow's, step by step, in float32: integers up to 2^24 are exact in it.
 """

@@ -38,7 +38,7 @@ class Evaluate:
         batch_size: images at a time.
         classes_by_position: take the data's classes in the model's order, whatever their names; by
             default they are matched by name.
-        labels: table with the columns file, class and perhaps split, for the images of a folder.
+        labels: table with the columns file, class and optionally split, for a folder's images.
     """
 
     model: Annotated[Path | None, tyro.conf.Positional] = None

@@ -26,7 +26,7 @@ class ShowBatchOptions:
         images: the number of its images.
         seed: seed of the run.
         split_seed: seed of the split into training and validation images.
-        labels: table with the columns file, class and perhaps split, for the images of a folder.
+        labels: table with the columns file, class and optionally split, for a folder's images.
     """
 
     data: str

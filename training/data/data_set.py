@@ -45,7 +45,7 @@ class DataSet:
         return image_sizes(self.training)
 
     def splits(self) -> dict[str, Split]:
-        """Returns a dict from "training", "validation" and perhaps "test" to the split."""
+        """Returns the splits: "training", "validation" and, if there is one, "test"."""
         splits = {"training": self.training, "validation": self.validation}
         return splits if self.test is None else splits | {"test": self.test}
 

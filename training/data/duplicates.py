@@ -9,7 +9,7 @@ import numpy as np
 
 from training.data.image_hashes import BITS, content_numbers, perceptual_hashes
 
-# Near duplicates differ in at most so many of the 256 bits of their perceptual hashes.
+# The most bits, of the 256 of their perceptual hashes, in which near duplicates differ.
 MOST_BITS = 40
 # Comparing more takes minutes.
 MOST_IMAGES = 30_000
@@ -117,7 +117,7 @@ def alike_images(root: Path, files: Sequence[str]) -> Alike:
     """Groups image files that are nearly the same.
 
     Two images are near duplicates if their files have the same bytes, or if their perceptual
-    hashes differ in at most 40 of 256 bits: after saving anew, resizing, or a slight movement of
+    hashes differ in at most 40 of 256 bits: after saving again, resizing, or a slight movement of
     the camera. Duplicates of duplicates belong to one group.
 
     Args:

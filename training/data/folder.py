@@ -54,7 +54,7 @@ def image_folder(
         path: the folder.
         draw: `Draw` of the validation images.
         to_train: whether the images must be enough to train on. Otherwise one class is enough, or a
-            folder of test images alone; splits may be without images.
+            folder of only test images; splits may be without images.
         labels: table of files, classes and splits; None takes them from the names of folders.
 
     Returns:

@@ -66,7 +66,7 @@ def perceptual_hashes(root: Path, files: Sequence[str]) -> tuple[np.ndarray, np.
             hashes[number], known[number] = found
     started = reported = time.monotonic()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of files that are read all the same
+        warnings.simplefilter("ignore")  # of Pillow, about files that it can read
         results = pool.map(_hash, [root / files[number] for number in missing])
         for done, (number, result) in enumerate(zip(missing, results, strict=True), 1):
             if result is not None:

@@ -80,7 +80,7 @@ def with_validation(data_set: DataSet, names: Collection[str], note: str) -> Dat
         note: a sentence on their origin.
 
     Raises:
-        ValueError: the data is no folder.
+        ValueError: the data is not a folder.
     """
     chosen = set(names)
     images = image_list(data_set)

@@ -33,7 +33,7 @@ def read_label_table(folder: str | os.PathLike, labels: str | os.PathLike) -> Im
 
     The table is text with a line per image, in UTF-8 (or UTF-16 with a byte order mark, as
     spreadsheets write it), separated by commas, semicolons or tabs. Its first line names the
-    columns: `file`, the path relative to the folder; `class`; and perhaps `split`, a name that a
+    columns: `file`, the path relative to the folder; `class`; and optionally `split`, a name that a
     folder of a split may have. Further columns are ignored.
 
     Args:

@@ -27,7 +27,7 @@ def open_data_set(
         data_folder: the folder in which TensorFlow Datasets keeps its data sets; None is its
             default.
         to_train: whether a folder must have enough images to train on. Otherwise one class is
-            enough, or test images alone, and splits may be without images.
+            enough, or only test images, and splits may be without images.
         group_duplicates: whether near duplicates in a folder are looked for, and stay together when
             its validation images are drawn.
         labels: table of files, classes and splits of a folder, as `read_label_table` takes it; None

@@ -12,7 +12,7 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
 
     Columns: `file`, the image's name; `class`, its own class; `predicted`, the most probable class;
     `probability`, of that class; and for every class `p(NAME)`, its probability. Images that cannot
-    be read come last, with their names alone.
+    be read come last, with only their names.
 
     Args:
         evaluation: `Evaluation`.

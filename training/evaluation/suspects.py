@@ -63,7 +63,7 @@ def suspected_labels(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarra
 
 
 def suspects_as_csv(suspects: Sequence[Suspect], class_names: Sequence[str]) -> str:
-    """Returns a table of suspects as CSV text, the first to look at first.
+    """Returns a table of suspects as CSV text, the most suspicious first.
 
     Args:
         suspects: `Suspect`s.

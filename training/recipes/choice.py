@@ -24,8 +24,8 @@ FIELDS = (
     "batch_size",
     "epochs",
 )
-# Side of the images in pixels, unless the weights know larger ones. A larger side shows more, and
-# costs in proportion to its square.
+# Side of the images in pixels, unless the weights were trained on larger ones. A larger side shows
+# more, and costs time in proportion to its square.
 _SIDE = 128
 _SIDE_STEP = 32
 _SMALLEST_SIDE = 64
@@ -34,15 +34,15 @@ _LEARNING_RATE = 2e-3
 # Steps per epoch below which the batch is halved, and the smallest that is still efficient.
 _FEW_STEPS = 10
 _SMALLEST_BATCH = 16
-# Epochs of a run without a limit: so many that all together show about so many training images, but
-# at least and at most so many. With less than a third of them a smaller side does better; more than
-# three times as many change nothing.
+# Without a limit of time, a run has as many epochs as show about this many training images in all,
+# within these bounds. With less than a third of these epochs a smaller side does better, and more
+# than three times as many change nothing.
 _VIEWS = 120_000
 _FEWEST_EPOCHS, _MOST_EPOCHS = 12, 100
 _TIMES = 3
 # Seconds before the first step and after the last: reading the data, compiling, scores, figures.
 _SECONDS_BESIDES = 75.0
-# No two minutes of a computer are alike.
+# A computer is not equally fast in every minute.
 _PLANNED_SHARE = 0.93
 # Time of scoring an image as a share of that of training on it.
 _SCORING_SHARE = 0.35
@@ -101,11 +101,11 @@ class Chosen:
 def choose(
     recipe: Recipe, fields: Collection[str], images: Images, time: Time | None = None
 ) -> tuple[Recipe, list[Chosen]]:
-    """Chooses fields of a recipe by the weights at hand, the images and the time.
+    """Chooses fields of a recipe by the available weights, the images and the time.
 
     Args:
         recipe: `Recipe`, whose other fields are kept.
-        fields: names out of `FIELDS`.
+        fields: names from `FIELDS`.
         images: `Images`.
         time: `Time`; None sets no limit.
 
@@ -180,7 +180,7 @@ def field_of(recipe: Recipe, name: str) -> Any:
 
 @dataclass(frozen=True)
 class _Start:
-    """Weights to start from; without a name all is new."""
+    """Weights to start from; without a name, all layers are new."""
 
     variant: str
     weights: str | None
@@ -189,7 +189,7 @@ class _Start:
 
 
 def _start(options: ModelOptions, fields: Collection[str]) -> _Start:
-    """Returns the weights that the options name, else the best ones at hand."""
+    """Returns the weights that the options name, else the best ones available."""
     if "model.initial_weights" in fields:
         variants = VARIANTS if "model.variant" in fields else (options.variant,)
         cached = [name for name in variants if weights_path(name).is_file()]

@@ -7,12 +7,12 @@ Cost and result: depend on the data, and on --minutes. Photographs of clothes (3
     10 classes) with --minutes 15, seed 0, on two cores: 16 minutes, 86.0 % +- 1.8 % of 372 test
     images (docs/photographs.md).
 
-What the command leaves open is chosen when the run starts: weights, image size, epochs, batch size
-and learning rates (`training.recipes.choice`); the values below are those of a run by Python.
+When the run starts, it chooses whatever the command leaves open: weights, image size, epochs, batch
+size and learning rates (`training.recipes.choice`); a run started from Python has the values below.
 
-RandAugment and no mixing of images, because the weights know photographs already, and a learning
+RandAugment and no mixing of images, because the weights were trained on photographs, and a learning
 rate that falls from block to block towards the stem (BEiT's layer-wise decay), because early layers
-need to change less: by pilots on held-out photographs of clothes.
+need to change less. Both were chosen by pilot runs, on held-out photographs of clothes.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe

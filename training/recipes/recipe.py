@@ -101,15 +101,15 @@ class Optimization:
         final_learning_rate: learning rate at the end of the cosine.
         weight_decay: weight decay of AdamW; vectors, such as biases and norms, do not decay.
         beta_1, beta_2, epsilon: parameters of AdamW. Epsilon is 1e-8, not Keras' 1e-7: gradients
-            behind LayerScale start near 1e-9.
+            before LayerScale start near 1e-9.
         clip_norm: largest norm of all gradients together; None clips nothing.
         layer_decay: factor of the learning rate from one block to the preceding one; 1 trains all
             at the same rate.
         average_momentum: momentum of the exponential moving average of the weights, which is
             evaluated and saved; None keeps no average.
         average_warmup: whether the momentum rises to this value, at most (1 + n) / (10 + n) after n
-            updates. The published recipe is long and does without; a run of a few thousand steps
-            would not forget its initial weights.
+            updates. The published recipe is long and does not need it; a run of a few thousand
+            steps would not forget its initial weights.
         accumulation_steps: batches whose gradients are averaged into one update of the weights.
     """
 

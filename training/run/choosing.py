@@ -19,7 +19,7 @@ class Choice:
     """Fields of a recipe that are left to the run.
 
     Attributes:
-        fields: dotted names out of `training.recipes.choice.FIELDS`.
+        fields: dotted names from `training.recipes.choice.FIELDS`.
         minutes: time allowed for the whole run on this computer; None sets no limit.
     """
 

@@ -47,8 +47,8 @@ def extension(
         recipe: `Recipe`.
         data_set: `DataSet`, as it is now.
         seed: integer, the seed of the draw among new images.
-        own: dict, the run.json of the extension itself if it is resumed; `source` is then not
-            needed anymore.
+        own: dict, the run.json of the extension itself if it is resumed; `source` is then no longer
+            needed.
 
     Raises:
         ValueError: there is no finished run, or its training images are not known.

@@ -24,7 +24,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
 
     Args:
         model: a Keras model.
-        path: path of the file, ending in `.keras`, or in `.weights.h5` for the weights alone. It
+        path: path of the file, ending in `.keras`, or in `.weights.h5` for only the weights. It
             appears complete or not at all.
 
     Raises:
@@ -41,7 +41,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
         model.save(whole)
         with (
             zipfile.ZipFile(whole) as source,
-            # Compression hardly shrinks half-precision weights, and slows down loading.
+            # Compression barely shrinks half-precision weights, and slows down loading.
             zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as target,
         ):
             for name in source.namelist():

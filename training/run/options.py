@@ -28,7 +28,7 @@ class TrainOptions:
             larger than its model.
         extend: folder of a finished run whose model this one starts from, as its recipe and on its
             data, to which images may have been added.
-        labels: table with the columns file, class and perhaps split, for the images of a folder;
+        labels: table with the columns file, class and optionally split, for the images of a folder;
             by default its folders are the classes.
     """
 

@@ -140,7 +140,7 @@ def continued_record(
             f"{folder} holds a run with other settings or data: {'; '.join(differences[:5])}. "
             "Use its original settings and data, or choose another folder with --out."
             + (
-                " Options of the optimization alone may change, with --change-optimization."
+                " Only options of the optimization may change, with --change-optimization."
                 if all(name.startswith(prefix) for name in before if before[name] != now.get(name))
                 else ""
             )

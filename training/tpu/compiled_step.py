@@ -32,7 +32,7 @@ class CompiledStep:
     Memory, operations and traffic are the compiler's figures for one device. The times follow from
     these at the chip's published rates. The compiler's traffic includes transfers within the chip:
     prefetches into its fast memory and reads there, a sliced copy several times. So the memory's
-    time is an overestimate; that of the main memory alone, which assumes no other delay, is an
+    time is an overestimate; that of only the main memory, which assumes no other delay, is an
     underestimate. Neither includes communication between devices. The real time of a step must be
     measured on a real TPU.
 

@@ -1,6 +1,6 @@
 """Decoding BMP files in a TensorFlow graph.
 
-TensorFlow's own decoder reads 24 and 32 bits alone, and takes the octets for blue, green and red
+TensorFlow's own decoder reads only 24 and 32 bits, and takes the octets for blue, green and red
 whatever the file says.
 """
 
@@ -32,7 +32,7 @@ def bmp_header(encoded):
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A `Header` of scalars. Height and width are zero if the header is of no known size.
+        A `Header` of scalars. Height and width are zero if the header is of an unknown size.
     """
     import tensorflow as tf
 

@@ -56,7 +56,7 @@ def decode_part(encoded, choose_box, least=None):
         encoded: scalar string tensor, the file's content.
         choose_box: see `decode_rgb`.
         least: (height, width), fewest pixels that the part must keep when it is reduced. A JPEG
-            file is decoded by 8, 4 or 2 times smaller, whichever is the smallest that has so many.
+            file is decoded 8, 4 or 2 times smaller, at the smallest size that has so many.
             None decodes in full.
 
     Returns:

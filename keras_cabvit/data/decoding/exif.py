@@ -85,7 +85,7 @@ def _of_directory(tiff):
 
 
 def _value(digits, kind, unit, little):
-    """Returns the number in eight octets of which the first few are meant; 1 if it is none."""
+    """Returns the number that the first few of eight octets spell; 1 if they spell none."""
     import tensorflow as tf
 
     def is_a(*kinds):

@@ -1,7 +1,7 @@
 """Decoding the first frame of a GIF file in a TensorFlow graph.
 
 TensorFlow decodes all frames of an animation even when one is requested, makes transparent pixels
-black, and refuses files without a palette. It is therefore given a file of the first frame alone,
+black, and refuses files without a palette. It is therefore given a file of only the first frame,
 with a palette in which every index is its own grey level.
 """
 
@@ -107,8 +107,8 @@ def _first_frame(encoded):
     """Finds the first frame (GIF89a specification, section 15 and appendix A).
 
     Returns:
-        Three int32 scalars: the places of its descriptor and behind its data, the latter 0 if that
-        is not in the file, and the transparent index, 0 if there is none.
+        Three int32 scalars: the place of its descriptor, the place after its data, 0 if that is not
+        in the file, and the transparent index, 0 if there is none.
     """
     import tensorflow as tf
 

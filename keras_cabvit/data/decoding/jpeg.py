@@ -84,7 +84,7 @@ def jpeg_refusal(header):
 
 
 def checked_jpeg(encoded):
-    """Returns the file as TensorFlow decodes it as Pillow does, and its orientation.
+    """Returns a file that TensorFlow decodes as Pillow does, and its orientation.
 
     Args:
         encoded: scalar string tensor, the file's content.
@@ -142,9 +142,9 @@ def _by_all_segments(encoded):
 def _leading_metadata(encoded):
     """Returns the EXIF segment near the beginning of a file, and the place after metadata there.
 
-    Cameras and phones write EXIF first, or after a JFIF header, and perhaps a colour profile behind
-    it; other programs write a profile alone. Segments after these places may change the meaning of
-    EXIF, which is for the caller to exclude.
+    Cameras and phones write EXIF first, or after a JFIF header, and then perhaps a colour profile;
+    other programs write only a profile. Segments after these places may change the meaning of EXIF,
+    which is for the caller to exclude.
 
     Args:
         encoded: scalar string tensor, the file's content.
@@ -174,7 +174,7 @@ def _leading_metadata(encoded):
 def _is_plain(encoded, place):
     """Returns whether a file has three components, is sequential, and has no metadata.
 
-    Most of the small files that one trains on are plain, behind their EXIF at least: the kilobyte
+    Most of the small files that one trains on are plain, at least after their EXIF: the kilobyte
     from `place` has a scan of three components, and before it no segments but the JFIF header and
     tables. To find that out takes a third of the time that walking through the segments takes.
 

@@ -34,7 +34,7 @@ class FolderLayout:
             A dict, empty for a folder without splits.
 
         Raises:
-            ValueError: a folder is named like a split but is none, or a split has two folders.
+            ValueError: a folder is named like a split but is not one, or a split has two folders.
         """
         root, found = self.root, {}
         nearly = nearly_splits(top.folders)

@@ -180,7 +180,7 @@ def conversion_advice(found):
     images = "1 photograph is" if count == 1 else f"{count:,} photographs are"
     command = shlex.join(["cabvit", "convert-images", str(root), f"{root}-jpeg"])
     return (
-        f"{images} in a format that is not read. A folder with JPEG copies of them is made by: "
+        f"{images} in a format that is not read. This command writes a folder with JPEG copies: "
         f"{command}",
     )
 

@@ -69,8 +69,8 @@ def to_saved_model(
         batch_sizes: integers, batch sizes of the warm-up requests: those to which TF Serving pads
             batches (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes no requests.
         classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
-            your own, of which nobody else knows whether it gives probabilities or logits. None, the
-            default, determines it from the model.
+            your own, which may give probabilities or logits. None, the default, determines it from
+            the model.
 
     Returns:
         The path of the numbered directory.

@@ -80,8 +80,8 @@ def to_tflite(
         metadata: `keras_cabvit.export.Metadata`, with name, description, version, author and
             license. None, the default, gives the model's name and no author.
         classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
-            your own, of which nobody else knows whether it gives probabilities or logits. None, the
-            default, determines it from the model.
+            your own, which may give probabilities or logits. None, the default, determines it from
+            the model.
 
     Returns:
         The path of the file.

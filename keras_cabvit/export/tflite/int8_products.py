@@ -87,7 +87,7 @@ def _paddings_of_convolutions(content: bytes) -> list[str]:
 
 
 def _quantizer(content: bytes) -> tuple[Any, tuple[Any, ...]]:
-    """Returns litert-quantizer's `Quantizer` and the operations that are worth int8."""
+    """Returns litert-quantizer's `Quantizer` and the operations to compute in int8."""
     try:
         from litert_quantizer import qtyping, quantizer
     except ImportError as error:

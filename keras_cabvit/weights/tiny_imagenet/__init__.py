@@ -18,7 +18,7 @@ def tiny_imagenet_weights_path(variant: str) -> Path:
     """
     if variant != _VARIANT:
         raise ValueError(
-            f'`weights="tiny_imagenet"` is contained for {_VARIANT} alone. For {variant} pass '
+            f'`weights="tiny_imagenet"` is contained only for {_VARIANT}. For {variant} pass '
             f"weights=None or the path of a weights file. Received: {variant}"
         )
     return Path(str(resources.files(__name__).joinpath(f"{_VARIANT}.weights.h5")))

@@ -273,8 +273,8 @@ def test_images_to_check_a_model_come_from_the_first_split_there_is(tmp_path):
     assert found.notes == (
         f"The images are those in {tmp_path / 'valid'}.",
         f"Not read in {tmp_path}: .heic files (valid/cat/1.heic).",
-        "1 photograph is in a format that is not read. A folder with JPEG copies of them is made "
-        f"by: cabvit convert-images {tmp_path} {tmp_path}-jpeg",
+        "1 photograph is in a format that is not read. This command writes a folder with JPEG "
+        f"copies: cabvit convert-images {tmp_path} {tmp_path}-jpeg",
     )
 
 

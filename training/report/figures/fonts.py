@@ -54,7 +54,7 @@ def undrawn_characters(names: Iterable[str]) -> str:
 
 
 def drawing_note(names: Iterable[str]) -> str:
-    """Returns sentences on how names differ in a picture from what they are; "" if they do not."""
+    """Returns sentences on names that pictures cannot show as they are; "" if there are none."""
     names = list(names)
     sentences = []
     missing = undrawn_characters(names)

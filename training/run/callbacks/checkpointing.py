@@ -26,7 +26,7 @@ class CheckpointOptions:
         minutes: float, time between two checkpoints inside an epoch.
         keep_best: whether the averaged weights of the best epoch are kept.
         stop_agreed: `training.devices.hosts.stop_agreed`, which makes several processes stop after
-            the same step; None lets this one stop alone.
+            the same step; None lets this one stop by itself.
     """
 
     minutes: float = 10.0

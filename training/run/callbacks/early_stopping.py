@@ -39,7 +39,7 @@ class EarlyStopping(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def sentence(self, epochs: int) -> str:
-        """Returns a sentence on the end of a run of so many epochs; empty if it was not stopped."""
+        """Returns a sentence on a run that stopped before its last epoch; empty for others."""
         latest = self.history.rows[-1]["epoch"] if self.history.rows else 0
         if not self.is_due() or latest >= epochs:
             return ""

@@ -84,7 +84,7 @@ class History(keras.callbacks.Callback):
         self._images += self.batch_size
 
     def on_test_begin(self, logs: dict | None = None) -> None:
-        """Stops the clock: images per second are those of training alone."""
+        """Stops the clock: images per second are those of training only."""
         self._training_seconds = time.monotonic() - self._epoch_begun
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

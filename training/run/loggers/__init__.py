@@ -56,7 +56,7 @@ def open_loggers(names: Sequence[str], folder: Path) -> list[Logger]:
     """Returns the loggers of a run; nothing is written yet.
 
     Args:
-        names: strings, each a name in `LOGGERS`, perhaps followed by a colon and a place.
+        names: strings, each a name in `LOGGERS`, optionally followed by a colon and a place.
         folder: path of the run's folder.
 
     Raises:
