@@ -68,7 +68,7 @@ def local_path(path: str | os.PathLike, name: str = "path") -> Path:
 def path_text(path: str | os.PathLike) -> str:
     r"""Returns a path as text that can be written as UTF-8: file names need not be.
 
-    Octets that are not UTF-8 become escapes.
+    Bytes that are not UTF-8 become escapes.
 
     Example:
         >>> import os

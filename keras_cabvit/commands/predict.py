@@ -54,9 +54,9 @@ def add(commands):
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop as a share of the image; by default that which the "
-        "model states, else as in the run's evaluation, according to run.json beside the model, "
-        "else 0.875 below 384 pixels and 1 from 384",
+        help="side of the centre crop as a share of the image; by default the one that "
+        "the model states, else as in the run's evaluation, according to run.json beside the "
+        "model, else 0.875 below 384 pixels and 1 from 384",
     )
     add_image_size(parser, "for a model that takes images of any size", default=None)
     parser.add_argument(

@@ -52,9 +52,9 @@ def add(commands):
     parser.add_argument(
         "--crop",
         type=float,
-        help="side of the centre crop of image files; by default that which the export states, "
-        "else as in the run's evaluation, according to run.json beside the model, else 0.875 below "
-        "384 pixels and 1 from 384",
+        help="side of the centre crop of image files; by default the one that the export "
+        "states, else as in the run's evaluation, according to run.json beside the model, else "
+        "0.875 below 384 pixels and 1 from 384",
     )
     parser.add_argument(
         "--rounds", type=int, default=50, help="number of images to time; 50 by default"

@@ -53,9 +53,9 @@ def predict_files(
         files: paths of JPEG, PNG, WebP, GIF or BMP files.
         top: integer, the number of classes per file, if the model has as many. Defaults to 5.
         image_size: (height, width) in pixels, for a model that takes any size.
-        crop: side of the centre crop as a share of the image. None, the default, is that which
-            the model states, else that of the run's evaluation, else the authors': 0.875 below 384
-            pixels, else 1.
+        crop: side of the centre crop as a share of the image. None, the default, is the one
+            that the model states, else that of the run's evaluation, else the authors': 0.875 below
+            384 pixels, else 1.
         batch_size: integer, files at a time. Defaults to 64.
         max_megapixels: number; larger images are not decoded. Defaults to 64.
 

@@ -44,7 +44,7 @@ class OpenedModel:
         size: bytes on disk.
         run: dict, the `run.json` of the run it comes from, or None.
         evaluation_crop: side of the centre crop with which it is evaluated, as a share of the
-            image: that which the export states, else that of the run; None if unknown.
+            image: the one that the export states, else that of the run; None if unknown.
         notes: tuple of sentences on assumptions about the file.
     """
 

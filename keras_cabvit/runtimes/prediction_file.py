@@ -63,7 +63,7 @@ def prediction_file(path: str | os.PathLike[str], top: int) -> Iterator[Predicti
     A CSV or Parquet file has the columns `file`, `class_1`, `probability_1`, ... for `top` classes,
     and `error`: the reason for which a file was not read, else empty (null in Parquet). JSON lines
     are objects with `file`, `classes`, a list of objects with `class`, `number` and `probability`,
-    and `error`, which may be null. Octets of file names that are not UTF-8 are escaped.
+    and `error`, which may be null. Bytes of file names that are not UTF-8 are escaped.
 
     After an interruption or an error in the block the rows so far are in a file whose name says so:
     `predictions.incomplete.csv`. A file at `path` is then unchanged.

@@ -33,8 +33,8 @@ class Evaluate:
         predictions: CSV file for the predictions of one model: name, class, predicted class and all
             probabilities of every image.
         image_size: (height, width) in pixels, for a model that takes any size.
-        crop: side of the centre crop as a share of the image; by default that which the
-            model states, else the run's.
+        crop: side of the centre crop as a share of the image; by default the one that
+            the model states, else the run's.
         batch_size: images at a time.
         classes_by_position: take the data's classes in the model's order, whatever their names; by
             default they are matched by name.

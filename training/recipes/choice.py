@@ -146,7 +146,7 @@ def choose(
         fitting = time.epochs(recipe, images)
         while fitting < fewest and "model.image_size" in fields and side > _SMALLEST_SIDE:
             side = _smaller(side, fitting / fewest)
-            decide("model.image_size", (side, side), "a larger one leaves time for few epochs")
+            decide("model.image_size", (side, side), "a larger one would leave time for few epochs")
             fitting = time.epochs(recipe, images)
         least = 1 if "epochs" in fields else recipe.epochs
         if fitting < least:
@@ -155,7 +155,9 @@ def choose(
                 "give more --minutes, or a smaller --model.image-size."
             )
         decide("epochs", min(fitting, _TIMES * usual), "as many as fit into the time")
-    decide("optimization.warmup_epochs", min(2.0, recipe.epochs / 4), "of a rising learning rate")
+    decide(
+        "optimization.warmup_epochs", min(2.0, recipe.epochs / 4), "the learning rate rises first"
+    )
     # Of a field that was decided again, the last decision.
     return recipe, list({each.name: each for each in chosen}.values())
 
@@ -195,11 +197,11 @@ def _start(options: ModelOptions, fields: Collection[str]) -> _Start:
         cached = [name for name in variants if weights_path(name).is_file()]
         if cached:
             side = PRETRAINED["imagenet"].image_size[0]
-            return _Start(cached[0], "imagenet", side, "the best weights at hand")
+            return _Start(cached[0], "imagenet", side, "the best weights available")
         if "CabViTH_T" in variants:
             side = PRETRAINED["tiny_imagenet"].image_size[0]
             return _Start("CabViTH_T", "tiny_imagenet", side, "trained on photographs")
-        return _Start(options.variant, None, None, f"no weights of {options.variant} are at hand")
+        return _Start(options.variant, None, None, f"no weights of {options.variant} are available")
     weights = options.initial_weights
     if weights is None:
         return _Start(options.variant, None, None, "the variant with weights in the package")
@@ -226,7 +228,7 @@ def _side(start: _Start, images: Images) -> tuple[int, str]:
     if images.shorter_side is not None and images.shorter_side < side:
         whole = _SIDE_STEP * math.ceil(images.shorter_side / _SIDE_STEP)
         side = max(_SMALLEST_SIDE, min(side, whole))
-        reason = f"the images have {images.shorter_side} pixels"
+        reason = f"{images.shorter_side} pixels are the images' shorter side"
     return side, reason
 
 

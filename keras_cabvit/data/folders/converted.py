@@ -13,7 +13,7 @@ from keras_cabvit.data.folders.images_below import images_below
 from keras_cabvit.paths import local_path
 
 _QUALITY = 95
-# JPEG's EXIF segment has at most 65,535 octets.
+# JPEG's EXIF segment has at most 65,535 bytes.
 _LONGEST_EXIF = 65_000
 
 
