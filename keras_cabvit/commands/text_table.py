@@ -26,7 +26,8 @@ class GrowingTable:
 
     Args:
         header: tuple of strings.
-        widths: integers, the least width of each column. A longer cell moves the rest of its row.
+        widths: integers, the least width of each column. A longer first cell has a line of its own;
+            another moves the rest of its row.
         text_columns: integer, number of left-aligned columns, as in `print_table`.
     """
 
@@ -38,6 +39,10 @@ class GrowingTable:
 
     def add(self, cells):
         """Prints a row of strings."""
+        first, *others = cells
+        if len(first) > self._widths[0]:
+            print(first)
+            cells = ("", *others)
         placed = [
             cell.ljust(width) if number < self._text_columns else cell.rjust(width)
             for number, (cell, width) in enumerate(zip(cells, self._widths, strict=True))

@@ -47,6 +47,16 @@ def test_table_has_the_top_classes_of_every_image_of_a_folder(run, folder, monke
     assert errors.splitlines() == [f"{run.name} (Keras), 64x64 pixels, centre crop 1."]
 
 
+def test_long_path_has_a_line_of_its_own(run, folder, capsys):
+    path = (folder / "0" / "0.png").rename(folder / f"{'long' * 20}.png")
+    assert main(["predict", str(path), "--model", str(run), "--top", "1"]) == 0
+
+    _, rule, name, scores = capsys.readouterr().out.splitlines()
+    assert name == str(path)
+    assert scores.split()[0] == tiny_models.LABELS[0]
+    assert len(scores) <= len(rule)
+
+
 def test_broken_files_are_named_and_the_exit_status_says_so(run, folder, capsys):
     bad = folder / "bad\x1b[2J\n.jpg"
     bad.write_bytes(b"text")
