@@ -106,7 +106,7 @@ def test_name_as_long_as_the_file_system_allows(tmp_path, name):
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
 
 
-def test_bytes_of_a_file_name_that_are_no_text_are_escaped(tmp_path):
+def test_bytes_of_a_file_name_that_are_not_text_are_escaped(tmp_path):
     path = tmp_path / "report.md"
     write_text_atomically(path, os.fsdecode(b"--out run\xff"))
     assert path.read_text(encoding="utf-8") == r"--out run\udcff"

@@ -78,7 +78,7 @@ def test_broken_files_are_named_and_the_exit_status_says_so(run, folder, capsys)
     assert rows[-1]["file"] == str(bad)
 
 
-def test_assumptions_are_said_aloud(run, folder, tmp_path, capsys):
+def test_assumptions_are_stated(run, folder, tmp_path, capsys):
     os.symlink(run / "model.keras", tmp_path / "alone.keras")
     main(["predict", str(folder), "--model", str(tmp_path / "alone.keras"), "--top", "1"])
 

@@ -51,7 +51,7 @@ def test_a_batch_of_dark_or_overshot_images_is_accepted():
     check_not_scaled(PIXELS > 99)
 
 
-def test_integers_that_are_no_pixels_are_refused():
+def test_integers_that_are_not_pixels_are_refused():
     for images in (PIXELS - 117, PIXELS.astype("uint16") * 257):
         with pytest.raises(ValueError, match=r"`images` must have pixels in \[0, 255\]"):
             check_not_scaled(images)

@@ -29,7 +29,7 @@ def test_equal_lists_need_no_words():
         (tuple("abcdefghijk"), ("0", "1", "10", *"23456789"), (0, 1, 10, *range(2, 10)), "numbers"),
     ],
 )
-def test_names_are_matched_aloud(model_names, data_names, positions, sentence):
+def test_names_are_matched_with_a_note(model_names, data_names, positions, sentence):
     found = match(model_names, data_names)
 
     assert found.positions == positions
@@ -64,7 +64,7 @@ def test_other_names_are_refused_with_both_lists(model_names, data_names, unknow
     assert f"The classes of M: {', '.join(model_names)}." in str(raised.value)
 
 
-def test_order_of_a_model_without_names_is_assumed_aloud():
+def test_assumed_order_of_a_model_without_names_is_stated():
     found = match(None, ANIMALS, 3)
 
     assert found.positions == (0, 1, 2)

@@ -89,7 +89,7 @@ def test_inference_classes_are_separate_from_the_trainable_ones():
         assert hasattr(each, "from_trained")
 
 
-def test_every_layer_is_built_from_its_config_alone():
+def test_every_layer_is_built_only_from_its_config():
     for model in (fuse(built("hybrid")), fuse(built("plain"), "computed")):
         for layer in list(model._flatten_layers())[1:]:
             copy = type(layer).from_config(layer.get_config())

@@ -180,7 +180,7 @@ def test_one_sigmoid_unit_gives_both_classes_in_every_form(tmp_path):
     assert load_saved_model(tmp_path / "served").labels == ("cat", "dog")
 
 
-def test_one_score_that_is_no_probability_is_refused(tmp_path):
+def test_one_score_that_is_not_a_probability_is_refused(tmp_path):
     model = with_head(layers.Dense(1))
     model.export(tmp_path / "of_keras", format="tf_saved_model", verbose=False)
 

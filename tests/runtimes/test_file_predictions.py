@@ -105,7 +105,7 @@ def test_rows_have_exactly_the_probabilities_of_the_model_in_order(model, images
 
 
 @pytest.mark.slow
-def test_broken_files_are_explained_and_cost_no_other_file_anything(model, images, tmp_path):
+def test_broken_files_are_explained_and_do_not_affect_the_others(model, images, tmp_path):
     broken = broken_files(tmp_path)
     # One between two images, several in a row at the end, and batches of them alone.
     mixed = [path for pair in zip(images, broken, strict=False) for path in pair]

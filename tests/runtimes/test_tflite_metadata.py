@@ -74,7 +74,7 @@ def test_uint8_pixels_are_fed_as_they_are(write, model):
     np.testing.assert_allclose(scores(path), expected, atol=1e-5)
 
 
-def test_float_pixels_without_a_statement_are_fed_as_they_are_aloud(tmp_path, model, contents):
+def test_float_pixels_without_a_statement_are_fed_unchanged_with_a_note(tmp_path, model, contents):
     path = tmp_path / "model.tflite"
     path.write_bytes(contents["float32"])
 
@@ -85,7 +85,7 @@ def test_float_pixels_without_a_statement_are_fed_as_they_are_aloud(tmp_path, mo
     assert "does not state how pixels are normalised" in note
 
 
-def test_thresholds_and_recalibrated_scores_are_said_aloud(monkeypatch, tmp_path, contents):
+def test_thresholds_and_recalibrated_scores_are_stated(monkeypatch, tmp_path, contents):
     table = metadata._Writer.table
     for kind, word in ((2, "recalibrates scores"), (3, "drops low scores")):
 

@@ -316,7 +316,7 @@ def test_models_of_other_classes_agree_by_name(run, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["model.keras", "model.tflite"])
-def test_order_of_unnamed_classes_is_assumed_aloud(run, tmp_path, form):
+def test_assumed_order_of_unnamed_classes_is_stated(run, tmp_path, form):
     shutil.copy(run / form, tmp_path)
     evaluation = evaluate(tmp_path / form, data_set(noise(4), np.arange(4)), latency_rounds=1)
 

@@ -89,7 +89,7 @@ def test_of_too_many_images_only_copies_are_found(photographs, monkeypatch):
     assert "not looked for among 30 images" in alike.note
 
 
-def test_empty_files_are_no_copies(tmp_path):
+def test_empty_files_are_not_copies(tmp_path):
     for name in "ab":
         (tmp_path / name).touch()
 

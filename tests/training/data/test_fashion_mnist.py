@@ -64,7 +64,7 @@ def all_of(split):
     ]
 
 
-def test_validation_images_are_cut_from_the_training_files_alone(debian_folder):
+def test_validation_images_are_cut_only_from_the_training_files(debian_folder):
     data_set = open_data_set("fashion_mnist", 0.25, 0)
     training, validation, test = map(
         all_of, (data_set.training, data_set.validation, data_set.test)

@@ -147,7 +147,7 @@ def test_damaged_model_file_gives_a_clear_error(tmp_path):
 
 
 @pytest.mark.slow
-def test_terms_of_the_weights_in_the_package_are_said():
+def test_terms_of_the_weights_in_the_package_are_printed():
     options = ModelOptions("CabViTH_T", (64, 64), initial_weights="tiny_imagenet")
     said = start_from_weights(build_model(options, 2), options)
 
