@@ -136,13 +136,9 @@ def _metadata_flatbuffer(
     if scores_name == "probabilities":
         optional["stats"] = write.table("Stats", max=[1.0], min=[0.0])
     if has_labels:
-        file = write.table(
-            "AssociatedFile",
-            name=LABELS,
-            description="Names of the classes, one per line.",
-            type=TENSOR_AXIS_LABELS,
+        optional |= _associated_file(
+            write, LABELS, "Names of the classes, one per line.", TENSOR_AXIS_LABELS
         )
-        optional["associated_files"] = [file]
     scores = write.table(
         "TensorMetadata",
         name=scores_name,
@@ -158,15 +154,14 @@ def _metadata_flatbuffer(
     graph = write.table(
         "SubGraphMetadata", input_tensor_metadata=[image], output_tensor_metadata=[scores]
     )
-    described: dict[str, Any] = {}
+    described = {}
     if has_statement:
-        statement = write.table(
-            "AssociatedFile",
-            name=STATEMENT,
-            description="Size in pixels and centre crop of the images in evaluation.",
-            type=_DESCRIPTIONS,
+        described = _associated_file(
+            write,
+            STATEMENT,
+            "Size in pixels and centre crop of the images in evaluation.",
+            _DESCRIPTIONS,
         )
-        described["associated_files"] = [statement]
     return write.finish(
         write.table(
             "ModelMetadata",
@@ -180,6 +175,12 @@ def _metadata_flatbuffer(
             **described,
         )
     )
+
+
+def _associated_file(write: "_Writer", name: str, description: str, kind: int) -> dict[str, Any]:
+    """Returns the field of a table that names one file of the archive."""
+    file = write.table("AssociatedFile", name=name, description=description, type=kind)
+    return {"associated_files": [file]}
 
 
 class _Writer:
