@@ -15,6 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # TensorFlow's default on most processors
 
+import exchanged_files
 import keras
 import pytest
 import tiny_models
@@ -191,6 +192,12 @@ def served_hybrid(tiny_hybrid, made_once):
 def served(served_hybrid):
     """`served_hybrid`, loaded."""
     return load_saved_model(served_hybrid)
+
+
+@pytest.fixture(scope="session")
+def exchanged(made_once):
+    """The folder of `exchanged_files.write`, by this process' backend. Tests must not change it."""
+    return made_once("exchanged", exchanged_files.write)
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,7 @@ OTHERS = [backend for backend in MARKS if backend != keras.config.backend()]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", OTHERS)
-def test_marked_tests_pass(backend, tmp_path):
-    exchanged_files.write(tmp_path)
+def test_marked_tests_pass(backend, exchanged):
     process = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-m", " or ".join(MARKS[backend])),
@@ -43,7 +42,7 @@ def test_marked_tests_pass(backend, tmp_path):
             *("-p", "no:cacheprovider", *files_of(backend)),
         ],
         cwd=REPOSITORY,
-        env=backend_environment(backend) | {exchanged_files.FOLDER: str(tmp_path)},
+        env=backend_environment(backend) | {exchanged_files.FOLDER: str(exchanged)},
         capture_output=True,
         text=True,
     )

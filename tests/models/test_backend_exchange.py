@@ -13,14 +13,12 @@ import tiny_models
 FAMILIES = [pytest.param("hybrid", marks=pytest.mark.slow), "plain"]
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory):
+@pytest.fixture
+def files(request):
     """The folder that another backend wrote, in a process of `test_every_backend`; else our own."""
     if exchanged_files.FOLDER in os.environ:
         return Path(os.environ[exchanged_files.FOLDER])
-    folder = tmp_path_factory.mktemp("files")
-    exchanged_files.write(folder)
-    return folder
+    return request.getfixturevalue("exchanged")
 
 
 def arrays_in(file):

@@ -64,7 +64,7 @@ def test_learning_rate_grows_with_the_images_of_a_change(accumulation_steps, pea
     assert float(schedule(10)) == pytest.approx(peak)
 
 
-def test_epsilon_is_small_enough_for_gradients_after_layer_scale():
+def test_epsilon_is_small_enough_for_gradients_before_layer_scale():
     assert make_optimizer(tiny_models.plain(), recipe(), steps_per_epoch=10).epsilon == 1e-8
 
 
