@@ -16,15 +16,17 @@ from keras_cabvit.export.signatures import (
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.export.tflite.attention_biases import compact_attention_biases
+from keras_cabvit.export.tflite.batched_bias import ComputedBatchedBias, StoredBatchedBias
 from keras_cabvit.export.tflite.flat_depthwise import FlatDepthwiseConv2D
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
-from keras_cabvit.layers import PaddedDepthwiseConv2D
+from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
 from keras_cabvit.ops import definitions, is_half
 
 # In addition to those of `keras_cabvit.inference`.
 INFERENCE_CLASSES = {PaddedDepthwiseConv2D: FlatDepthwiseConv2D}
+ATTENTION = {"stored": StoredBatchedBias, "computed": ComputedBatchedBias}
 
 
 @exports_with_tensorflow
@@ -60,7 +62,9 @@ def convert(
     with tempfile.TemporaryDirectory() as folder:
         # TFLite has no bfloat16, but the model may have been trained in it.
         model = inference_form(
-            model, attention_bias=attention_bias, dtype="float32", classes=INFERENCE_CLASSES
+            model,
+            dtype="float32",
+            classes={**INFERENCE_CLASSES, CrossBlockAttention: ATTENTION[attention_bias]},
         )
         for layer in model._flatten_layers():
             if is_half(layer.compute_dtype):
