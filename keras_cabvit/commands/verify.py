@@ -9,13 +9,14 @@ import numpy as np
 
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.text_table import print_table
-from keras_cabvit.commands.training_run import crop_beside, labels_beside
+from keras_cabvit.commands.training_run import crop_beside
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
-from keras_cabvit.data.labels import read_labels
+from keras_cabvit.data.listed import listed
 from keras_cabvit.runtimes import load_keras
+from keras_cabvit.runtimes.class_order import names_beside
 from keras_cabvit.runtimes.comparison import load_export, verify_opened
 from keras_cabvit.runtimes.size_and_crop import describe_crop
 from keras_cabvit.runtimes.stated_crop import preferred_crop
@@ -59,8 +60,20 @@ def add(commands):
     parser.add_argument(
         "--rounds", type=int, default=50, help="number of images to time; 50 by default"
     )
+    parser.add_argument(
+        "--classes-by-position",
+        action="store_true",
+        help="take the classes of export, model and folders in their order, whatever their names",
+    )
+    parser.add_argument(
+        "--min-agreement",
+        type=float,
+        default=50,
+        help="minimum percentage of images assigned to the same class; else exit status 1. 50 by "
+        "default: rounding changes the class of a few images in a hundred, an export of another "
+        "model or with its classes in another order that of most",
+    )
     for name, meaning in (
-        ("--min-agreement", "minimum percentage of images assigned to the same class"),
         ("--min-decibels", "minimum signal-to-noise ratio of the scores"),
         ("--max-drop", "maximum loss of accuracy in percentage points"),
         ("--max-latency", "maximum latency, as a multiple of the model's"),
@@ -82,12 +95,14 @@ def _verify(options):
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
-    names = read_labels(labels_beside(options.against), model.classes)
+    names = names_beside(options.against, model.classes)
+    if options.classes_by_position:
+        export, names = dataclasses.replace(export, labels=None), None
     found = verify_opened(
         options.export, export, options.against, model, images, labels, options.rounds, names
     )
     found = dataclasses.replace(found, notes=(*notes, *found.notes))
-    failures = list(_failures(found, options))
+    failures = list(_failures(found, options, names))
     if options.json:
         values = dataclasses.asdict(found) | {"failures": failures}
         if math.isinf(found.signal_to_noise):
@@ -140,18 +155,25 @@ def _classes(found, options, count):
     if labels is None:
         return None, ()
     match = match_classes(
-        read_labels(labels_beside(options.against), count),
+        names_beside(options.against, count),
         folders,
         count,
         model=str(options.against),
         data=str(options.data),
+        by_position=options.classes_by_position,
     )
     return np.array(match.positions)[labels], match.notes
 
 
-def _failures(found, options):
-    """Yields a sentence per threshold that is not met; NaN meets none."""
-    if options.min_agreement is not None and 100 * found.agreement < options.min_agreement:
+def _failures(found, options, names):
+    """Yields a sentence per fault, and per threshold that is not met; NaN meets none."""
+    if found.moved_classes:
+        moved = (
+            f"of {_title(ours, names)} as {_title(theirs, names)}"
+            for ours, theirs in found.moved_classes
+        )
+        yield f"The export gives scores under other classes than the model: {listed(moved)}."
+    if 100 * found.agreement < options.min_agreement:
         yield (
             f"{100 * found.agreement:.2f} % of the images are assigned to the same class; at least "
             f"{options.min_agreement:g} % should be."
@@ -175,6 +197,10 @@ def _failures(found, options):
                 f"The export takes {ratio:.2f} times as long as the model; it should take at most "
                 f"{options.max_latency:g}."
             )
+
+
+def _title(number, names):
+    return f"class {number}" + ("" if names is None else f' ("{names[number]}")')
 
 
 def _print(found):

@@ -11,6 +11,7 @@ from keras import ops
 
 from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes, names_beside
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     check_finite_scores,
@@ -45,6 +46,9 @@ class Verification:
         size: size of the export on disk, in bytes.
         model_size: size of the model on disk, in bytes.
         delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel.
+        moved_classes: tuple of pairs of integers, classes of the model and those of the export that
+            give their scores: the export's are in another order, although their names say
+            otherwise or are unknown. Empty if all are where they belong.
         notes: tuple of sentences on assumptions about the files.
     """
 
@@ -59,6 +63,7 @@ class Verification:
     size: int
     model_size: int
     delegation: Delegation | None
+    moved_classes: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -72,7 +77,8 @@ def verify(
     """Runs an export and its source model on the same images, and compares them.
 
     The export runs as its users run it: a .tflite file in LiteRT with 2 threads and XNNPACK, a
-    SavedModel in TensorFlow. The model runs in Keras, on the current backend.
+    SavedModel in TensorFlow. The model runs in Keras, on the current backend. Classes are matched
+    by name if both are named: those of the model in `labels.txt` or `run.json` beside it.
 
     Args:
         export: path of a `.tflite` file or of a SavedModel directory.
@@ -91,7 +97,8 @@ def verify(
     """
     export, model = local_path(export, "export"), local_path(model, "model")
     found, expected = load_export(export), load_keras(model)
-    return verify_opened(export, found, model, expected, images, labels, rounds)
+    names = names_beside(model, expected.classes)
+    return verify_opened(export, found, model, expected, images, labels, rounds, names)
 
 
 def load_export(path: str | os.PathLike[str]) -> Classifier:
@@ -112,7 +119,7 @@ def verify_opened(
 ) -> Verification:
     """Does the same as `verify` with both opened: the export is `found`, the model `expected`.
 
-    `names` are those of its classes, or None: an export with others is noted.
+    `names` are those of the model's classes, or None.
     """
     export, model = local_path(export, "export"), local_path(model, "model")
     images = np.asarray(images)
@@ -137,7 +144,10 @@ def verify_opened(
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
+    columns, notes = columns_of_model(export, found.labels, model, names, expected.classes)
     given, wanted = _in_batches(found, images, export), _in_batches(expected, images, model)
+    if columns is not None:
+        given = given[:, columns]
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
     expect_probabilities = expected.gives_probabilities
     if expect_probabilities is None:  # after a layer of the user's own
@@ -147,9 +157,6 @@ def verify_opened(
     if probabilities is None:
         probabilities = expect_probabilities
     kind, given, wanted = comparable_scores(given, wanted, probabilities, expect_probabilities)
-    notes = [*found.notes, *expected.notes]
-    if found.labels and names:
-        notes += _other_names(export, found.labels, model, names)
     latency, model_latency = median_latencies([found, expected], [images, images], rounds)
     return Verification(
         images=len(images),
@@ -163,7 +170,8 @@ def verify_opened(
         size=size_on_disk(export),
         model_size=size_on_disk(model),
         delegation=delegation(export) if export.suffix == ".tflite" else None,
-        notes=tuple(notes),
+        moved_classes=moved_classes(given, wanted),
+        notes=(*found.notes, *expected.notes, *notes),
     )
 
 
@@ -207,24 +215,6 @@ def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     expected, given = np.asarray(expected, "float64"), np.asarray(given, "float64")
     noise = np.mean((expected - given) ** 2)
     return float(10 * np.log10(np.mean(expected**2) / noise)) if noise else float("inf")
-
-
-def _other_names(
-    export: Path, of_export: Sequence[str], model: Path, of_model: Sequence[str]
-) -> list[str]:
-    """Returns a sentence if an export and its model name the classes differently."""
-    if len(of_export) != len(of_model):
-        return [
-            f"{export} names {len(of_export)} classes, and {model} {len(of_model)}. They were "
-            "compared by position."
-        ]
-    for number, (ours, theirs) in enumerate(zip(of_export, of_model, strict=True)):
-        if ours != theirs:
-            return [
-                f"{export} names its classes differently from {model}: class {number} is "
-                f'"{ours}", and there "{theirs}". They were compared by position.'
-            ]
-    return []
 
 
 def _in_batches(classifier: Classifier, images: np.ndarray, path: Path) -> np.ndarray:

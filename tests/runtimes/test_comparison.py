@@ -11,6 +11,7 @@ import tiny_models
 from keras_cabvit.cli import main
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_tflite, verify
+from keras_cabvit.runtimes.class_order import moved_classes
 from keras_cabvit.runtimes.comparison import signal_to_noise
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
@@ -52,28 +53,128 @@ def test_good_export_agrees(folder, export, delegated):
     assert (found.delegation is not None) == delegated
 
 
-@pytest.mark.slow
+CLASSES = ["a", "b", "c", "d", "e"]
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory):
+    """A function that verifies an export with class names and an order of scores of its own.
+
+    The source model's classes are named a to e. It returns the status and what is printed.
+    """
+    root = tmp_path_factory.mktemp("named")
+    tiny_models.pattern_classifier().save(root / "model.keras")
+    np.savez(root / "data.npz", images=IMAGES, labels=np.arange(20) % 5)
+
+    def verify_named(capsys, labels, moved=(0, 1, 2, 3, 4), of_model=CLASSES, options=()):
+        (root / "labels.txt").write_text("\n".join(of_model or ()))
+        if of_model is None:
+            (root / "labels.txt").unlink()
+        export = tiny_models.pattern_classifier()
+        kernel, bias = export.layers[-1].get_weights()
+        export.layers[-1].set_weights([kernel[:, list(moved)], bias[list(moved)]])
+        to_tflite(export, root / "export.tflite", quantization="none", labels=labels)
+        words = ["verify", root / "export.tflite", "--against", root / "model.keras"]
+        words += ["--data", root / "data.npz", "--rounds", 1, *options]
+        status = main([str(word) for word in words])
+        printed = capsys.readouterr()
+        return status, printed.out + printed.err
+
+    return verify_named
+
+
+REVERSED = (4, 3, 2, 1, 0)
+ROLLED = (4, 0, 1, 2, 3)
+
+
 @pytest.mark.parametrize(
-    ("names", "sentence"),
+    ("labels", "moved"),
+    [(CLASSES, range(5)), (CLASSES[::-1], REVERSED), (["e", "a", "b", "c", "d"], ROLLED)],
+    ids=["same", "reversed", "rolled"],
+)
+def test_classes_are_matched_by_name(named, capsys, labels, moved):
+    status, printed = named(capsys, labels, moved)
+
+    assert status == 0
+    assert "top-1                 100.00 %  100.00 %" in printed
+    assert "Of 20 images, 100.00 % are assigned to the same class." in printed
+    said = "in another order than" in printed and "matched by name" in printed
+    assert said == (labels != CLASSES)
+
+
+@pytest.mark.parametrize("labels", [None, CLASSES])
+@pytest.mark.parametrize(
+    ("moved", "sentence"),
     [
-        ("class_0 class_1 class_2 class_3 class_4", None),
-        ("class_0 class_1 class_2", "names 3 classes, and"),
-        ("class_0 class_2 class_1 class_3 class_4", 'class 1 is "class_2", and there "class_1"'),
+        (ROLLED, "of class 0 as class 1, of class 1 as class 2, of class 2 as class 3, "),
+        (REVERSED, "of class 0 as class 4, of class 1 as class 3, of class 3 as class 1, "),
+        ((1, 0, 2, 3, 4), "of class 0 as class 1, of class 1 as class 0."),
+    ],
+    ids=["rolled", "reversed", "swapped"],
+)
+def test_classes_in_other_places_than_their_names_say_fail(named, capsys, labels, moved, sentence):
+    status, printed = named(capsys, labels, moved, of_model=labels)
+    for name in CLASSES:
+        printed = printed.replace(f' ("{name}")', "")
+
+    assert status == 1
+    assert f"gives scores under other classes than the model: {sentence}" in printed
+
+
+def test_classes_of_nearly_equal_scores_have_not_moved():
+    scores = np.array([[1.0, 0.999, 0.5], [1.0, 0.999, 0.5]])
+    rounded = np.array([[1.002, 1.0001, 0.5], [1.002, 1.0001, 0.5]])
+
+    assert moved_classes(rounded, scores) == ()
+    assert moved_classes(scores[:, [1, 2, 0]], scores) == ((0, 2),)
+
+
+def test_labels_in_the_wrong_order_fail(named, capsys):
+    status, printed = named(capsys, CLASSES[::-1])
+
+    assert status == 1
+    assert 'other classes than the model: of class 0 ("a") as class 4 ("e"), ' in printed
+    assert "20.00 % of the images are assigned to the same class; at least 50 %" in printed
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (["a", "b", "cow", "d", "e"], "has the name 'cow'. The classes of"),
+        (["a", "b", "c", "d", "d"], "has the name 'd', 'd'"),
     ],
 )
-def test_export_with_other_names_of_its_classes_is_noted(folder, tmp_path, capsys, names, sentence):
+def test_names_of_other_classes_are_refused(named, capsys, labels, sentence):
+    status, printed = named(capsys, labels)
+
+    assert status == 1
+    assert sentence in printed
+    assert "model.keras: a, b, c, d, e." in printed
+    assert named(capsys, labels, options=["--classes-by-position"])[0] == 0
+
+
+def test_classes_named_on_one_side_are_compared_by_position_which_is_said(named, capsys):
+    status, printed = named(capsys, None)
+    assert (status, "export.tflite does not name its classes: they were" in printed) == (0, True)
+    status, printed = named(capsys, CLASSES, of_model=None)
+    assert (status, "model.keras does not name its classes: they were" in printed) == (0, True)
+
+
+@pytest.mark.slow
+def test_names_in_a_saved_model_are_those_of_the_run(folder, tmp_path):
     shutil.copy(folder / "model.keras", tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps({"class_names": CLASSES}))
     shutil.copytree(folder / "served", tmp_path / "served")
-    (tmp_path / "labels.txt").write_text("\n".join(f"class_{number}" for number in range(5)))
     (labels,) = (path / "assets" / "labels.txt" for path in (tmp_path / "served").iterdir())
     labels.parent.mkdir(exist_ok=True)
-    labels.write_text("\n".join(names.split()))
-    against = ["--against", str(tmp_path / "model.keras"), "--data", str(folder / "images")]
-    main(["verify", str(tmp_path / "served"), *against, "--rounds", "1"])
+    labels.write_text("\n".join(CLASSES[::-1]))
+    found = verify(tmp_path / "served", tmp_path / "model.keras", IMAGES, rounds=1)
 
-    output = "".join(capsys.readouterr())
-    assert ("compared by position" in output) == (sentence is not None)
-    assert (sentence or "") in output
+    assert found.agreement == 0.2
+    assert found.moved_classes == ((0, 4), (1, 3), (3, 1), (4, 0))
+    labels.write_text("\n".join(CLASSES[:3]))
+    with pytest.raises(ValueError, match=r"must name the 5 classes .* Received: 3 names"):
+        verify(tmp_path / "served", tmp_path / "model.keras", IMAGES, rounds=1)
 
 
 def test_noise_of_probabilities_is_measured_on_their_logits(folder, tmp_path):
@@ -159,6 +260,8 @@ def test_command_fails_if_classes_are_confused(folder, tmp_path, capsys):
 
     assert status == 1
     assert capsys.readouterr().err.splitlines() == [
+        "The export gives scores under other classes than the model: of class 0 as class 1, of "
+        "class 1 as class 0.",
         "60.00 % of the images are assigned to the same class; at least 99 % should be.",
         "The export loses 40.00 percentage points of accuracy; it should lose at most 1.",
     ]
@@ -226,18 +329,6 @@ def test_test_images_of_linked_classes_are_scored_without_unreadable_ones(folder
 def test_mismatched_arguments_are_refused(folder, labels, rounds, sentence):
     with pytest.raises(ValueError, match=sentence):
         verify(folder / "int8.tflite", folder / "model.keras", IMAGES, labels, rounds)
-
-
-def test_export_with_other_names_of_classes_is_noted(folder, tmp_path, capsys):
-    (tmp_path / "model.keras").write_bytes((folder / "model.keras").read_bytes())
-    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
-    model = tiny_models.pattern_classifier()
-    to_tflite(model, tmp_path / "m.tflite", quantization="none", labels=["a", "c", "b", "d", "e"])
-    np.savez(tmp_path / "data.npz", images=IMAGES)
-    arguments = ["verify", tmp_path / "m.tflite", "--against", tmp_path / "model.keras"]
-
-    assert main([*map(str, [*arguments, "--data", tmp_path / "data.npz", "--rounds", 1])]) == 0
-    assert 'class 1 is "c", and there "b"' in capsys.readouterr().out
 
 
 def test_images_of_another_range_are_refused(folder):
