@@ -17,7 +17,9 @@ from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sent
 from keras_cabvit.data.listed import listed
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.class_order import names_beside
-from keras_cabvit.runtimes.comparison import load_export, verify_opened
+from keras_cabvit.runtimes.comparison import ACCELERATORS, opened_export, verify_opened
+from keras_cabvit.runtimes.gpu_accelerator import NAME
+from keras_cabvit.runtimes.gpu_operations import counted
 from keras_cabvit.runtimes.size_and_crop import describe_crop
 from keras_cabvit.runtimes.stated_crop import preferred_crop
 
@@ -58,6 +60,14 @@ def add(commands):
         "0.875 below 384 pixels and 1 from 384",
     )
     parser.add_argument(
+        "--accelerator",
+        choices=ACCELERATORS,
+        default="cpu",
+        help="run a .tflite file on the CPU, the default, or on LiteRT's GPU accelerator (WebGPU), "
+        "which needs a Vulkan driver; says which operations it takes and leaves, and fails if its "
+        "scores are not those of the CPU",
+    )
+    parser.add_argument(
         "--rounds", type=int, default=50, help="number of images to time; 50 by default"
     )
     parser.add_argument(
@@ -87,8 +97,18 @@ def add(commands):
     parser.set_defaults(run=_verify)
 
 
+# Decibels of an accelerator's scores against those of the CPU: at 20 they differ by a tenth of a
+# typical score. Activations in int8, which the CPU rounds and the accelerator does not, give 30.
+_LEAST_OF_ACCELERATOR = 20
+
+
 def _verify(options):
-    model, export = load_keras(options.against), load_export(options.export)
+    model = load_keras(options.against)
+    with opened_export(options.export, options.accelerator) as export:
+        return _verify_opened(options, model, export)
+
+
+def _verify_opened(options, model, export):
     images, labels, notes = _images(options, model, export)
     if labels is None and options.max_drop is not None:
         raise ValueError(
@@ -105,8 +125,9 @@ def _verify(options):
     failures = list(_failures(found, options, names))
     if options.json:
         values = dataclasses.asdict(found) | {"failures": failures}
-        if math.isinf(found.signal_to_noise):
-            values["signal_to_noise"] = None  # JSON has no infinity
+        for part in (values, values["acceleration"] or {}):
+            if math.isinf(part.get("signal_to_noise", 0)):
+                part["signal_to_noise"] = None  # JSON has no infinity
         print(json.dumps(values, indent=2))
     else:
         _print(found)
@@ -167,6 +188,12 @@ def _classes(found, options, count):
 
 def _failures(found, options, names):
     """Yields a sentence per fault, and per threshold that is not met; NaN meets none."""
+    ran = found.acceleration
+    if ran is not None and not (ran.signal_to_noise >= _LEAST_OF_ACCELERATOR):
+        yield (
+            f"The scores of {NAME} are not those of the CPU: their signal-to-noise ratio is "
+            f"{ran.signal_to_noise:.1f} dB; it should be at least {_LEAST_OF_ACCELERATOR} dB."
+        )
     if found.moved_classes:
         moved = (
             f"of {_title(ours, names)} as {_title(theirs, names)}"
@@ -224,8 +251,27 @@ def _print(found):
             f"{'' if found.delegation.nodes == 1 else 's'}; left to slower kernels: "
             f"{left or 'nothing'}."
         )
+    if found.acceleration is not None:
+        _print_acceleration(found.acceleration)
     for note in found.notes:
         print(note)
+
+
+def _print_acceleration(ran):
+    taken, left = sum(ran.taken.values()), sum(ran.left.values())
+    print(f"{NAME} ran on {ran.adapter}.", end=" ")
+    print("It computes on the CPU: its latency is no GPU's." if ran.is_software else "")
+    print(f"It takes {taken} of {taken + left} operations: {counted(ran.taken) or 'none'}.")
+    if left:
+        print(f"It leaves {left} to the CPU: {counted(ran.left)}.")
+    for reason in ran.reasons:
+        print(f"  {reason}")
+    print(
+        f"It assigns {100 * ran.agreement:.2f} % of the images to the same class as the CPU. "
+        f"Signal-to-noise ratio of its scores against the CPU's: {ran.signal_to_noise:.1f} dB."
+    )
+    for error in ran.errors:
+        print(f"It reported an error: {error}")
 
 
 def _milliseconds(seconds):

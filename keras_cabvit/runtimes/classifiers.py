@@ -150,12 +150,19 @@ def _asset(path: str | os.PathLike[str], name: str) -> Path:
     return (latest_version(path) or Path(path)) / "assets" / name
 
 
-def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
+def load_tflite(
+    path: str | os.PathLike[str],
+    threads: int = 2,
+    run: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Classifier:
     """Opens a `.tflite` file with LiteRT.
 
     Args:
         path: path of the file.
         threads: integer, maximum number of threads. Defaults to 2.
+        run: function from images (count, height, width, channels) in the file's own type to its
+            raw scores (count, ...), such as a `GpuAccelerator`. None, the default, runs the file on
+            the CPU.
 
     Returns:
         `Classifier`. It runs one image at a time, as the file requires, and dequantises the scores.
@@ -192,7 +199,7 @@ def load_tflite(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         fed = _as_type(images, image["dtype"])
         if (mean, std) != (0, 1):
             fed = ((fed - np.float32(mean)) / np.float32(std)).astype("float32")
-        given = np.stack([scores_of_one(pixels) for pixels in fed])
+        given = np.stack([scores_of_one(pixels) for pixels in fed]) if run is None else run(fed)
         return (given.astype("float32") - zero_point) * scale if scale else given
 
     signatures = interpreter.get_signature_list().values()

@@ -1,7 +1,9 @@
 """Comparison of an export with its source model."""
 
+import contextlib
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +23,11 @@ from keras_cabvit.runtimes.classifiers import (
     look_like_probabilities,
 )
 from keras_cabvit.runtimes.delegation import Delegation, delegation
+from keras_cabvit.runtimes.gpu_accelerator import NAME, Acceleration, GpuAccelerator
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
+ACCELERATORS = ("cpu", "gpu")
 _BATCH = 32
 
 
@@ -45,7 +49,8 @@ class Verification:
         model_latency: the same for the model, measured alternately in the same run.
         size: size of the export on disk, in bytes.
         model_size: size of the model on disk, in bytes.
-        delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel.
+        delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel, and on a GPU.
+        acceleration: `Acceleration` by LiteRT's GPU accelerator; None on the CPU.
         moved_classes: tuple of pairs of integers, classes of the model and those of the export that
             give their scores: the export's are in another order, although their names say
             otherwise or are unknown. Empty if all are where they belong.
@@ -63,6 +68,7 @@ class Verification:
     size: int
     model_size: int
     delegation: Delegation | None
+    acceleration: Acceleration | None = None
     moved_classes: tuple[tuple[int, int], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -73,6 +79,7 @@ def verify(
     images: npt.ArrayLike,
     labels: npt.ArrayLike | None = None,
     rounds: int = 50,
+    accelerator: str = "cpu",
 ) -> Verification:
     """Runs an export and its source model on the same images, and compares them.
 
@@ -86,6 +93,8 @@ def verify(
         images: array (count, height, width, channels) of pixels in [0, 255].
         labels: integers (count,) from 0, the true classes, or None.
         rounds: integer, number of images to time. Defaults to 50.
+        accelerator: "cpu", the default; or "gpu" to run a .tflite file on LiteRT's GPU accelerator
+            (WebGPU) instead, see `GpuAccelerator`. Its latency includes the way to another process.
 
     Returns:
         `Verification`.
@@ -93,18 +102,32 @@ def verify(
     Raises:
         FileNotFoundError: there is no such export or model.
         ImportError: the runtime of the export is not installed.
-        ValueError: a file is damaged, or export, model, images and labels do not match.
+        ValueError: a file is damaged, or export, model, images and labels do not match, or the
+            accelerator cannot run the export (`AcceleratorError`).
     """
     export, model = local_path(export, "export"), local_path(model, "model")
-    found, expected = load_export(export), load_keras(model)
+    expected = load_keras(model)
     names = names_beside(model, expected.classes)
-    return verify_opened(export, found, model, expected, images, labels, rounds, names)
+    with opened_export(export, accelerator) as found:
+        return verify_opened(export, found, model, expected, images, labels, rounds, names)
 
 
-def load_export(path: str | os.PathLike[str]) -> Classifier:
-    """Opens a `.tflite` file or a SavedModel directory."""
+@contextlib.contextmanager
+def opened_export(path: str | os.PathLike[str], accelerator: str = "cpu") -> Iterator[Classifier]:
+    """Opens a `.tflite` file or a SavedModel directory for the `with` block, see `verify`."""
     path = local_path(path, "export")
-    return load_tflite(path) if path.suffix == ".tflite" else load_saved_model(path)
+    if accelerator not in ACCELERATORS:
+        raise ValueError(
+            f"`accelerator` must be one of {ACCELERATORS}. Received: accelerator={accelerator!r}"
+        )
+    if accelerator == "cpu":
+        yield load_tflite(path) if path.suffix == ".tflite" else load_saved_model(path)
+        return
+    if path.suffix != ".tflite":
+        raise ValueError(f"{NAME} runs .tflite files. Received: {path}")
+    load_tflite(path)  # raises errors that say more
+    with GpuAccelerator(path) as gpu:
+        yield dataclasses.replace(load_tflite(path, run=gpu), runtime=gpu)
 
 
 def verify_opened(
@@ -146,6 +169,9 @@ def verify_opened(
 
     columns, notes = columns_of_model(export, found.labels, model, names, expected.classes)
     given, wanted = _in_batches(found, images, export), _in_batches(expected, images, model)
+    acceleration = None
+    if isinstance(found.runtime, GpuAccelerator):
+        acceleration = _acceleration(found.runtime, given, images)
     if columns is not None:
         given = given[:, columns]
     classes, model_classes = given.argmax(axis=1), wanted.argmax(axis=1)
@@ -169,7 +195,10 @@ def verify_opened(
         model_latency=model_latency,
         size=size_on_disk(export),
         model_size=size_on_disk(model),
-        delegation=delegation(export) if export.suffix == ".tflite" else None,
+        delegation=(
+            delegation(export) if export.suffix == ".tflite" and acceleration is None else None
+        ),
+        acceleration=acceleration,
         moved_classes=moved_classes(given, wanted),
         notes=(*found.notes, *expected.notes, *notes),
     )
@@ -215,6 +244,22 @@ def signal_to_noise(expected: npt.ArrayLike, given: npt.ArrayLike) -> float:
     expected, given = np.asarray(expected, "float64"), np.asarray(given, "float64")
     noise = np.mean((expected - given) ** 2)
     return float(10 * np.log10(np.mean(expected**2) / noise)) if noise else float("inf")
+
+
+def _acceleration(gpu: GpuAccelerator, given: np.ndarray, images: np.ndarray) -> Acceleration:
+    """Compares the scores that an accelerator gave with those of the CPU."""
+    on_cpu = _in_batches(load_tflite(gpu.path), images, gpu.path)
+    taken, left = gpu.operations()
+    return Acceleration(
+        adapter=gpu.adapter,
+        is_software=gpu.is_software,
+        taken=taken,
+        left=left,
+        reasons=gpu.reasons,
+        errors=gpu.errors(),
+        agreement=float(np.mean(given.argmax(axis=1) == on_cpu.argmax(axis=1))),
+        signal_to_noise=signal_to_noise(on_cpu, given),
+    )
 
 
 def _in_batches(classifier: Classifier, images: np.ndarray, path: Path) -> np.ndarray:
