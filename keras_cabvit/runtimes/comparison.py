@@ -121,13 +121,18 @@ def opened_export(path: str | os.PathLike[str], accelerator: str = "cpu") -> Ite
             f"`accelerator` must be one of {ACCELERATORS}. Received: accelerator={accelerator!r}"
         )
     if accelerator == "cpu":
-        yield load_tflite(path) if path.suffix == ".tflite" else load_saved_model(path)
+        yield load_export(path)
         return
     if path.suffix != ".tflite":
         raise ValueError(f"{NAME} runs .tflite files. Received: {path}")
-    load_tflite(path)  # raises errors that say more
+    load_export(path)  # raises errors that say more
     with GpuAccelerator(path) as gpu:
         yield dataclasses.replace(load_tflite(path, run=gpu), runtime=gpu)
+
+
+def load_export(path: Path) -> Classifier:
+    """Opens a `.tflite` file or a SavedModel directory on the CPU."""
+    return load_tflite(path) if path.suffix == ".tflite" else load_saved_model(path)
 
 
 def verify_opened(

@@ -176,7 +176,9 @@ class GpuAccelerator:
             return json.loads(line)
         status = self._process.wait()
         ending = f"with {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-        raise AcceleratorError(f"{NAME} ends {ending} on {self.path}.{self._said()}")
+        last = self._log().strip().splitlines()[-1:]
+        said = self._said() or "".join(f" Its last line: {line}" for line in last)
+        raise AcceleratorError(f"{NAME} ends {ending} on {self.path}.{said}")
 
     def _log(self) -> str:
         return (Path(self._folder.name) / "log.txt").read_text("utf-8", "replace")

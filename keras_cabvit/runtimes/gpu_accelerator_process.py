@@ -29,7 +29,7 @@ def main() -> None:
         _answer(answers, {"error": str(error)})
         return
     _answer(answers, {})
-    ((signature, _),) = compiled.get_signature_list().items()
+    signature = next(iter(compiled.get_signature_list()))
     (output,) = compiled.get_output_tensor_details(signature).values()
     inputs, outputs = compiled.create_input_buffers(0), compiled.create_output_buffers(0)
     for _ in sys.stdin:
