@@ -1,6 +1,7 @@
 """Files and folders that appear complete, or not at all."""
 
 import contextlib
+import errno
 import glob
 import hashlib
 import os
@@ -15,6 +16,10 @@ from keras_cabvit.paths import local_path
 _ABANDONED_SECONDS = 24 * 3600
 # Marks a folder that `atomic_folder` wrote, so that a user's own folder is never replaced.
 _MARK = ".complete"
+# Errors of a full disk, and as TensorFlow and HDF5 report them.
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+_FULL_TEXTS = tuple(map(os.strerror, _FULL))
+DISK_FULL = "The disk is full, or the limit on the size of files is reached."
 # In bytes. File systems allow 255, of which the prefix of a temporary name takes up to 45.
 _LONGEST_NAME = 200
 
@@ -27,16 +32,18 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
 
     Args:
         path: path of the file or folder that is to be written in the end. Missing parent folders
-            are created.
+            are created, and removed if the block fails and nothing is in them.
 
     Yields:
         A `pathlib.Path` with the same suffixes, at which there is nothing.
 
     Raises:
         ValueError: `path` is an address of remote storage, see `keras_cabvit.paths`.
-        OSError: the parent folder cannot be created.
+        OSError: the parent folder cannot be created; or the disk is full, in whatever words the
+            block reports it.
     """
     path = local_path(path)
+    missing = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     name = _short(path)
     remove_abandoned(path.parent, glob.escape(name))
@@ -44,8 +51,51 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
     partial = path.with_name(f".partial-{os.getpid()}-{time.monotonic_ns()}.{name}")
     try:
         yield partial
+    except BaseException as error:
+        _remove(partial)
+        for folder in missing:
+            with contextlib.suppress(OSError):  # something is in it
+                folder.rmdir()
+        if isinstance(error, Exception) and is_disk_full(error):
+            full = OSError(f"{DISK_FULL} Nothing was written to {path.parent}.")
+            full.errno = errno.ENOSPC
+            raise full from error
+        raise
     finally:
         _remove(partial)
+
+
+def check_space(path: str | os.PathLike, size: int) -> None:
+    """Checks that a file can be written, for a library that crashes when it cannot: HDF5 does.
+
+    Args:
+        path: path of the file, at which there is nothing; nothing is left there.
+        size: integer, bytes.
+
+    Raises:
+        OSError: the disk is full, or a limit is reached.
+    """
+    block = bytes(1 << 20)
+    try:
+        with open(path, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+            else:
+                for start in range(0, size, len(block)):
+                    file.write(block[: size - start])
+    finally:
+        os.unlink(path)
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Returns whether an error, or one that it was raised for, reports that a disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return True
+        if isinstance(error, Exception) and any(text in str(error) for text in _FULL_TEXTS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 @contextlib.contextmanager

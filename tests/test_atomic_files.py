@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from backend_process import WITHOUT_BACKEND
+from small_disk import files_of_at_most
 
-from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.atomic_files import atomic_path, check_space, write_text_atomically
 
 KILLED = """
 import os, signal, sys
@@ -110,3 +112,35 @@ def test_bytes_of_a_file_name_that_are_not_text_are_escaped(tmp_path):
     path = tmp_path / "report.md"
     write_text_atomically(path, os.fsdecode(b"--out run\xff"))
     assert path.read_text(encoding="utf-8") == r"--out run\udcff"
+
+
+def test_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path):
+    path = tmp_path / "new" / "folder" / "report.md"
+    sentence = f"The disk is full, or the limit on .* Nothing was written to {path.parent}\\."
+    with files_of_at_most(10_000), pytest.raises(OSError, match=sentence):
+        write_text_atomically(path, "a" * 20_000)
+    assert names(tmp_path) == []
+    # As TensorFlow reports it.
+    with pytest.raises(OSError, match=sentence):
+        write_half(path, RuntimeError("a.data-00000; No space left on device [Op:SaveV2]"))
+    assert names(tmp_path) == []
+
+
+def test_other_errors_remain_what_they_are(tmp_path):
+    with pytest.raises(RuntimeError, match="unrelated"):
+        write_half(tmp_path / "new" / "a", RuntimeError("unrelated"))
+    interruption = KeyboardInterrupt()
+    interruption.__context__ = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "new" / "a", interruption)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("reserves", [True, False])
+def test_space_is_checked_without_a_trace(tmp_path, monkeypatch, reserves):
+    if not reserves:
+        monkeypatch.delattr(os, "posix_fallocate")
+    check_space(tmp_path / "a", 3_000_000)
+    with files_of_at_most(2_000_000), pytest.raises(OSError, match="File too large"):
+        check_space(tmp_path / "a", 3_000_000)
+    assert names(tmp_path) == []

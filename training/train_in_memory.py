@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.paths import local_path
+from keras_cabvit.weights import save_weights
 from training.data.stratified import held_out
 from training.optimization.compiled_model import precision
 from training.optimization.optimizer import learning_rate_schedule, make_optimizer
@@ -122,8 +123,7 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
         record["epochs"].append(row)
         print(json.dumps(row), flush=True)
         trainer.assign_averages(state)
-        with atomic_path(options.out / "model.weights.h5") as partial:
-            trainer.model.save_weights(partial)
+        save_weights(trainer.model, options.out / "model.weights.h5")
         write_text_atomically(options.out / "run.json", json.dumps(record, indent=2) + "\n")
     return options.out
 

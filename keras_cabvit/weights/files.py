@@ -1,16 +1,20 @@
 """Saving and loading the library's own weights files."""
 
+import math
 import os
+import re
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import atomic_path, check_space
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights.stored_sizes import stored_shapes
 
+# Bytes of an HDF5 file besides the values: of the file, and of each variable with its groups.
+_OF_FILE, _OF_VARIABLE = 1 << 16, 1 << 12
 # Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
 
@@ -27,13 +31,21 @@ def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
 
     Raises:
         ValueError: `path` has another ending.
+        OSError: the disk is full, or the like.
     """
     path = local_path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: path={str(path)!r}")
+    values = sum(_bytes_of(weight) for weight in model.weights)
     with atomic_path(path) as partial:
+        check_space(partial, values + _OF_FILE + _OF_VARIABLE * len(model.weights))
         model.save_weights(partial)
     return path
+
+
+def _bytes_of(weight: keras.Variable) -> int:
+    bits = re.search(r"\d+", keras.backend.standardize_dtype(weight.dtype))  # none in "bool"
+    return math.prod(weight.shape) * (int(bits[0]) if bits else 8) // 8
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
+from small_disk import files_of_at_most
 
 from keras_cabvit.export import to_saved_model
 from keras_cabvit.export.saved_model import servable as servable_module
@@ -144,6 +145,13 @@ def test_number_taken_by_another_process_at_the_last_moment_is_passed_over(tmp_p
 
     assert version.name == "2"
     assert [entry.name for entry in (tmp_path / "a" / "1").iterdir()] == ["saved_model.pb"]
+
+
+def test_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path):
+    with files_of_at_most(20_000), pytest.raises(OSError, match="The disk is full") as raised:
+        to_saved_model(tiny_models.pattern_classifier(), tmp_path / "served", batch_sizes=())
+    assert str(raised.value).endswith(f"Nothing was written to {tmp_path / 'served'}.")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_optimizer_is_not_exported(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tiny_models
 from model_weights import assert_equal, weights_of
+from small_disk import files_of_at_most
 
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.opened_model import open_model
@@ -254,3 +255,14 @@ def test_hdf5_files_are_told_apart_by_content(hdf5_files, read):
     with pytest.raises(ValueError, match=r"text\.h5") as raised:
         read(str(hdf5_files / "text.h5"))
     assert ALONE not in str(raised.value)
+
+
+def test_full_disk_gives_a_clear_error(tiny_plain, tmp_path):
+    path = tmp_path / "a.weights.h5"
+    save_weights(tiny_plain, path)
+    size = path.stat().st_size
+    # HDF5 may crash the process when it cannot write its last bytes.
+    with files_of_at_most(size - 1), pytest.raises(OSError, match="The disk is full"):
+        save_weights(tiny_plain, path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.weights.h5"]
+    assert path.stat().st_size == size

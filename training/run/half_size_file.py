@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.paths import local_path
+from keras_cabvit.weights import save_weights
 
 _WEIGHTS = "model.weights.h5"
 
@@ -34,7 +35,7 @@ def save_half_size(model: keras.Model, path: str | os.PathLike) -> None:
     with tempfile.TemporaryDirectory() as folder, atomic_path(path) as partial:
         if path.name.endswith(".weights.h5"):
             whole = Path(folder) / "whole.weights.h5"
-            model.save_weights(whole)
+            save_weights(model, whole)
             partial.write_bytes(_halved(whole.read_bytes()))
             return
         whole = Path(folder) / "whole.keras"
