@@ -1,20 +1,7 @@
 """CabViT (FcaFormer) in Keras 3, on TensorFlow, JAX and PyTorch."""
 
-from keras_cabvit import data, export, inference, layers, models, pytorch, runtimes, weights
-from keras_cabvit.models import (
-    CabViTH,
-    CabViTH_B,
-    CabViTH_L,
-    CabViTH_S,
-    CabViTH_T,
-    CabViTP,
-    CabViTP_B,
-    CabViTP_S,
-    CabViTP_T,
-    decode_predictions,
-    list_models,
-    preprocess_input,
-)
+import importlib
+import sys
 
 __version__ = "0.1.0"
 
@@ -40,3 +27,50 @@ __all__ = [
     "runtimes",
     "weights",
 ]
+
+_PACKAGES = ("data", "export", "inference", "layers", "models", "pytorch", "runtimes", "weights")
+
+
+def _in_a_program():
+    """Whether this process is `cabvit`, `python -m keras_cabvit` or `python -m training`.
+
+    Everywhere else `import keras_cabvit` registers the layers, so that Keras loads saved models.
+    """
+    # While Python locates the module to run, the first argument is "-m".
+    locating = sys.argv[:1] == ["-m"] and "keras_cabvit" in sys.orig_argv
+    return locating or "cabvit_program" in sys.modules
+
+
+def __getattr__(name):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in (
+        "data",
+        "export",
+        "inference",
+        "layers",
+        "models",
+        "pytorch",
+        "runtimes",
+        "weights",
+    ):
+        return importlib.import_module(f"{__name__}.{name}")
+    return getattr(importlib.import_module(f"{__name__}.models"), name)
+
+
+if not _in_a_program():
+    from keras_cabvit import data, export, inference, layers, models, pytorch, runtimes, weights
+    from keras_cabvit.models import (
+        CabViTH,
+        CabViTH_B,
+        CabViTH_L,
+        CabViTH_S,
+        CabViTH_T,
+        CabViTP,
+        CabViTP_B,
+        CabViTP_S,
+        CabViTP_T,
+        decode_predictions,
+        list_models,
+        preprocess_input,
+    )

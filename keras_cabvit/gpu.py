@@ -3,8 +3,6 @@
 import contextlib
 import functools
 
-import keras
-
 
 @functools.cache
 def leave_gpus_to_the_backend():
@@ -18,6 +16,8 @@ def leave_gpus_to_the_backend():
     Raises:
         ImportError: TensorFlow is not installed.
     """
+    import keras
+
     if keras.backend.backend() != "tensorflow":
         hide_gpus_from_tensorflow()
 

@@ -36,10 +36,14 @@ class _SafeStream:
 
     Args:
         stream: text stream, to which everything else is passed on.
+
+    Attributes:
+        failure: the first error because of which something was discarded, or None.
     """
 
     def __init__(self, stream):
         self._stream = stream
+        self.failure = None
 
     def write(self, text):
         """Writes text, and returns its length."""
@@ -65,7 +69,8 @@ class _SafeStream:
     def _discarding(self):
         try:
             yield
-        except (OSError, ValueError):  # ValueError: the stream is closed
+        except (OSError, ValueError) as error:  # ValueError: the stream is closed
+            self.failure = self.failure or error
             with contextlib.suppress(OSError, ValueError):
                 # So that neither the rest nor what is still buffered fails at the end of the
                 # process.

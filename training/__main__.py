@@ -1,10 +1,13 @@
 """The command `python -m training`."""
 
 import importlib
-import os
 import sys
 
+import cabvit_program  # noqa: F401 (marks this process as a program)
+from keras_cabvit.atomic_files import DISK_FULL, is_disk_full
+from keras_cabvit.cli import register_layers
 from keras_cabvit.signals import end_in_order
+from keras_cabvit.tensorflow_log import quiet_tensorflow
 from keras_cabvit.terminal import output_that_never_fails
 from training.run.interrupted import Interrupted
 
@@ -31,13 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         plus the signal's number when a signal stopped training and its state is in a checkpoint;
         130 when a signal ended anything else.
     """
-    with output_that_never_fails():
+    with quiet_tensorflow(), output_that_never_fails():
         return _run(sys.argv[1:] if arguments is None else arguments)
 
 
 def _run(arguments: list[str]) -> int:
-    # TensorFlow logs the processor's features at every start, which is noise here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # SIGTERM is handled like Ctrl-C: half-written files are removed.
     end_in_order()
     name, *others = arguments or ["--help"]
@@ -49,6 +50,7 @@ def _run(arguments: list[str]) -> int:
         return 2
     try:
         # Importing TensorFlow takes seconds, during which Ctrl-C may come.
+        register_layers()
         command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
         command.run(others)
     except KeyboardInterrupt:
@@ -62,6 +64,11 @@ def _run(arguments: list[str]) -> int:
     except Interrupted as stop:
         print(f"\n{name}: {stop}", file=sys.stderr)
         return 128 + stop.signal
+    except Exception as error:  # TensorFlow has its own classes of errors
+        if not is_disk_full(error):
+            raise
+        print(f"{name}: {DISK_FULL}", file=sys.stderr)
+        return 1
     return 0
 
 
