@@ -14,6 +14,18 @@ from keras_cabvit.tensorflow_log import quiet_tensorflow
 
 ENVIRONMENT = {name: text for name, text in WITHOUT_BACKEND.items() if "TF_CPP" not in name}
 
+CLIENT = """
+import json, sys
+import cabvit_program
+found = {}
+for kind in ("--rest", "--grpc"):
+    address = "http://127.0.0.1:9" if kind == "--rest" else "127.0.0.1:9"
+    sys.argv = ["cabvit", "client", "--status", kind, address, "--retries", "0"]
+    assert cabvit_program.main() == 1
+    found[kind] = sorted({name.partition(".")[0] for name in sys.modules})
+print(json.dumps(found))
+"""
+
 
 def run(*arguments, **environment):
     return subprocess.run(
@@ -22,6 +34,17 @@ def run(*arguments, **environment):
         capture_output=True,
         text=True,
     )
+
+
+def test_client_starts_without_keras_and_tensorflow():
+    process = run("-c", CLIENT)
+    found = json.loads(process.stdout)
+
+    heavy = {"keras", "tensorflow", "tensorflow_serving", "jax", "torch", "numpy", "h5py"}
+    assert not heavy & {*found["--rest"], *found["--grpc"]}
+    assert "grpc" not in found["--rest"]
+    assert process.stderr.count("\n") == 2
+    assert process.stderr.count("cabvit client: No server answers at") == 2
 
 
 def test_client_of_the_module_starts_without_keras():

@@ -1,15 +1,11 @@
 """`cabvit predict`: classifies image files with a trained model in any form."""
 
-import argparse
-import collections
-import os
 import sys
 
 from keras_cabvit.commands.arguments import add_image_size, path_argument
+from keras_cabvit.commands.image_arguments import WIDEST, add_files, each_path, positive, survey
 from keras_cabvit.commands.progress import Progress
 from keras_cabvit.commands.text_table import GrowingTable, one_line
-from keras_cabvit.data.folders.folder_entries import SUFFIXES
-from keras_cabvit.data.folders.images_below import images_below
 from keras_cabvit.paths import path_text
 from keras_cabvit.runtimes.file_predictions import predict_files
 from keras_cabvit.runtimes.opened_model import open_model
@@ -18,19 +14,11 @@ from keras_cabvit.runtimes.pretrained_model import open_pretrained
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.weights import PRETRAINED
 
-_WIDEST = 60
-
 
 def add(commands):
     """Adds the command to a parser's subcommands."""
     parser = commands.add_parser("predict", help="classify image files with a trained model")
-    parser.add_argument(
-        "files",
-        type=path_argument,
-        nargs="+",
-        metavar="FILE|FOLDER",
-        help="image files, and folders whose images are taken at any depth, sorted by path",
-    )
+    add_files(parser)
     parser.add_argument(
         "--model",
         type=path_argument,
@@ -47,7 +35,7 @@ def add(commands):
     )
     parser.add_argument(
         "--top",
-        type=_positive,
+        type=positive,
         default=3,
         help="classes per file, if the model has as many; 3 by default",
     )
@@ -60,28 +48,21 @@ def add(commands):
     )
     add_image_size(parser, "for a model that takes images of any size", default=None)
     parser.add_argument(
-        "--batch-size", type=_positive, default=64, help="files at a time; 64 by default"
+        "--batch-size", type=positive, default=64, help="files at a time; 64 by default"
     )
     parser.set_defaults(run=_predict)
-
-
-def _positive(text):
-    """Parses an integer of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, not {text!r}")
-    return int(text)
 
 
 def _predict(options):
     if options.output is not None:
         check_prediction_path(options.output)
-    total, width = _survey(options.files)
+    total, width = survey(options.files)
     model = _opened(options.model)
     _introduce(model, options)
     top = min(options.top, model.classes or options.top)
     rows = predict_files(
         model,
-        _paths(options.files),
+        each_path(options.files),
         top=top,
         image_size=options.image_size,
         crop=options.crop,
@@ -96,32 +77,6 @@ def _predict(options):
     if unread:
         print(f"{unread:,} of {total:,} files could not be read.", file=sys.stderr)
     return 1 if unread else 0
-
-
-def _paths(sources):
-    """Yields the files of a command line, and the images of its folders."""
-    for source in sources:
-        if os.path.isdir(source):
-            yield from images_below(source)
-        else:
-            yield source
-
-
-def _survey(sources):
-    """Returns the number of files and the width of the widest name, and says what is not read."""
-    total, width, not_read = 0, 0, collections.Counter()
-    for source in sources:
-        before = total
-        for path in images_below(source, not_read) if os.path.isdir(source) else [source]:
-            total += 1
-            width = max(width, len(one_line(path_text(path))))
-        if total == before:
-            raise ValueError(
-                f"There are no images in {source}: files ending in {', '.join(SUFFIXES)}."
-            )
-    for suffix, count in sorted(not_read.items()):
-        print(f"Not read: {count:,} {suffix} files; convert them to JPEG.", file=sys.stderr)
-    return total, min(width, _WIDEST)
 
 
 def _opened(path):
@@ -190,7 +145,7 @@ class _Table:
         names = model.class_names or [str(model.classes or "")]
         class_width = max(len(one_line(name)) for name in names)
         self._table = GrowingTable(
-            ("file", "class", "probability"), (width, min(class_width, _WIDEST), 0), text_columns=2
+            ("file", "class", "probability"), (width, min(class_width, WIDEST), 0), text_columns=2
         )
 
     def add(self, row):

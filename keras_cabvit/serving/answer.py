@@ -1,4 +1,4 @@
-"""A server's answer about one image."""
+"""A server's answer about one image, and the errors instead of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,10 @@ SIGNATURE = "serving_bytes"
 
 class ServerError(OSError):
     """A server did not answer, or returned an error; the message says which."""
+
+
+class ServerUnavailable(ServerError):
+    """A server cannot be reached, is loading or is overloaded: asking again may succeed."""
 
 
 NOT_AN_EXPORT = (
@@ -32,6 +36,21 @@ class Answer:
     labels: tuple[str, ...]
     scores: tuple[float, ...]
     status: str
+
+
+@dataclass(frozen=True)
+class VersionStatus:
+    """The state of one version of a model on a server.
+
+    Attributes:
+        version: integer.
+        state: "START", "LOADING", "AVAILABLE", "UNLOADING" or "END".
+        error: empty, or the reason why the version is not served.
+    """
+
+    version: int
+    state: str
+    error: str
 
 
 def requests_of(files: Sequence[bytes], batch_size: int) -> list[Sequence[bytes]]:

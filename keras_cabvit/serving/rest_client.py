@@ -1,11 +1,196 @@
 """A client for TF Serving's REST interface."""
 
 import base64
-import functools
+import threading
+import urllib.parse
 from collections.abc import Sequence
+from typing import Any
 
-from keras_cabvit.serving.answer import NOT_AN_EXPORT, SIGNATURE, Answer, ServerError, requests_of
+from keras_cabvit.serving.answer import (
+    NOT_AN_EXPORT,
+    SIGNATURE,
+    Answer,
+    ServerError,
+    ServerUnavailable,
+    VersionStatus,
+    requests_of,
+)
+from keras_cabvit.serving.target import Target
 from keras_cabvit.url_credentials import without_credentials
+
+# Statuses of a server, or of a proxy before it, that may answer a moment later.
+_UNAVAILABLE = (429, 502, 503, 504)
+
+
+class RestClient:
+    """Connections to TF Serving's REST interface, one per thread that uses it.
+
+    Args:
+        target: `Target` with a URL as its address.
+
+    Raises:
+        ServerError: the address is not a URL.
+        ImportError: requests is not installed.
+
+    Example:
+        >>> from keras_cabvit.serving import RestClient, Target
+        >>> with RestClient(Target("http://127.0.0.1:8501", retries=0, timeout=1)) as client:
+        ...     client.status()
+        Traceback (most recent call last):
+        ...
+        keras_cabvit.serving.answer.ServerUnavailable: No server answers at http://127.0.0.1:8501...
+    """
+
+    def __init__(self, target: Target):
+        try:
+            import requests
+        except ImportError as error:
+            raise ImportError(
+                'The REST client needs requests: pip install "keras-cabvit[serving]"'
+            ) from error
+        if not target.address.startswith(("http://", "https://")):
+            raise ServerError(
+                "The address must begin with http:// or https://. "
+                f"Received: {without_credentials(target.address)}"
+            )
+        self.target = target
+        self._requests = requests
+        self._sessions: list[Any] = []
+        self._of_thread = threading.local()
+        path = ["models", target.model]
+        if target.version is not None:
+            path += ["versions", str(target.version)]
+        if target.version_label is not None:
+            path += ["labels", target.version_label]
+        quoted = "/".join(urllib.parse.quote(part, safe="") for part in path)
+        self._url = f"{target.address.rstrip('/')}/v1/{quoted}"
+
+    def __enter__(self) -> "RestClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for session in self._sessions:
+            session.close()
+
+    def classify(self, files: Sequence[bytes]) -> list[Answer]:
+        """Sends one request with the contents of image files, and returns an `Answer` per file.
+
+        Raises:
+            ServerError: the server does not answer, or returns an error.
+        """
+        instances = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files]
+        request = {"signature_name": SIGNATURE, "instances": instances}
+        rows = self._ask("POST", ":predict", "predictions", json=request)
+        if len(rows) != len(files):
+            raise ServerError("The number of predictions differs from the number of images.")
+        try:
+            return [
+                Answer(
+                    tuple(row["classes"]), tuple(row["labels"]), tuple(row["scores"]), row["status"]
+                )
+                for row in rows
+            ]
+        except (KeyError, TypeError) as error:
+            raise ServerError(NOT_AN_EXPORT) from error
+
+    def status(self) -> list[VersionStatus]:
+        """Returns the state of the version asked for, or of all versions that the server knows.
+
+        Raises:
+            ServerError: the server does not answer, or returns an error.
+        """
+        try:
+            return [
+                VersionStatus(
+                    int(row["version"]),
+                    row["state"],
+                    self.target.hidden(row.get("status", {}).get("error_message", "")),
+                )
+                for row in self._ask("GET", "", "model_version_status")
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ServerError(
+                f"{without_credentials(self.target.address)} gave no states of versions: it is not "
+                "TF Serving."
+            ) from error
+
+    def _ask(self, method: str, suffix: str, key: str, **content: Any) -> list[Any]:
+        """Returns the list at `key` in the JSON of an answer."""
+        return self.target.attempt(
+            lambda: self._list(self._response(method, self._url + suffix, content), key)
+        )
+
+    def _response(self, method: str, address: str, content: dict[str, Any]) -> Any:
+        target, url = self.target, without_credentials(self.target.address)
+        errors = self._requests.exceptions
+        try:
+            return self._session().request(
+                method,
+                address,
+                timeout=target.timeout,
+                allow_redirects=False,  # headers may be secrets, and a POST becomes a GET
+                verify=True if target.ca_certificate is None else str(target.ca_certificate),
+                **content,
+            )
+        except errors.Timeout as error:
+            raise ServerError(f"{url} did not answer within {target.timeout:g} seconds.") from error
+        except errors.SSLError as error:
+            raise ServerError(
+                f"No secure connection to {url}: {target.hidden(_reason(error))}."
+            ) from error
+        except (errors.ConnectionError, errors.ChunkedEncodingError) as error:
+            if _was_connected(error):
+                raise ServerUnavailable(
+                    f"{url} closed the connection before answering: the server may have stopped."
+                ) from error
+            raise ServerUnavailable(
+                f"No server answers at {url}: {target.hidden(_reason(error))}."
+            ) from error
+        except errors.RequestException as error:
+            raise ServerError(
+                f"{url} is not the address of a server: {target.hidden(str(error))}."
+            ) from error
+
+    def _session(self) -> Any:
+        session = getattr(self._of_thread, "session", None)
+        if session is None:
+            session = self._of_thread.session = self._requests.Session()
+            self._sessions.append(session)
+            target = self.target
+            if target.client_certificate is not None:
+                paths = (target.client_certificate, target.client_key or target.client_certificate)
+                session.cert = tuple(map(str, paths))
+            if any(name.lower() == "authorization" for name in target.headers):
+                session.auth = self._authorized  # or an entry of ~/.netrc would replace the header
+            session.headers.update(target.headers)
+        return session
+
+    def _authorized(self, request: Any) -> Any:
+        request.headers.update(self.target.headers)
+        return request
+
+    def _list(self, response: Any, key: str) -> list[Any]:
+        url, status = without_credentials(self.target.address), response.status_code
+        kind = ServerUnavailable if status in _UNAVAILABLE else ServerError
+        try:
+            content = response.json()
+        except ValueError as error:
+            if response.is_redirect:
+                place = without_credentials(response.headers["location"])
+                message = f"{url} redirects to {self.target.hidden(place)}: give that address."
+            elif status in (401, 403):
+                message = f"{url} refuses access (status {status}): check the token or header."
+            else:
+                message = f"{url} answered with status {status} and no JSON: it is not TF Serving."
+            raise kind(message) from error
+        found = content.get(key) if isinstance(content, dict) else None
+        if status != 200 or not isinstance(found, list):
+            message = content.get("error") if isinstance(content, dict) else None
+            raise kind(
+                f"The server answered with status {status}: "
+                + self.target.hidden(str(message or f"there are no {key} in its answer"))
+            )
+        return found
 
 
 def classify_over_rest(
@@ -15,109 +200,45 @@ def classify_over_rest(
     timeout: float = 10.0,
     retries: int = 3,
     batch_size: int = 8,
+    **options: Any,
 ) -> list[Answer]:
-    """Asks a server to classify image files.
+    """Asks a server to classify image files, one request after the other.
 
     Args:
         files: list of bytes, the contents of image files.
         url: URL of the server, such as "http://127.0.0.1:8501".
         model: name of the model on the server. Defaults to "cabvit".
-        timeout: float, seconds that the server may take to accept a request, and then to answer.
-        retries: integer, number of further attempts while the server is unreachable, overloaded or
-            still loading (status 429, 502, 503 or 504). The first waits half a second, each later
-            one twice as long as the last.
+        timeout: float, see `Target`.
+        retries: integer, see `Target`.
         batch_size: integer, number of files per request: at most the server's `max_batch_size`.
             Defaults to 8, as in deploy/serving.
+        **options: further arguments of `Target`.
 
     Returns:
         A list of `Answer`, one per file.
 
     Raises:
         ServerError: the server does not answer, or returns an error.
-        ValueError: `batch_size` is below 1.
+        ValueError: an argument is wrong.
         ImportError: requests is not installed.
     """
-    try:
-        import requests
-        from requests.adapters import HTTPAdapter, Retry
-        from urllib3.exceptions import ProtocolError
-    except ImportError as error:
-        raise ImportError(
-            'The REST client needs requests: pip install "keras-cabvit[serving]"'
-        ) from error
-    retry = Retry(
-        retries,
-        read=False,  # do not retry a server that accepts a request and then stays silent
-        backoff_factor=0.5,
-        status_forcelist=(429, 502, 503, 504),
-        allowed_methods=None,  # classifying twice is harmless
-        respect_retry_after_header=False,  # a server may ask for more time than is left
-        raise_on_status=False,
-    )
-    if not url.startswith(("http://", "https://")):
-        raise ServerError(
-            f"The address must begin with http:// or https://. Received: {without_credentials(url)}"
-        )
-    address = f"{url.rstrip('/')}/v1/models/{model}:predict"
-    hidden = functools.partial(without_credentials, url=url)
-    url = without_credentials(url)
-
-    def classify(session, files):
-        instances = [{"image_bytes": {"b64": base64.b64encode(file).decode()}} for file in files]
-        try:
-            response = session.post(
-                address,
-                json={"signature_name": SIGNATURE, "instances": instances},
-                timeout=timeout,
-            )
-        except requests.Timeout as error:
-            raise ServerError(f"{url} did not answer within {timeout:g} seconds.") from error
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            if isinstance(error.args[0], ProtocolError):  # there was a connection
-                raise ServerError(
-                    f"{url} closed the connection before answering: the server may have stopped."
-                ) from error
-            raise ServerError(f"No server answers at {url}: {hidden(_reason(error))}.") from error
-        except requests.RequestException as error:
-            raise ServerError(
-                f"{url} is not the address of a server: {hidden(str(error))}."
-            ) from error
-        return _answers(response, url, len(files))
-
-    with requests.Session() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
+    with RestClient(Target(url, model, timeout=timeout, retries=retries, **options)) as client:
         return [
-            answer for some in requests_of(files, batch_size) for answer in classify(session, some)
+            answer for some in requests_of(files, batch_size) for answer in client.classify(some)
         ]
 
 
-def _reason(error):
+def _was_connected(error: Any) -> bool:
+    """Returns whether a connection broke, rather than never having been made."""
+    from urllib3.exceptions import ProtocolError
+
+    return isinstance(error.args[0], ProtocolError)
+
+
+def _reason(error: Any) -> str:
     """Returns the innermost cause, which requests and urllib3 wrap several times."""
     while True:
         inner = getattr(error, "reason", None) or (error.args and error.args[0])
         if not isinstance(inner, BaseException):
             return str(error).split(": ", 1)[-1].rstrip(".")
         error = inner
-
-
-def _answers(response, url, count):
-    try:
-        content = response.json()
-    except ValueError as error:
-        raise ServerError(
-            f"{url} answered with status {response.status_code} and no JSON: it is not TF Serving."
-        ) from error
-    if not isinstance(content, dict) or len(content.get("predictions", ())) != count:
-        message = content.get("error") if isinstance(content, dict) else None
-        raise ServerError(
-            f"The server answered with status {response.status_code}: "
-            f"{message or 'the number of predictions differs from the number of images'}"
-        )
-    try:
-        return [
-            Answer(tuple(row["classes"]), tuple(row["labels"]), tuple(row["scores"]), row["status"])
-            for row in content["predictions"]
-        ]
-    except (KeyError, TypeError) as error:
-        raise ServerError(NOT_AN_EXPORT) from error

@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import re
 import socket
 import threading
 from concurrent import futures
@@ -11,9 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 LARGEST_BATCH = 8  # max_batch_size of deploy/serving
+
+
+# The model's versions, their states and errors.
+VERSIONS = ((3, "AVAILABLE", ""), (4, "END", "Data loss: not an sstable"))
 
 
 def too_many(count):
@@ -21,21 +31,43 @@ def too_many(count):
     return f"Task size {count} is larger than maximum input batch size {LARGEST_BATCH}"
 
 
-class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """TF Serving's gRPC service, reduced to `Predict`.
+class Service(
+    prediction_service_pb2_grpc.PredictionServiceServicer,
+    model_service_pb2_grpc.ModelServiceServicer,
+):
+    """TF Serving's gRPC services, reduced to `Predict` and `GetModelStatus`.
+
+    The model has the version 3, with the label "stable", and the version 4, which failed to load.
 
     Args:
         signatures: signatures of a loaded SavedModel.
         failures: list of gRPC statuses to return first, one per request.
+
+    Attributes:
+        metadata: dict of strings, what the last request was sent with.
     """
 
     def __init__(self, signatures, failures=()):
         self.signatures = signatures
         self.failures = list(failures)
+        self.metadata = {}
+
+    def GetModelStatus(self, request, context):
+        response = get_model_status_pb2.GetModelStatusResponse()
+        for version, state, message in VERSIONS:
+            if request.model_spec.version.value in (0, version):
+                added = response.model_version_status.add(version=version)
+                added.state = get_model_status_pb2.ModelVersionStatus.State.Value(state)
+                added.status.error_message = message
+        return response
 
     def Predict(self, request, context):
+        self.metadata = {entry.key: entry.value for entry in context.invocation_metadata()}
         if self.failures:
             context.abort(self.failures.pop(0), "the model is loading")
+        chosen = request.model_spec
+        if chosen.version.value not in (0, 3) or chosen.version_label not in ("", "stable"):
+            context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found for request: {chosen}")
         if request.model_spec.signature_name not in self.signatures:
             context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT, no_signature(request.model_spec.signature_name)
@@ -62,13 +94,17 @@ def no_signature(name):
 
 
 @contextlib.contextmanager
-def grpc_server(service):
-    """Runs a service; yields its "HOST:PORT"."""
+def grpc_server(service, credentials=None):
+    """Runs a service, over TLS if there are `credentials`; yields its "HOST:PORT"."""
     server = grpc.server(
         futures.ThreadPoolExecutor(2), options=[("grpc.max_receive_message_length", 1 << 28)]
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(service, server)
+    if credentials is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     try:
         yield f"127.0.0.1:{port}"
@@ -77,42 +113,66 @@ def grpc_server(service):
 
 
 @contextlib.contextmanager
-def http_server(answer):
+def http_server(answer, received=None, sent=(), context=None):
     """Runs an HTTP server; yields its URL.
 
     Args:
-        answer: function from a path and a request (decoded JSON) to a status and a response (to be
-            encoded as JSON, or bytes).
+        answer: function from a path and a request (decoded JSON, None for GET) to a status and a
+            response (to be encoded as JSON, or bytes).
+        received: dict that is given the last request's headers.
+        sent: dict of headers to send.
+        context: `ssl.SSLContext`, for TLS.
     """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, content = answer(self.path, json.loads(body))
+            if received is not None:
+                received.update(self.headers)
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            status, content = answer(self.path, json.loads(body) if body else None)
             content = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
+            for name, value in dict(sent).items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        do_GET = do_POST
 
         def log_message(self, *_):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # a client may close its connection
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"http{'s' * (context is not None)}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         server.server_close()
 
 
 def rest_answers(signatures):
-    """Returns a function that answers :predict in TF Serving's row format, for `http_server`."""
+    """Returns a function that answers as TF Serving does, for `http_server`.
+
+    :predict is answered in the row format. The versions are those of `Service`.
+    """
 
     def answer(path, request):
-        if path != "/v1/models/cabvit:predict":
+        if request is None:
+            (asked,) = re.fullmatch(r"/v1/models/cabvit(?:/versions/(\d+))?", path).groups()
+            return 200, {
+                "model_version_status": [
+                    {"version": str(version), "state": state, "status": {"error_message": message}}
+                    for version, state, message in VERSIONS
+                    if asked in (None, str(version))
+                ]
+            }
+        if not re.fullmatch(r"/v1/models/cabvit(/versions/3|/labels/stable)?:predict", path):
             name = path.split("/")[-1].split(":")[0]
             return 404, {"error": f"Servable not found for request: Latest({name})"}
         if request["signature_name"] not in signatures:

@@ -1,9 +1,5 @@
 import io
-import json
-import signal
 import socket
-import subprocess
-import sys
 import time
 
 import grpc
@@ -11,12 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
-from backend_process import WITHOUT_BACKEND
 from PIL import Image
-from stand_ins import Service, dying, grpc_server, http_server, rest_answers
+from stand_ins import VERSIONS, Service, dying, grpc_server, http_server, rest_answers
 
-from keras_cabvit.cli import main
-from keras_cabvit.serving import Answer, ServerError, classify_over_grpc, classify_over_rest
+from keras_cabvit.serving import (
+    Answer,
+    GrpcClient,
+    RestClient,
+    ServerError,
+    ServerUnavailable,
+    Target,
+    VersionStatus,
+    classify_over_grpc,
+    classify_over_rest,
+)
 
 LABELS = tiny_models.LABELS
 
@@ -63,7 +67,7 @@ def closed_port():
 
 def test_answers_match_the_model(client, signatures):
     classify, address = client
-    answers = classify(FILES, address)
+    answers = classify(FILES, address, timeout=60)  # the first request compiles
     expected = signatures["serving_bytes"](image_bytes=tf.constant(FILES))
 
     for number, answer in enumerate(answers):
@@ -177,6 +181,7 @@ def test_persistent_overload_gives_the_servers_error():
         ((200, b"<html>"), "status 200 and no JSON: it is not TF Serving"),
         ((200, {"predictions": [[0.5, 0.5]]}), "does not give classes"),
         ((200, {"predictions": []}), "number of predictions differs"),
+        ((200, {"outputs": []}), "status 200: there are no predictions"),
     ],
 )
 def test_response_of_another_server_is_recognised(answer, sentence):
@@ -191,58 +196,116 @@ def test_photos_beyond_grpcs_default_limit_are_sent(grpc_address):
     assert "not a JPEG" in answer.status
 
 
-@pytest.fixture
-def images(tmp_path):
-    for number, file in enumerate(FILES):
-        (tmp_path / f"{number}.jpg").write_bytes(file)
-    return [str(tmp_path / f"{number}.jpg") for number in range(3)]
+@pytest.mark.parametrize("chosen", [{"version": 3}, {"version_label": "stable"}])
+def test_a_version_or_its_label_is_asked(client, chosen):
+    classify, address = client
+
+    assert len(classify(FILES[:1], address, **chosen)) == 1
+    other = {name: 5 if name == "version" else "canary" for name in chosen}
+    with pytest.raises(ServerError, match="Servable not found"):
+        classify(FILES[:1], address, **other)
 
 
-def test_command_prints_a_table_and_names_unreadable_files(rest, images, capsys):
-    status = main(["client", *images, "--rest", rest, "--top", "2"])
-    printed = capsys.readouterr()
-    (first, _, third) = classify_over_rest(FILES, rest)
-
-    assert status == 1
-    assert printed.err == f"{images[1]}: The bytes are not a JPEG, PNG, WebP, GIF or BMP file.\n"
-    rows = [line.split() for line in printed.out.splitlines()[2:]]
-    assert rows[0] == [images[0], first.labels[0], f"{100 * first.scores[0]:.1f}", "%"]
-    assert rows[1] == [first.labels[1], f"{100 * first.scores[1]:.1f}", "%"]
-    assert rows[2] == [images[1], "(not", "read)"]
-    assert rows[3][:2] == [images[2], third.labels[0]]
+def test_states_of_versions_are_given(rest, grpc_address):
+    for kind, address in ((RestClient, rest), (GrpcClient, grpc_address)):
+        with kind(Target(address)) as client:
+            assert client.status() == [VersionStatus(*version) for version in VERSIONS]
+        with kind(Target(address, version=4)) as client:
+            assert client.status() == [VersionStatus(*VERSIONS[1])]
 
 
-def test_command_prints_json(grpc_address, images, capsys):
-    status = main(["client", images[0], "--grpc", grpc_address, "--json"])
-    (entry,) = json.loads(capsys.readouterr().out)
-
-    assert status == 0
-    assert entry["image"] == images[0]
-    assert sorted(entry["labels"]) == LABELS
-    assert entry["scores"] == sorted(entry["scores"], reverse=True)
+HEADERS = {"Authorization": "Bearer s3cret-token", "X-Tenant": "tenant-47"}
 
 
-def test_interrupted_command_reports_it(images):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/v1/models/cabvit"
-        code = "import sys; from keras_cabvit.cli import main; sys.exit(main(sys.argv[1:]))"
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, "client", images[0], "--rest", url],
-            env=WITHOUT_BACKEND,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        server.settimeout(300)
-        connection, _ = server.accept()  # never answer
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        connection.close()
+def test_headers_are_sent(signatures, monkeypatch, tmp_path):
+    # An entry for the server in ~/.netrc must not replace the token.
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password other\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    received, service = {}, Service(signatures)
+    with http_server(rest_answers(signatures), received) as url:
+        classify_over_rest(FILES[:1], url, headers=HEADERS)
+    with grpc_server(service) as address:
+        classify_over_grpc(FILES[:1], address, headers=HEADERS)
 
-    assert process.returncode == 130
-    assert "cabvit client: interrupted." in errors
-    assert "Traceback" not in errors
+    for found in (received, service.metadata):
+        found = {name.lower(): value for name, value in found.items()}
+        assert found["authorization"] == HEADERS["Authorization"]
+        assert found["x-tenant"] == HEADERS["X-Tenant"]
 
 
-def test_missing_image_gives_a_clear_error(rest, capsys):
-    assert main(["client", "none.jpg", "--rest", rest]) == 1
-    assert capsys.readouterr().err == "cabvit client: There is no image at none.jpg.\n"
+def test_values_of_headers_are_in_no_message(signatures):
+    echo = "no access for s3cret-token of tenant-47"
+    with http_server(lambda *_: (403, {"error": echo})) as url, pytest.raises(ServerError) as rest:
+        classify_over_rest(FILES[:1], url, headers=HEADERS)
+    service = Service(signatures)
+    service.failures = [grpc.StatusCode.PERMISSION_DENIED]
+    service.Predict = lambda _, context: context.abort(service.failures[0], echo)
+    with grpc_server(service) as address, pytest.raises(ServerError) as over_grpc:
+        classify_over_grpc(FILES[:1], address, headers=HEADERS)
+
+    assert "status 403: no access for *** of ***" in str(rest.value)
+    assert "PERMISSION_DENIED: no access for *** of ***" in str(over_grpc.value)
+    with pytest.raises(ValueError, match="header X-Key must be printable ASCII") as raised:
+        Target("127.0.0.1:8500", headers={"X-Key": "s3cret\ntoken"})
+    assert "s3cret" not in str(raised.value)
+    assert "s3cret" not in repr(Target("127.0.0.1:8500", headers=HEADERS))
+
+
+def test_redirects_are_named_and_not_followed(signatures):
+    received = {}
+    with (
+        http_server(rest_answers(signatures), received) as url,
+        http_server(lambda *_: (302, b"moved"), sent={"Location": url}) as first,
+        pytest.raises(ServerError, match=f"redirects to {url}: give that address"),
+    ):
+        classify_over_rest(FILES[:1], first, headers=HEADERS)
+    assert not received
+
+
+def test_refused_access_is_named():
+    with (
+        http_server(lambda *_: (401, b"<html>")) as url,
+        pytest.raises(ServerError, match=r"refuses access \(status 401\)"),
+    ):
+        classify_over_rest(FILES[:1], url)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"version": 1, "version_label": "stable"}, "`version` or `version_label`, not both"),
+        ({"timeout": 0}, "`timeout` must be above 0"),
+        ({"retries": -1}, "`retries` must be at least 0"),
+        ({"headers": {"a b": "c"}}, "'a b' cannot be the name of a header"),
+    ],
+)
+def test_impossible_targets_are_refused(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Target("127.0.0.1:8500", **arguments)
+
+
+def waits_of(retries, monkeypatch):
+    waits = []
+    monkeypatch.setattr(time, "sleep", waits.append)
+
+    def ask():
+        raise ServerUnavailable("loading")
+
+    with pytest.raises(ServerUnavailable):
+        Target("127.0.0.1:8500", retries=retries).attempt(ask)
+    return waits
+
+
+def test_retries_wait_longer_each_time(monkeypatch):
+    assert waits_of(0, monkeypatch) == []
+    assert waits_of(6, monkeypatch) == [0.5, 1, 2, 4, 8, 8]
+
+
+def test_other_errors_are_not_retried():
+    asked = []
+    with (
+        http_server(lambda *request: asked.append(request) or (500, {"error": "no"})) as url,
+        pytest.raises(ServerError, match="status 500: no"),
+    ):
+        classify_over_rest(FILES[:1], url)
+    assert len(asked) == 1

@@ -1,0 +1,73 @@
+"""Image files and folders on a command line."""
+
+import argparse
+import collections
+import os
+import sys
+
+from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.text_table import one_line
+from keras_cabvit.paths import path_text
+
+WIDEST = 60
+
+
+def add_files(parser, nargs="+"):
+    """Adds image files and folders to a parser, as `files`."""
+    parser.add_argument(
+        "files",
+        type=path_argument,
+        nargs=nargs,
+        metavar="FILE|FOLDER",
+        help="image files, and folders whose images are taken at any depth, sorted by path",
+    )
+
+
+def positive(text):
+    """Parses an integer of at least 1, as a `type` of argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, not {text!r}")
+    return int(text)
+
+
+def each_path(sources, not_read=None):
+    """Yields the files of a command line, and the images of its folders.
+
+    Args:
+        sources: list of paths.
+        not_read: `collections.Counter` of image files in other formats, or None.
+    """
+    for source in sources:
+        if os.path.isdir(source):
+            # Imported here, because it imports numpy.
+            from keras_cabvit.data.folders.images_below import images_below
+
+            yield from images_below(source, not_read)
+        else:
+            yield source
+
+
+def survey(sources):
+    """Says on standard error what is not read.
+
+    Returns:
+        The number of files, and the width of the widest name, at most `WIDEST`.
+
+    Raises:
+        ValueError: there are no images in a folder.
+    """
+    total, width, not_read = 0, 0, collections.Counter()
+    for source in sources:
+        before = total
+        for path in each_path([source], not_read):
+            total += 1
+            width = max(width, len(one_line(path_text(path))))
+        if total == before:
+            from keras_cabvit.data.folders.folder_entries import SUFFIXES
+
+            raise ValueError(
+                f"There are no images in {source}: files ending in {', '.join(SUFFIXES)}."
+            )
+    for suffix, count in sorted(not_read.items()):
+        print(f"Not read: {count:,} {suffix} files; convert them to JPEG.", file=sys.stderr)
+    return total, min(width, WIDEST)
