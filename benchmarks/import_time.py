@@ -1,9 +1,9 @@
-"""The time `import keras_cabvit` takes beyond `import keras`.
+"""The time `import keras_cabvit` takes beyond `import keras`, and `cabvit client` takes to start.
 
 usage: python -m benchmarks.import_time [--rounds 9]
 
-Both imports run in turns, each in a process of its own, on the backend of KERAS_BACKEND, so that
-other load on the machine affects both alike.
+All run in turns, each in a process of its own, on the backend of KERAS_BACKEND, so that other load
+on the machine affects them alike.
 """
 
 import argparse
@@ -15,25 +15,32 @@ import sys
 from keras_cabvit.terminal import output_that_never_fails
 
 _PROGRAM = (
-    "import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+    "import time; start = time.perf_counter(); {statements}; print(time.perf_counter() - start)"
 )
+_STATEMENTS = {
+    "import keras": "import keras",
+    "import keras_cabvit": "import keras_cabvit",
+    "start cabvit client": "import cabvit_program, requests; "
+    "from keras_cabvit import cli; from keras_cabvit.commands import client",
+}
 
 
 def measure(rounds):
-    """Returns the median seconds of each import, and of their difference within a round."""
-    seconds = {"keras": [], "keras_cabvit": []}
+    """Returns the median seconds of each, and of the imports' difference within a round."""
+    seconds = {name: [] for name in _STATEMENTS}
     for _ in range(rounds):
-        for module, measured in seconds.items():
-            command = [sys.executable, "-c", _PROGRAM.format(module=module)]
+        for name, statements in _STATEMENTS.items():
+            command = [sys.executable, "-c", _PROGRAM.format(statements=statements)]
             process = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
-            measured.append(float(process.stdout.splitlines()[-1]))
+            seconds[name].append(float(process.stdout.splitlines()[-1]))
     differences = [
         ours - theirs
-        for theirs, ours in zip(seconds["keras"], seconds["keras_cabvit"], strict=True)
+        for theirs, ours in zip(
+            seconds["import keras"], seconds["import keras_cabvit"], strict=True
+        )
     ]
-    result = {f"import {module}": statistics.median(times) for module, times in seconds.items()}
     return {
-        **result,
+        **{name: statistics.median(times) for name, times in seconds.items()},
         "median difference": statistics.median(differences),
         "smallest difference": min(differences),
         "largest difference": max(differences),

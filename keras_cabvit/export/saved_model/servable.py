@@ -48,8 +48,8 @@ def to_saved_model(
       without an activation. A model of two classes with one sigmoid unit gives the probabilities of
       both.
     - `serving_bytes`, for classifiers of RGB images, takes `image_bytes`, the contents of JPEG,
-      PNG, GIF or WebP files (batch,), and resizes and crops as evaluation does. It gives the five
-      most probable `classes`, int32 (batch, 5), their `labels` and `scores`, which are always
+      PNG, WebP, GIF or BMP files (batch,), and resizes and crops as evaluation does. It gives the
+      five most probable `classes`, int32 (batch, 5), their `labels` and `scores`, which are always
       probabilities; and `status`, strings (batch,): empty, or the reason why an image could not be
       read. Such an image has scores of zero and does not affect other images.
 
