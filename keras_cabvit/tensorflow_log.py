@@ -45,7 +45,7 @@ def quiet_tensorflow() -> Iterator[None]:
     os.environ[_LEVEL] = "2" if _has_driver() else "3"
     os.environ[_CHOSEN] = "1"
     earlier = sys.stderr
-    if earlier is None or earlier is not sys.__stderr__:
+    if earlier is None or earlier is not sys.__stderr__ or not sys.executable:
         yield
         return
     with contextlib.ExitStack() as stack:

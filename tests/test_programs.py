@@ -67,6 +67,7 @@ print(json.dumps([first, "keras" in sys.modules, all(names), hasattr(keras_cabvi
 """
 
 
+@pytest.mark.slow
 def test_program_imports_keras_when_it_is_needed():
     assert json.loads(run("-c", PROGRAM).stdout) == [False, True, True, False]
 

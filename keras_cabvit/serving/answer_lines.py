@@ -67,7 +67,8 @@ class AnswerFile:
         """
         if self._file is None:  # only now, so that a run that gets no answer replaces nothing
             self.incomplete.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.incomplete, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+            self._file = os.open(self.incomplete, flags, 0o666)
         content = line.encode("utf-8", "backslashreplace") + b"\n"
         try:
             written = 0

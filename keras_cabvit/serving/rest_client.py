@@ -158,8 +158,8 @@ class RestClient:
             self._sessions.append(session)
             target = self.target
             if target.client_certificate is not None:
-                paths = (target.client_certificate, target.client_key or target.client_certificate)
-                session.cert = tuple(map(str, paths))
+                key = target.client_key or target.client_certificate
+                session.cert = str(target.client_certificate), str(key)
             if any(name.lower() == "authorization" for name in target.headers):
                 session.auth = self._authorized  # or an entry of ~/.netrc would replace the header
             session.headers.update(target.headers)
@@ -185,11 +185,9 @@ class RestClient:
             raise kind(message) from error
         found = content.get(key) if isinstance(content, dict) else None
         if status != 200 or not isinstance(found, list):
-            message = content.get("error") if isinstance(content, dict) else None
-            raise kind(
-                f"The server answered with status {status}: "
-                + self.target.hidden(str(message or f"there are no {key} in its answer"))
-            )
+            said = content.get("error") if isinstance(content, dict) else None
+            reason = self.target.hidden(str(said or f"there are no {key} in its answer"))
+            raise kind(f"The server answered with status {status}: {reason}")
         return found
 
 
