@@ -50,17 +50,32 @@ class FusedLayerNormalization(keras.layers.LayerNormalization):
         dtype = at_least_single(self.compute_dtype)
         x = ops.cast(inputs, dtype) if dtype != self.compute_dtype else inputs
         centred = x - ops.mean(x, axis=-1, keepdims=True)
-        variance = ops.mean(centred * centred, axis=-1, keepdims=True)
+        squares = centred * centred
         if token_scale is None:
-            factor = ops.rsqrt(variance + self.epsilon)
+            factor = ops.rsqrt(ops.mean(squares, axis=-1, keepdims=True) + self.epsilon)
         else:
             scale = ops.cast(token_scale, x.dtype)
             # The bound prevents a factor of exactly 0 from giving an infinity.
             epsilon = self.epsilon / ops.maximum(ops.square(scale), 1e-30)
-            factor = ops.sign(scale) * ops.rsqrt(variance + epsilon)
+            factor = ops.sign(scale) * ops.rsqrt(self.mean_plus(squares, epsilon))
         outputs = centred * factor
         if self.gamma is not None:
             outputs = outputs * ops.cast(self.gamma, x.dtype)
         if self.beta is not None:
             outputs = outputs + ops.cast(self.beta, x.dtype)
         return ops.cast(outputs, self.compute_dtype)
+
+    def mean_plus(self, squares, epsilon):
+        """Returns the mean over the channels, plus a value per token.
+
+        The value is added inside the mean: after it, OpenVINO would add the values of other tokens
+        (docs/openvino-bug.md).
+
+        Args:
+            squares: tensor (batch, tokens, channels).
+            epsilon: tensor (1, tokens, 1).
+
+        Returns:
+            A tensor (batch, tokens, 1).
+        """
+        return ops.mean(squares + epsilon, axis=-1, keepdims=True)

@@ -20,12 +20,16 @@ from keras_cabvit.export.tflite.batched_bias import ComputedBatchedBias, StoredB
 from keras_cabvit.export.tflite.flat_depthwise import FlatDepthwiseConv2D
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
+from keras_cabvit.export.tflite.layer_normalization import LateEpsilonLayerNormalization
 from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
 from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
 from keras_cabvit.ops import definitions, is_half
 
 # In addition to those of `keras_cabvit.inference`.
-INFERENCE_CLASSES = {PaddedDepthwiseConv2D: FlatDepthwiseConv2D}
+INFERENCE_CLASSES = {
+    PaddedDepthwiseConv2D: FlatDepthwiseConv2D,
+    keras.layers.LayerNormalization: LateEpsilonLayerNormalization,
+}
 ATTENTION = {"stored": StoredBatchedBias, "computed": ComputedBatchedBias}
 
 
