@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.export import to_onnx, to_saved_model, to_tflite
 
 SIZE = (16, 12)
 CLASS_NAMES = ("ant", "bee", "cat", "dog")
@@ -22,12 +22,13 @@ def small_classifier(activation="softmax", seed=0):
 
 
 def save_forms(model, folder, labels=None, crop=None):
-    """Writes `model.keras`, `servable/1` and `model.tflite`, and returns their paths."""
+    """Writes `model.keras`, `servable/1`, `model.tflite` and `model.onnx`; returns their paths."""
     model.save(folder / "model.keras")
     to_saved_model(model, folder / "servable", labels=labels, crop=crop)
     file = folder / "model.tflite"
     to_tflite(model, file, quantization="none", labels=labels, crop=crop)
-    return folder / "model.keras", folder / "servable", file
+    exchange = to_onnx(model, folder / "model.onnx", labels=labels, crop=crop)
+    return folder / "model.keras", folder / "servable", file, exchange
 
 
 def noise(count, seed=0):

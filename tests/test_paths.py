@@ -124,7 +124,10 @@ CALLS = {
     ("to_tflite", "calibration"): lambda path: export.to_tflite(
         classifier(), "a.tflite", "int8-static", calibration=path
     ),
+    ("to_onnx", "path"): lambda path: export.to_onnx(classifier(), path + ".onnx"),
+    ("to_onnx", "labels"): lambda path: export.to_onnx(classifier(), "a.onnx", labels=path),
     ("load_keras", "path"): runtimes.load_keras,
+    ("load_onnx", "path"): runtimes.load_onnx,
     ("load_saved_model", "path"): runtimes.load_saved_model,
     ("load_tflite", "path"): runtimes.load_tflite,
     ("open_model", "path"): runtimes.open_model,
@@ -218,6 +221,7 @@ def test_outputs_below_the_home_folder_are_written_there(home, empty_folder):
         ["convert", "a.pth", "--variant", "CabViTP_T", "--output", "gs://bucket/a.weights.h5"],
         ["export", "saved-model", MODEL, "--output", "gs://bucket/served"],
         ["export", "tflite", MODEL, "--output", "gs://bucket/a.tflite"],
+        ["export", "onnx", MODEL, "--output", "gs://bucket/a.onnx"],
         ["export", "tflite", MODEL, "--output", "a.tflite", "--labels", "gs://bucket/labels.txt"],
         ["export", "tflite", MODEL, "--output", "a.tflite", "--calibration", "gs://bucket/a"],
         ["verify", "gs://bucket/a.tflite", "--against", MODEL, "--data", "images"],

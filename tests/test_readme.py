@@ -35,6 +35,7 @@ def test_code_of_the_readme_runs(tmp_path, monkeypatch):
 
     assert (tmp_path / "saved_models" / "small" / "1" / "saved_model.pb").is_file()
     assert (tmp_path / "small.tflite").is_file()
+    assert (tmp_path / "small.onnx").is_file()
     assert tuple(names["digests"].shape) == (2, 96, 320)
     assert len(names["tokens"]) == len(names["maps"]) == 7
 

@@ -50,8 +50,8 @@ def evaluate(
     the model's.
 
     Args:
-        path: as `open_model` takes it: a run's folder, a `.keras` file, a SavedModel directory or a
-            `.tflite` file.
+        path: as `open_model` takes it: a run's folder, a `.keras` file, a SavedModel directory, or
+            a `.tflite` or `.onnx` file.
         data: `DataSet`, or "fashion_mnist", "elpv", "folder:PATH" or "tfds:NAME"; None takes the
             data that the run was trained on.
         split: "test", "validation", "training", or "all" for these together. If the data has no

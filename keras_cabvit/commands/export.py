@@ -1,4 +1,4 @@
-"""`cabvit export`: exports a trained model for TF Serving or for Android."""
+"""`cabvit export`: exports a trained model for TF Serving, for Android or as ONNX."""
 
 import contextlib
 import dataclasses
@@ -8,7 +8,7 @@ import warnings
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
-from keras_cabvit.export import Metadata, to_saved_model, to_tflite
+from keras_cabvit.export import Metadata, onnx, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
 from keras_cabvit.runtimes.reading import read_keras_model
@@ -52,27 +52,21 @@ def add(commands):
         help="training images, for int8-static and int8-full: a few hundred files of all classes; "
         "of a folder with train/, val/ and test/ those in train/",
     )
-    lite.add_argument(
-        "--input-type",
-        choices=INPUT_TYPES,
-        default="uint8",
-        help="type of the pixels, in [0, 255]; uint8 by default",
-    )
+    _add_input_type(lite, INPUT_TYPES)
     lite.add_argument(
         "--attention-bias",
         choices=ATTENTION_BIASES,
         default="stored",
         help="computed gives a smaller and slower file; stored by default",
     )
-    for field, meaning in (
-        ("name", "the model's own by default"),
-        ("description", "what the model classifies"),
-        ("version", "the model's version"),
-        ("author", "who made the model"),
-        ("license", "licence of the weights"),
-    ):
-        lite.add_argument(f"--{field}", help=f"for the file's metadata: {meaning}")
+    _add_metadata(lite)
     lite.set_defaults(run=_tflite)
+
+    exchange = forms.add_parser("onnx", help="export an .onnx file for onnxruntime and OpenVINO")
+    _add_model(exchange, "FILE.onnx", "file to write")
+    _add_input_type(exchange, onnx.INPUT_TYPES)
+    _add_metadata(exchange)
+    exchange.set_defaults(run=_onnx)
 
 
 def _add_model(parser, metavar, meaning):
@@ -101,6 +95,26 @@ def _add_model(parser, metavar, meaning):
     )
 
 
+def _add_input_type(parser, choices):
+    parser.add_argument(
+        "--input-type",
+        choices=choices,
+        default="uint8",
+        help="type of the pixels, in [0, 255]; uint8 by default",
+    )
+
+
+def _add_metadata(parser):
+    for field, meaning in (
+        ("name", "the model's own by default"),
+        ("description", "what the model classifies"),
+        ("version", "the model's version"),
+        ("author", "who made the model"),
+        ("license", "licence of the weights"),
+    ):
+        parser.add_argument(f"--{field}", help=f"for the file's metadata: {meaning}")
+
+
 def _labels(options):
     return labels_beside(options.model) if options.labels is None else options.labels
 
@@ -122,12 +136,29 @@ def _saved_model(options):
     print(f"{version} ({size_on_disk(version) / 1e6:.1f} MB)")
 
 
-def _tflite(options):
+def _metadata(options):
     given = {
         field.name: getattr(options, field.name)
         for field in dataclasses.fields(Metadata)
         if getattr(options, field.name) is not None
     }
+    return Metadata(**given)
+
+
+def _onnx(options):
+    path = to_onnx(
+        read_keras_model(options.model),
+        options.output,
+        labels=_labels(options),
+        input_type=options.input_type,
+        crop=_crop(options),
+        metadata=_metadata(options),
+        classifier_activation=options.classifier_activation,
+    )
+    print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
+
+
+def _tflite(options):
     with _warnings_as_sentences():
         path = to_tflite(
             read_keras_model(options.model),
@@ -138,7 +169,7 @@ def _tflite(options):
             input_type=options.input_type,
             crop=_crop(options),
             attention_bias=options.attention_bias,
-            metadata=Metadata(**given),
+            metadata=_metadata(options),
             classifier_activation=options.classifier_activation,
         )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")

@@ -24,8 +24,8 @@ def add(commands):
         type=path_argument,
         required=True,
         metavar="MODEL",
-        help="a run's folder, a .keras file, a SavedModel directory or a .tflite file; or "
-        f"{' or '.join(PRETRAINED)}, for CabViTH_T with these weights",
+        help="a run's folder, a .keras file, a SavedModel directory, a .tflite or .onnx file; "
+        f"or {' or '.join(PRETRAINED)}, for CabViTH_T with these weights",
     )
     parser.add_argument(
         "--output",

@@ -33,7 +33,7 @@ def add(commands):
         "export",
         type=path_argument,
         metavar="EXPORT",
-        help="a .tflite file or a SavedModel directory",
+        help="a .tflite file, an .onnx file or a SavedModel directory",
     )
     parser.add_argument(
         "--against",

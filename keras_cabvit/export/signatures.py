@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_cabvit.inference import can_be_fused, fuse
+from keras_cabvit.ops import is_half
 from keras_cabvit.runtimes.classifier_activation import classifier_activation
 from keras_cabvit.runtimes.stated_crop import STATEMENT
 
@@ -60,11 +61,37 @@ def inference_form(model: keras.Model, **options: Any) -> keras.Model:
     return fuse(model, **options) if can_be_fused(model) else model
 
 
+def float32_form(model: keras.Model, runtime: str, **options: Any) -> keras.Model:
+    """Returns the fused form of a model for a runtime without bfloat16, computing in float32.
+
+    A model with layers of this library may have been trained in bfloat16.
+
+    Args:
+        model: Keras model on the TensorFlow backend.
+        runtime: name of the file's format in the message.
+        **options: options of `fuse`.
+
+    Raises:
+        ValueError: a layer still computes in half precision.
+    """
+    model = inference_form(model, dtype="float32", **options)
+    for layer in model._flatten_layers():
+        if is_half(layer.compute_dtype):
+            raise ValueError(
+                f"{runtime} computes in float32 or integers, but layer '{layer.name}' computes in "
+                f"{layer.compute_dtype}. Export the trained model, not the result of "
+                f'`fuse(model, dtype="{layer.compute_dtype}")`. If the model has no layers of '
+                "this library, copy its weights to the same model in float32."
+            )
+    return model
+
+
 def pixel_functions(
     model: keras.Model,
     signatures: Mapping[str, str],
     output_name: str,
     batch_size: int | None = None,
+    empty_batches: bool = True,
 ) -> dict[str, Callable[..., Any]]:
     """Creates functions from images to a model's scores.
 
@@ -75,22 +102,25 @@ def pixel_functions(
         signatures: dict from a signature's name to the type of its input `image`.
         output_name: name of the scores.
         batch_size: integer, or None for any.
+        empty_batches: whether any batch includes one of no images. Defaults to True.
 
     Returns:
         Dict from a signature's name to a `tf.function`.
     """
     import tensorflow as tf
 
+    may_be_empty = batch_size is None and empty_batches
+
     def scores(image: Any) -> dict[str, Any]:
         count = tf.shape(image)[0]
-        if batch_size is None:
+        if may_be_empty:
             # TensorFlow's convolutions on the CPU fail on an empty batch.
             none = tf.cast(tf.equal(count, 0), tf.int32)
             image = tf.pad(image, [[0, none], *([0, 0] for _ in model.input_shape[1:])])
         outputs = model(ops.cast(image, "float32"), training=False)
         if model.output_shape[-1] == 1:
             outputs = ops.concatenate([1 - outputs, outputs], axis=-1)
-        return {output_name: outputs if batch_size else outputs[:count]}
+        return {output_name: outputs[:count] if may_be_empty else outputs}
 
     shape = (batch_size, *model.input_shape[1:])
     return {

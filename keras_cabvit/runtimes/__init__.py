@@ -4,6 +4,7 @@ from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     load_keras,
+    load_onnx,
     load_saved_model,
     load_tflite,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "OpenedModel",
     "Verification",
     "load_keras",
+    "load_onnx",
     "load_saved_model",
     "load_tflite",
     "open_model",

@@ -13,10 +13,12 @@ from keras_cabvit.data.array_checks import check_not_scaled
 from keras_cabvit.data.labels import labels_in
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier, check_one_of_each
 from keras_cabvit.runtimes.classifier_activation import classifier_activation as activation_of
+from keras_cabvit.runtimes.onnx_metadata import read_statements
 from keras_cabvit.runtimes.pixel_scale import note_on_pixels
 from keras_cabvit.runtimes.reading import (
     latest_version,
     read_keras_model,
+    read_onnx,
     read_saved_model,
     read_tflite,
 )
@@ -33,7 +35,8 @@ class Classifier:
     second of two classes, returns the probabilities of both.
 
     Attributes:
-        runtime: the Keras model, the loaded SavedModel or the LiteRT interpreter.
+        runtime: the Keras model, the loaded SavedModel, the LiteRT interpreter or onnxruntime's
+            session.
         image_shape: (height, width, channels); None for a side of any size.
         classes: integer, or None if the file does not specify it.
         gives_probabilities: whether the scores are probabilities (True) or logits (False); None if
@@ -220,6 +223,81 @@ def load_tflite(
     )
 
 
+def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
+    """Opens an `.onnx` file with onnxruntime, on the CPU.
+
+    Args:
+        path: path of the file.
+        threads: integer, maximum number of threads. Defaults to 2.
+
+    Returns:
+        `Classifier`. A file for one image at a time is run once per image. Pixels are fed in
+        [0, 255]; a file that does not state their range is noted.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a model, not one that onnxruntime can run, or its metadata is absurd.
+        ImportError: onnxruntime is not installed.
+        NotAClassifier: the model does not have exactly one input, for images of shape (height,
+            width, channels) as uint8 or float32, and one output.
+    """
+    session = read_onnx(path, threads)
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    check_one_of_each(str(path), inputs, outputs)
+    (image,), (output,) = inputs, outputs
+    batch, *shape = _fixed_sides(image.shape) or (None,)
+    dtype = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}.get(image.type)
+    if dtype is None or batch not in (None, 1) or len(shape) != 3:
+        raise NotAClassifier(
+            f"{path} must take images (batch, height, width, channels) as uint8 or float32, one or "
+            f"any number at a time. It takes {image.type} of shape {image.shape}."
+        )
+    if shape[0] in (1, 3) and shape[2] not in (1, 3):
+        raise NotAClassifier(
+            f"{path} must take images (batch, height, width, channels), with pixels in [0, 255]. "
+            f"It takes (batch, {', '.join(map(str, shape))}), channels first, and does not state "
+            "how pixels are normalised. Export the model with `cabvit export onnx`, or put a "
+            "Transpose and the normalisation into the file."
+        )
+    stated = read_statements(session.get_modelmeta().custom_metadata_map, path, shape)
+    notes = () if stated.states_range or dtype == np.uint8 else (_unstated_pixels(path),)
+
+    def scores(images: npt.ArrayLike) -> np.ndarray:
+        fed = _as_type(images, dtype)
+        batches = [fed] if batch is None else [fed[i : i + 1] for i in range(len(fed))]
+        return np.concatenate(
+            [session.run([output.name], {image.name: pixels})[0] for pixels in batches]
+        )
+
+    classes = _fixed_sides(output.shape)
+    probabilities = _gives_probabilities(output.name, classes[-1:])
+    return Classifier(
+        runtime=session,
+        image_shape=tuple(shape),
+        classes=_classes(classes),
+        gives_probabilities=(
+            stated.gives_probabilities if probabilities is None else probabilities
+        ),
+        scores=_of_both_classes(str(path), scores),
+        labels=stated.labels,
+        evaluation_crop=stated.crop,
+        notes=notes,
+    )
+
+
+def _fixed_sides(shape: Sequence[int | str | None]) -> list[int | None]:
+    """Returns the sides of a tensor in an .onnx file, with None for one of any size."""
+    return [side if isinstance(side, int) else None for side in shape]
+
+
+def _unstated_pixels(path: str | os.PathLike[str]) -> str:
+    """Returns a sentence on a file that takes float pixels and does not state their range."""
+    return (
+        f"The metadata of {path} does not state how pixels are normalised: they were fed as they "
+        "are, in [0, 255]."
+    )
+
+
 def _normalization(
     path: str | os.PathLike[str], stated: TFLiteMetadata, image: dict[str, Any]
 ) -> tuple[Any, Any, tuple[str, ...]]:
@@ -232,10 +310,7 @@ def _normalization(
     if image["dtype"] == np.uint8:  # MediaPipe feeds pixels as they are
         return 0, 1, tuple(notes)
     if stated.mean is None or stated.std is None:
-        notes.append(
-            f"The metadata of {path} does not state how pixels are normalised: they were fed as "
-            "they are, in [0, 255]."
-        )
+        notes.append(_unstated_pixels(path))
         return 0, 1, tuple(notes)
     if len(stated.mean) not in (1, image["shape"][-1]):
         raise ValueError(
@@ -253,7 +328,7 @@ def _as_type(images: npt.ArrayLike, dtype: npt.DTypeLike) -> np.ndarray:
     return array.astype(dtype, copy=False)
 
 
-def _gives_probabilities(output_name: str | None, units: Sequence[int]) -> bool | None:
+def _gives_probabilities(output_name: str | None, units: Sequence[int | None]) -> bool | None:
     """Infers the kind of scores from the output's name, which this library's exports set."""
     if list(units) == [1]:
         return True

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from keras_cabvit.runtimes.classifiers import (
     Classifier,
     check_finite_scores,
     load_keras,
+    load_onnx,
     load_saved_model,
     load_tflite,
     look_like_probabilities,
@@ -49,7 +50,7 @@ class Verification:
         model_latency: the same for the model, measured alternately in the same run.
         size: size of the export on disk, in bytes.
         model_size: size of the model on disk, in bytes.
-        delegation: `Delegation` of a .tflite file to XNNPACK; None for a SavedModel, and on a GPU.
+        delegation: `Delegation` of a .tflite file to XNNPACK; None for other forms, and on a GPU.
         acceleration: `Acceleration` by LiteRT's GPU accelerator; None on the CPU.
         moved_classes: tuple of pairs of integers, classes of the model and those of the export that
             give their scores: the export's are in another order, although their names say
@@ -83,12 +84,13 @@ def verify(
 ) -> Verification:
     """Runs an export and its source model on the same images, and compares them.
 
-    The export runs as its users run it: a .tflite file in LiteRT with 2 threads and XNNPACK, a
-    SavedModel in TensorFlow. The model runs in Keras, on the current backend. Classes are matched
-    by name if both are named: those of the model in `labels.txt` or `run.json` beside it.
+    The export runs as its users run it: a .tflite file in LiteRT with 2 threads and XNNPACK, an
+    .onnx file in onnxruntime with 2 threads, a SavedModel in TensorFlow. The model runs in Keras,
+    on the current backend. Classes are matched by name if both are named: those of the model in
+    `labels.txt` or `run.json` beside it.
 
     Args:
-        export: path of a `.tflite` file or of a SavedModel directory.
+        export: path of a `.tflite` file, an `.onnx` file or a SavedModel directory.
         model: path of the `.keras` file that it was made from.
         images: array (count, height, width, channels) of pixels in [0, 255].
         labels: integers (count,) from 0, the true classes, or None.
@@ -114,7 +116,7 @@ def verify(
 
 @contextlib.contextmanager
 def opened_export(path: str | os.PathLike[str], accelerator: str = "cpu") -> Iterator[Classifier]:
-    """Opens a `.tflite` file or a SavedModel directory for the `with` block, see `verify`."""
+    """Opens a `.tflite` file, an `.onnx` file or a SavedModel directory for the `with` block."""
     path = local_path(path, "export")
     if accelerator not in ACCELERATORS:
         raise ValueError(
@@ -131,8 +133,11 @@ def opened_export(path: str | os.PathLike[str], accelerator: str = "cpu") -> Ite
 
 
 def load_export(path: Path) -> Classifier:
-    """Opens a `.tflite` file or a SavedModel directory on the CPU."""
-    return load_tflite(path) if path.suffix == ".tflite" else load_saved_model(path)
+    """Opens a `.tflite` file, an `.onnx` file or a SavedModel directory on the CPU."""
+    return _LOADERS.get(path.suffix, load_saved_model)(path)
+
+
+_LOADERS: dict[str, Callable[[Path], Classifier]] = {".tflite": load_tflite, ".onnx": load_onnx}
 
 
 def verify_opened(

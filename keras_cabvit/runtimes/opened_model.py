@@ -11,6 +11,7 @@ from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     load_keras,
+    load_onnx,
     load_saved_model,
     load_tflite,
 )
@@ -23,7 +24,7 @@ from keras_cabvit.weights import describe_hdf5
 
 _ACCEPTED = (
     "Give a run's folder, a .keras file, a SavedModel directory (or the folder of its numbered "
-    "versions), or a .tflite file."
+    "versions), a .tflite file or an .onnx file."
 )
 
 
@@ -34,7 +35,7 @@ class OpenedModel:
     Attributes:
         path: path of the file or directory that was opened.
         name: name of that file, or of the run's folder.
-        form: "Keras", "SavedModel" or "TFLite".
+        form: "Keras", "SavedModel", "TFLite" or "ONNX".
         predict: function from uint8 or float32 images (count, height, width, 3) with values in
             0..255 to probabilities, float32 (count, classes).
         image_size: (height, width) in pixels; None if the model takes any.
@@ -70,12 +71,13 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     batch count as probabilities. One score between 0 and 1 is the probability of the second of two
     classes.
 
-    Labels and the crop inside a `.tflite` file or a SavedModel come first. Otherwise labels, and
-    `run.json`, are looked up in the folder of the file; for a SavedModel also in its own directory.
+    Labels and the crop inside a `.tflite` file, an `.onnx` file or a SavedModel come first.
+    Otherwise labels, and `run.json`, are looked up in the folder of the file; for a SavedModel also
+    in its own directory.
 
     Args:
         path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
-            versions of one (the highest is taken), or a `.tflite` file.
+            versions of one (the highest is taken), a `.tflite` file or an `.onnx` file.
 
     Returns:
         `OpenedModel`.
@@ -117,7 +119,9 @@ _READERS = {
     "Keras": load_keras,
     "SavedModel": load_saved_model,
     "TFLite": load_tflite,
+    "ONNX": load_onnx,
 }
+_SUFFIXES = {".keras": "Keras", ".tflite": "TFLite", ".onnx": "ONNX"}
 
 
 def _found_at(path: Path) -> tuple[str, Path, str]:
@@ -126,7 +130,7 @@ def _found_at(path: Path) -> tuple[str, Path, str]:
     if not path.exists():
         raise FileNotFoundError(f"There is nothing at {path}. {_ACCEPTED}")
     if path.is_file():
-        form = {".keras": "Keras", ".tflite": "TFLite"}.get(path.suffix.lower())
+        form = _SUFFIXES.get(path.suffix.lower())
         if form:
             return form, path, name
         found = describe_hdf5(path) or f"{path} is not a file that can be opened, or is damaged."

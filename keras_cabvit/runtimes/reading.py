@@ -121,6 +121,38 @@ def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
     return interpreter
 
 
+def read_onnx(path: str | os.PathLike[str], threads: int = 2) -> Any:
+    """Reads an `.onnx` file with onnxruntime, on the CPU.
+
+    Args:
+        path: path of the file.
+        threads: integer, maximum number of threads. Defaults to 2.
+
+    Returns:
+        onnxruntime's `InferenceSession`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not a model, or not one that onnxruntime can run.
+        ImportError: onnxruntime is not installed.
+    """
+    path = local_path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no .onnx file at {path}.")
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            'Running an .onnx file needs onnxruntime: pip install "keras-cabvit[onnx]"'
+        ) from error
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4  # its errors are raised too
+    with _reading(path, "ONNX"):
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
 @contextlib.contextmanager
 def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
     """Turns a reader's errors, which have no common class, into a ValueError with one sentence."""

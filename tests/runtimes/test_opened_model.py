@@ -17,7 +17,7 @@ IMAGES = noise(6)
 
 @pytest.fixture(scope="module")
 def forms(tmp_path_factory):
-    """A folder with `model.keras`, `servable/1`, `model.tflite` and `labels.txt`."""
+    """A folder with `model.keras`, `servable/1`, `model.tflite`, `model.onnx` and `labels.txt`."""
     folder = tmp_path_factory.mktemp("forms")
     save_forms(small_classifier(), folder)
     (folder / "labels.txt").write_text("\n".join(CLASS_NAMES) + "\n")
@@ -31,6 +31,7 @@ def forms(tmp_path_factory):
         ("servable", "SavedModel", "servable"),
         ("servable/1", "SavedModel", "servable/1"),
         ("model.tflite", "TFLite", "model.tflite"),
+        ("model.onnx", "ONNX", "model.onnx"),
         (".", "Keras", None),
     ],
 )
@@ -39,7 +40,7 @@ def test_every_form_opens_with_its_labels_and_its_size(forms, path, form, name):
 
     assert (model.form, model.name) == (form, name or forms.name)
     assert (model.image_size, model.classes, model.class_names) == (SIZE, 4, CLASS_NAMES)
-    file = {"Keras": "model.keras", "TFLite": "model.tflite"}.get(form)
+    file = {"Keras": "model.keras", "TFLite": "model.tflite", "ONNX": "model.onnx"}.get(form)
     expected = (
         (forms / file).stat().st_size
         if file
@@ -56,7 +57,7 @@ def test_every_form_gives_the_probabilities_of_its_model(forms, tmp_path, activa
         expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
         paths = save_forms(model, tmp_path)
     else:
-        paths = [forms / name for name in ("model.keras", "servable", "model.tflite")]
+        paths = [forms / name for name in ("model.keras", "servable", "model.tflite", "model.onnx")]
 
     for path in paths:
         predict = open_model(path).predict
@@ -145,6 +146,8 @@ def test_crop_and_classes_of_the_run_are_known(forms, tmp_path):
         ("model.keras", b"text", r"model\.keras is damaged, or holds no Keras model"),
         ("model.tflite", b"text", r"model\.tflite is damaged, or holds no TFLite model"),
         ("model.tflite", b"", r"model\.tflite is damaged"),
+        ("model.onnx", b"text", r"model\.onnx is damaged, or holds no ONNX model"),
+        ("model.onnx", b"", r"model\.onnx is damaged"),
         ("servable/1/saved_model.pb", b"text", r"servable/1 is damaged, or holds no SavedModel"),
         ("photographs/cat.jpg", b"text", "photographs is a folder of something else"),
         ("run/checkpoints/1.npz", b"text", "The run in .*run has not finished"),
@@ -163,7 +166,9 @@ def test_missing_path_gives_a_clear_error(tmp_path):
         open_model(tmp_path / "no" / "model.keras")
 
 
-@pytest.mark.parametrize("file", ["model.keras", "model.tflite", "servable/1/saved_model.pb"])
+@pytest.mark.parametrize(
+    "file", ["model.keras", "model.tflite", "model.onnx", "servable/1/saved_model.pb"]
+)
 def test_truncated_file_gives_a_clear_error(forms, tmp_path, file):
     folder = shutil.copytree(forms, tmp_path / "forms")
     (folder / file).write_bytes((folder / file).read_bytes()[:-700])
@@ -211,7 +216,7 @@ def test_exports_bring_their_own_labels(tmp_path):
     save_forms(small_classifier(), tmp_path, CLASS_NAMES)
     (tmp_path / "labels.txt").write_text("of\nsome\nother\nmodel\n")
 
-    for name in ("servable", "model.tflite"):
+    for name in ("servable", "model.tflite", "model.onnx"):
         assert open_model(tmp_path / name).class_names == CLASS_NAMES
 
 

@@ -5,19 +5,20 @@ import shutil
 import zipfile
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 from small_classifier import CLASS_NAMES, SIZE, save_forms, small_classifier
 
 from keras_cabvit.cli import main
-from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.export import to_onnx, to_saved_model, to_tflite
 from keras_cabvit.runtimes import open_model, predict_files
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 
 pytestmark = pytest.mark.slow  # every test opens an exported model
 
 STATEMENT = "evaluation_transform.json"
-SAVED_MODEL, TFLITE = "servable", "model.tflite"
+SAVED_MODEL, TFLITE, ONNX = "servable", "model.tflite", "model.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +33,10 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def exports(run, tmp_path_factory):
     """Its exports by `cabvit export`, moved to a folder of their own."""
-    for command, name in (("saved-model", SAVED_MODEL), ("tflite", TFLITE)):
-        assert main(["export", command, str(run / "model.keras"), "--output", str(run / name)]) == 0
+    for form, name in (("saved-model", SAVED_MODEL), ("tflite", TFLITE), ("onnx", ONNX)):
+        assert main(["export", form, str(run / "model.keras"), "--output", str(run / name)]) == 0
     folder = tmp_path_factory.mktemp("moved")
-    for name in (SAVED_MODEL, TFLITE):
+    for name in (SAVED_MODEL, TFLITE, ONNX):
         shutil.move(run / name, folder / name)
     return folder
 
@@ -84,11 +85,17 @@ def state(export, content):
     if export.is_dir():
         (export / "1" / "assets" / STATEMENT).write_bytes(content)
         return
+    if export.suffix == ".onnx":
+        model = onnx.load(export)
+        (entry,) = (each for each in model.metadata_props if each.key == STATEMENT)
+        entry.value = content.decode("utf-8", "replace")
+        onnx.save(model, export)
+        return
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(export, "a") as archive:
         archive.writestr(STATEMENT, content)
 
 
-@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE])
+@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE, ONNX])
 def test_export_away_from_its_run_predicts_as_the_run(run, exports, photographs, name):
     files = files_in(photographs)
     model = open_model(exports / name)
@@ -100,7 +107,7 @@ def test_export_away_from_its_run_predicts_as_the_run(run, exports, photographs,
     assert (other.argmax(axis=1) != found.argmax(axis=1)).all()
 
 
-@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE])
+@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE, ONNX])
 def test_verify_crops_as_the_export_states(run, exports, photographs, tmp_path, capsys, name):
     model = shutil.copy(run / "model.keras", tmp_path)
     (tmp_path / "labels.txt").write_text("\n".join(CLASS_NAMES))
@@ -123,7 +130,7 @@ def test_crop_of_the_export_counts_before_that_of_a_run_beside_it(copied, photog
     assert "states the centre crop 1; the run.json beside it states 0.875, which is not" in errors
 
 
-@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE])
+@pytest.mark.parametrize("name", [SAVED_MODEL, TFLITE, ONNX])
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -155,10 +162,11 @@ def test_flipped_bits_of_a_statement_give_a_clear_error(copied):
         open_model(export)
 
 
-def test_crop_that_an_export_is_not_given_is_stated_only_where_it_is_applied(tmp_path):
-    _, saved_model, tflite = save_forms(small_classifier(), tmp_path)
+def test_crop_that_an_export_is_not_given_is_stated_by_all_but_tflite_files(tmp_path):
+    _, saved_model, tflite, exchange = save_forms(small_classifier(), tmp_path)
 
     assert open_model(saved_model).evaluation_crop == 0.875  # by `serving_bytes`
+    assert open_model(exchange).evaluation_crop == 0.875
     model = open_model(tflite)
     size, crop, notes = size_and_crop(model)
     assert (model.evaluation_crop, size, crop) == (None, SIZE, 0.875)
@@ -166,7 +174,7 @@ def test_crop_that_an_export_is_not_given_is_stated_only_where_it_is_applied(tmp
 
 
 def test_crop_of_the_run_counts_beside_a_tflite_file_that_states_none(run, tmp_path):
-    _, _, tflite = save_forms(small_classifier(), tmp_path)
+    _, _, tflite, _ = save_forms(small_classifier(), tmp_path)
     shutil.copy(run / "run.json", tflite.parent)
 
     assert open_model(tflite).evaluation_crop == 1
@@ -174,9 +182,9 @@ def test_crop_of_the_run_counts_beside_a_tflite_file_that_states_none(run, tmp_p
 
 @pytest.mark.parametrize("crop", [0, 1.5, float("nan"), "1.0"])
 def test_absurd_crop_is_not_exported(tmp_path, crop):
-    for export in (to_saved_model, to_tflite):
+    for export, name in ((to_saved_model, SAVED_MODEL), (to_tflite, TFLITE), (to_onnx, ONNX)):
         with pytest.raises(ValueError, match=r"`crop` must be above 0 and at most 1\. Received"):
-            export(small_classifier(), tmp_path / "model.tflite", crop=crop)
+            export(small_classifier(), tmp_path / name, crop=crop)
     assert not list(tmp_path.iterdir())
 
 

@@ -20,7 +20,7 @@ from training.report.score_table import score_table
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate:
-    """Scores a run's folder, a .keras file, a SavedModel directory or a .tflite file.
+    """Scores a run's folder, a .keras file, a SavedModel directory, or a .tflite or .onnx file.
 
     Attributes:
         model: path of the model.

@@ -15,7 +15,7 @@ class Named(Protocol):
 
     @property
     def form(self) -> str:
-        """Its form: "Keras", "SavedModel" or "TFLite"."""
+        """Its form: "Keras", "SavedModel", "TFLite" or "ONNX"."""
 
     @property
     def size(self) -> int:
@@ -28,7 +28,7 @@ class ModelScore:
 
     Attributes:
         model: name of the model.
-        form: "Keras", "SavedModel" or "TFLite", or the caller's name for it.
+        form: "Keras", "SavedModel", "TFLite" or "ONNX", or the caller's name for it.
         images: the number of images that were scored.
         top1: share of the images whose most probable class is the right one.
         top5: share whose class is among the five most probable; None with five classes or fewer.

@@ -19,7 +19,7 @@ class Evaluation:
 
     Attributes:
         name: name of the run or the file.
-        form: "Keras", "SavedModel" or "TFLite".
+        form: "Keras", "SavedModel", "TFLite" or "ONNX".
         path: path of the file or directory.
         data: name of the data set.
         note: sentences on the images that were scored.

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.export.signatures import (
-    inference_form,
+    float32_form,
     pixel_functions,
     write_functions,
 )
@@ -23,7 +23,7 @@ from keras_cabvit.export.tflite.int8_products import with_calibrated_products, w
 from keras_cabvit.export.tflite.layer_normalization import LateEpsilonLayerNormalization
 from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
 from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
-from keras_cabvit.ops import definitions, is_half
+from keras_cabvit.ops import definitions
 
 # In addition to those of `keras_cabvit.inference`.
 INFERENCE_CLASSES = {
@@ -64,20 +64,8 @@ def convert(
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        # TFLite has no bfloat16, but the model may have been trained in it.
-        model = inference_form(
-            model,
-            dtype="float32",
-            classes={**INFERENCE_CLASSES, CrossBlockAttention: ATTENTION[attention_bias]},
-        )
-        for layer in model._flatten_layers():
-            if is_half(layer.compute_dtype):
-                raise ValueError(
-                    f"TFLite computes in float32 or integers, but layer '{layer.name}' computes in "
-                    f"{layer.compute_dtype}. Export the trained model, not the result of "
-                    f'`fuse(model, dtype="{layer.compute_dtype}")`. If the model has no layers of '
-                    "this library, copy its weights to the same model in float32."
-                )
+        classes = {**INFERENCE_CLASSES, CrossBlockAttention: ATTENTION[attention_bias]}
+        model = float32_form(model, "TFLite", classes=classes)
         # The converter turns a float input into integers, and leaves any other type unchanged.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)

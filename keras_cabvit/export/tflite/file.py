@@ -13,10 +13,11 @@ import numpy as np
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.labels import read_labels
+from keras_cabvit.export.metadata import Metadata
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
-from keras_cabvit.export.tflite.metadata import Metadata, with_metadata
+from keras_cabvit.export.tflite.metadata import with_metadata
 from keras_cabvit.inference import ATTENTION_BIASES
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_tflite

@@ -8,11 +8,11 @@ and five seconds to import. The tests read the metadata with MediaPipe.
 import io
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from keras_cabvit.export.metadata import Metadata
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement
 from keras_cabvit.runtimes.tflite_metadata import (
@@ -30,25 +30,6 @@ _OLDEST_READER = "1.0.0"
 _RGB, _GRAYSCALE = 1, 2
 _FEATURE_PROPERTIES, _IMAGE_PROPERTIES = 1, 2
 _DESCRIPTIONS = 1
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """Description of a model in its .tflite file; it does not affect the scores.
-
-    Attributes:
-        name: string. None, the default, is the name of the Keras model.
-        description: string, what the model classifies and what it was trained on.
-        version: string, the model's version.
-        author: string.
-        license: string, the licence of the weights, such as "Apache-2.0".
-    """
-
-    name: str | None = None
-    description: str = "Image classifier"
-    version: str = "1"
-    author: str = ""
-    license: str = ""
 
 
 def with_metadata(

@@ -1,0 +1,138 @@
+"""Conversion of a Keras model to an .onnx file."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_cabvit.export.onnx.forms import MatMulDense, OperatorLayerNormalization
+from keras_cabvit.export.onnx.operators import with_erf, with_layer_normalization
+from keras_cabvit.export.signatures import float32_form, pixel_functions
+from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.ops import definitions
+
+# The first version of ONNX's operators with LayerNormalization.
+OPSET = 17
+# In addition to those of `keras_cabvit.inference`.
+INFERENCE_CLASSES = {
+    keras.layers.Dense: MatMulDense,
+    keras.layers.LayerNormalization: OperatorLayerNormalization,
+}
+
+
+@exports_with_tensorflow
+def convert(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    output_name: str,
+    input_type: str,
+) -> Path:
+    """Writes an .onnx file without metadata.
+
+    Args:
+        model: as in `to_onnx`.
+        path: file to write.
+        output_name: string, name of the scores.
+        input_type: as in `to_onnx`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ImportError: onnx or tf2onnx is not installed.
+        ValueError: tf2onnx cannot convert the model.
+    """
+    try:
+        import onnx
+        from tf2onnx.convert import from_graph_def
+    except ImportError as error:
+        raise ImportError(
+            'Exporting to ONNX needs tf2onnx: pip install "keras-cabvit[onnx]"'
+        ) from error
+    model = float32_form(model, "ONNX", classes=INFERENCE_CLASSES)
+    functions = pixel_functions(model, {"scores": input_type}, output_name, empty_batches=False)
+    with definitions():  # the function is traced here
+        graph, image, scores = _frozen(functions["scores"])
+    with _quiet():
+        try:
+            converted, _ = from_graph_def(
+                graph,
+                name=model.name,
+                input_names=[image],
+                output_names=[scores],
+                opset=OPSET,
+                custom_rewriter=[with_erf, with_layer_normalization],
+                tensors_to_rename={image: "image", scores: output_name},
+            )
+        except Exception as error:  # tf2onnx raises errors of many classes
+            raise ValueError(
+                "tf2onnx cannot convert this model. It says: "
+                f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
+            ) from error
+    _tidy(converted)
+    path = Path(path)
+    onnx.save(converted, path)
+    return path
+
+
+def _frozen(function: Any) -> tuple[Any, str, str]:
+    """Returns the GraphDef of a `tf.function` whose variables are constants.
+
+    The names of its input and its output follow.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    traced = function.get_concrete_function()
+    # Tensors that are not variables, such as a Normalization's mean, would remain inputs.
+    captured = {
+        placeholder.op.name: tensor
+        for tensor, placeholder in traced.graph.captures
+        if placeholder.dtype != tf.resource
+    }
+    frozen = convert_variables_to_constants_v2(
+        traced, lower_control_flow=False, aggressive_inlining=True
+    )
+    graph = frozen.graph.as_graph_def(add_shapes=True)
+    for node in graph.node:
+        if node.name in captured:
+            value = captured[node.name].numpy()
+            node.op = "Const"
+            node.ClearField("attr")
+            node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+    (image,) = (each for each in frozen.inputs if each.op.name not in captured)
+    (scores,) = frozen.outputs
+    return graph, image.name, scores.name
+
+
+def _tidy(model: Any) -> None:
+    """Names the batch of input and output alike, and removes operator sets that are not used."""
+    used = {node.domain for node in model.graph.node}
+    for operators in [each for each in model.opset_import if each.domain not in used]:
+        model.opset_import.remove(operators)
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences what TensorFlow and tf2onnx report about deprecated functions and progress."""
+    import logging
+
+    import tensorflow as tf
+
+    loggers = [tf.get_logger(), logging.getLogger("tf2onnx")]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.CRITICAL)
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

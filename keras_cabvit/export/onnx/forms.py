@@ -1,0 +1,55 @@
+"""Layers in the form in which they become one operator of an ONNX file each."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cabvit.inference import FusedLayerNormalization
+
+
+class OperatorLayerNormalization(FusedLayerNormalization):
+    """`FusedLayerNormalization` as operations that `with_layer_normalization` finds in a graph.
+
+    Factors of tokens are multiplied beforehand, because ONNX's operator has one epsilon for all.
+
+    Args:
+        **kwargs: arguments of `FusedLayerNormalization`.
+    """
+
+    def call(self, inputs: Any, token_scale: Any = None) -> Any:
+        """Returns the inputs with mean 0 and variance 1, times `gamma`, plus `beta`."""
+        x = inputs if token_scale is None else inputs * token_scale
+        centred = x - ops.mean(x, axis=-1, keepdims=True)
+        factor = ops.rsqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True) + self.epsilon)
+        # TensorFlow would move the second of two factors here.
+        factor = factor if self.gamma is None else factor * self.gamma
+        return centred * factor if self.beta is None else centred * factor + self.beta
+
+
+class MatMulDense(keras.layers.Dense):
+    """A dense layer that multiplies an input of any rank by its kernel.
+
+    Keras' own flattens the input to a matrix, with arithmetic on its unknown shape.
+
+    Args:
+        **kwargs: arguments of `keras.layers.Dense`.
+    """
+
+    @classmethod
+    def from_trained(cls, layer: keras.layers.Layer, form: Any) -> "MatMulDense":
+        """Creates the form of a `keras.layers.Dense`.
+
+        Args:
+            layer: `keras.layers.Dense`.
+            form: function from a layer to its inference form, see
+                `keras_cabvit.inference.fusing.Forms`.
+        """
+        return form.copy(layer, cls)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Returns the product (..., units), plus the bias, after the activation."""
+        import tensorflow as tf
+
+        x = tf.matmul(inputs, self.kernel)
+        return self.activation(x if self.bias is None else x + self.bias)
