@@ -61,14 +61,14 @@ def inference_form(model: keras.Model, **options: Any) -> keras.Model:
     return fuse(model, **options) if can_be_fused(model) else model
 
 
-def float32_form(model: keras.Model, runtime: str, **options: Any) -> keras.Model:
+def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
     """Returns the fused form of a model for a runtime without bfloat16, computing in float32.
 
     A model with layers of this library may have been trained in bfloat16.
 
     Args:
         model: Keras model on the TensorFlow backend.
-        runtime: name of the file's format in the message.
+        rule: clause on the types of the format, which begins the message.
         **options: options of `fuse`.
 
     Raises:
@@ -78,10 +78,10 @@ def float32_form(model: keras.Model, runtime: str, **options: Any) -> keras.Mode
     for layer in model._flatten_layers():
         if is_half(layer.compute_dtype):
             raise ValueError(
-                f"{runtime} computes in float32 or integers, but layer '{layer.name}' computes in "
-                f"{layer.compute_dtype}. Export the trained model, not the result of "
-                f'`fuse(model, dtype="{layer.compute_dtype}")`. If the model has no layers of '
-                "this library, copy its weights to the same model in float32."
+                f"{rule}, but layer '{layer.name}' computes in {layer.compute_dtype}. Export the "
+                f'trained model, not the result of `fuse(model, dtype="{layer.compute_dtype}")`. '
+                "If the model has no layers of this library, copy its weights to the same model in "
+                "float32."
             )
     return model
 

@@ -406,7 +406,7 @@ def test_report_of_a_run_has_its_curves(run, tmp_path):
     assert not (tmp_path / "of_file" / "curves.png").exists()
 
 
-@pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite"])
+@pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite", "model.onnx"])
 def test_every_form_gets_the_same_score(run, form):
     images = noise(COUNT)
     labels = small_classifier().predict_on_batch(images).argmax(axis=1)

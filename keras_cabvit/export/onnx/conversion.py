@@ -53,7 +53,7 @@ def convert(
         raise ImportError(
             'Exporting to ONNX needs tf2onnx: pip install "keras-cabvit[onnx]"'
         ) from error
-    model = float32_form(model, "ONNX", classes=INFERENCE_CLASSES)
+    model = float32_form(model, "ONNX files compute in float32 here", classes=INFERENCE_CLASSES)
     functions = pixel_functions(model, {"scores": input_type}, output_name, empty_batches=False)
     with definitions():  # the function is traced here
         graph, image, scores = _frozen(functions["scores"])

@@ -1,6 +1,7 @@
 """Export to an .onnx file for onnxruntime and OpenVINO."""
 
 import os
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -118,9 +119,15 @@ def _check_that_it_loads(file: Path) -> None:
     try:
         load_onnx(file)
     except ValueError as error:
+        said = str(error.__cause__ or error)
+        if missing := re.search(r"No Op registered for (\w+)", said):
+            raise ValueError(
+                f"The model cannot be exported: its operation {missing[1]} is not one of ONNX's, "
+                "and tf2onnx does not convert it. Nothing was written."
+            ) from error
         raise ValueError(
             "The converted model was not written, because onnxruntime cannot load it. It says: "
-            f"{error.__cause__ or error}"
+            f"{said}"
         ) from error
 
 

@@ -65,7 +65,7 @@ def convert(
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
         classes = {**INFERENCE_CLASSES, CrossBlockAttention: ATTENTION[attention_bias]}
-        model = float32_form(model, "TFLite", classes=classes)
+        model = float32_form(model, "TFLite computes in float32 or integers", classes=classes)
         # The converter turns a float input into integers, and leaves any other type unchanged.
         signatures = {"serving_default": "float32" if full else input_type}
         functions = pixel_functions(model, signatures, output_name, batch_size=1)
