@@ -13,6 +13,7 @@ import pytest
 import tiny_models
 
 from keras_cabvit.cli import main
+from keras_cabvit.data import evaluation_image
 from keras_cabvit.export import Metadata, to_onnx
 from keras_cabvit.inference import FusedLayerNormalization, fuse
 from keras_cabvit.runtimes import load_onnx, open_model, predict_files
@@ -190,6 +191,8 @@ def test_code_of_the_documentation_gives_the_scores_of_predict(hybrid, tmp_path,
         exec(compile(block, "onnx.md", "exec"), names)
         scores.append(names["scores"][0])
 
+    expected = evaluation_image(photograph.read_bytes(), (64, 64), crop=0.9).numpy()
+    assert np.abs(names["pixels"].astype(float) - expected).mean() < 0.5
     (row,) = predict_files(hybrid, [photograph], top=5)
     expected = [score for _, score in sorted(zip(row.classes, row.probabilities, strict=True))]
     assert len(scores) == 2
