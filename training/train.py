@@ -27,7 +27,7 @@ from training.data.image_list import write_image_list
 from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts, gather, stop_agreed
 from training.devices.out_of_memory import clear_out_of_memory
-from training.devices.slow_backend import tell_slow_backend
+from training.devices.slow_on_processors import tell_slow_on_processors
 from training.devices.strategies import Placement, place
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.class_weights import training_loss
@@ -100,7 +100,7 @@ def train(
     recipe, data_set, news = _opened_data(recipe, options, earlier, begun)
     if placement.share.is_first and not finished:
         print(data_overview(data_set), flush=True)
-        tell_slow_backend()
+        tell_slow_on_processors(recipe.precision)
     if choice is not None:
         if earlier is not None and begun:
             recipe = resumed_recipe(recipe, choice, folder)

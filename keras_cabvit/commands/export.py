@@ -9,6 +9,7 @@ from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, onnx, to_onnx, to_saved_model, to_tflite
+from keras_cabvit.export.saved_model import PRECISIONS
 from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
 from keras_cabvit.runtimes.reading import read_keras_model
@@ -34,6 +35,18 @@ def add(commands):
         nargs="*",
         default=(1, 2, 4, 8),
         help="batch sizes of the warm-up requests; 1 2 4 8 by default",
+    )
+    servable.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        help="in which the weights are stored and most operations computed; by default that of the "
+        "model",
+    )
+    servable.add_argument(
+        "--frozen-weights",
+        action="store_true",
+        help="makes the weights constants of the graph, which TensorFlow arranges for the "
+        "processor once; loading takes several times the memory, see docs/serving.md",
     )
     servable.set_defaults(run=_saved_model)
 
@@ -132,6 +145,8 @@ def _saved_model(options):
         max_megapixels=options.max_megapixels,
         batch_sizes=tuple(options.batch_sizes),
         classifier_activation=options.classifier_activation,
+        precision=options.precision,
+        frozen_weights=options.frozen_weights,
     )
     print(f"{version} ({size_on_disk(version) / 1e6:.1f} MB)")
 

@@ -92,10 +92,12 @@ def pixel_functions(
     output_name: str,
     batch_size: int | None = None,
     empty_batches: bool = True,
+    frozen_weights: bool = False,
 ) -> dict[str, Callable[..., Any]]:
     """Creates functions from images to a model's scores.
 
     The probability of the second of two classes, of a model with one unit, becomes those of both.
+    Scores are float32 in every precision.
 
     Args:
         model: Keras model on the TensorFlow backend.
@@ -103,6 +105,8 @@ def pixel_functions(
         output_name: name of the scores.
         batch_size: integer, or None for any.
         empty_batches: whether any batch includes one of no images. Defaults to True.
+        frozen_weights: whether the weights are constants of one graph that all functions call, in
+            place of variables. Defaults to False.
 
     Returns:
         Dict from a signature's name to a `tf.function`.
@@ -120,17 +124,31 @@ def pixel_functions(
         outputs = model(ops.cast(image, "float32"), training=False)
         if model.output_shape[-1] == 1:
             outputs = ops.concatenate([1 - outputs, outputs], axis=-1)
+        outputs = ops.cast(outputs, "float32")
         return {output_name: outputs[:count] if may_be_empty else outputs}
 
     shape = (batch_size, *model.input_shape[1:])
+    if frozen_weights:
+        scores = _with_frozen_weights(scores, tf.TensorSpec(shape, "float32", name="image"))
     return {
         name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")], autograph=False)
         for name, dtype in signatures.items()
     }
 
 
+def _with_frozen_weights(scores: Callable[..., Any], image: Any) -> Callable[..., Any]:
+    """Returns a function with its variables as constants, which it holds once for all callers."""
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    traced = tf.function(scores, [image], autograph=False).get_concrete_function()
+    (name,) = traced.structured_outputs
+    frozen = convert_variables_to_constants_v2(traced)
+    return lambda image: {name: frozen(tf.cast(image, "float32"))[0]}
+
+
 def write_functions(
-    model: keras.Model,
+    variables: Sequence[keras.Variable],
     functions: Mapping[str, Callable[..., Any]],
     directory: str | os.PathLike[str],
     labels: Sequence[str] | None = None,
@@ -139,7 +157,7 @@ def write_functions(
     """Writes functions of a model as a SavedModel.
 
     Args:
-        model: Keras model whose variables the functions use.
+        variables: the variables that the functions use.
         functions: dict from a signature's name to a `tf.function`.
         directory: path of the directory to write.
         labels: strings for `assets/labels.txt`, or None.
@@ -150,7 +168,7 @@ def write_functions(
     module = tf.Module()
     # Only the variables: tracking the model would save its optimizer too, and Keras' own
     # ExportArchive saves every variable twice.
-    module.model_variables = [variable.value for variable in model.variables]
+    module.model_variables = [variable.value for variable in variables]
     with tempfile.TemporaryDirectory() as folder:
         if labels is not None:
             file = Path(folder) / "labels.txt"

@@ -101,6 +101,61 @@ def test_export_is_fused(tiny_hybrid, served_hybrid):
     assert stored == fuse(tiny_hybrid).count_params() < tiny_hybrid.count_params()
 
 
+def test_half_precision_export_has_half_of_the_bytes_and_the_scores_of_the_fused_model(
+    tiny_hybrid, served_hybrid, tmp_path
+):
+    version = to_saved_model(tiny_hybrid, tmp_path, precision="bfloat16", batch_sizes=())
+    predict = load_saved_model(version)
+    images = tiny_models.images(tiny_hybrid, batch=3).astype("uint8")
+
+    scores = predict(images)
+    assert scores.dtype == np.float32
+    expected = tiny_models.outputs(fuse(tiny_hybrid, dtype="bfloat16"), images)
+    np.testing.assert_allclose(scores, expected, atol=2e-3)
+    stored, in_full = (
+        (folder / "variables" / "variables.data-00000-of-00001").stat().st_size
+        for folder in (version, served_hybrid)
+    )
+    assert 0.45 < stored / in_full < 0.6
+
+
+def test_frozen_weights_are_constants_that_all_signatures_share(tiny_hybrid, tmp_path):
+    version = to_saved_model(tiny_hybrid, tmp_path, frozen_weights=True, batch_sizes=())
+    predict = load_saved_model(version)
+    images = tiny_models.images(tiny_hybrid, batch=3).astype("uint8")
+
+    expected = tiny_models.outputs(tiny_hybrid, images)
+    for batch in (3, 1):
+        np.testing.assert_allclose(predict(images[:batch]), expected[:batch], atol=1e-5)
+    assert predict(images[:0]).shape == (0, 5)
+    assert not any(
+        "model" in name
+        for name, _ in tf.train.list_variables(str(version / "variables" / "variables"))
+    )
+    of_weights = 4 * fuse(tiny_hybrid).count_params()
+    graph = (version / "saved_model.pb").stat().st_size
+    assert of_weights < graph < 2 * of_weights + 1e6
+
+
+@pytest.mark.parametrize(
+    ("model", "precision", "sentence"),
+    [
+        ("tiny_plain", "float16", "must be one of .*bfloat16.*Received: precision='float16'"),
+        ("pattern_classifier", "bfloat16", "has no layers of this library"),
+    ],
+)
+def test_precision_that_cannot_be_exported_is_refused(
+    request, tmp_path, model, precision, sentence
+):
+    if model == "tiny_plain":
+        model = request.getfixturevalue(model)
+    else:
+        model = tiny_models.pattern_classifier()
+    with pytest.raises(ValueError, match=sentence):
+        to_saved_model(model, tmp_path / "servable", precision=precision)
+    assert not (tmp_path / "servable").exists()
+
+
 def test_each_export_is_the_next_version_beside_earlier_ones(tmp_path):
     model = tiny_models.pattern_classifier()
     first = to_saved_model(model, tmp_path / "servable")

@@ -1,5 +1,5 @@
 """Export to a SavedModel directory for TF Serving."""
 
-from keras_cabvit.export.saved_model.servable import to_saved_model
+from keras_cabvit.export.saved_model.servable import PRECISIONS, to_saved_model
 
-__all__ = ["to_saved_model"]
+__all__ = ["PRECISIONS", "to_saved_model"]

@@ -22,10 +22,12 @@ from keras_cabvit.export.signatures import (
     write_functions,
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.inference import can_be_fused
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import crop_statement, is_crop
 
 TOP = 5
+PRECISIONS = ("float32", "bfloat16")
 
 
 @exports_with_tensorflow
@@ -37,6 +39,8 @@ def to_saved_model(
     max_megapixels: float = MAX_MEGAPIXELS,
     batch_sizes: Sequence[int] = (1, 2, 4, 8),
     classifier_activation: str | None = None,
+    precision: str | None = None,
+    frozen_weights: bool = False,
 ) -> Path:
     """Writes the model as the next version of a servable, completely or not at all.
 
@@ -71,6 +75,13 @@ def to_saved_model(
         classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
             your own, which may give probabilities or logits. None, the default, determines it from
             the model.
+        precision: "float32" or "bfloat16", in which the weights are stored and most operations are
+            computed (see `keras_cabvit.inference.fuse`); pixels and scores are the same. None, the
+            default, is the precision of the model.
+        frozen_weights: whether the weights are constants of the graph instead of variables, which
+            lets TensorFlow arrange them for the processor once instead of in every call. Loading
+            then takes several times the memory, and every signature that is called holds a copy.
+            Defaults to False.
 
     Returns:
         The path of the numbered directory.
@@ -99,9 +110,12 @@ def to_saved_model(
     _check_options(crop, max_megapixels, batch_sizes)
     size, channels = model.input_shape[1:3], model.input_shape[-1]
     crop = evaluation_crop(size) if crop is None else crop
-    model = inference_form(model)
+    model = _in_precision(model, precision)
     functions = pixel_functions(
-        model, {"serving_default": "uint8", "serving_float": "float32"}, output_name
+        model,
+        {"serving_default": "uint8", "serving_float": "float32"},
+        output_name,
+        frozen_weights=frozen_weights,
     )
     grey = np.full((*size, channels), 127)
     inputs = {
@@ -122,10 +136,27 @@ def to_saved_model(
         )
 
     with temporary_path(path / "version") as partial:  # not a number, so TF Serving ignores it
-        write_functions(model, functions, partial, labels, crop_statement(size, crop))
+        variables = [] if frozen_weights else model.variables
+        write_functions(variables, functions, partial, labels, crop_statement(size, crop))
         if batch_sizes:
             write_warmup_requests(partial, path.resolve().name, inputs, batch_sizes)
         return _placed(partial, path)
+
+
+def _in_precision(model: keras.Model, precision: str | None) -> keras.Model:
+    """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
+    if precision is None:
+        return inference_form(model)
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"`precision` must be one of {PRECISIONS}. Received: precision={precision!r}"
+        )
+    if not can_be_fused(model):
+        raise ValueError(
+            f"The model '{model.name}' has no layers of this library, and only these can be "
+            "exported in another precision than their own. Leave `precision` out."
+        )
+    return inference_form(model, dtype=precision)
 
 
 def _placed(partial: Path, servable: Path) -> Path:

@@ -71,7 +71,7 @@ def convert(
         functions = pixel_functions(model, signatures, output_name, batch_size=1)
         # The kernels take feature maps directly, and each change of shape is a copy.
         with definitions():  # the functions are traced as they are written
-            write_functions(model, functions, folder)
+            write_functions(model.variables, functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantization == "float16":

@@ -1,0 +1,34 @@
+import keras
+import pytest
+
+from training.devices import slow_on_processors
+
+
+@pytest.mark.parametrize(
+    ("backend", "precision", "accelerator", "told"),
+    [
+        ("jax", "float32", False, ["KERAS_BACKEND=tensorflow"]),
+        ("torch", "float32", False, ["KERAS_BACKEND=tensorflow"]),
+        ("tensorflow", "float32", False, []),
+        ("tensorflow", "mixed_bfloat16", False, ["--precision float32"]),
+        ("jax", "mixed_bfloat16", False, ["KERAS_BACKEND=tensorflow", "--precision float32"]),
+        ("jax", "mixed_bfloat16", True, []),
+        ("tensorflow", "mixed_bfloat16", True, []),
+    ],
+)
+def test_a_run_on_processors_names_the_faster_settings(
+    monkeypatch, capsys, backend, precision, accelerator, told
+):
+    monkeypatch.setattr(keras.backend, "backend", lambda: backend)
+    monkeypatch.setattr(slow_on_processors, "_has_accelerator", lambda _: accelerator)
+
+    slow_on_processors.tell_slow_on_processors(precision)
+
+    sentences = capsys.readouterr().out.splitlines()
+    assert len(sentences) == len(told)
+    for sentence, words in zip(sentences, told, strict=True):
+        assert words in sentence
+
+
+def test_processors_are_not_an_accelerator():
+    assert not slow_on_processors._has_accelerator("tensorflow")

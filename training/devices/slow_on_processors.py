@@ -1,0 +1,40 @@
+"""Notice of a backend and of a precision that train slowly on processors."""
+
+import keras
+
+_NAMES = {"jax": "JAX", "torch": "PyTorch"}
+
+
+def tell_slow_on_processors(precision: str) -> None:
+    """Prints a sentence for each choice that trains slowly if no accelerator is visible.
+
+    Args:
+        precision: the recipe's `precision`.
+    """
+    backend = keras.backend.backend()
+    if (backend not in _NAMES and precision == "float32") or _has_accelerator(backend):
+        return
+    if backend in _NAMES:
+        print(
+            f"{_NAMES[backend]} trains CabViT more slowly on processors than TensorFlow, and no "
+            "accelerator is visible: set the environment variable KERAS_BACKEND=tensorflow.",
+            flush=True,
+        )
+    if precision != "float32":
+        print(
+            f"{precision} trains CabViT more slowly on processors than float32, and no accelerator "
+            "is visible: give --precision float32.",
+            flush=True,
+        )
+
+
+def _has_accelerator(backend: str) -> bool:
+    if backend == "jax":
+        return any(not name.startswith("cpu") for name in keras.distribution.list_devices())
+    if backend == "torch":
+        import torch
+
+        return torch.cuda.is_available() or torch.backends.mps.is_available()
+    import tensorflow as tf
+
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
