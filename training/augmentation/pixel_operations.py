@@ -14,13 +14,14 @@ from training.augmentation.paste import paste
 
 def autocontrast(image: tf.Tensor) -> tf.Tensor:
     """Stretches the values of each channel to 0..255."""
-    low = tf.cast(tf.reduce_min(image, (0, 1)), tf.float64)[:, None]
-    high = tf.cast(tf.reduce_max(image, (0, 1)), tf.float64)[:, None]
-    values = tf.range(256, dtype=tf.float64)
+    low = tf.cast(tf.reduce_min(image, (0, 1)), tf.float64)
+    high = tf.cast(tf.reduce_max(image, (0, 1)), tf.float64)
     # In Pillow's order and precision: it truncates, which exposes rounding errors.
     scale = 255.0 / tf.maximum(high - low, 1.0)
-    stretched = tf.clip_by_value(tf.cast(values * scale - low * scale, tf.int32), 0, 255)
-    return _look_up(image, tf.where(high > low, stretched, tf.range(256)))
+    scale, offset = tf.where(high > low, scale, 1.0), tf.where(high > low, low * scale, 0.0)
+    scale, offset = (tf.tile(numbers, (image.shape[1],)) for numbers in (scale, offset))
+    stretched = tf.cast(tf.cast(_values(image), tf.float64) * scale - offset, tf.int32)
+    return _pixels(tf.clip_by_value(stretched, 0, 255), image)
 
 
 def equalize(image: tf.Tensor) -> tf.Tensor:
