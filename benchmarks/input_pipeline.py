@@ -97,7 +97,7 @@ def keras_batches(split, recipe):
     )
 
 
-def turn(batches, seconds):
+def turn(batches, seconds, batch_size=BATCH_SIZE):
     """Returns images per second of wall time and of processor time."""
     # A new iterator each time: an earlier one would keep working while others are measured.
     iterator = iter(batches)
@@ -107,7 +107,7 @@ def turn(batches, seconds):
     images = 0
     while time.perf_counter() - start < seconds:
         next(iterator)
-        images += BATCH_SIZE
+        images += batch_size
     elapsed = time.perf_counter() - start
     return images / elapsed, images / (time.process_time() - processor_start)
 
@@ -136,7 +136,7 @@ def measure(split, cores, rounds, seconds):
     return {"images per second": figures, "ratios": ratios}
 
 
-def _restrict_to(cores):
+def restrict_to(cores):
     """Restricts this process to some cores if possible, and returns their number."""
     if not hasattr(os, "sched_setaffinity"):
         return os.cpu_count()
@@ -154,7 +154,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
     parser.add_argument("--json", type=path_argument, help="file to write")
     arguments = parser.parse_args()
-    cores = _restrict_to(arguments.cores)
+    cores = restrict_to(arguments.cores)
     with tempfile.TemporaryDirectory() as folder:
         size = write_photographs(Path(folder), IMAGES)
         split = open_data_set(f"folder:{folder}", validation_share=0.1).training

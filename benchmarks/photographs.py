@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 
 
-def write_photographs(folder, count, size=(375, 500), seed=0):
-    """Writes JPEG files of about 60 kB into one folder for each of two classes.
+def write_photographs(folder, count, size=(375, 500), seed=0, grain=8):
+    """Writes JPEG files, of about 60 kB by default, into one folder for each of two classes.
 
     As in a photograph, finer detail is fainter, with some grain on top.
 
@@ -14,6 +14,7 @@ def write_photographs(folder, count, size=(375, 500), seed=0):
         count: integer, the number of files.
         size: (height, width) in pixels.
         seed: integer.
+        grain: number, the grain's standard deviation, of which the bytes per pixel depend most.
 
     Returns:
         The mean size of a file in bytes.
@@ -28,7 +29,7 @@ def write_photographs(folder, count, size=(375, 500), seed=0):
             enlarged = Image.fromarray(detail).resize((width, height), Image.Resampling.BICUBIC)
             pixels += np.asarray(enlarged) / cells**0.7
         pixels = 255 * (pixels - pixels.min()) / np.ptp(pixels)
-        pixels = np.clip(pixels + rng.normal(0, 8, pixels.shape), 0, 255)
+        pixels = np.clip(pixels + rng.normal(0, grain, pixels.shape), 0, 255)
         path = folder / f"class_{number % 2}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels.astype(np.uint8)).save(path, quality=90)
