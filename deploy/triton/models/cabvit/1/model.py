@@ -1,0 +1,84 @@
+"""Classifies image files with an .onnx file of `cabvit export onnx`, in Triton's Python backend.
+
+It needs onnxruntime, numpy and Pillow, and model.onnx beside this file. Size, crop and labels are
+those stated in the file.
+"""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as triton
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+TOP = 5
+
+
+class TritonPythonModel:
+    """The model, under the name that Triton looks for."""
+
+    def initialize(self, args):
+        """Loads model.onnx of this version."""
+        folder = Path(args["model_repository"]) / args["model_version"]
+        self._session = onnxruntime.InferenceSession(
+            str(folder / "model.onnx"), providers=["CPUExecutionProvider"]
+        )
+        stated = self._session.get_modelmeta().custom_metadata_map
+        transform = json.loads(stated["evaluation_transform.json"])
+        self._size, self._crop = transform["image_size"], transform["evaluation_crop"]
+        self._gives_logits = stated["scores"] == "logits"
+        self._labels = stated["labels.txt"].splitlines() if "labels.txt" in stated else None
+
+    def execute(self, requests):
+        """Answers all requests of a batch: an unreadable file gets a status and scores of zero."""
+        contents = [
+            triton.get_input_tensor_by_name(request, "image_bytes").as_numpy().reshape(-1)
+            for request in requests
+        ]
+        pixels, status = zip(*map(self._read, np.concatenate(contents)), strict=True)
+        (scores,) = self._session.run(None, {"image": np.stack(pixels)})
+        if self._gives_logits:
+            scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+            scores /= scores.sum(axis=1, keepdims=True)
+        classes = np.argsort(-scores, axis=1, kind="stable")[:, :TOP]
+        scores = np.take_along_axis(scores, classes, axis=1)
+        names = classes.astype(str) if self._labels is None else np.array(self._labels)[classes]
+        failed = np.array([bool(reason) for reason in status])
+        scores[failed], names[failed] = 0, ""
+
+        ends = np.cumsum([len(each) for each in contents])[:-1]
+        answers = zip(
+            np.split(np.char.encode(names, "utf-8").astype(object), ends),
+            np.split(scores.astype("float32"), ends),
+            np.split(np.array([[text.encode()] for text in status], object), ends),
+            strict=True,
+        )
+        return [
+            triton.InferenceResponse(
+                [
+                    triton.Tensor("labels", labels),
+                    triton.Tensor("scores", values),
+                    triton.Tensor("status", reasons),
+                ]
+            )
+            for labels, values, reasons in answers
+        ]
+
+    def _read(self, content):
+        """Returns the pixels of a file as in evaluation, and "" or why it cannot be read."""
+        height, width = self._size
+        try:
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
+        except UnidentifiedImageError:
+            return np.zeros((height, width, 3), np.uint8), "The bytes are not an image."
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return np.zeros((height, width, 3), np.uint8), f"The image cannot be read: {error}"
+        sides = np.array(image.size, float)
+        if self._crop < 1:  # the centre, without distortion
+            target = np.array([width, height])
+            sides = target * self._crop * min(image.size / target)
+        corner = (image.size - sides) / 2
+        box = (*corner, *(corner + sides))
+        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box)), ""
