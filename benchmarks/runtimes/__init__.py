@@ -1,0 +1,1 @@
+"""Every export in every runtime that opens it; run by `python -m benchmarks.runtimes`."""
