@@ -137,6 +137,14 @@ def test_wrong_option_gives_a_clear_error(tmp_path, options, sentence):
     assert not list(tmp_path.iterdir())
 
 
+def test_model_in_bfloat16_gives_a_clear_error(tmp_path):
+    with tiny_models.dtype_policy("bfloat16"):
+        model = tiny_models.pattern_classifier()
+    with pytest.raises(ValueError, match="ONNX files compute in float32 here, but layer"):
+        to_onnx(model, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 @keras.saving.register_keras_serializable("tests")
 class InverseErf(keras.layers.Layer):
     """An operation that ONNX does not have."""
