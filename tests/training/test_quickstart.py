@@ -75,7 +75,7 @@ def test_interruption_leaves_no_files_and_gives_a_message(tmp_path, signal_numbe
     assert status == 130
     assert "interrupted; no half-written files are left" in errors
     assert "Traceback" not in errors
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def interrupt_the_next_collection():

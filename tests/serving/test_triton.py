@@ -1,0 +1,73 @@
+"""The model for Triton's Python backend, with an imitation of the module that Triton provides."""
+
+import importlib.util
+import re
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_models
+
+from keras_cabvit.export import to_onnx
+from keras_cabvit.runtimes import predict_files
+
+MODELS = Path(__file__).parents[2] / "deploy" / "triton" / "models"
+PHOTOGRAPHS = sorted((Path(__file__).parents[1] / "photographs").glob("*.jpg"))
+
+pytestmark = pytest.mark.slow
+
+
+class Tensor:
+    def __init__(self, name, values):
+        self.name, self.values = name, values
+
+    def as_numpy(self):
+        return self.values
+
+
+@pytest.fixture
+def model(tiny_plain, tmp_path, monkeypatch):
+    """The model, with a small classifier beside it, as Triton starts it."""
+    triton = types.ModuleType("triton_python_backend_utils")
+    triton.Tensor = Tensor
+    triton.InferenceResponse = lambda tensors: {each.name: each.values for each in tensors}
+    triton.get_input_tensor_by_name = lambda request, name: Tensor(name, request[name])
+    monkeypatch.setitem(sys.modules, triton.__name__, triton)
+    (tmp_path / "1").mkdir()
+    to_onnx(tiny_plain, tmp_path / "1" / "model.onnx", labels=tiny_models.LABELS, crop=0.9)
+    specification = importlib.util.spec_from_file_location("model", MODELS / "cabvit/1/model.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    found = module.TritonPythonModel()
+    found.initialize({"model_repository": str(tmp_path), "model_version": "1"})
+    return found
+
+
+def test_requests_of_a_batch_get_the_classes_that_predict_gives(model, tmp_path):
+    contents = [file.read_bytes() for file in PHOTOGRAPHS]
+    requests = [
+        {"image_bytes": np.array([[contents[0]]], object)},
+        {"image_bytes": np.array([[b"no image"], [contents[1]]], object)},
+    ]
+
+    first, second = model.execute(requests)
+
+    expected = list(predict_files(tmp_path / "1" / "model.onnx", PHOTOGRAPHS))
+    for answer, row, prediction in ((first, 0, expected[0]), (second, 1, expected[1])):
+        assert answer["status"][row] == [b""]
+        # Pillow resizes here, and TensorFlow there.
+        found = dict(zip(answer["labels"][row], answer["scores"][row], strict=True))
+        for name, probability in zip(prediction.class_names, prediction.probabilities, strict=True):
+            assert abs(found[name.encode()] - probability) < 0.01
+    assert second["status"][0] == [b"The bytes are not an image."]
+    assert not second["scores"][0].any()
+
+
+def test_configuration_names_what_the_model_takes_and_gives(model):
+    config = (MODELS / "cabvit" / "config.pbtxt").read_text()
+    names = re.findall(r'    name: "(\w+)"', config)
+    (answer,) = model.execute([{"image_bytes": np.array([[b""]], object)}])
+
+    assert names == ["image_bytes", *answer]
