@@ -26,7 +26,7 @@ from training.recipes.finetune import FINETUNE
 from training.report.markdown import table
 
 BATCH_SIZE = 16
-IMAGES = 24
+IMAGES = 20  # a batch of training images, and the rest for validation
 SIZE = (3000, 4000)
 GRAINS = (3, 8)
 SIDES = (64, 128, 224)

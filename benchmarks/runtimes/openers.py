@@ -125,6 +125,9 @@ RUNTIMES = {
     "OpenVINO": openvino,
 }
 
+# A call is a process, or the processor in a GPU's place.
+UNTIMED = ("TensorFlow C API", "LiteRT GPU (software)")
+
 
 def in_batches(run, images, one_by_one):
     """Returns the probabilities of all images, given in batches of several sizes."""
@@ -141,7 +144,7 @@ def main(runtime, path, images, scores):
     found = in_batches(run, pixels, one_by_one=path.endswith(".tflite"))
     np.save(scores, found)
     times = []
-    if runtime != "TensorFlow C API":  # a call is a process there
+    if runtime not in UNTIMED:
         for _ in range(20):
             start = time.perf_counter()
             run(pixels[:1])
