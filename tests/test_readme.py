@@ -19,6 +19,7 @@ WITHOUT_COMMANDS = (
     "docs/ablation.md",
     "docs/images.md",
     "docs/openvino-bug.md",
+    "docs/runtimes.md",
     "docs/speed.md",
     "docs/speed-log.md",
     "docs/training.md",

@@ -20,7 +20,7 @@ TOLERANCES = {
     "TFLite float16": 2e-3,
     "TFLite int8": 5e-2,
     "TFLite int8-static": 5e-2,
-    "TFLite int8-full": 5e-2,
+    "TFLite int8-full": 1e-1,
     "ONNX": 1e-4,
     "ONNX, float input": 1e-4,
 }

@@ -61,14 +61,7 @@ def litert_gpu(path):
     """LiteRT's GPU accelerator (WebGPU), in software unless there is a GPU."""
     from keras_cabvit.runtimes.gpu_accelerator import GpuAccelerator
 
-    accelerator = GpuAccelerator(path)
-
-    def run(images):
-        scores = accelerator(images)
-        # A file of integers alone gives probabilities in steps of 1/256.
-        return scores / 256 if np.issubdtype(scores.dtype, np.integer) else scores
-
-    return run
+    return GpuAccelerator(path)
 
 
 def mediapipe(path):
@@ -142,6 +135,8 @@ def main(runtime, path, images, scores):
     pixels = np.load(images)
     run = RUNTIMES[runtime](Path(path))
     found = in_batches(run, pixels, one_by_one=path.endswith(".tflite"))
+    if np.issubdtype(found.dtype, np.integer):
+        found = found / 256  # a file of integers alone gives probabilities in these steps
     np.save(scores, found)
     times = []
     if runtime not in UNTIMED:
