@@ -122,31 +122,34 @@ def versions():
 
 
 def report(found):
-    """Returns the outcomes as two tables in Markdown."""
-    runtimes = list(dict.fromkeys(runtime for _, runtime in found))
-    forms = list(dict.fromkeys(form for form, _ in found))
+    """Returns the outcomes, and then the times, as a table in Markdown per kind of file."""
     reference = found.get(FASTEST_OF, Outcome("refused")).milliseconds
 
-    def cell(form, runtime, text):
-        return text(found[form, runtime]) if (form, runtime) in found else ""
-
     def of_outcome(each):
-        difference = "" if each.difference is None else f" {each.difference:.0e}"
-        return f"{each.kind}{difference}"
+        if each.difference is None:
+            return each.kind
+        return (
+            f"{each.kind}, {each.difference:.0e}".replace("e-0", "e-")
+            if each.difference
+            else f"{each.kind}, 0"
+        )
 
     def of_time(each):
         if each.milliseconds is None or reference is None:
             return ""
         return f"{each.milliseconds / reference:.2f}"
 
-    tables = [
-        table(
-            ["form", *runtimes],
-            [[form, *(cell(form, runtime, text) for runtime in runtimes)] for form in forms],
-            1 + len(runtimes),
-        )
-        for text in (of_outcome, of_time)
-    ]
+    tables = []
+    for text in (of_outcome, of_time):
+        for kind in OPENED_BY:
+            of_kind = [key for key in found if key[0].split()[0].rstrip(",") == kind]
+            runtimes = list(dict.fromkeys(runtime for _, runtime in of_kind))
+            rows = [
+                [form, *(text(found[form, runtime]) for runtime in runtimes)]
+                for form in dict.fromkeys(form for form, _ in of_kind)
+            ]
+            if rows:
+                tables.append(table(["form", *runtimes], rows, 1 + len(runtimes)))
     return "\n\n".join(tables)
 
 
