@@ -97,7 +97,7 @@ def main():
         for each in figures
     ]
     print(f"{cores} cores, photographs of 4000x3000\n")
-    print(table(["file", "images", "decoding", "images/s", "by processor time"], rows))
+    print(table(["file", "images", "decoding", "images/s", "by processor time"], rows, 3))
 
 
 if __name__ == "__main__":
