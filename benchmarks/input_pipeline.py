@@ -146,14 +146,19 @@ def restrict_to(cores):
     return len(chosen)
 
 
+def parsed_arguments(description, rounds, seconds):
+    """Returns the arguments of a benchmark of pipelines, with these defaults."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
+    parser.add_argument("--rounds", type=int, default=rounds)
+    parser.add_argument("--seconds", type=float, default=seconds, help="of each turn")
+    parser.add_argument("--json", type=path_argument, help="file to write")
+    return parser.parse_args()
+
+
 def main():
     """Prints the measurement as a table, and writes it as JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each turn")
-    parser.add_argument("--json", type=path_argument, help="file to write")
-    arguments = parser.parse_args()
+    arguments = parsed_arguments(__doc__.splitlines()[0], rounds=5, seconds=4.0)
     cores = restrict_to(arguments.cores)
     with tempfile.TemporaryDirectory() as folder:
         size = write_photographs(Path(folder), IMAGES)

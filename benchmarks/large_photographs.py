@@ -8,17 +8,15 @@ a file, so there are files of little and of much grain. All take turns in one pr
 machine, "by processor time" gives the rate of the cores alone.
 """
 
-import argparse
 import dataclasses
 import json
 import statistics
 import tempfile
 from pathlib import Path
 
-from benchmarks.input_pipeline import restrict_to, turn
+from benchmarks.input_pipeline import parsed_arguments, restrict_to, turn
 from benchmarks.photographs import write_photographs
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.terminal import output_that_never_fails
 from training.data.batches import training_batches
 from training.data.opening import open_data_set
@@ -71,12 +69,7 @@ def measure(grain, cores, rounds, seconds):
 
 def main():
     """Prints the measurement as a table, and writes it as JSON if asked."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=6.0, help="of each turn")
-    parser.add_argument("--json", type=path_argument, help="file to write")
-    arguments = parser.parse_args()
+    arguments = parsed_arguments(__doc__.splitlines()[0], rounds=3, seconds=6.0)
     cores = restrict_to(arguments.cores)
     figures = [
         each

@@ -24,6 +24,7 @@ import numpy as np
 from benchmarks.filled_model import filled_model
 from benchmarks.in_turns import ratios
 from benchmarks.processor import processor_name
+from benchmarks.runtimes.openers import openvino
 from keras_cabvit.export import to_onnx
 from keras_cabvit.inference import fuse
 from keras_cabvit.models import list_models
@@ -40,15 +41,6 @@ TOLERANCE = 1e-5
 def images(model, batch):
     """Returns random pixels, uint8 (batch, height, width, 3)."""
     return np.random.default_rng(0).integers(0, 256, (batch, *model.input_shape[1:]), "uint8")
-
-
-def in_openvino(path):
-    """Returns a function from uint8 images to scores, in float32."""
-    import openvino
-
-    options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": THREADS}
-    compiled = openvino.Core().compile_model(str(path), "CPU", options)
-    return lambda pixels: compiled(pixels)[0]
 
 
 def norms(path):
@@ -111,15 +103,20 @@ def main():
         model = filled_model(variant, classifier_activation=None)
         with tempfile.TemporaryDirectory() as folder:
             path = to_onnx(model, Path(folder) / f"{variant}.onnx")
-            runtimes = {"onnxruntime": load_onnx(path, THREADS), "OpenVINO": in_openvino(path)}
+            runtimes = {
+                "onnxruntime": load_onnx(path, THREADS),
+                "OpenVINO": openvino(path, INFERENCE_NUM_THREADS=THREADS),
+            }
             found, largest = differences(model, runtimes)
             good &= max(found.values()) <= TOLERANCE * largest
             figures = [f"{found[name, batch]:.1e}" for name in runtimes for batch in BATCHES]
             megabytes = f"{path.stat().st_size / 1e6:.1f} MB"
             rows.append([variant, megabytes, str(norms(path)), f"{largest:.2f}", *figures])
             print(*rows[-1], flush=True)
-            for batch in TIMED_BATCHES if options.latency else ():
-                several = {"TensorFlow, fused": on_tensorflow(model), **runtimes}
+            if not options.latency:
+                continue
+            several = {"TensorFlow, fused": on_tensorflow(model), **runtimes}
+            for batch in TIMED_BATCHES:
                 seconds = latencies(several, model, batch, options.rounds)
                 for name, taken in seconds.items():
                     ratio = ratios(taken, seconds["TensorFlow, fused"])

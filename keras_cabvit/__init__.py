@@ -44,16 +44,7 @@ def _in_a_program():
 def __getattr__(name):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in (
-        "data",
-        "export",
-        "inference",
-        "layers",
-        "models",
-        "pytorch",
-        "runtimes",
-        "weights",
-    ):
+    if name in _PACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
     return getattr(importlib.import_module(f"{__name__}.models"), name)
 

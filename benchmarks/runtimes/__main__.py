@@ -47,7 +47,7 @@ PACKAGES = {
     "onnxruntime": "onnxruntime",
     "OpenVINO": "openvino",
 }
-FASTEST_OF = ("SavedModel", "TensorFlow")
+REFERENCE = ("SavedModel", "TensorFlow")
 
 
 def in_process(runtime, path, pixels, folder):
@@ -123,7 +123,7 @@ def versions():
 
 def report(found):
     """Returns the outcomes, and then the times, as a table in Markdown per kind of file."""
-    reference = found.get(FASTEST_OF, Outcome("refused")).milliseconds
+    reference = found.get(REFERENCE, Outcome("refused")).milliseconds
 
     def of_outcome(each):
         if each.difference is None:

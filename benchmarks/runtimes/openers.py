@@ -14,17 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runtimes.forms import BATCHES
+from keras_cabvit.runtimes import load_onnx, load_saved_model, load_tflite
+from keras_cabvit.runtimes.gpu_accelerator import GpuAccelerator
 
 _C_API = Path(__file__).parents[2] / "tests" / "export" / "run_with_c_api.py"
 
 
 def tensorflow(path):
     """TensorFlow in Python."""
-    import tensorflow as tf
-
-    loaded = tf.saved_model.load(str(path))
-    signature = loaded.signatures["serving_default"]
-    return lambda images: signature(image=tf.constant(images))["probabilities"].numpy()
+    return load_saved_model(path)
 
 
 def tensorflow_c_api(path):
@@ -52,16 +50,12 @@ def tensorflow_c_api(path):
 
 def litert(path):
     """LiteRT on the CPU (ai-edge-litert)."""
-    from keras_cabvit.runtimes import load_tflite
-
     return load_tflite(path)
 
 
 def litert_gpu(path):
     """LiteRT's GPU accelerator (WebGPU), in software unless there is a GPU."""
-    from keras_cabvit.runtimes.gpu_accelerator import GpuAccelerator
-
-    return GpuAccelerator(path)
+    return load_tflite(path, run=GpuAccelerator(path))
 
 
 def mediapipe(path):
@@ -88,24 +82,25 @@ def mediapipe(path):
 
 def onnxruntime(path):
     """Onnxruntime on the CPU."""
-    import onnxruntime as ort
-
-    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (given,) = session.get_inputs()
-    kind = "float32" if given.type == "tensor(float)" else "uint8"
-    return lambda images: session.run(None, {given.name: images.astype(kind)})[0]
+    return load_onnx(path)
 
 
-def openvino(path):
-    """OpenVINO on the CPU, in float32."""
+def openvino(path, **options):
+    """OpenVINO on the CPU, in float32; `options` are properties of its compiled model."""
     import openvino as ov
 
     core = ov.Core()
-    path = Path(path)
     model = ov.convert_model(path) if path.is_dir() else core.read_model(path)
-    compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    options = {"INFERENCE_PRECISION_HINT": "f32", **options}
+    compiled = core.compile_model(model, "CPU", options)
     kind = compiled.input(0).element_type.to_dtype()
-    return lambda images: next(iter(compiled(images.astype(kind)).values()))
+
+    def run(images):
+        (scores,) = compiled(images.astype(kind)).values()
+        # A file of integers alone gives probabilities in steps of 1/256.
+        return scores / 256 if np.issubdtype(scores.dtype, np.integer) else scores
+
+    return run
 
 
 RUNTIMES = {
@@ -135,8 +130,6 @@ def main(runtime, path, images, scores):
     pixels = np.load(images)
     run = RUNTIMES[runtime](Path(path))
     found = in_batches(run, pixels, one_by_one=path.endswith(".tflite"))
-    if np.issubdtype(found.dtype, np.integer):
-        found = found / 256  # a file of integers alone gives probabilities in these steps
     np.save(scores, found)
     times = []
     if runtime not in UNTIMED:

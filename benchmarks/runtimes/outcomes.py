@@ -1,4 +1,4 @@
-"""What comes of opening a form in a runtime: equal, wrong or refused."""
+"""Outcomes of opening a form in a runtime: equal, wrong or refused."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from benchmarks.runtimes.forms import TOLERANCES
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a form in a runtime.
+    """Outcome of opening a form in a runtime.
 
     Attributes:
         kind: "equal", "wrong" or "refused".

@@ -8,9 +8,10 @@ import warnings
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.training_run import crop_beside, labels_beside
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
-from keras_cabvit.export import Metadata, onnx, to_onnx, to_saved_model, to_tflite
+from keras_cabvit.export import Metadata, to_onnx, to_saved_model, to_tflite
+from keras_cabvit.export.options import INPUT_TYPES
 from keras_cabvit.export.saved_model import PRECISIONS
-from keras_cabvit.export.tflite import ATTENTION_BIASES, INPUT_TYPES, QUANTIZATIONS
+from keras_cabvit.export.tflite import ATTENTION_BIASES, QUANTIZATIONS
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
@@ -65,7 +66,7 @@ def add(commands):
         help="training images, for int8-static and int8-full: a few hundred files of all classes; "
         "of a folder with train/, val/ and test/ those in train/",
     )
-    _add_input_type(lite, INPUT_TYPES)
+    _add_input_type(lite)
     lite.add_argument(
         "--attention-bias",
         choices=ATTENTION_BIASES,
@@ -77,7 +78,7 @@ def add(commands):
 
     exchange = forms.add_parser("onnx", help="export an .onnx file for onnxruntime and OpenVINO")
     _add_model(exchange, "FILE.onnx", "file to write")
-    _add_input_type(exchange, onnx.INPUT_TYPES)
+    _add_input_type(exchange)
     _add_metadata(exchange)
     exchange.set_defaults(run=_onnx)
 
@@ -108,10 +109,10 @@ def _add_model(parser, metavar, meaning):
     )
 
 
-def _add_input_type(parser, choices):
+def _add_input_type(parser):
     parser.add_argument(
         "--input-type",
-        choices=choices,
+        choices=INPUT_TYPES,
         default="uint8",
         help="type of the pixels, in [0, 255]; uint8 by default",
     )

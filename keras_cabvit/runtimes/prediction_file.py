@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.paths import local_path, path_text
+from keras_cabvit.prediction_line import prediction_line
 from keras_cabvit.runtimes.file_predictions import FilePrediction
 
 # Rows of a row group in a Parquet file, which is kept in memory until it is written.
@@ -154,15 +154,8 @@ class _JsonLines:
 
     def write(self, row: FilePrediction) -> None:
         numbered = zip(row.class_names, row.classes, row.probabilities, strict=True)
-        content = {
-            "file": path_text(row.path),
-            "classes": [
-                {"class": name, "number": number, "probability": _shortest(probability)}
-                for name, number, probability in numbered
-            ],
-            "error": row.reason or None,
-        }
-        self._text.write(json.dumps(content, ensure_ascii=False) + "\n")
+        classes = ((name, number, _shortest(share)) for name, number, share in numbered)
+        self._text.write(prediction_line(row.path, classes, row.reason) + "\n")
 
     def finish(self) -> None:
         self._text.detach()  # which flushes

@@ -1,6 +1,6 @@
 """A server's answer about one image, and the errors instead of one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 # The signature in `keras_cabvit.export.to_saved_model` that takes image files.
@@ -53,12 +53,15 @@ class VersionStatus:
     error: str
 
 
-def requests_of(files: Sequence[bytes], batch_size: int) -> list[Sequence[bytes]]:
-    """Splits files into sequences of at most `batch_size`, in order.
+def in_requests(
+    classify: Callable[[Sequence[bytes]], list[Answer]], files: Sequence[bytes], batch_size: int
+) -> list[Answer]:
+    """Classifies files in requests of at most `batch_size`, one after the other.
 
     Raises:
         ValueError: `batch_size` is below 1.
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
-    return [files[start : start + batch_size] for start in range(0, len(files), batch_size)]
+    starts = range(0, len(files), batch_size)
+    return [answer for start in starts for answer in classify(files[start : start + batch_size])]

@@ -1,13 +1,13 @@
 """Answers as JSON lines."""
 
 import contextlib
-import json
 import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 from keras_cabvit.paths import local_path, path_text
+from keras_cabvit.prediction_line import prediction_line
 from keras_cabvit.serving.file_answers import FileAnswer
 
 
@@ -25,12 +25,8 @@ def answer_line(row: FileAnswer, top: int | None = None) -> str:
     if row.answer is not None and not row.error:
         answer = row.answer
         named = zip(answer.labels, answer.classes, answer.scores, strict=True)
-        classes = [
-            {"class": label, "number": number, "probability": _shortest(score)}
-            for label, number, score in list(named)[:top]
-        ]
-    content = {"file": path_text(row.path), "classes": classes, "error": row.error or None}
-    return json.dumps(content, ensure_ascii=False)
+        classes = [(label, number, _shortest(score)) for label, number, score in named][:top]
+    return prediction_line(row.path, classes, row.error)
 
 
 def _shortest(score: float) -> float:

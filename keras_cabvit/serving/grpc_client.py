@@ -11,7 +11,7 @@ from keras_cabvit.serving.answer import (
     ServerError,
     ServerUnavailable,
     VersionStatus,
-    requests_of,
+    in_requests,
 )
 from keras_cabvit.serving.target import Target
 
@@ -174,9 +174,7 @@ def classify_over_grpc(
         ImportError: grpcio or protobuf is not installed.
     """
     with GrpcClient(Target(address, model, timeout=timeout, retries=retries, **options)) as client:
-        return [
-            answer for some in requests_of(files, batch_size) for answer in client.classify(some)
-        ]
+        return in_requests(client.classify, files, batch_size)
 
 
 def _content(path: Any) -> bytes | None:

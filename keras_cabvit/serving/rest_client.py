@@ -13,7 +13,7 @@ from keras_cabvit.serving.answer import (
     ServerError,
     ServerUnavailable,
     VersionStatus,
-    requests_of,
+    in_requests,
 )
 from keras_cabvit.serving.target import Target
 from keras_cabvit.url_credentials import without_credentials
@@ -221,9 +221,7 @@ def classify_over_rest(
         ImportError: requests is not installed.
     """
     with RestClient(Target(url, model, timeout=timeout, retries=retries, **options)) as client:
-        return [
-            answer for some in requests_of(files, batch_size) for answer in client.classify(some)
-        ]
+        return in_requests(client.classify, files, batch_size)
 
 
 def _was_connected(error: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import io
 import json
 import re
 import socket
@@ -12,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import grpc
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 from tensorflow_serving.apis import (
     get_model_status_pb2,
     model_service_pb2_grpc,
@@ -24,6 +26,16 @@ LARGEST_BATCH = 8  # max_batch_size of deploy/serving
 
 # The model's versions, their states and errors.
 VERSIONS = ((3, "AVAILABLE", ""), (4, "END", "Data loss: not an sstable"))
+
+
+def photograph(seed):
+    file = io.BytesIO()
+    pixels = np.random.default_rng(seed).integers(0, 256, (80, 90, 3), np.uint8)
+    Image.fromarray(pixels).save(file, "JPEG")
+    return file.getvalue()
+
+
+FILES = [photograph(0), b"no image", photograph(1)]
 
 
 def too_many(count):

@@ -8,27 +8,12 @@ import sys
 import threading
 
 import pytest
-import tensorflow as tf
 import tiny_models
 from backend_process import WITHOUT_BACKEND
-from stand_ins import VERSIONS, Service, grpc_server, http_server, rest_answers
-from test_clients import FILES
+from stand_ins import FILES, VERSIONS, Service, grpc_server, http_server
 
 from keras_cabvit.cli import main
 from keras_cabvit.serving import FileAnswer, RestClient, Target, classify_files, classify_over_rest
-
-
-@pytest.fixture(scope="module")
-def signatures(served):
-    signatures = served.runtime.signatures
-    signatures["serving_bytes"](image_bytes=tf.constant(FILES))  # the first call compiles
-    return signatures
-
-
-@pytest.fixture(scope="module")
-def rest(signatures):
-    with http_server(rest_answers(signatures)) as url:
-        yield url
 
 
 @pytest.fixture

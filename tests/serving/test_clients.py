@@ -1,4 +1,3 @@
-import io
 import socket
 import time
 
@@ -7,8 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
-from PIL import Image
-from stand_ins import VERSIONS, Service, dying, grpc_server, http_server, rest_answers
+from stand_ins import FILES, VERSIONS, Service, dying, grpc_server, http_server, rest_answers
 
 from keras_cabvit.serving import (
     Answer,
@@ -23,29 +21,6 @@ from keras_cabvit.serving import (
 )
 
 LABELS = tiny_models.LABELS
-
-
-def photograph(seed):
-    file = io.BytesIO()
-    pixels = np.random.default_rng(seed).integers(0, 256, (80, 90, 3), np.uint8)
-    Image.fromarray(pixels).save(file, "JPEG")
-    return file.getvalue()
-
-
-FILES = [photograph(0), b"no image", photograph(1)]
-
-
-@pytest.fixture(scope="module")
-def signatures(served):
-    signatures = served.runtime.signatures
-    signatures["serving_bytes"](image_bytes=tf.constant(FILES))  # the first call compiles
-    return signatures
-
-
-@pytest.fixture(scope="module")
-def rest(signatures):
-    with http_server(rest_answers(signatures)) as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """Export to an .onnx file for onnxruntime and OpenVINO."""
 
-from keras_cabvit.export.onnx.file import INPUT_TYPES, to_onnx
+from keras_cabvit.export.onnx.file import to_onnx
 
-__all__ = ["INPUT_TYPES", "to_onnx"]
+__all__ = ["to_onnx"]

@@ -13,13 +13,11 @@ from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
 from keras_cabvit.export.onnx.conversion import convert
+from keras_cabvit.export.options import INPUT_TYPES, check_choice, check_crop, check_suffix
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_onnx
 from keras_cabvit.runtimes.onnx_metadata import AUTHOR, LICENSE, image_statements
-from keras_cabvit.runtimes.stated_crop import is_crop
-
-INPUT_TYPES = ("uint8", "float32")
 
 
 def to_onnx(
@@ -79,7 +77,9 @@ def to_onnx(
         'model.onnx'
     """
     path = local_path(path)
-    _check_options(input_type, crop, path)
+    check_choice("input_type", input_type, INPUT_TYPES)
+    check_crop(crop)
+    check_suffix(path, ".onnx")
     output_name = classifier_output_name(model, classifier_activation)
     shape = model.input_shape[1:]
     labels = read_labels(labels, class_count(model))
@@ -129,14 +129,3 @@ def _check_that_it_loads(file: Path) -> None:
             "The converted model was not written, because onnxruntime cannot load it. It says: "
             f"{said}"
         ) from error
-
-
-def _check_options(input_type: str, crop: float | None, path: Path) -> None:
-    if input_type not in INPUT_TYPES:
-        raise ValueError(
-            f"`input_type` must be one of {INPUT_TYPES}. Received: input_type={input_type!r}"
-        )
-    if crop is not None and not is_crop(crop):
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
-    if path.suffix != ".onnx":
-        raise ValueError(f"`path` must end in .onnx. Received: path={str(path)!r}")

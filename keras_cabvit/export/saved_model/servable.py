@@ -12,6 +12,7 @@ from keras_cabvit.atomic_files import temporary_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.labels import read_labels
+from keras_cabvit.export.options import check_choice, check_crop
 from keras_cabvit.export.saved_model.image_bytes import pixels_and_status
 from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.signatures import (
@@ -24,7 +25,7 @@ from keras_cabvit.export.signatures import (
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.inference import can_be_fused
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.stated_crop import crop_statement, is_crop
+from keras_cabvit.runtimes.stated_crop import crop_statement
 
 TOP = 5
 PRECISIONS = ("float32", "bfloat16")
@@ -147,10 +148,7 @@ def _in_precision(model: keras.Model, precision: str | None) -> keras.Model:
     """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
     if precision is None:
         return inference_form(model)
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"`precision` must be one of {PRECISIONS}. Received: precision={precision!r}"
-        )
+    check_choice("precision", precision, PRECISIONS)
     if not can_be_fused(model):
         raise ValueError(
             f"The model '{model.name}' has no layers of this library, and only these can be "
@@ -176,8 +174,7 @@ def _placed(partial: Path, servable: Path) -> Path:
 
 
 def _check_options(crop: float | None, max_megapixels: float, batch_sizes: Sequence[int]) -> None:
-    if crop is not None and not is_crop(crop):
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
+    check_crop(crop)
     if max_megapixels <= 0:
         raise ValueError(
             f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"

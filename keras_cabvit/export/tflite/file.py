@@ -14,6 +14,7 @@ from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
+from keras_cabvit.export.options import INPUT_TYPES, check_choice, check_crop, check_suffix
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
@@ -21,11 +22,9 @@ from keras_cabvit.export.tflite.metadata import with_metadata
 from keras_cabvit.inference import ATTENTION_BIASES
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_tflite
-from keras_cabvit.runtimes.stated_crop import is_crop
 
 CALIBRATED = ("int8-static", "int8-full")
 QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)
-INPUT_TYPES = ("uint8", "float32")
 
 
 def to_tflite(
@@ -153,26 +152,13 @@ def _check_that_it_loads(file: Path) -> None:
 def _check_options(
     quantization: str, input_type: str, attention_bias: str, crop: float | None, path: Path
 ) -> None:
-    if quantization not in QUANTIZATIONS:
-        raise ValueError(
-            f"`quantization` must be one of {QUANTIZATIONS}. "
-            f"Received: quantization={quantization!r}"
-        )
-    if input_type not in INPUT_TYPES:
-        raise ValueError(
-            f"`input_type` must be one of {INPUT_TYPES}. Received: input_type={input_type!r}"
-        )
-    if attention_bias not in ATTENTION_BIASES:
-        raise ValueError(
-            f"`attention_bias` must be one of {ATTENTION_BIASES}. "
-            f"Received: attention_bias={attention_bias!r}"
-        )
+    check_choice("quantization", quantization, QUANTIZATIONS)
+    check_choice("input_type", input_type, INPUT_TYPES)
+    check_choice("attention_bias", attention_bias, ATTENTION_BIASES)
     if input_type != "uint8" and quantization == "int8-full":
         raise ValueError(
             'quantization="int8-full" uses integers only: `input_type` must be "uint8". '
             f"Received: input_type={input_type!r}"
         )
-    if crop is not None and not is_crop(crop):
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
-    if path.suffix != ".tflite":
-        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
+    check_crop(crop)
+    check_suffix(path, ".tflite")
