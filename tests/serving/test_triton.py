@@ -6,6 +6,7 @@ import sys
 import types
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tiny_models
@@ -28,15 +29,20 @@ class Tensor:
 
 
 @pytest.fixture
-def model(tiny_plain, tmp_path, monkeypatch):
-    """The model, with a small classifier beside it, as Triton starts it."""
+def model(tmp_path, monkeypatch):
+    """The model, with a classifier beside it to which every pixel counts, as Triton starts it."""
     triton = types.ModuleType("triton_python_backend_utils")
     triton.Tensor = Tensor
     triton.InferenceResponse = lambda tensors: {each.name: each.values for each in tensors}
     triton.get_input_tensor_by_name = lambda request, name: Tensor(name, request[name])
     monkeypatch.setitem(sys.modules, triton.__name__, triton)
     (tmp_path / "1").mkdir()
-    to_onnx(tiny_plain, tmp_path / "1" / "model.onnx", labels=tiny_models.LABELS, crop=0.9)
+    predictions = keras.layers.Dense(5, activation="softmax")
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), predictions]
+    classifier = keras.Sequential([keras.Input((64, 64, 3)), *layers])
+    kernel = np.random.default_rng(0).normal(0, 0.1, (64 * 64 * 3, 5))
+    predictions.set_weights([kernel - kernel.mean(axis=0), np.zeros(5)])
+    to_onnx(classifier, tmp_path / "1" / "model.onnx", labels=tiny_models.LABELS, crop=0.9)
     specification = importlib.util.spec_from_file_location("model", MODELS / "cabvit/1/model.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)

@@ -75,10 +75,12 @@ class TritonPythonModel:
             return np.zeros((height, width, 3), np.uint8), "The bytes are not an image."
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             return np.zeros((height, width, 3), np.uint8), f"The image cannot be read: {error}"
-        sides = np.array(image.size, float)
-        if self._crop < 1:  # the centre, without distortion
-            target = np.array([width, height])
-            sides = target * self._crop * min(image.size / target)
-        corner = (image.size - sides) / 2
-        box = (*corner, *(corner + sides))
-        return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box)), ""
+        size = whole = (width, height)
+        if self._crop < 1:  # the resized image just covers size / crop, and its centre is taken
+            scale = max(
+                int(one / self._crop) / of for one, of in zip(size, image.size, strict=True)
+            )
+            whole = tuple(int(side * scale + 1e-6) for side in image.size)
+        left, top = (round((outer - inner) / 2) for outer, inner in zip(whole, size, strict=True))
+        resized = image.resize(whole, Image.Resampling.BICUBIC)
+        return np.asarray(resized.crop((left, top, left + width, top + height))), ""
