@@ -10,6 +10,7 @@ import keras
 
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.keras_statements import add_statements, keras_statements
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.opening import check_outside
 from training.evaluate import evaluate
@@ -50,9 +51,12 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
         )
     check_outside(record.get("data_source", record.get("data", "")), out)
     with atomic_folder(out) as partial:
-        save_half_size(
-            keras.saving.load_model(run / "model.keras", compile=False), partial / "model.keras"
-        )
+        model = keras.saving.load_model(run / "model.keras", compile=False)
+        save_half_size(model, partial / "model.keras")
+        stated = keras_statements(run / "model.keras")
+        if stated.labels and stated.crop:
+            size = model.input_shape[1:3]
+            add_statements(partial / "model.keras", stated.labels, size, stated.crop)
         for name in ("labels.txt", "run.json", "metrics.csv"):
             shutil.copyfile(run / name, partial / name)
         evaluation = dataclasses.replace(evaluate(partial), name=out.name, path=Path("model.keras"))

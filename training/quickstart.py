@@ -13,6 +13,7 @@ from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_saved_model, load_tflite
+from keras_cabvit.runtimes.keras_statements import add_statements
 from training.compare import score_forms
 from training.data.array_split import ArraySplit
 from training.data.batches import evaluation_batches, steps_per_epoch, training_batches
@@ -69,6 +70,7 @@ def quickstart(
         # The same layers without the optimizer, which would triple the size of the file.
         model = keras.Model(model.input, model.output, name=model.name)
         model.save(keras_file)
+        add_statements(keras_file, CLASS_NAMES, recipe.model.image_size, crop=1.0)
         servable = to_saved_model(model, partial / "saved_model", labels=CLASS_NAMES, crop=1.0)
         tflite_file = to_tflite(model, partial / "model_int8.tflite", quantization="int8", crop=1.0)
 

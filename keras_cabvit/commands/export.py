@@ -6,7 +6,7 @@ import sys
 import warnings
 
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.training_run import crop_beside, labels_beside
+from keras_cabvit.commands.training_run import crop_of, labels_of
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.export.options import INPUT_TYPES
@@ -92,7 +92,8 @@ def _add_model(parser, metavar, meaning):
         "--labels",
         type=path_argument,
         metavar="FILE",
-        help="names of the classes, one per line; by default labels.txt beside the model, if any",
+        help="names of the classes, one per line; by default those in the model, else labels.txt "
+        "beside it, if any",
     )
     parser.add_argument(
         "--crop",
@@ -130,11 +131,16 @@ def _add_metadata(parser):
 
 
 def _labels(options):
-    return labels_beside(options.model) if options.labels is None else options.labels
+    return labels_of(options.model) if options.labels is None else options.labels
 
 
 def _crop(options):
-    return crop_beside(options.model) if options.crop is None else options.crop
+    if options.crop is not None:
+        return options.crop
+    crop, notes = crop_of(options.model)
+    for note in notes:
+        print(note, file=sys.stderr)
+    return crop
 
 
 def _saved_model(options):

@@ -1,31 +1,47 @@
-"""Files that a training run wrote beside its model."""
+"""Class names and crop of a trained model: those in its file, else those of the run beside it."""
 
+import sys
 from pathlib import Path
 
+from keras_cabvit.data.labels import read_labels
+from keras_cabvit.runtimes.class_order import names_of_model
+from keras_cabvit.runtimes.keras_statements import keras_statements
 from keras_cabvit.runtimes.run_record import crop_of_run, read_run
+from keras_cabvit.runtimes.stated_crop import preferred_crop
 
 
-def labels_beside(model):
-    """Returns the path of `labels.txt` beside a `.keras` file, or None.
+def labels_of(model):
+    """Returns the class names of a `.keras` file, or None.
+
+    Prints a sentence if it states other names than `labels.txt` beside it.
 
     Args:
         model: path of the `.keras` file.
     """
+    names = names_of_model(model)
     file = Path(model).with_name("labels.txt")
-    return file if file.is_file() else None
+    if file.is_file() and read_labels(file, None) != names:
+        print(
+            f"{model} states its class names; {file} has others, which are not used. "
+            f"--labels {file} uses them.",
+            file=sys.stderr,
+        )
+    return names
 
 
-def crop_beside(model, image_size=None):
-    """Returns the centre crop used in a run's evaluation, or None if it is not recorded.
+def crop_of(model, image_size=None):
+    """Returns the crop that a `.keras` file states, else that of its run, and sentences on it.
 
     Args:
         model: path of a `.keras` file, with or without a `run.json` beside it.
         image_size: (height, width) of the model; None takes that of the run's recipe.
 
     Returns:
-        Float, the crop's side as a share of the image.
+        The crop's side as a share of the image, None if it is not recorded; and a tuple of
+        sentences on a difference between file and run.
 
     Raises:
         ValueError: `run.json` is damaged.
     """
-    return crop_of_run(read_run(Path(model).parent), image_size)
+    of_run = crop_of_run(read_run(Path(model).parent), image_size)
+    return preferred_crop(model, keras_statements(model, image_size).crop, of_run)

@@ -9,14 +9,14 @@ import numpy as np
 
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.text_table import print_table
-from keras_cabvit.commands.training_run import crop_beside
+from keras_cabvit.commands.training_run import crop_of
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
 from keras_cabvit.data.listed import listed
 from keras_cabvit.runtimes import load_keras
-from keras_cabvit.runtimes.class_order import names_beside
+from keras_cabvit.runtimes.class_order import names_of_model
 from keras_cabvit.runtimes.comparison import ACCELERATORS, opened_export, verify_opened
 from keras_cabvit.runtimes.gpu_accelerator import NAME
 from keras_cabvit.runtimes.gpu_operations import counted
@@ -115,7 +115,7 @@ def _verify_opened(options, model, export):
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
-    names = names_beside(options.against, model.classes)
+    names = names_of_model(options.against, model.classes)
     if options.classes_by_position:
         export, names = dataclasses.replace(export, labels=None), None
     found = verify_opened(
@@ -155,14 +155,15 @@ def _crop(options, size, export):
     """Returns the crop of image files, and sentences on its origin where that is not plain."""
     if options.crop is not None:
         return options.crop, ()
-    crop, notes = preferred_crop(
-        options.export, export.evaluation_crop, crop_beside(options.against, size), options.against
+    crop_of_model, notes = crop_of(options.against, size)
+    crop, more = preferred_crop(
+        options.export, export.evaluation_crop, crop_of_model, f"{options.against} or its run.json"
     )
     if crop is not None:
-        return crop, notes
+        return crop, (*notes, *more)
     crop = evaluation_crop(size)
     return crop, (
-        f"Neither {options.export} nor a run.json beside {options.against} says how images are "
+        f"Neither {options.export} nor {options.against} or its run.json says how images are "
         f"cropped: {describe_crop(crop)}.",
     )
 
@@ -176,7 +177,7 @@ def _classes(found, options, count):
     if labels is None:
         return None, ()
     match = match_classes(
-        names_beside(options.against, count),
+        names_of_model(options.against, count),
         folders,
         count,
         model=str(options.against),

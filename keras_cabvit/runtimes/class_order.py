@@ -8,11 +8,14 @@ import numpy as np
 
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.labels import read_labels
+from keras_cabvit.runtimes.keras_statements import keras_statements
 from keras_cabvit.runtimes.run_record import read_run
 
 
-def names_beside(model: str | os.PathLike[str], classes: int | None) -> list[str] | None:
-    """Returns the class names in `labels.txt`, else `run.json`, beside a `.keras` file, or None.
+def names_of_model(model: str | os.PathLike[str], classes: int | None = None) -> list[str] | None:
+    """Returns the class names of a `.keras` file, or None.
+
+    They are those that the file states, else those in `labels.txt`, else in `run.json`, beside it.
 
     Args:
         model: path of the `.keras` file.
@@ -21,6 +24,9 @@ def names_beside(model: str | os.PathLike[str], classes: int | None) -> list[str
     Raises:
         ValueError: the file is damaged, or names more or fewer classes.
     """
+    stated = keras_statements(model).labels
+    if stated is not None:
+        return read_labels(stated, classes, f"The labels inside {model}")
     file = Path(model).with_name("labels.txt")
     if file.is_file():
         return read_labels(file, classes)

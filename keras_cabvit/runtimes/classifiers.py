@@ -13,6 +13,7 @@ from keras_cabvit.data.array_checks import check_not_scaled
 from keras_cabvit.data.labels import labels_in
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier, check_one_of_each
 from keras_cabvit.runtimes.classifier_activation import classifier_activation as activation_of
+from keras_cabvit.runtimes.keras_statements import keras_statements
 from keras_cabvit.runtimes.onnx_metadata import read_statements
 from keras_cabvit.runtimes.pixel_scale import note_on_pixels
 from keras_cabvit.runtimes.reading import (
@@ -83,17 +84,20 @@ def load_keras(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is damaged, or not a Keras model.
+        ValueError: it is damaged, not a Keras model, or states an absurd crop.
         NotAClassifier: the model does not have exactly one image input and one classifier.
     """
     model = read_keras_model(path)
     activation = activation_of(model, str(path), classifier_activation)
+    stated = keras_statements(path, model.input_shape[1:])
     return Classifier(
         runtime=model,
         image_shape=model.input_shape[1:],
         classes=_classes(model.output_shape),
         gives_probabilities=None if activation is None else activation != "linear",
         scores=_of_both_classes(str(path), model.predict_on_batch),
+        labels=stated.labels,
+        evaluation_crop=stated.crop,
         notes=note_on_pixels(model, str(path)),
     )
 

@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes, names_beside
+from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes, names_of_model
 from keras_cabvit.runtimes.classifiers import (
     Classifier,
     check_finite_scores,
@@ -109,7 +109,7 @@ def verify(
     """
     export, model = local_path(export, "export"), local_path(model, "model")
     expected = load_keras(model)
-    names = names_beside(model, expected.classes)
+    names = names_of_model(model, expected.classes)
     with opened_export(export, accelerator) as found:
         return verify_opened(export, found, model, expected, images, labels, rounds, names)
 

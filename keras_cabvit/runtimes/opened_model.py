@@ -71,7 +71,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     batch count as probabilities. One score between 0 and 1 is the probability of the second of two
     classes.
 
-    Labels and the crop inside a `.tflite` file, an `.onnx` file or a SavedModel come first.
+    Labels and the crop inside the file or the SavedModel come first.
     Otherwise labels, and `run.json`, are looked up in the folder of the file; for a SavedModel also
     in its own directory.
 

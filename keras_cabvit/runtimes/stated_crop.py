@@ -1,6 +1,7 @@
-"""Centre crop of the evaluation, as an export states it: a small JSON file inside the export.
+"""Centre crop of the evaluation, as a model states it: a small JSON file inside the model.
 
-A SavedModel has the file in `assets/`, a .tflite file in the archive of its metadata:
+A SavedModel has the file in `assets/`, a .keras file in its archive, a .tflite file in that of its
+metadata:
 `{"image_size": [height, width], "evaluation_crop": crop}`, in pixels and as a share of the image.
 """
 
@@ -56,24 +57,26 @@ def stated_crop(content: bytes, source: object, image_shape: Sequence[int | None
 
 
 def preferred_crop(
-    source: object, stated: float | None, of_run: float | None, beside: object = "it"
+    source: object,
+    stated: float | None,
+    otherwise: float | None,
+    other: str = "the run.json beside it",
 ) -> tuple[float | None, tuple[str, ...]]:
-    """Returns the crop that a model states, else that of its run, and sentences on a difference.
+    """Returns the crop that a model states, else another one, and sentences on a difference.
 
     Args:
         source: path of the model, for the sentence.
         stated: the crop that it states; None if it states none.
-        of_run: the crop that the run.json states, or None.
-        beside: path of the file that the run.json lies beside, for the sentence; by default the
-            model.
+        otherwise: the other crop, or None.
+        other: what states the other crop, for the sentence.
     """
     if stated is None:
-        return of_run, ()
-    if of_run in (None, stated):
+        return otherwise, ()
+    if otherwise in (None, stated):
         return stated, ()
     return stated, (
-        f"{source} states the centre crop {stated:g}; the run.json beside {beside} states "
-        f"{of_run:g}, which is not used.",
+        f"{source} states the centre crop {stated:g}; {other} states {otherwise:g}, which is not "
+        "used.",
     )
 
 

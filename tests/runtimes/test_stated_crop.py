@@ -1,18 +1,20 @@
-"""The crop that exports state: read from them wherever they are, before anything beside them."""
+"""The crop that models state: read from them wherever they are, before anything beside them."""
 
 import json
 import shutil
 import zipfile
 
+import keras
 import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from small_classifier import CLASS_NAMES, SIZE, save_forms, small_classifier
+from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
 from keras_cabvit.cli import main
 from keras_cabvit.export import to_onnx, to_saved_model, to_tflite
 from keras_cabvit.runtimes import open_model, predict_files
+from keras_cabvit.runtimes.keras_statements import add_statements
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 
 pytestmark = pytest.mark.slow  # every test opens an exported model
@@ -129,6 +131,42 @@ def test_crop_of_the_export_counts_before_that_of_a_run_beside_it(copied, photog
     errors = capsys.readouterr().err
     assert "centre crop 1." in errors
     assert "states the centre crop 1; the run.json beside it states 0.875, which is not" in errors
+
+
+@pytest.fixture
+def stating(run, tmp_path):
+    """A `.keras` file that states its names and the crop 1, in a folder of its own."""
+    path = shutil.copy(run / "model.keras", tmp_path / "model.keras")
+    add_statements(path, CLASS_NAMES, SIZE, crop=1.0)
+    return path
+
+
+def test_keras_file_away_from_its_run_states_its_names_and_crop(stating):
+    model, by_keras = open_model(stating), keras.saving.load_model(stating)
+
+    assert (model.class_names, model.evaluation_crop) == (CLASS_NAMES, 1)
+    images = noise(3)
+    np.testing.assert_array_equal(by_keras(images), small_classifier()(images))
+
+
+def test_exports_of_a_keras_file_state_what_it_states(stating, tmp_path, capsys):
+    stating.with_name("labels.txt").write_text("1\n2\n3\n4\n")
+    stating.with_name("run.json").write_text('{"recipe": {"evaluation_crop": 0.5}}')
+    assert main(["export", "onnx", str(stating), "--output", str(tmp_path / "out.onnx")]) == 0
+
+    errors = capsys.readouterr().err
+    model = open_model(tmp_path / "out.onnx")
+    assert (model.class_names, model.evaluation_crop) == (CLASS_NAMES, 1)
+    assert "labels.txt has others, which are not used" in errors
+    assert "states the centre crop 1; the run.json beside it states 0.5" in errors
+
+
+def test_damaged_statement_of_a_keras_file_gives_a_clear_error(stating):
+    content = stating.read_bytes()
+    stating.write_bytes(content.replace(b"cat", b"cot"))
+
+    with pytest.raises(ValueError, match=r"model\.keras is damaged"):
+        open_model(stating)
 
 
 ABSURD = [

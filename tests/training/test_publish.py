@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 import zipfile
 from io import BytesIO
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import tiny_models
 
+from keras_cabvit.runtimes import open_model
 from training.evaluate import evaluate
 from training.publish import publish
 from training.run.half_size_file import save_half_size
@@ -34,6 +36,13 @@ def test_published_model_is_half_the_size_and_gives_the_same(finished_run, publi
         if weight.ndim < 2:
             np.testing.assert_array_equal(halved, weight)
     np.testing.assert_allclose(half.predict(images), whole.predict(images), atol=2e-3)
+
+
+def test_model_alone_states_its_names_and_crop(finished_run, published, tmp_path):
+    for folder in (finished_run, published):
+        alone = open_model(shutil.copy(folder / "model.keras", tmp_path))
+        assert alone.class_names == ("bright", "dark")
+        assert alone.evaluation_crop == open_model(folder).evaluation_crop == 1
 
 
 def test_kernels_are_stored_in_float16(tmp_path):

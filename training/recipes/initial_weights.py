@@ -12,6 +12,7 @@ from keras_cabvit.data.class_names import ClassMatch, match_classes
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.models.variants import VARIANTS, build_variant, variant_of
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.class_order import names_of_model
 from keras_cabvit.weights import (
     PRETRAINED,
     describe_hdf5,
@@ -77,7 +78,7 @@ def start_from_weights(
         source = build_variant(options.variant, weights=options.initial_weights)
         names = tiny_imagenet_wordnet_ids() if options.initial_weights == "tiny_imagenet" else None
     else:
-        source, names = stored_model(path, options, "initial_weights"), _labels_beside(path)
+        source, names = stored_model(path, options, "initial_weights"), stored_names(path)
     name = str(options.initial_weights)
     match = _matched_classifier(model, source, options, names, class_names)
     try:
@@ -138,7 +139,10 @@ def stored_variant(path: Path) -> str | None:
     return None
 
 
-def _labels_beside(path: Path) -> list[str] | None:
+def stored_names(path: Path) -> list[str] | None:
+    """Returns the class names in or beside a `.keras` or `.weights.h5` file, or None."""
+    if path.suffix == ".keras":
+        return names_of_model(path)
     labels = path.with_name("labels.txt")
     return read_labels(labels, None) if labels.is_file() else None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.runtimes.keras_statements import add_statements
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.data_set import DataSet
 from training.evaluation.result import Evaluation
@@ -69,6 +70,9 @@ def write_results(
     write_text_atomically(folder / "labels.txt", "\n".join(data_set.class_names) + "\n")
     with atomic_path(folder / "model.keras") as partial:
         model.save(partial)
+        add_statements(
+            partial, data_set.class_names, recipe.model.image_size, recipe.crop_of_evaluation
+        )
     evaluation = evaluate(folder, data_set)
     record = (read_run(folder) or {}) | {
         "test_note": _test_note(recipe, data_set),

@@ -1,0 +1,73 @@
+"""Class names and centre crop that a `.keras` file states: two more files in its archive.
+
+Keras reads only its own files of the archive. A model that it saves again loses the statements.
+"""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_cabvit.data.labels import labels_in
+from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
+
+# The names of the files in a SavedModel's assets, with the same content.
+_LABELS = "labels.txt"
+
+
+@dataclass(frozen=True)
+class KerasStatements:
+    """Statements of a `.keras` file.
+
+    Attributes:
+        labels: tuple of strings, the names of the classes; None without names.
+        crop: side of the centre crop in evaluation, as a share of the image; None if not stated.
+    """
+
+    labels: tuple[str, ...] | None = None
+    crop: float | None = None
+
+
+def add_statements(
+    path: str | os.PathLike[str], labels: Sequence[str], image_size: Sequence[int], crop: float
+) -> None:
+    """Adds the statements to a `.keras` file that has none.
+
+    Args:
+        path: path of the file, as Keras saved it.
+        labels: strings, the names of the classes.
+        image_size: (height, width) of the model's images in pixels.
+        crop: side of the centre crop in evaluation, as a share of the image.
+    """
+    with zipfile.ZipFile(local_path(path), "a") as archive:
+        archive.writestr(_LABELS, "\n".join(labels) + "\n")
+        archive.writestr(STATEMENT, crop_statement(image_size, crop))
+
+
+def keras_statements(
+    path: str | os.PathLike[str], image_shape: Sequence[int | None] | None = None
+) -> KerasStatements:
+    """Reads the statements of a `.keras` file; a file that Keras wrote alone has none.
+
+    Args:
+        path: path of the file.
+        image_shape: height and width of the model's images, None for a side of any size; None if
+            they are not known.
+
+    Raises:
+        ValueError: the file or a statement is damaged, or a statement absurd or that of another
+            model.
+    """
+    path = local_path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            stated = {_LABELS, STATEMENT} & set(archive.namelist())
+            found = {name: archive.read(name) for name in stated}
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    labels, crop = found.get(_LABELS), found.get(STATEMENT)
+    return KerasStatements(
+        labels=None if labels is None else tuple(labels_in(labels, path)),
+        crop=None if crop is None else stated_crop(crop, path, image_shape or (None, None)),
+    )
