@@ -6,6 +6,7 @@ from keras_cabvit.hugging_face.data_set import DataSetName
 from keras_cabvit.hugging_face.library import hub_library
 from keras_cabvit.hugging_face.scores import METRICS
 from keras_cabvit.runtimes.size_and_crop import describe_crop
+from keras_cabvit.weights import PRETRAINED
 
 _TASK = "image-classification"
 _PICTURES = {
@@ -151,13 +152,16 @@ def _origin(run: dict, data: DataSetName) -> str:
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
     }
     lines = [f"{name:<17} {value}" for name, value in facts.items() if value not in (None, "")]
-    return "\n\n".join(
-        [
-            "## Training",
-            _verbatim(lines),
-            "`run.json` has all settings of the run.",
-        ]
-    )
+    sections = [
+        "## Training",
+        _verbatim(lines),
+        "`run.json` has all settings of the run.",
+    ]
+    weights = ((run.get("recipe") or {}).get("model") or {}).get("initial_weights")
+    if weights in PRETRAINED:
+        start = f"Training started from the weights `{weights}` of `keras_cabvit`."
+        sections.append(f"{start} {PRETRAINED[weights].terms}".strip())
+    return "\n\n".join(sections)
 
 
 def _verbatim(lines: Sequence[str]) -> str:

@@ -57,6 +57,15 @@ def test_published_scores_come_before_those_of_the_run(tmp_path):
     assert result.metric_value == 0.5
 
 
+def test_terms_of_the_initial_weights_are_in_the_card(tmp_path):
+    recipe = {"model": {"initial_weights": "tiny_imagenet"}, "evaluation_crop": 1.0}
+    run = write_run(tmp_path / "run", tiny_models.pattern_classifier(), recipe=recipe)
+    write_folder(run, tmp_path / "folder", "ann/clothes")
+    text = (tmp_path / "folder" / "README.md").read_text()
+    assert "started from the weights `tiny_imagenet`" in text
+    assert "for non-commercial research only" in text
+
+
 @pytest.mark.parametrize(
     ("data", "dataset", "name"),
     [
