@@ -1,15 +1,28 @@
-"""What griffe does not see in the sources: sections of layers, and the functions of the variants."""
+"""Docstrings that griffe does not read by itself: sections of layers, functions of variants."""
 
 import ast
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import griffe
 
 # Sections that Keras' docstrings have and Google's have not.
-_SECTIONS = {"Example": "Examples", "Call arguments": "Args: Call arguments"}
+_SECTIONS = {"Example:": "Examples:", "Call arguments:": "Args: Call arguments"}
 _PARAGRAPHS = r"(?:Input|Output|Weights[\w ]*|Call arguments and output)"
+# Methods of layers and initializers that Keras calls.
+_OF_KERAS = {
+    "build",
+    "call",
+    "__call__",
+    "compute_output_shape",
+    "compute_output_spec",
+    "get_build_config",
+    "build_from_config",
+    "get_config",
+    "from_config",
+}
 
 
 class Docstrings(griffe.Extension):
@@ -20,23 +33,38 @@ class Docstrings(griffe.Extension):
         if obj.docstring is not None:
             obj.docstring.value = with_known_sections(obj.docstring.value)
 
+    def on_class(self, *, cls: griffe.Class, **_: Any) -> None:
+        """Leaves out the methods through which Keras uses a layer: its docstring says it all."""
+        for name in _OF_KERAS & cls.members.keys():
+            cls.del_member(name)
+
     def on_module_members(self, *, mod: griffe.Module, **_: Any) -> None:
         """Puts functions in the place of the variants, which are made when the module runs."""
         if mod.path == "keras_cabvit.models.variants":
             for function in variants(Path(mod.filepath)):
+                function.docstring.parser = mod.docstring.parser
+                function.docstring.parser_options = mod.docstring.parser_options
                 mod.set_member(function.name, function)
 
 
 def with_known_sections(text: str) -> str:
     """Returns a docstring with the sections of Google's style alone."""
     for title, known in _SECTIONS.items():
-        text = re.sub(rf"^{title}:$", f"{known}:" if ":" not in known else known, text, flags=re.M)
+        text = re.sub(rf"^{title}$", known, text, flags=re.MULTILINE)
+
+    # Without annotations there are no types, and nothing to list.
+    text = re.sub(
+        r"^(Returns|Yields):\n((?:[ ]+.*\n?|\n(?=[ ]))+)",
+        lambda found: f"**{found[1]}:**\n\n{textwrap.dedent(found[2])}\n",
+        text,
+        flags=re.MULTILINE,
+    )
 
     def paragraph(found: re.Match) -> str:
         content = " ".join(line.strip() for line in found[2].splitlines())
         return f"\n**{found[1]}:** {content}\n"
 
-    return re.sub(rf"^({_PARAGRAPHS}): (.*(?:\n[ ]+.*)*)$", paragraph, text, flags=re.M)
+    return re.sub(rf"^({_PARAGRAPHS}): (.*(?:\n[ ]+.*)*)$", paragraph, text, flags=re.MULTILINE)
 
 
 def variants(path: Path) -> list[griffe.Function]:

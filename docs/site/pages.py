@@ -1,6 +1,7 @@
-"""Pages of the site that are no files in `docs`: start, API, and sources that the guides link to."""
+"""Pages of the site that are no files in `docs`: start, API, and sources that guides link to."""
 
 import ast
+import functools
 import posixpath
 import re
 from pathlib import Path
@@ -50,9 +51,31 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Leads links out of `docs` to the pages of what they name."""
+    if page.file.src_uri in ("index.md", "concepts.md"):  # alone in their section
+        page.meta["hide"] = ["navigation"]
     if page.file.generated_by is None:
         return _with_links_of_the_site(markdown, f"docs/{page.file.src_uri}")
     return markdown
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Leads public names to the API, and keeps short code in one line."""
+    urls = _urls_of_names()
+    if not page.file.src_uri.startswith("api/"):  # a word of a guide may be a name by chance
+        urls = {name: url for name, url in urls.items() if "." in name}
+    here = posixpath.dirname(page.url) or "."
+
+    def code(found: re.Match) -> str:
+        element = f'<code class="short">{found[1]}</code>' if len(found[1]) < 36 else found[0]
+        url = urls.get(found[1])
+        if url is None:
+            return element
+        return f'<a href="{posixpath.relpath(url, here)}">{element}</a>'
+
+    # Not inside of links and of blocks of code.
+    parts = re.split(r"(<a\b.*?</a>|<pre\b.*?</pre>)", html, flags=re.DOTALL)
+    parts[::2] = [re.sub(r"<code>([^<]+)</code>", code, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> None:
@@ -66,18 +89,22 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> None:
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Refuses a site in which a public name is on no page."""
-    autorefs = config.plugins["autorefs"]
-    shown = {*autorefs._primary_url_map, *autorefs._secondary_url_map}
+    shown = config.plugins["mkdocstrings"].handlers.inventory
     missing = [
         f"{package}.{name}"
         for package, names in public_names().items()
         for name in names
         if f"{package}.{name}" not in shown
     ]
+    known = {name for names in public_names().values() for name in names}
+    for name in _all_of(REPOSITORY / "keras_cabvit" / "__init__.py"):
+        if name not in known and f"keras_cabvit.{name}" not in public_names():
+            missing.append(f"keras_cabvit.{name}")
     if missing:
         raise PluginError(f"These public names are on no page of the API: {', '.join(missing)}.")
 
 
+@functools.cache
 def public_names() -> dict[str, list[str]]:
     """Returns the public subpackages and modules, with the names in their `__all__`."""
     found = {}
@@ -89,6 +116,21 @@ def public_names() -> dict[str, list[str]]:
         if names:
             found[f"keras_cabvit.{path.stem}"] = names
     return found
+
+
+@functools.cache
+def _urls_of_names() -> dict[str, str]:
+    """Returns the addresses of public names: in full, and of classes also alone."""
+    urls = {}
+    for package, names in public_names().items():
+        for name in names:
+            url = f"api/{package}.html#{package}.{name}"
+            urls[f"{package}.{name}"] = url
+            if len(re.findall("[A-Z]", name)) > 1 and not name.isupper():
+                urls[name] = url
+            if name in _all_of(REPOSITORY / "keras_cabvit" / "__init__.py"):
+                urls[f"keras_cabvit.{name}"] = url
+    return urls
 
 
 def _all_of(path: Path) -> list[str]:
