@@ -12,7 +12,7 @@ from keras_cabvit.tensorflow_log import quiet_tensorflow
 from keras_cabvit.terminal import output_that_never_fails
 
 # Each has a module in keras_cabvit/commands.
-COMMANDS = ("summary", "convert", "convert-images", "predict", "export", "verify", "client")
+COMMANDS = ("summary", "convert", "convert-images", "predict", "export", "verify", "client", "push")
 # These start without Keras, which takes seconds to import.
 _WITHOUT_KERAS = ("client",)
 

@@ -193,8 +193,8 @@ class FusedCrossBlockAttentionComputedBias(_FusedAttention):
     Smaller and slower than `FusedCrossBlockAttention`, which stores them.
 
     Args:
-        norm, query, key, value, projection, digest_norm, num_heads, position_bias, scale_digests,
-            grid: as in `FusedCrossBlockAttention`.
+        norm, query, key, value, projection, digest_norm: as in `FusedCrossBlockAttention`.
+        num_heads, position_bias, scale_digests, grid: as in `FusedCrossBlockAttention`.
         **kwargs: `name` and the like, for `keras.layers.Layer`.
 
     Call arguments and output: as in `CrossBlockAttention`.

@@ -40,6 +40,7 @@ _ATTENTION = {
     "computed": FusedCrossBlockAttentionComputedBias,
 }
 ATTENTION_BIASES = tuple(_ATTENTION)
+"""The values of `attention_bias` that `fuse` accepts."""
 
 
 def fuse(model, attention_bias="stored", dtype=None, classes=None):

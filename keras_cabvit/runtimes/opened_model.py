@@ -16,15 +16,15 @@ from keras_cabvit.runtimes.classifiers import (
     load_tflite,
 )
 from keras_cabvit.runtimes.probabilities import Probabilities
-from keras_cabvit.runtimes.reading import latest_version
+from keras_cabvit.runtimes.reading import is_unpacked_keras, latest_version
 from keras_cabvit.runtimes.run_record import crop_of_run, read_run
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.runtimes.stated_crop import preferred_crop
 from keras_cabvit.weights import describe_hdf5
 
 _ACCEPTED = (
-    "Give a run's folder, a .keras file, a SavedModel directory (or the folder of its numbered "
-    "versions), a .tflite file or an .onnx file."
+    "Give a run's folder, a .keras file (or the folder of an unpacked one), a SavedModel directory "
+    "(or the folder of its numbered versions), a .tflite file or an .onnx file."
 )
 
 
@@ -76,8 +76,9 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     in its own directory.
 
     Args:
-        path: a run's folder, a `.keras` file, a SavedModel directory or a folder with numbered
-            versions of one (the highest is taken), a `.tflite` file or an `.onnx` file.
+        path: a run's folder, a `.keras` file, the folder of an unpacked one, a SavedModel directory
+            or a folder with numbered versions of one (the highest is taken), a `.tflite` file or an
+            `.onnx` file.
 
     Returns:
         `OpenedModel`.
@@ -137,6 +138,8 @@ def _found_at(path: Path) -> tuple[str, Path, str]:
         raise ValueError(f"{found} {_ACCEPTED}")
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
+    if is_unpacked_keras(path):
+        return "Keras", path, name
     version = latest_version(path)
     if version == path and name.isdecimal():
         return "SavedModel", path, f"{path.resolve().parent.name}/{name}"

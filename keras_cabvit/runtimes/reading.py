@@ -15,10 +15,10 @@ from keras_cabvit.weights import describe_hdf5
 
 
 def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
-    """Reads a `.keras` file for inference.
+    """Reads a `.keras` file, or the folder of an unpacked one, for inference.
 
     Args:
-        path: path of the file.
+        path: path of the file or folder.
 
     Returns:
         The model, not compiled.
@@ -28,10 +28,19 @@ def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
         ValueError: it is damaged, or not a Keras model.
     """
     path = local_path(path)
-    if not path.is_file():
+    if not path.is_file() and not is_unpacked_keras(path):
         raise FileNotFoundError(f"There is no model at {path}.")
     with _reading(path, "Keras"):
         return keras.saving.load_model(path, compile=False)
+
+
+def is_unpacked_keras(path: Path) -> bool:
+    """Returns whether a path is a folder with what is in a `.keras` file, as on Hugging Face.
+
+    Args:
+        path: path, at which there may be nothing.
+    """
+    return all((path / name).is_file() for name in ("config.json", "model.weights.h5"))
 
 
 def read_saved_model(path: str | os.PathLike[str]) -> Any:

@@ -20,6 +20,7 @@ class Pretrained:
         path: function from a variant's name to the path of its `.weights.h5` file. It raises a
             ValueError if there is none, and may download it.
         terms: sentences on the terms of use; empty if the file brings its own.
+        card: path of the card of the weights, or None.
     """
 
     classes: int
@@ -27,6 +28,12 @@ class Pretrained:
     evaluation_crop: float
     path: Callable[[str], Path]
     terms: str = ""
+    card: Path | None = None
+
+    @property
+    def notice(self) -> str:
+        """Terms of use and path of the card, in one line; empty without terms."""
+        return f"Terms: {self.terms} Card: {self.card}" if self.terms else ""
 
 
 PRETRAINED = {
@@ -36,8 +43,9 @@ PRETRAINED = {
         (64, 64),
         1.0,
         tiny_imagenet_weights_path,
-        "Terms: these weights are licensed under Apache-2.0. The images they were trained on are "
-        "for non-commercial research only; what that means for the weights is unsettled. Card: "
-        f"{Path(__file__).with_name('tiny_imagenet') / 'README.md'}",
+        "These weights are licensed under Apache-2.0. The images they were trained on are "
+        "for non-commercial research only; what that means for the weights is unsettled.",
+        Path(__file__).with_name("tiny_imagenet") / "README.md",
     ),
 }
+"""The weights with a name, as `weights=` of the variants takes it: {name: `Pretrained`}."""

@@ -91,7 +91,7 @@ def start_from_weights(
             [value[..., list(match.positions)] for value in values]
         )
     said = _sentences(name, source, model, match)
-    terms = PRETRAINED[name].terms if name in PRETRAINED else ""
+    terms = PRETRAINED[name].notice if name in PRETRAINED else ""
     return f"{said}\n{terms}" if terms else said
 
 
