@@ -7,6 +7,7 @@ import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from keras_cabvit.data.labels import labels_in
 from keras_cabvit.paths import local_path
@@ -51,7 +52,7 @@ def keras_statements(
     """Reads the statements of a `.keras` file; a file that Keras wrote alone has none.
 
     Args:
-        path: path of the file.
+        path: path of the file, or of the folder of an unpacked one.
         image_shape: height and width of the model's images, None for a side of any size; None if
             they are not known.
 
@@ -60,14 +61,21 @@ def keras_statements(
             model.
     """
     path = local_path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            stated = {_LABELS, STATEMENT} & set(archive.namelist())
-            found = {name: archive.read(name) for name in stated}
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+    found = _files_in(path)
     labels, crop = found.get(_LABELS), found.get(STATEMENT)
     return KerasStatements(
         labels=None if labels is None else tuple(labels_in(labels, path)),
         crop=None if crop is None else stated_crop(crop, path, image_shape or (None, None)),
     )
+
+
+def _files_in(path: Path) -> dict[str, bytes]:
+    """Returns the contents of the statements in the file, or in the folder of an unpacked one."""
+    names = (_LABELS, STATEMENT)
+    if path.is_dir():
+        return {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: archive.read(name) for name in {*names} & {*archive.namelist()}}
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
