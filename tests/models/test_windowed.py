@@ -81,3 +81,13 @@ def test_a_model_of_any_size_is_saved_and_loaded(any_size, tmp_path):
     assert loaded.input_shape == (None, *ANY)
     expected = tiny_models.outputs(any_size, pixels(96, 64))
     np.testing.assert_array_equal(tiny_models.outputs(loaded, pixels(96, 64)), expected)
+
+
+@pytest.mark.slow
+def test_windows_in_a_tflite_file(any_size, tmp_path):
+    model = tiny_models.hybrid(input_shape=(96, 160, 3), windowed=64)
+    model.set_weights(any_size.get_weights())
+    images = pixels(96, 160).astype("uint8")
+    keras_cabvit.export.to_tflite(model, tmp_path / "model.tflite", quantization="none")
+    found = keras_cabvit.runtimes.open_model(tmp_path / "model.tflite").predict(images)
+    np.testing.assert_allclose(found, tiny_models.outputs(model, images), atol=1e-4)
