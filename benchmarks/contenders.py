@@ -25,6 +25,7 @@ class Contender:
         fused: whether it is fused by `keras_cabvit.inference.fuse`; only for the variants.
         image_size: integer, height and width.
         training: whether to run a whole training step: forward, backward and AdamW.
+        windowed: whether the attention stays inside windows; only for hybrid variants.
     """
 
     model: str
@@ -34,9 +35,10 @@ class Contender:
     fused: bool = False
     image_size: int = 224
     training: bool = False
+    windowed: bool = False
 
     def __str__(self):
-        form = ", fused" if self.fused else ""
+        form = ", fused" * self.fused + ", in windows" * self.windowed
         size = "" if self.image_size == 224 else f", {self.image_size}x{self.image_size}"
         return f"{self.model}{form}{size}, {self.framework}, {self.precision}, batch {self.batch}"
 
@@ -158,7 +160,7 @@ def _cabvit(contender):
     if contender.image_size == 224:
         return model
     shape = (contender.image_size, contender.image_size, 3)
-    resized = build_variant(contender.model, input_shape=shape)
+    resized = build_variant(contender.model, input_shape=shape, windowed=contender.windowed)
     transfer_weights(model, resized)
     return resized
 

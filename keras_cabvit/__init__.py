@@ -18,6 +18,7 @@ __all__ = [
     "data",
     "decode_predictions",
     "export",
+    "features",
     "inference",
     "layers",
     "list_models",
@@ -46,7 +47,9 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _PACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
-    return getattr(importlib.import_module(f"{__name__}.models"), name)
+    # The function `features` is not in `models`, where it would hide its module.
+    module = "models.features" if name == "features" else "models"
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
 if not _in_a_program():
@@ -65,3 +68,4 @@ if not _in_a_program():
         list_models,
         preprocess_input,
     )
+    from keras_cabvit.models.features import features

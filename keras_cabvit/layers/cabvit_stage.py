@@ -29,13 +29,15 @@ class CabViTStage(Composite):
     Call arguments:
         inputs: a feature map (batch, height, width, channels), or tokens if the blocks have a grid.
         return_intermediates: whether to return a dict, for inspection, instead of the last block's
-            tokens.
+            tokens. "tokens" returns the dict with the tokens alone, at no cost: nothing else has to
+            be kept.
 
     Output: a tensor of the input's shape. With `return_intermediates`, a dict: `tokens`, a list of
         each block's tokens in the input's shape; `digests`, the digest tokens that the last block
         attended to, (batch, digest tokens, channels), absent if there were none; and `maps`, a list
         of each block's attention maps (batch, num_heads, tokens, tokens + digest tokens). With
-        `window`, digests and maps are those of windows, (batch * windows, ...), row by row.
+        `window`, digests and maps are those of windows, (batch * windows, ...), row by row; height
+        and width may then be unknown until the call, and differ from call to call.
 
     Raises:
         ValueError: `blocks` is not a list of at least one `CabViTBlock`, one is given twice, the
@@ -99,37 +101,28 @@ class CabViTStage(Composite):
 
     def call(self, inputs, return_intermediates=False, training=None):
         """Returns the last block's tokens, or the dict of intermediates."""
+        _check_intermediates(return_intermediates)
+        return_maps = return_intermediates is True
         x, memory, tokens, maps = inputs, None, [], []
-        windows = self._windows(inputs)
+        windows = None if self.window is None else Windows.of(inputs, self.window)
         for index, block in enumerate(self.blocks):
             if windows is not None:
                 x = windows.partition(x, index)
-            outputs = block(
-                x, memory, return_attention_maps=return_intermediates, training=training
-            )
+            outputs = block(x, memory, return_attention_maps=return_maps, training=training)
             x, *others = outputs if isinstance(outputs, tuple) else (outputs,)
             if windows is not None:
                 x = windows.join(x, index)
             tokens.append(x)
-            if return_intermediates:
+            if return_maps:
                 maps.append(others.pop())
             if others:
                 memory = self._remember(memory, *others)
         if not return_intermediates:
             return x
+        if not return_maps:
+            return {"tokens": tokens}
         digests = {} if memory is None else {"digests": memory}
         return {"tokens": tokens, **digests, "maps": maps}
-
-    def _windows(self, inputs):
-        if self.window is None:
-            return None
-        _, height, width, _ = inputs.shape
-        if None in (height, width):
-            raise ValueError(
-                f"Stage '{self.name}' must know the height and width of its map to cut it into "
-                f"windows. Received: inputs of shape {tuple(inputs.shape)}"
-            )
-        return Windows(height, width, self.window)
 
     def _remember(self, memory, digests):
         """Appends a block's digest tokens to the memory, and drops the oldest if it is full.
@@ -147,11 +140,24 @@ class CabViTStage(Composite):
         return ops.concatenate([memory, digests], axis=1)
 
     def compute_output_spec(self, inputs, return_intermediates=False, training=None):
-        """Returns the input's shape; intermediates are found by tracing."""
-        if return_intermediates:
+        """Returns the input's shape; shapes of digest tokens and maps are found by tracing."""
+        _check_intermediates(return_intermediates)
+        if return_intermediates is True:
             return super().compute_output_spec(inputs, return_intermediates=True, training=training)
-        return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+        def tokens():
+            return keras.KerasTensor(inputs.shape, dtype=self.compute_dtype)
+
+        return {"tokens": [tokens() for _ in self.blocks]} if return_intermediates else tokens()
 
     def get_config(self):
         """Returns the constructor's arguments."""
         return {**super().get_config(), "max_digests": self.max_digests, "window": self.window}
+
+
+def _check_intermediates(return_intermediates):
+    if not isinstance(return_intermediates, bool) and return_intermediates != "tokens":
+        raise ValueError(
+            '`return_intermediates` must be False, True or "tokens". '
+            f"Received: return_intermediates={return_intermediates!r}"
+        )

@@ -23,7 +23,7 @@ class Application:
         size_multiple: integer of which an image's height and width must be multiples.
         poolings: values that the family accepts as `pooling`.
         include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation,
-            include_preprocessing, dtype: as the builders document them.
+            include_preprocessing, dtype, windowed: as the builders document them.
 
     Raises:
         ValueError: an argument is wrong, or two are incompatible.
@@ -40,6 +40,7 @@ class Application:
     classifier_activation: str | Callable | None
     include_preprocessing: bool
     dtype: Any = None
+    windowed: bool | int = False
 
     def __post_init__(self):
         """Checks everything that can be checked before a layer is created."""
@@ -112,23 +113,24 @@ class Application:
                 "`input_shape` must be (height, width, channels), without the batch dimension. "
                 f"Received: input_shape={shape}"
             )
-        height, width, channels = shape
-        if height is None or width is None:
+        *sides, channels = shape
+        if None in sides and not self.windowed:
             raise ValueError(
                 "`input_shape` must give height and width as integers: the model learns one value "
-                "per position, so it is built for one size. "
-                f"Received: input_shape={shape}"
+                "per position, so it is built for one size. A hybrid model takes images of any "
+                f"size with windowed=True. Received: input_shape={shape}"
             )
-        if not all(map(is_positive_integer, shape)):
+        known = [side for side in sides if side is not None]
+        if not all(map(is_positive_integer, (*known, channels))):
             raise ValueError(
                 "`input_shape` must be three positive `int`s, (height, width, channels). "
                 f"Received: input_shape={shape}"
             )
-        if height % self.size_multiple or width % self.size_multiple:
+        if any(side % self.size_multiple for side in known):
+            nearest = "x".join(str(self._nearest(side)) for side in known)
             raise ValueError(
                 f"`input_shape` must have a height and width that are multiples of "
-                f"{self.size_multiple}, such as {self._nearest(height)}x{self._nearest(width)}. "
-                f"Received: input_shape={shape}"
+                f"{self.size_multiple}, such as {nearest}. Received: input_shape={shape}"
             )
         if self.include_preprocessing and channels != 3:
             raise ValueError(

@@ -15,6 +15,7 @@ from keras_cabvit.layers import (
 )
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_integer_sequence
+from keras_cabvit.models.windowed import window_sides
 
 
 def CabViTH(
@@ -39,6 +40,7 @@ def CabViTH(
     include_preprocessing=True,
     name="cabvit_h",
     dtype=None,
+    windowed=False,
 ):
     """Builds a hybrid CabViT of any size.
 
@@ -68,7 +70,8 @@ def CabViTH(
             model with the same arguments.
         input_tensor: a Keras tensor to use as images instead of a new input.
         input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
-            Height and width must be multiples of 32.
+            Height and width must be multiples of 32; with `windowed` they may be None, for images
+            of any size.
         pooling: pooling of the features if `include_top` is False. None returns the last feature
             map, not normalised. "avg" and "max" pool it to (batch, channels), followed by the
             head's LayerNorm.
@@ -80,6 +83,12 @@ def CabViTH(
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
             Pixels are normalised and scores computed in the policy's variable dtype.
+        windowed: whether the attention, digest tokens and convolutions of the last two stages stay
+            inside windows, as in the authors' code for dense prediction. A window is the token grid
+            that the weights were trained on: with True that of the file at `weights`, or without
+            one that of 224x224 images, 14x14 tokens and then 7x7; an integer is the side of other
+            square images in pixels. A model has the same weights with and without windows.
+            Defaults to False.
 
     Returns:
         A `keras.Model`. Its input is (batch, height, width, channels).
@@ -107,6 +116,7 @@ def CabViTH(
         classifier_activation=classifier_activation,
         include_preprocessing=include_preprocessing,
         dtype=dtype,
+        windowed=windowed,
     )
     _check_sizes(embed_dims, depths, num_heads)
     check_common(
@@ -147,6 +157,7 @@ def CabViTH(
 
     # Stochastic depth rises linearly over all blocks of all stages.
     rates = [float(rate) for rate in np.linspace(0, drop_path_rate, sum(depths))]
+    windows = window_sides(windowed, weights)
     images = x = application.images()
     x = ConvolutionalStem(embed_dims[0], name="stem", dtype=dtype)(x)
     for stage, (channels, depth) in enumerate(zip(embed_dims, depths, strict=True)):
@@ -166,7 +177,7 @@ def CabViTH(
                 )
                 for index, rate in enumerate(stage_rates)
             ]
-            x = CabViTStage(blocks, max_digests, name=f"stage_{stage}")(x)
+            x = CabViTStage(blocks, max_digests, windows[stage - 2], name=f"stage_{stage}")(x)
 
     if include_top or pooling is not None:
         pool = (

@@ -15,6 +15,7 @@ from keras_cabvit.layers import (
 )
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_positive_integers
+from keras_cabvit.models.windowed import refuse_windowed
 
 # As in DeiT; the hybrid model has 1e-5.
 EPSILON = 1e-6
@@ -43,6 +44,7 @@ def CabViTP(
     include_preprocessing=True,
     name="cabvit_p",
     dtype=None,
+    windowed=False,
 ):
     """Builds a plain CabViT of any size.
 
@@ -85,6 +87,7 @@ def CabViTP(
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
             Pixels are normalised and scores computed in the policy's variable dtype.
+        windowed: only hybrid models can be windowed; anything but False, the default, is refused.
 
     Returns:
         A `keras.Model`. Its input is (batch, height, width, channels).
@@ -100,6 +103,7 @@ def CabViTP(
         >>> model.output_shape
         (None, 24)
     """
+    refuse_windowed(windowed)
     check_positive_integers(
         embed_dim=embed_dim, depth=depth, num_heads=num_heads, patch_size=patch_size
     )

@@ -45,11 +45,20 @@ def count_complexity(model):
     Returns:
         A list of `PartComplexity`: stem, stages, the patch mergings between them, head.
 
+    Raises:
+        ValueError: the model takes images of any size, on which its work depends.
+
     Example:
         >>> parts = keras_cabvit.models.count_complexity(keras_cabvit.CabViTH_T())
         >>> sum(part.parameters for part in parts)
         6187560
     """
+    if None in model.input_shape[1:]:
+        raise ValueError(
+            f"Model '{model.name}' takes images of any size, and its work depends on the size: "
+            "count a model with the same arguments and a known input_shape. Received: input shape "
+            f"{model.input_shape[1:]}"
+        )
     macs = _traced_macs(model)
     parts = {}
     for layer in model.layers:
@@ -58,11 +67,17 @@ def count_complexity(model):
         before = parts.get(name, PartComplexity(name, (), 0, 0))
         parts[name] = PartComplexity(
             name,
-            tuple(layer.output.shape[1:]),
+            _output_shape(layer),
             before.parameters + parameters,
             before.macs + macs[layer.name],
         )
     return [part for part in parts.values() if part.parameters or part.macs]
+
+
+def _output_shape(layer):
+    """Returns the shape of a layer's output, or of a stage's last tokens, without the batch."""
+    # Of a stage with intermediates these are its tokens, or end in them.
+    return tuple(keras.tree.flatten(layer.output)[-1].shape[1:])
 
 
 def _part_name(layer_name):

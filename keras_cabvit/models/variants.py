@@ -58,9 +58,14 @@ class Variant:
         self._check_fits(weights, classes, **arguments)
         if arguments.get("input_shape") is None and arguments.get("input_tensor") is None:
             arguments["input_shape"] = (*pretrained.image_size, 3)
+        if arguments.get("windowed") is True:
+            arguments["windowed"] = pretrained.image_size[0]
         model = self._model(None, classes, drop_path_rate, name, **arguments)
         path = pretrained.path(self.name)
-        if model.input_shape[1:3] == pretrained.image_size:
+        windowed = arguments.get("windowed")
+        # The size of the images whose token grids the weights are for.
+        size = (windowed, windowed) if windowed else model.input_shape[1:3]
+        if size == pretrained.image_size:
             load_weights(model, path)
         else:
             same = {"include_top", "pooling", "include_preprocessing"} & arguments.keys()
@@ -206,7 +211,7 @@ Args:
     input_tensor: a Keras tensor to use as images instead of a new input.
     input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3), or the
         size that `weights` were trained at. Height and width must be multiples of {size_multiple}.
-        Weights are resampled to any other size, which costs accuracy.
+        Weights are resampled to any other size, which costs accuracy.{any_size}
     pooling: pooling of the features if `include_top` is False. None returns
         {features}. "avg" and "max" pool
         {pooled} to (batch, channels){pooling}.
@@ -218,6 +223,7 @@ Args:
     drop_path_rate: float, stochastic depth rate of the last block. None, the default, is the
         variant's own, {drop_path_rate}.
     name: string, the model's name. Files and look-ups use the variant's name, never this one.
+    windowed: {windowed}
 
 Returns:
     A `keras.Model`. Its input is (batch, height, width, channels).
@@ -231,6 +237,13 @@ Example:
     >>> model.output_shape
     (None, 10)
 """
+
+_WINDOWED = """whether the attention, digest tokens and convolutions of the last two stages stay
+        inside windows, as in the authors' code for dense prediction. A window is the token grid
+        that `weights` were trained on, without weights that of 224x224 images; an integer is the
+        side of other square images in pixels. Defaults to False."""
+_ANY_SIZE = " With `windowed` they may be\n        None, for images of any size."
+_NOT_WINDOWED = "only hybrid models can be windowed; anything but False, the default, is refused."
 
 
 def _named_variant(name):
@@ -248,6 +261,7 @@ def _named_variant(name):
         include_preprocessing=True,
         drop_path_rate=None,
         name=name,
+        windowed=False,
     ):
         return variant.build(
             include_top=include_top,
@@ -260,6 +274,7 @@ def _named_variant(name):
             include_preprocessing=include_preprocessing,
             drop_path_rate=drop_path_rate,
             name=name,
+            windowed=windowed,
         )
 
     builder.__name__ = builder.__qualname__ = name
@@ -285,6 +300,8 @@ def _documentation(variant):
         pooled="it" if hybrid else "the patch tokens",
         pooling="" if hybrid else '; "token" gives the class token',
         drop_path_rate=variant.arguments["drop_path_rate"],
+        any_size=_ANY_SIZE if hybrid else "",
+        windowed=_WINDOWED if hybrid else _NOT_WINDOWED,
     )
 
 

@@ -151,9 +151,3 @@ def test_window_that_is_not_a_side_gives_a_clear_error(window):
 def test_window_that_does_not_fit_gives_a_clear_error():
     with pytest.raises(ValueError, match="blocks must have no grid"):
         keras_cabvit.layers.CabViTStage([tiny_models.block(merge=False, grid=(4, 4))], window=4)
-
-
-def test_map_of_unknown_size_gives_a_clear_error():
-    stage = windowed(global_stage())
-    with pytest.raises(ValueError, match="must know the height and width of its map"):
-        stage.call(keras.KerasTensor((2, None, 8, 8)))

@@ -49,6 +49,10 @@ HYBRID_WRONG = [
     ({"depths": (1, 1, 1, 1.0)}, "`depths` must be 4 positive"),
     ({"num_heads": 2}, "`num_heads` must be 2 positive"),
     ({"num_heads": (3, 4)}, "`num_heads` must divide the channels of its stage"),
+    ({"windowed": 48}, "`windowed` must be True, False or the side .* multiple of 32.*48"),
+    ({"windowed": "yes"}, "`windowed` must be True, False or the side in pixels.*'yes'"),
+    ({"windowed": 0}, "`windowed` must be True, False or the side in pixels.*0"),
+    ({"windowed": True, "input_shape": (None, 72, 3)}, "multiples of 32, such as 64. Received"),
 ]
 PLAIN_WRONG = [
     ({"input_shape": (44, 64, 3)}, r"multiples of 8, such as \d+x64"),
@@ -57,6 +61,7 @@ PLAIN_WRONG = [
     ({"num_heads": 0}, "`num_heads` must be a positive"),
     ({"num_heads": 5}, "`num_heads` must divide `embed_dim`.*num_heads=5, embed_dim=24"),
     ({"patch_size": 0}, "`patch_size` must be a positive"),
+    ({"windowed": True}, "`windowed` must be False for a plain model.*keras_cabvit.CabViTH_T"),
 ]
 CASES = [(tiny_models.hybrid, *case) for case in WRONG + HYBRID_WRONG]
 CASES += [(tiny_models.plain, *case) for case in WRONG + PLAIN_WRONG]
@@ -105,6 +110,17 @@ def test_weights_of_a_model_with_other_arguments(tmp_path):
 def test_arguments_incompatible_with_imagenet(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         keras_cabvit.CabViTP_T(weights="imagenet", **arguments)
+
+
+def test_windows_of_a_named_plain_model():
+    with pytest.raises(ValueError, match="`windowed` must be False for a plain model"):
+        keras_cabvit.CabViTP_T(windowed=True, input_shape=(None, None, 3))
+
+
+def test_windows_of_weights_for_another_shape(tmp_path):
+    tiny_models.hybrid(input_shape=(64, 96, 3)).save_weights(tmp_path / "wide.weights.h5")
+    with pytest.raises(ValueError, match=r"64x96 images, and windows are square.*windowed=96"):
+        tiny_models.hybrid(windowed=True, weights=tmp_path / "wide.weights.h5")
 
 
 def test_unknown_variant():

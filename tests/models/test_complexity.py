@@ -9,7 +9,7 @@ import keras
 import pytest
 import tiny_models
 
-from keras_cabvit import list_models
+from keras_cabvit import features, list_models
 from keras_cabvit.inference import ATTENTION_BIASES, fuse
 from keras_cabvit.models import build_variant, count_complexity
 
@@ -135,6 +135,20 @@ def test_macs_of_the_fused_form_follow_from_the_definition(tiny_hybrid, attentio
     fused = fuse(tiny_hybrid, attention_bias)
     macs = {part.name: part.macs for part in count_complexity(fused)}
     assert macs == fused_hybrid_macs(hybrid_macs())
+
+
+def test_work_of_features_is_that_of_their_layers(tiny_hybrid):
+    model = features(tiny_hybrid, ["stage_2/block_0", "P5"])
+    parts = {part.name: part for part in count_complexity(model)}
+    macs = hybrid_macs()
+    assert {name: part.macs for name, part in parts.items()} | {"head": macs["head"]} == macs
+    assert parts["stage_2"].output_shape == (4, 4, 32)
+
+
+def test_images_of_any_size_give_a_clear_error():
+    model = tiny_models.hybrid(input_shape=(None, None, 3), windowed=True)
+    with pytest.raises(ValueError, match="takes images of any size, and its work depends on"):
+        count_complexity(model)
 
 
 def test_parts_add_up_to_the_model(tiny_model):

@@ -3,6 +3,7 @@
 Runs on the backend in KERAS_BACKEND. The last line is JSON: per variant, for float32 and float64,
 the largest difference of logits, and of the sampled features of each stage in the model's order;
 and, for the smallest of each family, the largest change of the float32 logits by fusing.
+"windowed" stands for CabViTH_S in windows: per image size, the difference of each stage in float32.
 """
 
 import gc
@@ -16,6 +17,7 @@ import parameter_fill
 import pytest
 import tiny_models
 from numpy_initializers import replace_initializers
+from windowed_model import differences_by_size
 
 from keras_cabvit.inference import fuse
 from keras_cabvit.models import build_variant
@@ -72,12 +74,21 @@ def use_floats(dtype):
     keras.config.set_floatx(dtype)
 
 
-def check(variant, reference):
-    """Returns a variant's differences in float32 and in float64, and by fusing."""
-    state_dict = {
+def state_dict_of(reference):
+    """Returns the reference's parameters by their names in PyTorch."""
+    return {
         name: parameter_fill.parameter(name, shape)
         for name, shape in reference["state_dict"].items()
     }
+
+
+def check(variant, references):
+    """Returns a variant's differences in float32 and in float64, and by fusing."""
+    if variant == "windowed":
+        use_floats("float32")
+        return differences_by_size(state_dict_of(references["CabViTH_S"]))
+    reference = references[variant]
+    state_dict = state_dict_of(reference)
     found = {}
     for dtype in ("float32", "float64"):
         use_floats(dtype)
@@ -94,4 +105,4 @@ if __name__ == "__main__":
     gc.freeze()  # `clear_session` collects garbage
     replace_initializers(pytest.MonkeyPatch(), zeros=True)  # parameters replace them
     references = json.loads(REFERENCE.read_text())
-    print(json.dumps({variant: check(variant, references[variant]) for variant in sys.argv[1:]}))
+    print(json.dumps({variant: check(variant, references) for variant in sys.argv[1:]}))

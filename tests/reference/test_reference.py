@@ -9,6 +9,8 @@ import keras_cabvit
 
 FOLDER = Path(__file__).parent
 REFERENCE = json.loads((FOLDER / "reference.json").read_text())
+# Stages in windows, of the authors' code for dense prediction.
+WINDOWED = json.loads((FOLDER / "windowed.json").read_text())
 TOLERANCE = {"float32": 1e-4, "float64": 1e-5}
 
 # Variants of a family differ only in sizes, so one backend runs them all, and the others the
@@ -16,9 +18,9 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-5}
 # One process runs several: starting a backend takes longer than a small model.
 CASES = [
     ("tensorflow", ["CabViTH_T", "CabViTP_T", "CabViTH_S", "CabViTH_B", "CabViTP_S"]),
-    ("tensorflow", ["CabViTH_L", "CabViTP_B"]),
-    ("torch", ["CabViTH_S", "CabViTH_T", "CabViTP_T"]),
-    ("jax", ["CabViTH_T", "CabViTP_T"]),
+    ("tensorflow", ["CabViTH_L", "CabViTP_B", "windowed"]),
+    ("torch", ["CabViTH_S", "CabViTH_T", "CabViTP_T", "windowed"]),
+    ("jax", ["CabViTH_T", "CabViTP_T", "windowed"]),
 ]
 
 
@@ -27,7 +29,7 @@ def test_reference_has_every_variant():
 
 
 def test_one_backend_runs_every_variant():
-    assert sorted(CASES[0][1] + CASES[1][1]) == sorted(REFERENCE)
+    assert sorted(CASES[0][1] + CASES[1][1]) == sorted([*REFERENCE, "windowed"])
     assert {backend for backend, _ in CASES[:2]} == {"tensorflow"}
 
 
@@ -35,7 +37,13 @@ def test_one_backend_runs_every_variant():
 @pytest.mark.parametrize(("backend", "variants"), CASES)
 def test_logits_and_features_equal_the_published_model(run_python, backend, variants):
     found = run_python([FOLDER / "check_reference.py", *variants], backend)
-    for variant in variants:
+    if "windowed" in variants:
+        windowed = found.pop("windowed")
+        assert list(windowed) == list(WINDOWED)
+        for size, differences in windowed.items():
+            assert list(differences) == list(WINDOWED[size]["features"])
+            assert max(differences.values()) <= TOLERANCE["float32"], (size, differences)
+    for variant in found:
         for dtype, tolerance in TOLERANCE.items():
             # In the model's order, so that the first wrong output locates the error.
             assert list(found[variant][dtype]) == [*REFERENCE[variant]["features"], "logits"]
