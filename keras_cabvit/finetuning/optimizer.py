@@ -206,6 +206,10 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
     def finalize_variable_values(self, var_list: Any) -> None:
         """Sets the variables to their averages, if the inner optimizer keeps any."""
         self.inner_optimizer.finalize_variable_values(var_list)
+        if keras.backend.backend() == "jax" and self._core().use_ema:
+            for variable in var_list:
+                # Keras leaves variable and average in the same memory, which `fit` frees twice.
+                variable.assign(keras.ops.copy(variable.value))
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets the variables of the inner optimizer, in their order."""
