@@ -19,6 +19,7 @@ __all__ = [
     "decode_predictions",
     "export",
     "features",
+    "finetuning",
     "inference",
     "layers",
     "list_models",
@@ -29,7 +30,17 @@ __all__ = [
     "weights",
 ]
 
-_PACKAGES = ("data", "export", "inference", "layers", "models", "pytorch", "runtimes", "weights")
+_PACKAGES = (
+    "data",
+    "export",
+    "finetuning",
+    "inference",
+    "layers",
+    "models",
+    "pytorch",
+    "runtimes",
+    "weights",
+)
 
 
 def _in_a_program():
@@ -53,7 +64,17 @@ def __getattr__(name):
 
 
 if not _in_a_program():
-    from keras_cabvit import data, export, inference, layers, models, pytorch, runtimes, weights
+    from keras_cabvit import (
+        data,
+        export,
+        finetuning,
+        inference,
+        layers,
+        models,
+        pytorch,
+        runtimes,
+        weights,
+    )
     from keras_cabvit.models import (
         CabViTH,
         CabViTH_B,

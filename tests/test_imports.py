@@ -14,6 +14,7 @@ ALLOWED = {
     "ops": {"ops", "jax", "tensorflow"},
     "layers": {"layers", "ops"},
     "inference": {"inference", "layers", "ops"},
+    "finetuning": {"finetuning", "layers"},
     "weights": {
         "weights",
         "atomic_files",

@@ -18,6 +18,7 @@ DOCUMENTS = [
 WITHOUT_COMMANDS = (
     "docs/ablation.md",
     "docs/dense.md",
+    "docs/finetuning.md",
     "docs/images.md",
     "docs/openvino-bug.md",
     "docs/runtimes.md",

@@ -51,8 +51,7 @@ def class_count(model: keras.Model) -> int:
 def inference_form(model: keras.Model, **options: Any) -> keras.Model:
     """Returns the fused form of a model; the model itself if it has no layers to fuse.
 
-    Quantised by Keras, a model of this library is refused, because nothing can be folded into
-    integers; any other is exported as it is.
+    Quantised by Keras, a model of this library is dequantised; any other is exported as it is.
 
     Args:
         model: Keras model on the TensorFlow backend.

@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_cabvit.inference.adapted_layers import exact_kernel
 from keras_cabvit.inference.folding import assign_product, exact, folded_after, folded_before
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.ops import mlp
@@ -54,12 +55,12 @@ class FusedChannelMixing(Composite):
 
     def fold(self, layer):
         """Copies the trainable layer's weights, folded."""
-        kernel, bias = exact(layer.expand.kernel), exact(layer.expand.bias)
+        kernel, bias = exact_kernel(layer.expand), exact(layer.expand.bias)
         last = layer.norms[-1]
         assign_product(
             self.expand, *folded_before(kernel, bias, exact(last.gamma), exact(last.beta))
         )
-        kernel, bias = exact(layer.project.kernel), exact(layer.project.bias)
+        kernel, bias = exact_kernel(layer.project), exact(layer.project.bias)
         if layer.layer_scale is not None:
             kernel, bias = folded_after(kernel, bias, exact(layer.layer_scale.gamma))
         assign_product(self.project, kernel, bias)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cabvit.inference.adapted_layers import exact_kernel
 from keras_cabvit.inference.folding import assign_product, exact, folded_after
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.layers.heads import (
@@ -76,13 +77,13 @@ class _FusedAttention(Composite):
 
     def fold(self, layer):
         """Copies the trainable layer's weights, folded."""
-        kernel, bias = exact(layer.query.kernel), exact(layer.query.bias)
+        kernel, bias = exact_kernel(layer.query), exact(layer.query.bias)
         assign_product(self.query, *folded_after(kernel, bias, self.head_dim**-0.5))
-        kernels = np.split(exact(layer.key_value.kernel), 2, axis=-1)
+        kernels = np.split(exact_kernel(layer.key_value), 2, axis=-1)
         biases = np.split(exact(layer.key_value.bias), 2)
         for half, kernel, bias in zip((self.key, self.value), kernels, biases, strict=True):
             assign_product(half, kernel, bias)
-        kernel, bias = exact(layer.projection.kernel), exact(layer.projection.bias)
+        kernel, bias = exact_kernel(layer.projection), exact(layer.projection.bias)
         if layer.layer_scale is not None:
             kernel, bias = folded_after(kernel, bias, exact(layer.layer_scale.gamma))
         assign_product(self.projection, kernel, bias)

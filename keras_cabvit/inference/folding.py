@@ -46,18 +46,3 @@ def assign_product(layer, kernel, bias):
     """
     layer.kernel.assign(kernel)
     layer.bias.assign(bias)
-
-
-def copy_weights(layer, other):
-    """Copies weights to a layer from another of the same structure, with LoRA merged.
-
-    The copies have their own memory: JAX frees the arrays passed to a training step, and with them
-    any that share their memory.
-    """
-    if getattr(other, "lora_enabled", False):
-        name = "kernel" if hasattr(other, "kernel") else "embeddings"
-        getattr(layer, name).assign(exact(getattr(other, name)))
-        if getattr(other, "bias", None) is not None:
-            layer.bias.assign(exact(other.bias))
-        return
-    layer.set_weights([np.array(weight) for weight in other.get_weights()])

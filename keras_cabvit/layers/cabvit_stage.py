@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_cabvit.layers.cabvit_block import check_blocks
 from keras_cabvit.layers.composite import Composite
+from keras_cabvit.layers.numpy_arguments import accepts_numpy, is_positive_integer
 from keras_cabvit.layers.windows import Windows
 
 
@@ -62,6 +63,7 @@ class CabViTStage(Composite):
 
     part_names = list_parts = ("blocks",)
 
+    @accepts_numpy
     def __init__(self, blocks, max_digests=12, window=None, **kwargs):
         check_blocks(blocks)
         if max_digests < 0:
@@ -76,7 +78,7 @@ class CabViTStage(Composite):
                 "digest tokens would never be used. Received: merging blocks "
                 f"{', '.join(merging)} of {len(blocks)}, max_digests={max_digests}"
             )
-        is_side = window is None or (isinstance(window, int) and window > 0)
+        is_side = window is None or is_positive_integer(window)
         if not is_side or (window and any(block.attention.grid for block in blocks)):
             raise ValueError(
                 "`window` must be a positive number of tokens, and the blocks must have no grid. "

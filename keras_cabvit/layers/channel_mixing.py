@@ -4,12 +4,14 @@ import keras
 
 from keras_cabvit.layers.drop_path import DropPath
 from keras_cabvit.layers.layer_scale import LayerScale
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.quantized_parts import dense_part, quantized_parts
 from keras_cabvit.ops import mlp
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class ChannelMixing(keras.layers.Layer):
+class ChannelMixing(Leaf):
     """LayerNorm, Dense, exact GELU, Dense, LayerScale and stochastic depth: a residual branch.
 
     Args:
@@ -39,6 +41,7 @@ class ChannelMixing(keras.layers.Layer):
         (2, 7, 7, 8)
     """
 
+    @accepts_numpy
     def __init__(
         self,
         mlp_ratio=4.0,

@@ -3,12 +3,14 @@
 import keras
 
 from keras_cabvit.layers.channel_mixing import ChannelMixing
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.padded_convolution import PaddedDepthwiseConv2D
 from keras_cabvit.layers.quantized_parts import quantized_parts
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class ConvNeXtBlock(keras.layers.Layer):
+class ConvNeXtBlock(Leaf):
     """Depthwise 7x7 convolution and channel mixing, as one residual branch.
 
     The first two stages of CabViT-H consist of these blocks.
@@ -29,6 +31,7 @@ class ConvNeXtBlock(keras.layers.Layer):
         (1, 8, 8, 16)
     """
 
+    @accepts_numpy
     def __init__(
         self,
         layer_scale_init=1e-6,

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.padded_convolution import PaddedConv2D, PaddedDepthwiseConv2D
 
 # PyTorch's defaults, with momentum as Keras defines it.
@@ -10,7 +12,7 @@ BATCH_NORM_MOMENTUM = 0.9
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class ConvolutionNorm(keras.layers.Layer):
+class ConvolutionNorm(Leaf):
     """A convolution without bias, padded symmetrically, then BatchNormalization.
 
     Args:
@@ -33,6 +35,7 @@ class ConvolutionNorm(keras.layers.Layer):
         (1, 7, 7, 8)
     """
 
+    @accepts_numpy
     def __init__(
         self, filters, kernel_size, strides=1, activation=None, kernel_initializer=None, **kwargs
     ):

@@ -3,10 +3,12 @@
 import keras
 
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class ConvolutionalStem(keras.layers.Layer):
+class ConvolutionalStem(Leaf):
     """Two 3x3 convolutions of stride 2, each with BatchNorm, and a GELU between them.
 
     Args:
@@ -25,6 +27,7 @@ class ConvolutionalStem(keras.layers.Layer):
         (1, 8, 16, 64)
     """
 
+    @accepts_numpy
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         if filters % 2:

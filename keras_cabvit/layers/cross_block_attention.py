@@ -12,6 +12,8 @@ from keras_cabvit.layers.heads import (
     split_heads,
 )
 from keras_cabvit.layers.layer_scale import LayerScale
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.position_bias import expanded_position_bias
 from keras_cabvit.layers.quantized_parts import dense_part, quantized_parts
 from keras_cabvit.layers.token_grid import digest_blocks, token_grid, validated_grid
@@ -19,7 +21,7 @@ from keras_cabvit.ops import attend, attention_maps, dense
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class CrossBlockAttention(keras.layers.Layer):
+class CrossBlockAttention(Leaf):
     """Multi-head self-attention whose keys and values also come from digest tokens.
 
     Queries come from the block's own tokens only. Keys and values also come from the digest tokens
@@ -76,6 +78,7 @@ class CrossBlockAttention(keras.layers.Layer):
         ((1, 8, 8, 32), (1, 2, 64, 68))
     """
 
+    @accepts_numpy
     def __init__(
         self,
         num_heads,

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
+
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class DropPath(keras.layers.Dropout):
@@ -25,6 +27,7 @@ class DropPath(keras.layers.Dropout):
         [0.0, 2.0]
     """
 
+    @accepts_numpy
     def __init__(self, rate, seed=None, **kwargs):
         if not 0 <= rate < 1:
             raise ValueError(f"`rate` must be at least 0 and below 1. Received: rate={rate}")

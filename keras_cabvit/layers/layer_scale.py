@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
+
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
 class LayerScale(keras.layers.Layer):
@@ -23,6 +25,7 @@ class LayerScale(keras.layers.Layer):
         [[0.5 0.5 0.5]]
     """
 
+    @accepts_numpy
     def __init__(self, initial_value=1e-6, **kwargs):
         super().__init__(**kwargs)
         self.initial_value = initial_value

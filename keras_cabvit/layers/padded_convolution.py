@@ -6,10 +6,13 @@ Keras' own padding="same" pads a strided convolution more on the right than on t
 import keras
 from keras import ops
 
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
+
 
 class SymmetricPadding:
     """Mixin for Keras' 2D convolutions with odd kernels: pads half a kernel on every side."""
 
+    @accepts_numpy
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs, padding="valid", data_format="channels_last")
         if not all(side % 2 for side in self.kernel_size):

@@ -5,9 +5,12 @@ import math
 import keras
 from keras import ops
 
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
+
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class PatchEmbedding(keras.layers.Layer):
+class PatchEmbedding(Leaf):
     """Cuts an image into patches, projects each to a token, and adds class token and positions.
 
     (Touvron et al. 2021, "Training data-efficient image transformers", section 3.)
@@ -32,6 +35,7 @@ class PatchEmbedding(keras.layers.Layer):
         (2, 33, 8)
     """
 
+    @accepts_numpy
     def __init__(self, embed_dim, patch_size=16, **kwargs):
         super().__init__(**kwargs)
         self.embed_dim = embed_dim

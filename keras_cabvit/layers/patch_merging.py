@@ -3,10 +3,12 @@
 import keras
 
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class PatchMerging(keras.layers.Layer):
+class PatchMerging(Leaf):
     """1x1 convolution, depthwise 3x3 of stride 2, 1x1 convolution, each with BatchNorm.
 
     A GELU follows each but the last.
@@ -23,6 +25,7 @@ class PatchMerging(keras.layers.Layer):
         (1, 7, 7, 32)
     """
 
+    @accepts_numpy
     def __init__(self, filters, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters

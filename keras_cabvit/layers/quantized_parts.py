@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_cabvit.layers.adaptable_dense import AdaptableDense
+
 
 def dense_part(layer, name, units):
     """Creates a dense layer inside another layer, quantised if the config says so.
@@ -11,7 +13,7 @@ def dense_part(layer, name, units):
         name: name of the dense layer, and of the attribute that holds it.
         units: integer, channels out.
     """
-    return keras.layers.Dense(
+    return AdaptableDense(
         units,
         kernel_initializer=layer.kernel_initializer.clone(),
         name=name,

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from keras import ops
 
+from keras_cabvit.layers.numpy_arguments import is_positive_integer
+
 # The window and stride of the token merging convolution (paper: one digest token per 4x4 tokens).
 MERGE_KERNEL = 7
 MERGE_STRIDE = 4
@@ -60,10 +62,12 @@ def validated_grid(grid):
     """
     if grid is None:
         return None
-    grid = tuple(int(side) for side in grid)
-    if len(grid) != 2 or min(grid) < 1:
-        raise ValueError(f"`grid` must be (height, width), both positive. Received: grid={grid}")
-    return grid
+    pair = isinstance(grid, (list, tuple)) and len(grid) == 2
+    if not pair or not all(map(is_positive_integer, grid)):
+        raise ValueError(
+            f"`grid` must be (height, width), both positive integers. Received: grid={grid}"
+        )
+    return tuple(grid)
 
 
 def token_grid(input_shape, grid, layer_name):

@@ -3,6 +3,8 @@
 import keras
 
 from keras_cabvit.layers.convolution_norm import ConvolutionNorm
+from keras_cabvit.layers.leaf import Leaf
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.padded_convolution import PaddedDepthwiseConv2D
 from keras_cabvit.layers.token_grid import (
     MERGE_KERNEL,
@@ -14,7 +16,7 @@ from keras_cabvit.layers.token_grid import (
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class TokenMergeEnhancement(keras.layers.Layer):
+class TokenMergeEnhancement(Leaf):
     """Merges the tokens of a block into a few digest tokens, and enhances the tokens themselves.
 
     Merge: a depthwise 7x7 convolution of stride 4 without bias, padded by 3 on every side. Its
@@ -46,6 +48,7 @@ class TokenMergeEnhancement(keras.layers.Layer):
         ((2, 14, 14, 32), (2, 16, 32))
     """
 
+    @accepts_numpy
     def __init__(
         self,
         merge=True,

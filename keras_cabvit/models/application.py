@@ -7,7 +7,8 @@ from typing import Any
 
 import keras
 
-from keras_cabvit.models.arguments import check_positive_integers, is_positive_integer
+from keras_cabvit.layers.numpy_arguments import is_positive_integer
+from keras_cabvit.models.arguments import check_positive_integers
 from keras_cabvit.models.preprocessing import normalization
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import PRETRAINED, describe_hdf5, load_weights

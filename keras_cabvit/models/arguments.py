@@ -2,11 +2,7 @@
 
 import numbers
 
-
-def is_positive_integer(value):
-    """Returns whether `value` is an `int` of at least 1."""
-    # Keras' layers and its JSON reject numpy integers, with a misleading error message.
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+from keras_cabvit.layers.numpy_arguments import is_positive_integer
 
 
 def check_positive_integers(**sizes):

@@ -13,11 +13,13 @@ from keras_cabvit.layers import (
     PatchMerging,
     TokenMergeEnhancement,
 )
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_integer_sequence
 from keras_cabvit.models.windowed import window_sides
 
 
+@accepts_numpy
 def CabViTH(
     embed_dims,
     depths,

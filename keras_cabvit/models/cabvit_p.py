@@ -13,6 +13,7 @@ from keras_cabvit.layers import (
     PatchEmbedding,
     TokenMergeEnhancement,
 )
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.models.application import Application
 from keras_cabvit.models.arguments import check_common, check_positive_integers
 from keras_cabvit.models.windowed import refuse_windowed
@@ -21,6 +22,7 @@ from keras_cabvit.models.windowed import refuse_windowed
 EPSILON = 1e-6
 
 
+@accepts_numpy
 def CabViTP(
     embed_dim,
     depth,

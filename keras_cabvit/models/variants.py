@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.models.application import check_classifier_activation
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
@@ -30,6 +31,7 @@ class Variant:
     published_top1: float | None = None
     published_macs: float | None = None
 
+    @accepts_numpy
     def build(self, weights=None, classes=None, drop_path_rate=None, name=None, **arguments):
         """Builds the model.
 

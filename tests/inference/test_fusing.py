@@ -1,4 +1,5 @@
 import inspect
+import warnings
 
 import keras
 import numpy as np
@@ -165,11 +166,37 @@ def test_lora_is_merged():
     np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance)
 
 
-@pytest.mark.parametrize("name", ["query", "expand", "predictions"])
-def test_quantised_layer_gives_a_clear_error(name):
-    model = built("plain", depth=1)
-    next(layer for layer in model._flatten_layers() if layer.name == name).quantize("int8")
-    with pytest.raises(ValueError, match=rf"'{name}' is quantised to int8.*before `quantize`"):
+# The largest difference, relative to the largest output. The inputs of int4 layers are not rounded.
+ROUNDING = {"int8": 0.03, "int4": 1e-5, "int4/4": 1e-5, "float8": 0.1}
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize("mode", ROUNDING)
+def test_quantised_model_is_fused_with_the_same_weights(mode):
+    model = filled(tiny_models.two_blocks(activation=None))
+    inputs = np.random.default_rng(0).standard_normal((4, 5, 3, 8)).astype("float32")
+    exact = outputs(model, inputs)
+    with warnings.catch_warnings(action="ignore"):  # about layers that cannot be quantised
+        if mode == "int4/4":
+            model.quantize(config=keras.quantizers.Int4QuantizationConfig(block_size=4))
+        else:
+            model.quantize(mode)
+    expected = outputs(model, inputs)
+    fused = fuse(model)
+
+    assert not any(getattr(layer, "quantization_mode", None) for layer in fused._flatten_layers())
+    found = outputs(fused, inputs)
+    largest = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, atol=ROUNDING[mode] * largest)
+    assert np.abs(found - exact).max() > 1e-3 * largest  # the weights are the rounded ones
+
+
+def test_quantised_layer_of_another_kind_gives_a_clear_error():
+    image = keras.Input((4, 3))
+    layer = keras.layers.EinsumDense("abc,cd->abd", (4, 5), name="einsum")
+    model = keras.Model(image, layer(image))
+    model.quantize("int8")
+    with pytest.raises(ValueError, match=r"'einsum' of type EinsumDense is quantised to int8\."):
         fuse(model)
 
 

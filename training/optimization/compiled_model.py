@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
+from keras_cabvit.finetuning import freeze
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.class_weights import training_loss
-from training.optimization.freezing import freeze
 from training.optimization.optimizer import make_optimizer
 from training.recipes.recipe import Recipe
 

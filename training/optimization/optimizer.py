@@ -6,7 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cabvit.layers import CabViTStage, PatchEmbedding
+from keras_cabvit.finetuning import layerwise_rates
+from keras_cabvit.finetuning.decay import factor_of
+from keras_cabvit.layers import PatchEmbedding
 from training.recipes.recipe import Recipe
 
 
@@ -86,7 +88,8 @@ class LayerwiseAdamW(keras.optimizers.Adam):
     Args:
         learning_rate: float or schedule.
         without_decay: list of variables that do not decay.
-        rate_factors: dict from a variable's path to the factor of its learning rate, by default 1.
+        rate_factors: dict from paths of layers or variables to factors of their learning rates, by
+            default 1.
         decay: float, the weight decay.
         **kwargs: arguments of `keras.optimizers.Adam`.
     """
@@ -107,7 +110,7 @@ class LayerwiseAdamW(keras.optimizers.Adam):
     def build(self, variables: list[keras.Variable]) -> None:
         """Creates the moments, and looks up the factors of each variable."""
         self._decays = [id(variable) not in self._without_decay for variable in variables]
-        self._factors = [self._rate_factors.get(variable.path, 1.0) for variable in variables]
+        self._factors = [factor_of(variable.path, self._rate_factors) for variable in variables]
         super().build(variables)
 
     def learning_rate_of(self, step: int) -> float:
@@ -154,40 +157,3 @@ def variables_without_decay(model: keras.Model) -> list[keras.Variable]:
     return [variable for variable in model.trainable_variables if len(variable.shape) < 2] + (
         positions
     )
-
-
-def layerwise_rates(model: keras.Model, layer_decay: float) -> dict[str, float]:
-    """Returns the learning rate factor of every variable, smaller for earlier blocks.
-
-    The factor is 1 for the classifier and the norm before it, `layer_decay` for the last block, its
-    square for the block before that, and so on to the stem; a layer between two stages has the
-    factor of the block after it. (ELECTRA, section 3.2, and BEiT, appendix H, for vision
-    transformers.)
-
-    Args:
-        model: a CabViT.
-        layer_decay: float above 0, at most 1.
-
-    Returns:
-        Dict from a variable's path to its factor; empty if `layer_decay` is 1.
-    """
-    if layer_decay == 1:
-        return {}
-    groups: list[list[keras.layers.Layer]] = [[]]
-    for layer in model.layers:
-        if isinstance(layer, CabViTStage):
-            first, *others = ([block] for block in layer.blocks)
-            groups[-1] += first
-            groups += others
-            groups.append([])
-        elif "_block_" in layer.name or layer.name in ("stem", "patch_embedding"):
-            groups[-1].append(layer)
-            groups.append([])
-        else:
-            groups[-1].append(layer)
-    return {
-        variable.path: layer_decay**distance
-        for distance, group in enumerate(reversed(groups))
-        for layer in group
-        for variable in layer.trainable_variables
-    }

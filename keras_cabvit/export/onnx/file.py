@@ -63,9 +63,9 @@ def to_onnx(
 
     Raises:
         ImportError: TensorFlow, tf2onnx or onnxruntime is not installed.
-        ValueError: an argument is wrong, a layer is quantised or computes in half precision, the
-            model does not have exactly one image input and one classifier, tf2onnx cannot convert
-            it, or onnxruntime cannot load the result.
+        ValueError: an argument is wrong, a layer is quantised as `fuse` refuses or computes in half
+            precision, the model does not have exactly one image input and one classifier, tf2onnx
+            cannot convert it, or onnxruntime cannot load the result.
         FileNotFoundError: there is no file of labels.
 
     Example:

@@ -89,8 +89,8 @@ def to_tflite(
     Raises:
         ImportError: TensorFlow is not installed, or litert-quantizer for "int8" and "int8-static".
         ValueError: an argument is wrong, the calibration images are unsuitable, a layer is
-            already quantised, the model does not have exactly one image input and one classifier,
-            the converter cannot convert it, or LiteRT cannot load the result.
+            quantised as `fuse` refuses, the model does not have exactly one image input and one
+            classifier, the converter cannot convert it, or LiteRT cannot load the result.
         FileNotFoundError: there is no file of labels or no folder of calibration images.
 
     Example:

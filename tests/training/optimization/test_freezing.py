@@ -4,71 +4,11 @@ import dataclasses
 
 import keras
 import numpy as np
-import pytest
-import tiny_models
 from tiny_runs import RECIPE
 from two_layers import replace_models
 
 from training.optimization.compiled_model import compiled_model
-from training.optimization.freezing import freeze
 from training.recipes.model import build_model
-
-
-@pytest.fixture(scope="module")
-def names():
-    """The names of the parts of a hybrid model, from the error of a wrong one."""
-    with pytest.raises(ValueError, match="`freeze` must name parts of the model") as error:
-        freeze(tiny_models.hybrid(), ["stage_0", "trunk"])
-    text, _, received = str(error.value).partition(". Received: ")
-    assert received == "trunk"
-    return text.partition(": ")[2].split(", ")
-
-
-def test_unknown_part_is_refused_with_all_names(names):
-    assert {"stem", "stage_0", "stage_0_block_0", "merging_1", "stage_2", "predictions"} <= {*names}
-    assert {"stage_2_block_0", "stage_2_block_2", "head_norm"} <= {*names}
-
-
-@pytest.mark.parametrize(
-    ("name", "layers"),
-    [
-        ("stage_2_block_1", ["block_1"]),
-        ("stage_1", ["stage_1_block_0"]),
-        ("stem", ["stem"]),
-    ],
-)
-def test_part_is_one_layer_or_a_whole_stage(name, layers):
-    model = tiny_models.hybrid()
-    everything = len(model.trainable_weights)
-    frozen = freeze(model, [name])
-
-    assert [layer.name for layer in frozen] == layers
-    inside = sum(len(layer.weights) for layer in frozen)
-    assert 0 < everything - len(model.trainable_weights) <= inside
-
-
-def test_freezing_everything_is_refused(names):
-    model = tiny_models.hybrid()
-
-    with pytest.raises(ValueError, match="must leave something to train"):
-        freeze(model, names)
-    assert all(layer.trainable for layer in model.layers)
-
-
-def test_frozen_batch_normalization_keeps_its_statistics():
-    model = tiny_models.hybrid()
-    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
-    freeze(model, ["stem", "stage_2"])
-    before = {weight.path: np.array(weight) for weight in model.weights}
-    model(images, training=True)
-    moved = {
-        weight.path.split("/")[0]
-        for weight in model.weights
-        if not np.array_equal(before[weight.path], np.array(weight))
-    }
-
-    assert moved
-    assert not moved & {"stem", "stage_2"}
 
 
 def test_frozen_weights_keep_their_bits_and_have_no_moments(monkeypatch):
