@@ -10,6 +10,7 @@ import tiny_models
 from tensorflow.python.eager import context
 
 from benchmarks.tensor_memory import peak_tensor_bytes
+from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES
 from keras_cabvit.inference import fuse
 from keras_cabvit.layers import ConvNeXtBlock, PatchMerging
 
@@ -22,16 +23,16 @@ MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP = (
 )
 
 
-def model_of(layer, shapes, fused):
+def model_of(layer, shapes, fused, **form):
     """Returns a model of one layer on inputs of these shapes, or its fused form."""
     inputs = [keras.Input(shape[1:]) for shape in shapes]
     model = keras.Model(inputs, layer(*inputs))
-    return fuse(model) if fused else model
+    return fuse(model, **form) if fused else model
 
 
-def operations(layer, fused, batch, *shapes):
+def operations(layer, fused, batch, *shapes, **form):
     """Returns the count of each operation in the graph that runs, as a dict."""
-    model = model_of(layer, shapes, fused)
+    model = model_of(layer, shapes, fused, **form)
     inputs = [tf.constant(RNG.normal(size=shape), "float32") for shape in shapes]
     for variable in model.variables:  # products with zeros and ones are left out
         variable.assign(RNG.normal(size=variable.shape))
@@ -67,10 +68,19 @@ LAYERS = {
     "fused ConvNeXt block, indivisible map": (ConvNeXtBlock(), True, None, INDIVISIBLE_MAP),
     "fused merging": (PatchMerging(64), True, None, MAP),
 }
+# In the form of a SavedModel in bfloat16.
+IN_BFLOAT16 = {
+    "block": (tiny_models.block(), True, None, MAP, DIGESTS),
+    "ConvNeXt block": (ConvNeXtBlock(), True, None, MAP),
+}
 print(
     json.dumps(
         {
             "operations": {name: operations(*layer) for name, layer in LAYERS.items()},
+            "in bfloat16": {
+                name: operations(*layer, dtype="bfloat16", classes=BFLOAT16_CLASSES)
+                for name, layer in IN_BFLOAT16.items()
+            },
             "memory": {"block": memory(fused=False), "fused block": memory(fused=True)},
         }
     )

@@ -40,6 +40,14 @@ def test_tensorflow_fuses_products_with_biases_gelu_and_residuals(found):
     }
 
 
+def test_norms_of_a_saved_model_in_bfloat16_are_one_operation_each(found):
+    """Own tokens', digest tokens', and both before the MLP; nothing is left of their means."""
+    for name, norms in {"block": 4, "ConvNeXt block": 1}.items():
+        operations = found["in bfloat16"][name]
+        assert operations["LayerNorm"] == norms
+        assert not {"Mean", "Rsqrt", "FusedBatchNormV3"} & set(operations)
+
+
 def test_hidden_activations_of_a_large_map_are_never_all_in_memory(found):
     """Hidden activations take four maps and LayerNorm one; fused, a quarter of the former."""
     assert found["memory"]["block"] >= 5

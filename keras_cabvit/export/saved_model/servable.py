@@ -13,6 +13,7 @@ from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.options import check_choice, check_crop
+from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES
 from keras_cabvit.export.saved_model.image_bytes import pixels_and_status
 from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.signatures import (
@@ -154,7 +155,8 @@ def _in_precision(model: keras.Model, precision: str | None) -> keras.Model:
             f"The model '{model.name}' has no layers of this library, and only these can be "
             "exported in another precision than their own. Leave `precision` out."
         )
-    return inference_form(model, dtype=precision)
+    classes = BFLOAT16_CLASSES if precision == "bfloat16" else None
+    return inference_form(model, dtype=precision, classes=classes)
 
 
 def _placed(partial: Path, servable: Path) -> Path:
