@@ -58,9 +58,7 @@ def __getattr__(name):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _PACKAGES:
         return importlib.import_module(f"{__name__}.{name}")
-    # The function `features` is not in `models`, where it would hide its module.
-    module = "models.features" if name == "features" else "models"
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return getattr(importlib.import_module(f"{__name__}.models"), name)
 
 
 if not _in_a_program():
@@ -86,7 +84,7 @@ if not _in_a_program():
         CabViTP_S,
         CabViTP_T,
         decode_predictions,
+        features,
         list_models,
         preprocess_input,
     )
-    from keras_cabvit.models.features import features

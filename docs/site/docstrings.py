@@ -74,14 +74,17 @@ def variants(path: Path) -> list[griffe.Function]:
         path: path of keras_cabvit/models/variants.py, of which only data and text are run.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    needed = ("Variant", "_hybrid", "_plain", "VARIANTS", "_DOCUMENTATION", "_documentation")
+    needed = ("Variant", "_hybrid", "_plain", "_documentation")
     data = [
         node
         for node in tree.body
         if getattr(node, "name", None) in needed
-        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in needed)
+        or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).isupper())
         or (isinstance(node, ast.ImportFrom) and node.module in ("dataclasses", "typing"))
     ]
+    for node in (each for top in data for each in ast.walk(top)):
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []  # they come from modules that are not imported
     names: dict[str, Any] = {"__name__": __name__}
     exec(compile(ast.Module(data, []), str(path), "exec"), names)
     (maker,) = (node for node in tree.body if getattr(node, "name", None) == "_named_variant")

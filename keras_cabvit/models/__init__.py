@@ -3,6 +3,7 @@
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
 from keras_cabvit.models.complexity import PartComplexity, count_complexity
+from keras_cabvit.models.feature_maps import features
 from keras_cabvit.models.preprocessing import decode_predictions, preprocess_input
 from keras_cabvit.models.variants import (
     CabViTH_B,
@@ -30,6 +31,7 @@ __all__ = [
     "build_variant",
     "count_complexity",
     "decode_predictions",
+    "features",
     "list_models",
     "preprocess_input",
 ]
