@@ -16,6 +16,7 @@ ALLOWED = {
     "inference": {"inference", "layers", "ops"},
     "weights": {
         "weights",
+        "layers",
         "atomic_files",
         "paths",
         "signals",
