@@ -381,6 +381,34 @@ def test_export_passes_on_the_attention_bias_option(exportable, tmp_path, monkey
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("given", "size"), [(["48"], (48, 48)), (["48", "80"], (48, 80))])
+def test_export_resamples_to_the_image_size(tiny_plain, tmp_path, monkeypatch, given, size):
+    exported = []
+
+    def to_tflite(model, path, **_):
+        exported.append(model.input_shape)
+        path.touch()
+        return path
+
+    monkeypatch.setattr(export, "to_tflite", to_tflite)
+    tiny_plain.save(tmp_path / "model.keras")
+    files = [str(tmp_path / "model.keras"), "--output", str(tmp_path / "model.tflite")]
+    assert main(["export", "tflite", *files, "--image-size", *given]) == 0
+    assert exported == [(None, *size, 3)]
+
+
+def test_export_of_an_impossible_image_size_gives_a_clear_error(tiny_plain, tmp_path, capsys):
+    tiny_plain.save(tmp_path / "model.keras")
+    files = [str(tmp_path / "model.keras"), "--output", str(tmp_path / "model.tflite")]
+    for given, sentence in (
+        (["50"], "`image_size` must be (height, width), both multiples of 8."),
+        (["48", "48", "3"], "`--image-size` must be one number, for a square, or a height and a"),
+    ):
+        assert main(["export", "tflite", *files, "--image-size", *given]) == 1
+        assert capsys.readouterr().err.startswith(f"cabvit export: {sentence}")
+    assert not (tmp_path / "model.tflite").exists()
+
+
 def test_terminated_export_leaves_nothing(tmp_path):
     model, served = tmp_path / "model.keras", tmp_path / "served"
     tiny_models.pattern_classifier().save(model)

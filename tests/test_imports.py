@@ -17,6 +17,7 @@ ALLOWED = {
     "finetuning": {"finetuning", "layers"},
     "weights": {
         "weights",
+        "layers",
         "atomic_files",
         "paths",
         "signals",

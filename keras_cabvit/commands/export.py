@@ -15,6 +15,7 @@ from keras_cabvit.export.tflite import ATTENTION_BIASES, QUANTIZATIONS
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from keras_cabvit.weights import resized_model
 
 
 def add(commands):
@@ -89,6 +90,14 @@ def _add_model(parser, metavar, meaning):
         "--output", type=path_argument, required=True, metavar=metavar, help=meaning
     )
     parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs="+",
+        metavar=("HEIGHT", "WIDTH"),
+        help="size of the images in pixels, one number for a square, to which the weights are "
+        "resampled at a cost in accuracy, see docs/sizes.md; the model's own by default",
+    )
+    parser.add_argument(
         "--labels",
         type=path_argument,
         metavar="FILE",
@@ -130,6 +139,19 @@ def _add_metadata(parser):
         parser.add_argument(f"--{field}", help=f"for the file's metadata: {meaning}")
 
 
+def _model(options):
+    model = read_keras_model(options.model)
+    sides = options.image_size
+    if sides is None:
+        return model
+    if len(sides) > 2:
+        raise ValueError(
+            "`--image-size` must be one number, for a square, or a height and a width. "
+            f"Received: {' '.join(map(str, sides))}"
+        )
+    return resized_model(model, (sides[0], sides[-1]))
+
+
 def _labels(options):
     return labels_of(options.model) if options.labels is None else options.labels
 
@@ -145,7 +167,7 @@ def _crop(options):
 
 def _saved_model(options):
     version = to_saved_model(
-        read_keras_model(options.model),
+        _model(options),
         options.output,
         labels=_labels(options),
         crop=_crop(options),
@@ -169,7 +191,7 @@ def _metadata(options):
 
 def _onnx(options):
     path = to_onnx(
-        read_keras_model(options.model),
+        _model(options),
         options.output,
         labels=_labels(options),
         input_type=options.input_type,
@@ -183,7 +205,7 @@ def _onnx(options):
 def _tflite(options):
     with _warnings_as_sentences():
         path = to_tflite(
-            read_keras_model(options.model),
+            _model(options),
             options.output,
             quantization=options.quantization,
             calibration=options.calibration,

@@ -16,12 +16,13 @@ from keras_cabvit.layers.leaf import Leaf
 from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.position_bias import expanded_position_bias
 from keras_cabvit.layers.quantized_parts import dense_part, quantized_parts
+from keras_cabvit.layers.stored_grid import StoredGrid
 from keras_cabvit.layers.token_grid import digest_blocks, token_grid, validated_grid
 from keras_cabvit.ops import attend, attention_maps, dense
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class CrossBlockAttention(Leaf):
+class CrossBlockAttention(StoredGrid, Leaf):
     """Multi-head self-attention whose keys and values also come from digest tokens.
 
     Queries come from the block's own tokens only. Keys and values also come from the digest tokens
@@ -152,6 +153,11 @@ class CrossBlockAttention(Leaf):
             self.digest_bias = self.add_weight(
                 (self.num_heads, *shape), "zeros", name="digest_bias"
             )
+
+    @property
+    def token_grid(self):
+        """Height and width in tokens of the grid that the layer was built for."""
+        return self.layout.height, self.layout.width
 
     def _normalization(self, name):
         return keras.layers.LayerNormalization(

@@ -7,10 +7,11 @@ from keras import ops
 
 from keras_cabvit.layers.leaf import Leaf
 from keras_cabvit.layers.numpy_arguments import accepts_numpy
+from keras_cabvit.layers.stored_grid import StoredGrid
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
-class PatchEmbedding(Leaf):
+class PatchEmbedding(StoredGrid, Leaf):
     """Cuts an image into patches, projects each to a token, and adds class token and positions.
 
     (Touvron et al. 2021, "Training data-efficient image transformers", section 3.)
@@ -63,6 +64,11 @@ class PatchEmbedding(Leaf):
         ):
             initializer = keras.initializers.RandomNormal(stddev=0.02)
             setattr(self, name, self.add_weight(name=name, shape=shape, initializer=initializer))
+
+    @property
+    def token_grid(self):
+        """Rows and columns of patches that the layer was built for."""
+        return tuple(self.patch_positions.shape[:2])
 
     def _grid(self, input_shape):
         _, height, width, _ = input_shape

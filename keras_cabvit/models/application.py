@@ -10,6 +10,7 @@ import keras
 from keras_cabvit.layers.numpy_arguments import is_positive_integer
 from keras_cabvit.models.arguments import check_positive_integers
 from keras_cabvit.models.preprocessing import normalization
+from keras_cabvit.models.sized_model import CabViTModel
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import PRETRAINED, describe_hdf5, load_weights
 
@@ -67,14 +68,13 @@ class Application:
                 "the path of a weights file, and there is no such file. "
                 f"Received: weights={str(self.weights)!r}"
             )
-        if not str(self.weights).endswith(".weights.h5"):
+        if not str(self.weights).endswith((".weights.h5", ".keras")):
             description = describe_hdf5(self.weights)
             raise ValueError(
-                "`weights` must be the path of a file that ends in .weights.h5. "
+                "`weights` must be the path of a file that ends in .weights.h5 or .keras. "
                 + (f"{description} " if description else "")
-                + "Convert a PyTorch "
-                "checkpoint to one with `cabvit convert`; load a whole .keras model with "
-                f"keras.saving.load_model. Received: weights={str(self.weights)!r}"
+                + "Convert a PyTorch checkpoint to one with `cabvit convert`. "
+                f"Received: weights={str(self.weights)!r}"
             )
 
     def _check_top(self):
@@ -180,7 +180,7 @@ class Application:
             images if self.input_tensor is None else self.input_tensor
         )
         # A single input is passed bare, not in a list, so that `model.input` is a tensor.
-        model = keras.Model(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
+        model = CabViTModel(inputs[0] if len(inputs) == 1 else inputs, x, name=name)
         if self.weights is not None:
             load_weights(model, self.weights)
         return model

@@ -68,8 +68,10 @@ def CabViTH(
         drop_path_rate: float, stochastic depth rate of the last block; the rate rises linearly from
             0 over all blocks. Defaults to 0.
         include_top: whether to end in the classifier. Defaults to True.
-        weights: None for random values, the default, or the path of a `.weights.h5` file saved by a
-            model with the same arguments.
+        weights: None for random values, the default, or the path of a `.weights.h5` or `.keras`
+            file saved by a model with the same arguments. Weights of another image size are
+            resampled. With other `classes` the classifier is left out, and with other channels the
+            first kernel is adapted; a warning says so.
         input_tensor: a Keras tensor to use as images instead of a new input.
         input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3).
             Height and width must be multiples of 32; with `windowed` they may be None, for images
@@ -81,7 +83,8 @@ def CabViTH(
         classifier_activation: activation of the classifier, "softmax" by default; None gives
             logits.
         include_preprocessing: whether the model takes pixels in [0, 255] and normalises them
-            itself. Defaults to True; False takes normalised pixels.
+            itself. Defaults to True; False takes normalised pixels: (x / 255 - 0.449) / 0.226 of
+            grey images.
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
             Pixels are normalised and scores computed in the policy's variable dtype.

@@ -33,7 +33,8 @@ def preprocess_input(x, data_format=None):
 
     It exists so that code written for `keras.applications` runs unchanged. A model built with
     `include_preprocessing=False` expects `(x / 255 - mean) / std` instead, with mean (0.485, 0.456,
-    0.406) and std (0.229, 0.224, 0.225).
+    0.406) and std (0.229, 0.224, 0.225). Grey images, for a model of one channel, take the
+    averages of these: (x / 255 - 0.449) / 0.226.
 
     Args:
         x: array or tensor, pixels in [0, 255].

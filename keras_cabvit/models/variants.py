@@ -7,7 +7,7 @@ from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.models.application import check_classifier_activation
 from keras_cabvit.models.cabvit_h import CabViTH
 from keras_cabvit.models.cabvit_p import CabViTP
-from keras_cabvit.weights import PRETRAINED, load_weights, read_stored_sizes, transfer_weights
+from keras_cabvit.weights import PRETRAINED, load_weights, read_stored_sizes
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,8 @@ class Variant:
         """Builds the model.
 
         Args:
-            weights: None, "imagenet", "tiny_imagenet", or the path of a `.weights.h5` file.
+            weights: None, "imagenet", "tiny_imagenet", or the path of a `.weights.h5` or `.keras`
+                file.
             classes: integer, the number of classes; None is that of the weights with a name of
                 their own, otherwise 1000.
             drop_path_rate: float, stochastic depth rate of the last block; None is the variant's
@@ -63,17 +64,7 @@ class Variant:
         if arguments.get("windowed") is True:
             arguments["windowed"] = pretrained.image_size[0]
         model = self._model(None, classes, drop_path_rate, name, **arguments)
-        path = pretrained.path(self.name)
-        windowed = arguments.get("windowed")
-        # The size of the images whose token grids the weights are for.
-        size = (windowed, windowed) if windowed else model.input_shape[1:3]
-        if size == pretrained.image_size:
-            load_weights(model, path)
-        else:
-            same = {"include_top", "pooling", "include_preprocessing"} & arguments.keys()
-            shape = {"input_shape": (*pretrained.image_size, 3)}
-            trained = shape | {argument: arguments[argument] for argument in same}
-            transfer_weights(model, self._model(path, pretrained.classes, **trained))
+        load_weights(model, pretrained.path(self.name))
         return model
 
     def _model(self, weights, classes, drop_path_rate=None, name=None, **arguments):
@@ -85,9 +76,7 @@ class Variant:
             **sizes, weights=weights, classes=classes, name=name or self.name, **arguments
         )
 
-    def _check_fits(
-        self, weights, classes, include_top=True, classifier_activation="softmax", **arguments
-    ):
+    def _check_fits(self, weights, classes, include_top=True, classifier_activation="softmax", **_):
         """Raises a ValueError if the arguments do not fit the weights of this name."""
         trained = PRETRAINED[weights].classes
         if include_top:
@@ -98,12 +87,6 @@ class Variant:
                     f"the trained classifier has {trained:,} classes. For other classes pass "
                     f"include_top=False and add a classifier. Received: classes={classes}"
                 )
-        shape = arguments.get("input_shape")
-        if shape is not None and len(shape) == 3 and shape[-1] != 3:
-            raise ValueError(
-                f'`input_shape` must have 3 channels (red, green, blue) with weights="{weights}". '
-                f"Received: input_shape={shape}"
-            )
 
 
 def _hybrid(name, widths, depths, heads, drop_path_rate, *published):
@@ -209,11 +192,14 @@ _DOCUMENTATION = """Builds {name}, the {family} CabViT{published}.
 Args:
     include_top: whether to end in the classifier. Defaults to True.
     weights: None for random values, the default; "imagenet" for those trained on ImageNet-1K;
-        {weights}or the path of a `.weights.h5` file saved by a model with the same arguments.
+        {weights}or the path of a `.weights.h5` or `.keras` file saved by a model with the same
+        arguments. Weights of another image size are resampled. With other `classes` than a file's
+        the classifier is left out, and with other channels than 3 the first kernel is adapted; a
+        warning says so.
     input_tensor: a Keras tensor to use as images instead of a new input.
     input_shape: (height, width, channels), not necessarily square; None means (224, 224, 3), or the
-        size that `weights` were trained at. Height and width must be multiples of {size_multiple}.
-        Weights are resampled to any other size, which costs accuracy.{any_size}
+        size that `weights` with a name were trained at. Height and width must be multiples of
+        {size_multiple}.{any_size} Other channels than 3 need include_preprocessing=False.
     pooling: pooling of the features if `include_top` is False. None returns
         {features}. "avg" and "max" pool
         {pooled} to (batch, channels){pooling}.
@@ -221,7 +207,7 @@ Args:
         `weights`.
     classifier_activation: activation of the classifier, "softmax" by default; None gives logits.
     include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself.
-        Defaults to True; False takes normalised pixels.
+        Defaults to True; False takes normalised pixels: (x / 255 - 0.449) / 0.226 of grey images.
     drop_path_rate: float, stochastic depth rate of the last block. None, the default, is the
         variant's own, {drop_path_rate}.
     name: string, the model's name. Files and look-ups use the variant's name, never this one.

@@ -1,7 +1,13 @@
 """Finding or downloading trained weights, and loading them into a model."""
 
 from keras_cabvit.weights.cache import WeightsDownloadError
-from keras_cabvit.weights.files import describe_hdf5, load_weights, save_weights
+from keras_cabvit.weights.counterpart import resized_model
+from keras_cabvit.weights.files import (
+    check_image_size,
+    describe_hdf5,
+    load_weights,
+    save_weights,
+)
 from keras_cabvit.weights.imagenet import imagenet_weights_path
 from keras_cabvit.weights.pretrained import PRETRAINED, Pretrained
 from keras_cabvit.weights.stored_sizes import StoredSizes, read_stored_sizes
@@ -13,10 +19,12 @@ __all__ = [
     "Pretrained",
     "StoredSizes",
     "WeightsDownloadError",
+    "check_image_size",
     "describe_hdf5",
     "imagenet_weights_path",
     "load_weights",
     "read_stored_sizes",
+    "resized_model",
     "save_weights",
     "tiny_imagenet_weights_path",
     "tiny_imagenet_wordnet_ids",

@@ -11,7 +11,9 @@ import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, check_space
 from keras_cabvit.paths import local_path
-from keras_cabvit.weights.stored_sizes import stored_shapes
+from keras_cabvit.weights.counterpart import counterpart, own_sizes
+from keras_cabvit.weights.stored_sizes import read_stored_sizes, stored_shapes
+from keras_cabvit.weights.transfer import transfer_weights
 
 # Bytes of an HDF5 file besides the values: of the file, and of each variable with its groups.
 _OF_FILE, _OF_VARIABLE = 1 << 16, 1 << 12
@@ -49,23 +51,30 @@ def _bytes_of(weight: keras.Variable) -> int:
 
 
 def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Loads a `.weights.h5` file into a model, all of its weights or none.
+    """Loads a weights file into a model of any image size, all of its weights or none.
 
-    A file that was saved with the classifier also fits a model without it.
+    Weights of the same image size are loaded as they are, to the bit. Those of another are
+    resampled, and a first kernel for other channels is adapted, as `transfer_weights` does. A file
+    with the classifier also fits a model without it; the classifier of a model of other classes
+    keeps its own values. A warning tells of other classes and channels.
 
     Args:
         model: a model of this library.
-        path: path of a file saved by a model with the same arguments.
+        path: path of a `.weights.h5` or `.keras` file saved by a model with the same arguments
+            except `input_shape` and `classes`.
 
     Raises:
-        ValueError: the file does not fit the model, or is not a weights file. The model is
-            unchanged.
+        ValueError: the file does not fit the model, or holds no weights. The model is unchanged.
     """
     path = local_path(path)
-    before = [np.array(weight) for weight in model.get_weights()]  # on PyTorch they are views
+    # On PyTorch they are views.
+    before = [np.array(weight) for weight in model.get_weights()]
     try:
-        model.load_weights(path)
-        _check_left_over(model, path)
+        source = _source(model, path)
+        source.load_weights(path)
+        _check_left_over(source, path)
+        if source is not model:
+            transfer_weights(model, source)
     except Exception as error:  # h5py's errors on a damaged file have no common class
         model.set_weights(before)
         if _holds_model(path):
@@ -73,8 +82,46 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"The weights in {path} do not fit model '{model.name}' with input shape "
             f"{model.input_shape[1:]}: they must have been saved by a model of the same arguments "
-            f"(sizes, input_shape, classes, include_top). {error}"
+            f"(sizes, include_top). {error}"
         ) from error
+
+
+def _source(model: keras.Model, path: Path) -> keras.Model:
+    """Returns a model that the file's weights fit as they are stored, `model` itself if it does."""
+    try:
+        stored = read_stored_sizes(path)
+    except ValueError:
+        return model  # Keras says what is wrong
+    own = own_sizes(model)
+    if own is None:
+        return model
+    image_size, channels, classes = own
+    has_other_classes = None not in (stored.classes, classes) and stored.classes != classes
+    if (stored.image_size, stored.channels) == (image_size, channels) and not has_other_classes:
+        return model
+    scale = stored.image_size[0] / image_size[0]
+    return counterpart(model, stored.image_size, stored.channels, stored.classes, scale)
+
+
+def check_image_size(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Raises a ValueError if a file's weights fit a model of this library but for its image size.
+
+    Args:
+        model: a model of this library.
+        path: path of a file of any kind.
+    """
+    own = own_sizes(model)
+    try:
+        stored = read_stored_sizes(path)
+    except ValueError:
+        return
+    if own is not None and stored.image_size != own[0]:
+        (height, width), (rows, columns) = stored.image_size, own[0]
+        raise ValueError(
+            f"The weights in {path} were saved for images of {height}x{width} pixels, and model "
+            f"'{model.name}' has position-dependent weights for {rows}x{columns}, which Keras "
+            "would not load. keras_cabvit.weights.load_weights(model, path) resamples them."
+        )
 
 
 def describe_hdf5(path: str | os.PathLike[str]) -> str | None:

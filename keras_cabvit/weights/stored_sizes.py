@@ -11,6 +11,8 @@ import h5py
 from keras_cabvit.paths import local_path
 
 Shapes = dict[str, tuple[int, ...]]
+# Distance of tokens in the first attention stage of a hybrid model.
+TOKEN_PIXELS = 16
 Sizes = dict[str, int | tuple[int, ...]]
 
 
@@ -24,12 +26,14 @@ class StoredSizes:
             `num_heads` of a hybrid model; `embed_dim` and `depth` of a plain one.
         image_size: (height, width) of its images in pixels.
         classes: integer; None without the classifier.
+        channels: integer, channels of its images. Defaults to 3.
     """
 
     family: str
     arguments: Sizes
     image_size: tuple[int, int]
     classes: int | None
+    channels: int = 3
 
 
 def read_stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
@@ -111,24 +115,27 @@ def _hybrid(shapes: Shapes) -> StoredSizes:
         blocks = _stage_blocks(shapes, stage)
         depths.append(len(blocks))
         heads.append(shapes[f"{blocks[0]}/attention/vars/0"][0])
-    # The relative position bias of the first attention stage, whose tokens are 16 pixels apart.
+    # The relative position bias of the first attention stage.
     _, rows, columns = shapes[f"{_stage_blocks(shapes, stages[0])[0]}/attention/vars/0"]
     arguments: Sizes = {
         "embed_dims": tuple(widths),
         "depths": tuple(depths),
         "num_heads": tuple(heads),
     }
-    return StoredSizes("hybrid", arguments, (16 * rows, 16 * columns), _classes(shapes))
+    channels = shapes["layers/convolutional_stem/convolution_1/convolution/vars/0"][-2]
+    image_size = (TOKEN_PIXELS * rows, TOKEN_PIXELS * columns)
+    return StoredSizes("hybrid", arguments, image_size, _classes(shapes), channels)
 
 
 def _plain(shapes: Shapes) -> StoredSizes:
-    patch, _, _, embed_dim = shapes["layers/patch_embedding/projection/vars/0"]
+    patch, _, channels, embed_dim = shapes["layers/patch_embedding/projection/vars/0"]
     rows, columns, _ = shapes["layers/patch_embedding/vars/2"]
     arguments: Sizes = {
         "embed_dim": embed_dim,
         "depth": len(_stage_blocks(shapes, "layers/cab_vi_t_stage")),
     }
-    return StoredSizes("plain", arguments, (patch * rows, patch * columns), _classes(shapes))
+    image_size = (patch * rows, patch * columns)
+    return StoredSizes("plain", arguments, image_size, _classes(shapes), channels)
 
 
 def _classes(shapes: Shapes) -> int | None:

@@ -120,7 +120,7 @@ def stored_model(path: Path, options: ModelOptions, argument: str) -> keras.Mode
         try:
             with warnings.catch_warnings():
                 # Keras warns of every layer that does not fit, and then raises.
-                warnings.simplefilter("ignore", UserWarning)
+                warnings.filterwarnings("ignore", category=UserWarning, module=r"keras\.")
                 load_weights(model, path)
         except ValueError as error:
             raise ValueError(f"`{argument}`: {_misfit(path, options)} {error}") from error

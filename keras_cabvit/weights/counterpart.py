@@ -1,0 +1,137 @@
+"""The same model at another image size."""
+
+from typing import Any
+
+import keras
+
+from keras_cabvit.layers import CabViTStage, ConvolutionalStem, PatchEmbedding
+from keras_cabvit.weights.stored_sizes import TOKEN_PIXELS
+from keras_cabvit.weights.transfer import CLASSIFIER, transfer_weights
+
+_HYBRID_MULTIPLE = 32  # pixels per token of the last stage
+_ON_GRID = ("CrossBlockAttention", "TokenMergeEnhancement")
+
+
+def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Model:
+    """Returns a model for images of another size, with the weights resampled.
+
+    Args:
+        model: a model of this library, or a functional model that contains its layers directly.
+        image_size: (height, width) in pixels; multiples of 32, or of a plain model's patch.
+
+    Returns:
+        A new `keras.Model`; `model` itself if it has this size.
+
+    Raises:
+        ValueError: the size does not suit the model, or the model is another one or has layers of
+            its own that fit one size only.
+
+    Example:
+        >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
+        >>> keras_cabvit.weights.resized_model(model, (96, 128)).input_shape
+        (None, 96, 128, 3)
+    """
+    height, width = image_size
+    multiple = _size_multiple(model)
+    if not all(isinstance(side, int) and side > 0 and side % multiple == 0 for side in image_size):
+        raise ValueError(
+            f"`image_size` must be (height, width), both multiples of {multiple}. "
+            f"Received: image_size={image_size}"
+        )
+    if tuple(model.input_shape[1:3]) == (height, width):
+        return model
+    resized = counterpart(model, (height, width))
+    transfer_weights(resized, model)
+    return resized
+
+
+def counterpart(
+    model: keras.Model,
+    image_size: tuple[int, int],
+    channels: int | None = None,
+    classes: int | None = None,
+    window_scale: float = 1.0,
+) -> keras.Model:
+    """Builds a model with the same layers for other images or classes, with random weights.
+
+    Args:
+        model: a functional model that contains this library's layers directly.
+        image_size: (height, width) in pixels.
+        channels: integer, channels of the images; None is the model's.
+        classes: integer, classes of the layer "predictions", if there is one; None is the model's.
+        window_scale: float, the sides of windows as a multiple of the model's.
+
+    Raises:
+        ValueError: the layers cannot be put together at this size.
+    """
+    shape = (*image_size, channels or model.input_shape[-1])
+    old_shape = tuple(model.input_shape[1:])
+    config = _changed(model.get_config(), old_shape, shape, classes, window_scale)
+    try:
+        return type(model).from_config(config)
+    except Exception as error:  # layers of the user's own may raise anything
+        raise ValueError(
+            f"Model '{model.name}' cannot be built for images of shape {shape}: a layer in it fits "
+            f"{old_shape} only. {error}"
+        ) from error
+
+
+def _changed(item: Any, *changes: Any) -> Any:
+    """Returns a config for images of another shape (height, width, channels), recursively.
+
+    The changes are the old shape, the new one, classes and window scale.
+    """
+    old, new, classes, window_scale = changes
+    if isinstance(item, (list, tuple)):
+        return type(item)(_changed(each, *changes) for each in item)
+    if not isinstance(item, dict):
+        return item
+    # Layers are built by being called; their former shapes would build them for the old size.
+    item = {key: _changed(each, *changes) for key, each in item.items() if key != "build_config"}
+    config, kind = item.get("config"), item.get("class_name")
+    if not isinstance(config, dict):
+        return item
+    if kind == "InputLayer" and tuple(config["batch_shape"][1:]) == old:
+        config["batch_shape"] = (config["batch_shape"][0], *new)
+    elif kind in _ON_GRID and config.get("grid"):
+        rows, columns = config["grid"]
+        config["grid"] = (rows * new[0] // old[0], columns * new[1] // old[1])
+    elif kind == "CabViTStage" and config.get("window"):
+        config["window"] = round(config["window"] * window_scale)
+    elif classes is not None and config.get("name") == CLASSIFIER and "units" in config:
+        config["units"] = classes
+    return item
+
+
+def own_sizes(model: keras.Model) -> tuple[tuple[int, int], int, int | None] | None:
+    """Returns the sizes of a model that `StoredSizes` gives of a file.
+
+    Returns:
+        Image size (height, width) in pixels, with windows that of an image of one window; channels;
+        classes, None without the classifier. None if it is not a model of this library.
+    """
+    classes = next((layer.units for layer in model.layers if layer.name == CLASSIFIER), None)
+    channels = None
+    for layer in model.layers:
+        if isinstance(layer, PatchEmbedding):
+            rows, columns = layer.token_grid
+            size = (layer.patch_size * rows, layer.patch_size * columns)
+            return size, layer.projection.kernel.shape[-2], classes
+        if isinstance(layer, ConvolutionalStem):
+            channels = layer.convolution_1.convolution.kernel.shape[-2]
+        if isinstance(layer, CabViTStage) and channels is not None:
+            rows, columns = layer.blocks[0].attention.token_grid
+            return (TOKEN_PIXELS * rows, TOKEN_PIXELS * columns), channels, classes
+    return None
+
+
+def _size_multiple(model: keras.Model) -> int:
+    for layer in model.layers:
+        if isinstance(layer, ConvolutionalStem):
+            return _HYBRID_MULTIPLE
+        if isinstance(layer, PatchEmbedding):
+            return layer.patch_size
+    raise ValueError(
+        f"Model '{model.name}' must be a trainable model of this library to be resized, not fused: "
+        "it has no stem and no patch embedding among its layers."
+    )
