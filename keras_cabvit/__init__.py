@@ -17,6 +17,7 @@ __all__ = [
     "CabViTP_T",
     "data",
     "decode_predictions",
+    "explain",
     "export",
     "inference",
     "layers",
@@ -28,7 +29,10 @@ __all__ = [
     "weights",
 ]
 
-_PACKAGES = ("data", "export", "inference", "layers", "models", "pytorch", "runtimes", "weights")
+_PACKAGES = (
+    *("data", "explain", "export", "inference", "layers", "models", "pytorch", "runtimes"),
+    "weights",
+)
 
 
 def _in_a_program():
@@ -50,7 +54,17 @@ def __getattr__(name):
 
 
 if not _in_a_program():
-    from keras_cabvit import data, export, inference, layers, models, pytorch, runtimes, weights
+    from keras_cabvit import (
+        data,
+        explain,
+        export,
+        inference,
+        layers,
+        models,
+        pytorch,
+        runtimes,
+        weights,
+    )
     from keras_cabvit.models import (
         CabViTH,
         CabViTH_B,
