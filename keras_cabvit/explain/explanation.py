@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from keras_cabvit.explain.attention import over_digests, over_places, query_rows
 from keras_cabvit.explain.blocks import Block, blocks_of, chosen_blocks
-from keras_cabvit.explain.grad_cam import grad_cam
+from keras_cabvit.explain.class_activation import grad_cam
 from keras_cabvit.explain.recording import recorded_maps
 from keras_cabvit.explain.rollout import as_map, default_query, rollout_path
 
