@@ -18,11 +18,11 @@ import sys
 
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.figures.style import epoch_axis, figure_style, new_figure
 from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.terminal import output_that_never_fails
 from training.recipes.fashion_mnist import FASHION_MNIST
 from training.recipes.recipe import ModelOptions, Optimization
-from training.report.figures.style import epoch_axis, figure_style, new_figure
 from training.report.markdown import table
 from training.run.interrupted import Interrupted
 from training.run.metrics_csv import read_metrics_csv

@@ -30,8 +30,7 @@ from benchmarks.in_turns import measure, peak_memory, ratios
 from benchmarks.processor import gpu_names, processor_name
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.terminal import output_that_never_fails
-from training.report.figures.style import (
+from keras_cabvit.figures.style import (
     BLUE,
     FAINT,
     GREY,
@@ -40,6 +39,7 @@ from training.report.figures.style import (
     figure_style,
     new_figure,
 )
+from keras_cabvit.terminal import output_that_never_fails
 from training.report.markdown import table
 
 BACKENDS = ("tensorflow", "jax", "torch")

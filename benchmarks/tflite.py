@@ -28,6 +28,7 @@ from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.export import to_tflite
 from keras_cabvit.export.tflite.flatbuffer import unpack
+from keras_cabvit.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
 from keras_cabvit.runtimes import load_tflite
 from keras_cabvit.runtimes.comparison import comparable_scores, signal_to_noise
 from keras_cabvit.runtimes.delegation import delegation
@@ -35,7 +36,6 @@ from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.terminal import output_that_never_fails
 from training.data.batches import evaluation_batches
 from training.data.opening import open_data_set
-from training.report.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
 from training.report.markdown import table
 
 FORMS = {

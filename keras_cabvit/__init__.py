@@ -17,6 +17,7 @@ __all__ = [
     "CabViTP_T",
     "data",
     "decode_predictions",
+    "explain",
     "export",
     "features",
     "finetuning",
@@ -31,13 +32,7 @@ __all__ = [
 ]
 
 _PACKAGES = (
-    "data",
-    "export",
-    "finetuning",
-    "inference",
-    "layers",
-    "models",
-    "pytorch",
+    *("data", "explain", "export", "finetuning", "inference", "layers", "models", "pytorch"),
     "runtimes",
     "weights",
 )
@@ -64,6 +59,7 @@ def __getattr__(name):
 if not _in_a_program():
     from keras_cabvit import (
         data,
+        explain,
         export,
         finetuning,
         inference,

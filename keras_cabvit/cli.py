@@ -12,7 +12,10 @@ from keras_cabvit.tensorflow_log import quiet_tensorflow
 from keras_cabvit.terminal import output_that_never_fails
 
 # Each has a module in keras_cabvit/commands.
-COMMANDS = ("summary", "convert", "convert-images", "predict", "export", "verify", "client", "push")
+COMMANDS = (
+    *("summary", "convert", "convert-images", "predict", "explain", "export", "verify"),
+    *("client", "push"),
+)
 # These start without Keras, which takes seconds to import.
 _WITHOUT_KERAS = ("client",)
 
@@ -71,7 +74,8 @@ def _parser(names=COMMANDS):
     parser = argparse.ArgumentParser(
         prog="cabvit",
         description="CabViT models: their sizes, converting PyTorch checkpoints and photographs, "
-        "classifying image files, exporting and checking models, and querying a server.",
+        "classifying image files and drawing what a model looks at in one, exporting and checking "
+        "models, and querying a server.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:

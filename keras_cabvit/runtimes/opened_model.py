@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.paths import local_path
@@ -47,6 +48,8 @@ class OpenedModel:
         evaluation_crop: side of the centre crop with which it is evaluated, as a share of the
             image: the one that the export states, else that of the run; None if unknown.
         notes: tuple of sentences on assumptions about the file.
+        runtime: the Keras model, the loaded SavedModel, the LiteRT interpreter or onnxruntime's
+            session.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class OpenedModel:
     run: dict | None
     evaluation_crop: float | None = None
     notes: tuple[str, ...] = ()
+    runtime: Any = None
 
 
 def open_model(path: str | os.PathLike) -> OpenedModel:
@@ -89,7 +93,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
             (`NotAClassifier`).
         ImportError: the runtime of this form is not installed.
     """
-    form, path, name = _found_at(local_path(path))
+    form, path, name = model_at(local_path(path))
     classifier = _READERS[form](path)
     if len(classifier.image_shape) != 3 or classifier.image_shape[2] != 3:
         raise NotAClassifier(
@@ -113,6 +117,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         run=run,
         evaluation_crop=crop,
         notes=(*classifier.notes, *notes),
+        runtime=classifier.runtime,
     )
 
 
@@ -125,8 +130,19 @@ _READERS = {
 _SUFFIXES = {".keras": "Keras", ".tflite": "TFLite", ".onnx": "ONNX"}
 
 
-def _found_at(path: Path) -> tuple[str, Path, str]:
-    """Returns the form, the file or directory to read, and the name."""
+def model_at(path: Path) -> tuple[str, Path, str]:
+    """Returns the form of a model, without reading it.
+
+    Args:
+        path: path, as for `open_model`.
+
+    Returns:
+        "Keras", "SavedModel", "TFLite" or "ONNX"; the file or directory to read; and the name.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is something else.
+    """
     name = path.resolve().name
     if not path.exists():
         raise FileNotFoundError(f"There is nothing at {path}. {_ACCEPTED}")

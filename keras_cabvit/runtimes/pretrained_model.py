@@ -45,6 +45,7 @@ def open_pretrained(weights: str) -> OpenedModel:
         path=path,
         name=f"CabViTH_T with weights {weights}",
         form="Keras",
+        runtime=model,
         predict=Probabilities(path, classifier),
         image_size=pretrained.image_size,
         classes=pretrained.classes,

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import tyro
 
+from keras_cabvit.figures.fonts import drawing_note
 from training.commands.parsing import parsed
 from training.commands.recipe_name import recipe_name
 from training.data.opening import check_outside, open_data_set
 from training.recipes import RECIPES
 from training.recipes.recipe import Recipe
-from training.report.figures.fonts import drawing_note
 from training.show_batch import show_batch
 
 

@@ -3,8 +3,9 @@
 import statistics
 
 from keras_cabvit.data.listed import listed
+from keras_cabvit.figures.names import one_line
 from training.data.data_set import DataSet
-from training.report.markdown import one_line, table
+from training.report.markdown import table
 
 # More classes are summarised.
 _MOST_CLASSES = 30

@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from keras_cabvit.figures.names import one_line
+
 # Characters with a meaning in Markdown, or in the HTML and formulas inside it. An underscore within
 # a word has none.
 _MARKS = re.compile(r"([\\`*\[\]<>|~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|&(?=#|\w+;))")
@@ -37,13 +39,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: in
 def escaped(text: str) -> str:
     """Escapes text, such as the name of a class or a file, for Markdown."""
     return _MARKS.sub(r"\\\1", one_line(text))
-
-
-def one_line(text: str) -> str:
-    """Returns text with a replacement character for each line break and control character."""
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
 
 
 def percent(share: float, images: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.figures.fonts import drawing_note
 from keras_cabvit.paths import local_path
 from training.evaluation.result import Evaluation
 from training.evaluation.suspects import suspects_as_csv
@@ -14,7 +15,6 @@ from training.report.classes import classes, confusion
 from training.report.duplicates import duplicates, duplicates_as_csv
 from training.report.figures.confusion import draw_confusion
 from training.report.figures.curves import draw_curves
-from training.report.figures.fonts import drawing_note
 from training.report.figures.mistakes import draw_mistakes
 from training.report.figures.reliability import draw_reliability
 from training.report.figures.suspects import draw_suspects

@@ -5,12 +5,12 @@ import pytest
 from PIL import Image
 
 from keras_cabvit.data.folders.written_folders import mark_of_output
+from keras_cabvit.figures.fonts import undrawn_characters
 from training.evaluation.metrics import score_predictions
 from training.evaluation.predictions import Mistake
 from training.evaluation.refusal import Refusal, RefusalCost
 from training.evaluation.result import Evaluation
 from training.evaluation.suspects import Suspect
-from training.report.figures.fonts import undrawn_characters
 from training.report.page import write_report
 
 RUN = {

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.figures.names import shortened
+from keras_cabvit.figures.style import GREY, INK, figure_style
 from training.report.figures.image_grid import new_image_grid, write_below
-from training.report.figures.style import GREY, INK, figure_style, shortened
 
 
 def draw_batch(

@@ -6,16 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from training.report.figures.style import (
-    FAINT,
-    GREY,
-    INK,
-    RIGHT,
-    WRONG,
-    figure_style,
-    new_figure,
-    shortened,
-)
+from keras_cabvit.figures.names import shortened
+from keras_cabvit.figures.style import FAINT, GREY, INK, RIGHT, WRONG, figure_style, new_figure
 
 # More classes than this would be unreadable; then only the most confused ones are drawn.
 MOST_CLASSES = 24

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from training.report.figures.style import BLUE, GREY, ORANGE, epoch_axis, figure_style, new_figure
+from keras_cabvit.figures.style import BLUE, GREY, ORANGE, epoch_axis, figure_style, new_figure
 
 
 def draw_curves(history: list[dict], path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from training.report.figures.style import new_figure
+from keras_cabvit.figures.style import new_figure
 
 # In inches: the space between two images.
 _GAP = 0.08

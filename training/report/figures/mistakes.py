@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_cabvit.figures.names import shortened
+from keras_cabvit.figures.style import BLUE, GREY, ORANGE, figure_style
 from training.evaluation.predictions import Mistake
 from training.report.figures.image_grid import new_image_grid, write_below
-from training.report.figures.style import BLUE, GREY, ORANGE, figure_style, shortened
 
 
 def draw_mistakes(mistakes: Sequence[Mistake], class_names: Sequence[str], path: Path) -> None:

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from training.evaluation.metrics import Calibration
-from training.report.figures.style import (
+from keras_cabvit.figures.style import (
     BLUE,
     GREY,
     INK,
@@ -15,6 +14,7 @@ from training.report.figures.style import (
     figure_style,
     new_figure,
 )
+from training.evaluation.metrics import Calibration
 
 
 def draw_reliability(calibration: Calibration, path: Path) -> None:

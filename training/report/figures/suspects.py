@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_cabvit.figures.names import shortened
+from keras_cabvit.figures.style import BLUE, GREY, INK, figure_style
 from training.evaluation.suspects import Suspect
 from training.report.figures.image_grid import new_image_grid, write_below
-from training.report.figures.style import BLUE, GREY, INK, figure_style, shortened
 
 
 def draw_suspects(suspects: Sequence[Suspect], class_names: Sequence[str], path: Path) -> None:

@@ -10,8 +10,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.report.figures.fonts import font_families
-from training.report.markdown import one_line
+from keras_cabvit.figures.fonts import font_families
 
 # Colours that colour-blind readers can tell apart (Okabe and Ito).
 BLUE, LIGHT_BLUE, ORANGE, GREY = "#0072b2", "#7fb8d8", "#d55e00", "#6e7781"
@@ -73,9 +72,3 @@ def epoch_axis(axes: Any) -> None:
     """Labels the horizontal axis with whole epochs."""
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-
-
-def shortened(name: str, letters: int) -> str:
-    """Returns a name on one line, cut to a number of letters."""
-    name = one_line(name)
-    return name if len(name) <= letters else name[: letters - 1].rstrip() + "…"

@@ -11,9 +11,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 from PIL import Image
 
-from training.report.figures import fonts
+from keras_cabvit.figures import fonts
+from keras_cabvit.figures.fonts import drawing_note, font_families, undrawn_characters
 from training.report.figures.confusion import draw_confusion
-from training.report.figures.fonts import drawing_note, font_families, undrawn_characters
 
 
 def draw(names, path):

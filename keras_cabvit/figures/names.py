@@ -1,0 +1,14 @@
+"""Names of classes and files in pictures and reports."""
+
+
+def one_line(text: str) -> str:
+    """Returns text with a replacement character for each line break and control character."""
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
+def shortened(name: str, letters: int) -> str:
+    """Returns a name on one line, cut to a number of letters."""
+    name = one_line(name)
+    return name if len(name) <= letters else name[: letters - 1].rstrip() + "…"
