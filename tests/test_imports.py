@@ -24,6 +24,7 @@ ALLOWED = {
         "filelock",
     },
     "models": {"models", "inference", "layers", "ops", "paths", "weights"},
+    "hub": {"hub", "models", "weights", "keras_hub"},
     "pytorch": {"pytorch", "data", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }
 FILES = [path for part in ALLOWED for path in sorted((LIBRARY / part).rglob("*.py"))]

@@ -19,6 +19,7 @@ WITHOUT_COMMANDS = (
     "docs/ablation.md",
     "docs/dense.md",
     "docs/images.md",
+    "docs/keras-hub.md",
     "docs/openvino-bug.md",
     "docs/runtimes.md",
     "docs/speed.md",
