@@ -146,7 +146,7 @@ def main():
     """Parses the arguments, runs the tasks, and writes the results; returns the status."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keras_hub_tasks")
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"any of {', '.join(TASKS)}")
-    parser.add_argument("--steps", type=int, default=150, help="training steps (default: 150)")
+    parser.add_argument("--steps", type=int, default=100, help="training steps (default: 100)")
     parser.add_argument("--out", type=path_argument, default=PICTURES, help="folder of pictures")
     arguments = parser.parse_args()
     unknown = set(arguments.tasks) - TASKS.keys()
