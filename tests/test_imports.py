@@ -30,6 +30,7 @@ ALLOWED = {
         *("explain", "figures", "inference", "layers", "ops", "runtimes"),
         *("jax", "matplotlib", "tensorflow", "torch"),
     },
+    "hub": {"hub", "models", "weights", "keras_hub"},
     "pytorch": {"pytorch", "data", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }
 FILES = [path for part in ALLOWED for path in sorted((LIBRARY / part).rglob("*.py"))]

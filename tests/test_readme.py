@@ -20,6 +20,7 @@ WITHOUT_COMMANDS = (
     "docs/dense.md",
     "docs/finetuning.md",
     "docs/images.md",
+    "docs/keras-hub.md",
     "docs/openvino-bug.md",
     "docs/runtimes.md",
     "docs/speed.md",

@@ -5,6 +5,8 @@ from importlib import resources
 from pathlib import Path
 
 _VARIANT = "CabViTH_T"
+# The folder is also a preset of KerasHub, which finds the weights by this name.
+_FILE = "model.weights.h5"
 
 
 def tiny_imagenet_weights_path(variant: str) -> Path:
@@ -21,7 +23,7 @@ def tiny_imagenet_weights_path(variant: str) -> Path:
             f'`weights="tiny_imagenet"` is contained only for {_VARIANT}. For {variant} pass '
             f"weights=None or the path of a weights file. Received: {variant}"
         )
-    return Path(str(resources.files(__name__).joinpath(f"{_VARIANT}.weights.h5")))
+    return Path(str(resources.files(__name__).joinpath(_FILE)))
 
 
 def tiny_imagenet_wordnet_ids() -> list[str]:

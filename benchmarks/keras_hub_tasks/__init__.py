@@ -1,0 +1,1 @@
+"""KerasHub's detector and segmenter with this library's backbone."""

@@ -1,0 +1,47 @@
+"""KerasHub's own tests of a vision backbone and of a task pass.
+
+The backbone is channels last whatever `keras.json` says, so the test of the other data format is
+left out. On PyTorch KerasHub tests neither precision nor quantisation.
+"""
+
+import keras
+import numpy as np
+import pytest
+import tiny_hub
+from keras_hub.src.tests import test_case
+
+from keras_cabvit.hub import CabViTBackbone, CabViTImageClassifier
+
+pytestmark = [pytest.mark.slow, pytest.mark.every_backend]
+
+
+@pytest.fixture
+def harness():
+    # An instance: a subclass would bring tests of its own, which skip.
+    return test_case.TestCase("run_vision_backbone_test")
+
+
+def test_vision_backbone(harness):
+    harness.run_vision_backbone_test(
+        cls=CabViTBackbone,
+        init_kwargs={**tiny_hub.SIZES, "image_shape": (32, 32, 3)},
+        input_data=keras.ops.ones((2, 32, 32, 3)),
+        expected_output_shape=(2, 1, 1, 16),
+        expected_pyramid_output_keys=["P2", "P3", "P4", "P5"],
+        expected_pyramid_image_sizes=[(8, 8), (4, 4), (2, 2), (1, 1)],
+        run_data_format_check=False,
+    )
+
+
+def test_task(harness):
+    classifier = tiny_hub.classifier()
+    harness.run_task_test(
+        cls=CabViTImageClassifier,
+        init_kwargs={
+            "backbone": classifier.backbone,
+            "num_classes": 5,
+            "preprocessor": classifier.preprocessor,
+        },
+        train_data=(tiny_hub.photographs(32, 32), np.array([0, 4])),
+        expected_output_shape=(2, 5),
+    )
