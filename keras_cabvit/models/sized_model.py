@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_cabvit.weights import check_image_size
+from keras_cabvit.weights.files import check_image_size
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")

@@ -3,7 +3,6 @@
 from keras_cabvit.weights.cache import WeightsDownloadError
 from keras_cabvit.weights.counterpart import resized_model
 from keras_cabvit.weights.files import (
-    check_image_size,
     describe_hdf5,
     load_weights,
     save_weights,
@@ -19,7 +18,6 @@ __all__ = [
     "Pretrained",
     "StoredSizes",
     "WeightsDownloadError",
-    "check_image_size",
     "describe_hdf5",
     "imagenet_weights_path",
     "load_weights",

@@ -28,7 +28,7 @@ def test_variants_take_the_arguments_of_keras_applications(variant):
     own_defaults = {"weights": None, "classes": None, "name": variant}
     for argument, parameter in theirs.items():
         assert ours[argument].default == own_defaults.get(argument, parameter.default)
-    assert set(ours) - set(theirs) == {"drop_path_rate"}
+    assert set(ours) - set(theirs) == {"drop_path_rate", "windowed"}
 
 
 # The tests of pooling below compare the shapes with pooling.
