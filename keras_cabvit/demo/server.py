@@ -42,9 +42,9 @@ class DemoServer(ThreadingHTTPServer):
 
     Example:
         ```python
-        model = keras_cabvit.runtimes.open_model("runs/mine")
-        server = keras_cabvit.demo.DemoServer(keras_cabvit.demo.Photographs(model), 8760)
-        server.serve_forever()
+        photographs = Photographs(keras_cabvit.runtimes.open_model("runs/mine"))
+        with DemoServer(photographs, port=8760) as server:
+            server.serve_forever()
         ```
     """
 
