@@ -14,7 +14,7 @@ from keras_cabvit.terminal import output_that_never_fails
 # Each has a module in keras_cabvit/commands.
 COMMANDS = (
     *("summary", "convert", "convert-images", "predict", "explain", "export", "verify"),
-    *("client", "push"),
+    *("client", "push", "demo"),
 )
 # These start without Keras, which takes seconds to import.
 _WITHOUT_KERAS = ("client",)
@@ -75,7 +75,7 @@ def _parser(names=COMMANDS):
         prog="cabvit",
         description="CabViT models: their sizes, converting PyTorch checkpoints and photographs, "
         "classifying image files and drawing what a model looks at in one, exporting and checking "
-        "models, and querying a server.",
+        "models, querying a server, and showing a model on a page.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in names:

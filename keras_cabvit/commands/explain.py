@@ -6,11 +6,10 @@ from pathlib import Path
 
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.commands.arguments import add_image_size, path_argument
+from keras_cabvit.commands.explained_model import open_explained
 from keras_cabvit.commands.text_table import one_line
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.paths import path_text
-from keras_cabvit.runtimes.opened_model import model_at, open_model
-from keras_cabvit.runtimes.pretrained_model import open_pretrained
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.weights import PRETRAINED
 
@@ -64,7 +63,7 @@ def _explain(options):
     if output.suffix.lower() != ".png":
         raise ValueError(f"`--output` must end in .png. Received: {output}")
     picture = _picture()
-    model = _opened(options.model)
+    model = open_explained(options.model)
     size, crop, notes = size_and_crop(model, options.image_size, options.crop)
     print(*map(one_line, notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
     image = _pixels(options.image, size, crop)
@@ -101,18 +100,6 @@ def _picture():
         raise ImportError(
             'Drawing the picture needs matplotlib: pip install "keras-cabvit[explain]"'
         ) from error
-
-
-def _opened(path):
-    if str(path) in PRETRAINED and not path.exists():
-        return open_pretrained(str(path))
-    form, found, _ = model_at(path)
-    if form != "Keras":
-        raise ValueError(
-            f"{found} is an export ({form}): it gives scores, and its attention maps are not in "
-            "it. Give the run or the .keras file that it was exported from."
-        )
-    return open_model(path)
 
 
 def _pixels(path, size, crop):

@@ -5,17 +5,15 @@ import os
 import stat
 from pathlib import Path
 
-from keras_cabvit.data.decoding.decode import NO_IMAGE, refusal
-from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size, is_image_file
+from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size
 from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
 from keras_cabvit.data.folders.folder_entries import list_folder
+from keras_cabvit.data.image_bytes import bytes_reason, length_reason
 from keras_cabvit.paths import local_path
 
 # Batches assembled at the same time, so that the end of one does not leave cores idle.
 _BATCHES_AT_A_TIME = 2
 _CORES = os.cpu_count() or 1
-# A pixel takes at most 8 bytes in a file: four channels of 16 bits.
-_BYTES_PER_PIXEL = 8
 
 
 def file_batches(files, size, crop, batch_size, max_megapixels=MAX_MEGAPIXELS):
@@ -116,20 +114,11 @@ def unreadable_reason(path, max_megapixels=MAX_MEGAPIXELS):
     """
     if obstacle := _obstacle(path, max_megapixels):
         return obstacle
-    tf = tensorflow()
     try:
-        encoded = tf.constant(Path(path).read_bytes())
+        encoded = Path(path).read_bytes()
     except OSError as error:
         return f"The file cannot be read: {error.strerror}."
-    if not is_image_file(encoded):
-        return NO_IMAGE
-    height, width = image_size(encoded).numpy().tolist()
-    if height * width > 1e6 * max_megapixels:
-        return (
-            f"The image has {width}x{height} pixels, and at most {max_megapixels:g} million are "
-            "decoded."
-        )
-    return refusal(encoded).numpy().decode() or "The file is damaged or cut short."
+    return bytes_reason(encoded, max_megapixels)
 
 
 def _obstacle(path, max_megapixels):
@@ -147,11 +136,4 @@ def _obstacle(path, max_megapixels):
         return str(error)
     if not stat.S_ISREG(status.st_mode):
         return "This is a device, a pipe or a socket, not a file."
-    if status.st_size == 0:
-        return "The file is empty."
-    if status.st_size > _BYTES_PER_PIXEL * 1e6 * max_megapixels:
-        return (
-            f"The file has {status.st_size / 1e6:,.0f} MB, more than an image of "
-            f"{max_megapixels:g} million pixels can have."
-        )
-    return ""
+    return length_reason(status.st_size, max_megapixels)

@@ -28,6 +28,11 @@ class Probabilities:
         self._scores = classifier
         self._are_probabilities = classifier.gives_probabilities
 
+    @property
+    def are_probabilities(self) -> bool | None:
+        """Whether the classifier's own scores are; None until the first batch, if it decides."""
+        return self._are_probabilities
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """Returns float32 probabilities (count, classes) for images (count, height, width, 3)."""
         scores = np.asarray(self._scores(images)).astype("float32")

@@ -1,0 +1,29 @@
+"""Opening the model whose attention a command shows."""
+
+from keras_cabvit.runtimes.opened_model import model_at, open_model
+from keras_cabvit.runtimes.pretrained_model import open_pretrained
+from keras_cabvit.weights import PRETRAINED
+
+
+def open_explained(path):
+    """Opens a run, a `.keras` file or named weights.
+
+    Args:
+        path: path of the model, or the name of weights.
+
+    Returns:
+        `OpenedModel` of a Keras model.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is an export, which has no attention maps, or cannot be opened.
+    """
+    if str(path) in PRETRAINED and not path.exists():
+        return open_pretrained(str(path))
+    form, found, _ = model_at(path)
+    if form != "Keras":
+        raise ValueError(
+            f"{found} is an export ({form}): it gives scores, and its attention maps are not in "
+            "it. Give the run or the .keras file that it was exported from."
+        )
+    return open_model(path)
