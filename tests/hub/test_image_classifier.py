@@ -77,7 +77,7 @@ def test_a_saved_preset_at_another_size_and_with_other_classes(tmp_path):
     np.testing.assert_allclose(np.array(bias)[0, ::3, ::2], np.array(before)[0], rtol=1e-6)
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 @pytest.mark.parametrize("mode", [None, "int8"])
 def test_a_saved_preset_reloads(tmp_path, mode):
     classifier = tiny_hub.classifier(activation="softmax", dropout=0.1)
