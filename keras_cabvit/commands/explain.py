@@ -9,6 +9,8 @@ from keras_cabvit.commands.arguments import add_image_size, path_argument
 from keras_cabvit.commands.explained_model import open_explained
 from keras_cabvit.commands.text_table import one_line
 from keras_cabvit.data.class_names import match_classes
+from keras_cabvit.explain import explain_image
+from keras_cabvit.explain.blocks import chosen_blocks
 from keras_cabvit.paths import path_text
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.weights import PRETRAINED
@@ -66,17 +68,18 @@ def _explain(options):
     model = open_explained(options.model)
     size, crop, notes = size_and_crop(model, options.image_size, options.crop)
     print(*map(one_line, notes), sep="\n", end="\n" if notes else "", file=sys.stderr)
-    image = _pixels(options.image, size, crop)
+    # Before the image is read, which takes seconds.
+    chosen_blocks(model.runtime, options.blocks)
+    number = None
+    if options.class_name is not None:
+        number = _class_number(options.class_name, model)
 
-    explain = importlib.import_module("keras_cabvit.explain")
-    explain.block_names(model.runtime)  # says early that there is nothing to see
+    image = _pixels(options.image, size, crop)
     probabilities = model.predict(image[None])[0]
     names = model.class_names or tuple(map(str, range(len(probabilities))))
     best = (-probabilities).argsort(kind="stable")[:_TOP].tolist()
-    number = best[0]
-    if options.class_name is not None:
-        number = _class_number(options.class_name, model, len(probabilities))
-    found = explain.explain_image(model.runtime, image.astype("float32"), number, options.blocks)
+    number = best[0] if number is None else number
+    found = explain_image(model.runtime, image.astype("float32"), number, options.blocks)
     title = f"{path_text(options.image.name)}, seen by {model.name}"
     with atomic_path(output) as partial:
         picture.draw_explanation(
@@ -118,8 +121,9 @@ def _pixels(path, size, crop):
     return pixels[0]
 
 
-def _class_number(name, model, classes):
+def _class_number(name, model):
     """Returns the number of a class by its name, or by the number itself."""
+    classes = model.classes
     if model.class_names is None:
         if not name.isdecimal() or int(name) >= classes:
             raise ValueError(

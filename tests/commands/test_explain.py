@@ -9,7 +9,7 @@ import tiny_models
 from PIL import Image
 
 from keras_cabvit.cli import main
-from keras_cabvit.explain import explanation
+from keras_cabvit.commands import explain
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +36,13 @@ def photo(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_picture_is_of_what_the_model_sees(run, photo, monkeypatch, capsys):
     seen = []
-    explain_image = explanation.explain_image
+    explain_image = explain.explain_image
 
     def spy(model, image, number, blocks):
         seen.append((image, number, blocks))
         return explain_image(model, image, number, blocks)
 
-    monkeypatch.setattr("keras_cabvit.explain.explain_image", spy)
+    monkeypatch.setattr(explain, "explain_image", spy)
     arguments = ["explain", "photo.png", "--model", str(run), "--class", "cat", "--blocks"]
     assert main([*arguments, "stage/block_1", "--output", "new/picture.png"]) == 0
 
