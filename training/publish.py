@@ -11,7 +11,7 @@ import keras
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.keras_statements import add_statements, keras_statements
-from keras_cabvit.runtimes.run_record import read_run
+from keras_cabvit.runtimes.run_record import read_finished_run
 from training.data.opening import check_outside
 from training.evaluate import evaluate
 from training.evaluation.result import Evaluation
@@ -41,14 +41,7 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
         FileNotFoundError: there is no run.
     """
     run, out = local_path(run, "run"), local_path(out, "out")
-    record = read_run(run)
-    if record is None:
-        raise FileNotFoundError(f"There is no run in {run}: it has no run.json.")
-    if not record.get("finished"):
-        raise ValueError(
-            f"The run in {run} has not finished. The command that started it resumes it: "
-            f"{record.get('command')}"
-        )
+    record = read_finished_run(run)
     check_outside(record.get("data_source", record.get("data", "")), out)
     with atomic_folder(out) as partial:
         model = keras.saving.load_model(run / "model.keras", compile=False)

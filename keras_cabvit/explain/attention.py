@@ -1,6 +1,7 @@
 """Attention maps of blocks, and the shares that go to places and to digest tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -92,11 +93,7 @@ def place_shares(
         (1, 8, 12)
     """
     chosen = chosen_blocks(model, blocks)
-    rows = {name: query_rows(block, query) for name, block in chosen.items()}
-    found = [
-        {name: over_places(maps[name], block, rows[name]) for name, block in chosen.items()}
-        for maps in recorded_maps(model, images, chosen, batch_size)
-    ]
+    found = _shares(over_places, model, images, chosen, query, batch_size)
     return {name: np.concatenate([shares[name] for shares in found]) for name in chosen}
 
 
@@ -137,11 +134,7 @@ def digest_shares(
         (1, 2, 3)
     """
     chosen = chosen_blocks(model, blocks)
-    rows = {name: query_rows(block, query) for name, block in chosen.items()}
-    found = [
-        {name: over_digests(maps[name], block, rows[name]) for name, block in chosen.items()}
-        for maps in recorded_maps(model, images, chosen, batch_size)
-    ]
+    found = _shares(over_digests, model, images, chosen, query, batch_size)
     return {
         name: {
             source: np.concatenate([shares[name][source] for shares in found])
@@ -149,6 +142,22 @@ def digest_shares(
         }
         for name, block in chosen.items()
     }
+
+
+def _shares(
+    share: Callable[[np.ndarray, Block, slice], Any],
+    model: keras.Model,
+    images: npt.ArrayLike,
+    chosen: dict[str, Block],
+    query: Query,
+    batch_size: int,
+) -> list[dict[str, Any]]:
+    """Returns for each batch a dict from the blocks' names to what `share` makes of their maps."""
+    rows = {name: query_rows(block, query) for name, block in chosen.items()}
+    return [
+        {name: share(maps[name], block, rows[name]) for name, block in chosen.items()}
+        for maps in recorded_maps(model, images, chosen, batch_size)
+    ]
 
 
 def query_rows(block: Block, query: Query) -> slice:

@@ -1,4 +1,4 @@
-"""Where attention to digest tokens goes: tables by earlier block, and maps by place."""
+"""Panels of attention to digest tokens: tables by earlier block, and maps by place."""
 
 from typing import Any
 

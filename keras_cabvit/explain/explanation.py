@@ -18,7 +18,7 @@ _BLOCKS = 4
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a model looks at in one image.
+    """Attention and Grad-CAM of a model for one image.
 
     Attributes:
         image: array (height, width, channels), as the model took it.

@@ -15,7 +15,7 @@ from keras_cabvit.hugging_face.library import check_repo_id
 from keras_cabvit.hugging_face.scores import scores_of
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.opened_model import open_model
-from keras_cabvit.runtimes.run_record import read_run
+from keras_cabvit.runtimes.run_record import read_finished_run
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 
 # `keras.saving.load_model("hf://...")` reads these from the top of a repository.
@@ -117,14 +117,7 @@ def finished_run(run: Path) -> dict:
         FileNotFoundError: there is no run, or one of its files was removed.
         ValueError: it is not finished, or damaged.
     """
-    record = read_run(run)
-    if record is None:
-        raise FileNotFoundError(f"There is no run in {run}: it has no run.json.")
-    if not record.get("finished"):
-        raise ValueError(
-            f"The run in {run} has not finished. The command that started it resumes it: "
-            f"{record.get('command')}"
-        )
+    record = read_finished_run(run)
     for name in ("model.keras", "labels.txt"):
         if not (run / name).is_file():
             raise FileNotFoundError(

@@ -42,6 +42,27 @@ def read_run(folder: str | os.PathLike, name: str = "run.json") -> dict | None:
     return run
 
 
+def read_finished_run(folder: str | os.PathLike) -> dict:
+    """Returns the content of the run.json of a finished run.
+
+    Args:
+        folder: path.
+
+    Raises:
+        FileNotFoundError: there is no run.
+        ValueError: it is not finished, or damaged.
+    """
+    record = read_run(folder)
+    if record is None:
+        raise FileNotFoundError(f"There is no run in {folder}: it has no run.json.")
+    if not record.get("finished"):
+        raise ValueError(
+            f"The run in {folder} has not finished. The command that started it resumes it: "
+            f"{record.get('command')}"
+        )
+    return record
+
+
 def crop_of_run(run: dict | None, image_size: Sequence[int] | None = None) -> float | None:
     """Returns the centre crop of a run's evaluation, as a share of the image; None if unknown.
 
