@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.chromium import Page
 from benchmarks.processor import processor_name
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.runtimes import open_model, predict_files
 
@@ -74,11 +75,13 @@ def pixels_given(page, size):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("page", type=Path, help="folder that `cabvit demo --static` wrote")
-    parser.add_argument("model", type=Path, help="the .tflite file that it was written of")
-    parser.add_argument("photographs", type=Path, help="folder of image files, at any depth")
+    parser.add_argument("page", type=path_argument, help="folder that `cabvit demo --static` wrote")
+    parser.add_argument("model", type=path_argument, help="the .tflite file that it was written of")
+    parser.add_argument(
+        "photographs", type=path_argument, help="folder of image files, at any depth"
+    )
     parser.add_argument("--count", type=int, default=50, help="evenly spaced; 50 by default")
-    parser.add_argument("--output", type=Path, default=_OUTPUT)
+    parser.add_argument("--output", type=path_argument, default=_OUTPUT)
     options = parser.parse_args()
 
     every = sorted(path for path in options.photographs.rglob("*") if path.is_file())
