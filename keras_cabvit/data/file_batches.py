@@ -93,7 +93,7 @@ class _PathBatches:
     def __iter__(self):
         while paths := self._next():
             names = [os.fsencode(path) for path in paths]
-            yield names, [not _obstacle(path, self._limit) for path in paths]
+            yield names, [not obstacle(path, self._limit) for path in paths]
 
     def _next(self):
         paths = []
@@ -112,8 +112,8 @@ def unreadable_reason(path, max_megapixels=MAX_MEGAPIXELS):
         path: path of the file.
         max_megapixels: number, as given to `file_batches`. Defaults to 64.
     """
-    if obstacle := _obstacle(path, max_megapixels):
-        return obstacle
+    if reason := obstacle(path, max_megapixels):
+        return reason
     try:
         encoded = Path(path).read_bytes()
     except OSError as error:
@@ -121,8 +121,13 @@ def unreadable_reason(path, max_megapixels=MAX_MEGAPIXELS):
     return bytes_reason(encoded, max_megapixels)
 
 
-def _obstacle(path, max_megapixels):
-    """Returns the reason not to open what is at a path, or an empty string."""
+def obstacle(path, max_megapixels):
+    """Returns the reason not to open what is at a path, or an empty string.
+
+    Args:
+        path: path on this computer.
+        max_megapixels: number, as given to `file_batches`.
+    """
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):

@@ -68,15 +68,7 @@ def predict_files(
             iteration, a path is an address such as `gs://bucket/image.jpg`.
         ImportError: TensorFlow, which reads the images, or the model's runtime is not installed.
     """
-    for name, value in (("top", top), ("batch_size", batch_size)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
-    if max_megapixels <= 0:
-        raise ValueError(
-            f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
-        )
-    if crop is not None and not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    check_prediction_arguments(top, batch_size, max_megapixels, crop)
     if isinstance(files, (str, os.PathLike)):
         raise ValueError(f"`files` must be several paths, such as a list. Received: {files}")
     if not isinstance(model, OpenedModel):
@@ -95,10 +87,8 @@ def _predictions(
     for paths, positions, pixels in batches:
         found = {}
         if len(positions):
-            probabilities = _probabilities(model, pixels, len(paths))
-            best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-            values = np.take_along_axis(probabilities, best, axis=1)
-            rows = zip(best.tolist(), values.tolist(), strict=True)
+            probabilities = padded_probabilities(model, pixels, len(paths))
+            rows = zip(*top_classes(probabilities, top), strict=True)
             found = dict(zip(positions.tolist(), rows, strict=True))
         for position, path in enumerate(paths):
             if position not in found:
@@ -110,12 +100,50 @@ def _predictions(
             yield FilePrediction(path, tuple(classes), tuple(named), tuple(scores))
 
 
-def _probabilities(model: OpenedModel, pixels: np.ndarray, count: int) -> np.ndarray:
+def padded_probabilities(model: OpenedModel, pixels: np.ndarray, count: int) -> np.ndarray:
     """Returns the probabilities of images, after filling them up with black ones to a count.
 
     Compilers compile for every batch size that they meet, so unreadable files must not change it.
+
+    Args:
+        model: `OpenedModel`.
+        pixels: uint8 or float32 array (images, height, width, 3).
+        count: integer, at least the number of images.
+
+    Returns:
+        A float32 array (images, classes).
     """
     given = len(pixels)
     if given < count:
-        pixels = np.concatenate([pixels, np.zeros((count - given, *pixels.shape[1:]), "uint8")])
+        black = np.zeros((count - given, *pixels.shape[1:]), pixels.dtype)
+        pixels = np.concatenate([pixels, black])
     return model.predict(pixels)[:given]
+
+
+def top_classes(probabilities: np.ndarray, top: int) -> tuple[list[list[int]], list[list[float]]]:
+    """Returns the numbers of the most probable classes, in descending order, and their values.
+
+    Args:
+        probabilities: float32 array (images, classes).
+        top: integer, the number of classes per image, if there are as many.
+
+    Returns:
+        Two lists with a list per image.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
+    return best.tolist(), np.take_along_axis(probabilities, best, axis=1).tolist()
+
+
+def check_prediction_arguments(
+    top: int, batch_size: int, max_megapixels: float, crop: float | None
+) -> None:
+    """Raises ValueError if an argument of `predict_files` is out of range."""
+    for name, value in (("top", top), ("batch_size", batch_size)):
+        if value < 1:
+            raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
+    if max_megapixels <= 0:
+        raise ValueError(
+            f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
+        )
+    if crop is not None and not 0 < crop <= 1:
+        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
