@@ -3,12 +3,12 @@
 import contextlib
 import doctest
 import importlib
-import pkgutil
 import re
 
 import keras
 import numpy as np
 import pytest
+from library_modules import library_modules
 
 import keras_cabvit
 
@@ -20,9 +20,8 @@ LARGE_VARIANT = re.compile(r"CabViT[HP]_[SBL]$")
 def examples():
     """Yields every docstring of the package that has examples."""
     finder = doctest.DocTestFinder(exclude_empty=True)
-    for info in pkgutil.walk_packages(keras_cabvit.__path__, "keras_cabvit."):
-        module = importlib.import_module(info.name)
-        for test in finder.find(module, info.name):
+    for name in library_modules():
+        for test in finder.find(importlib.import_module(name), name):
             if test.examples:
                 # Exporters use TensorFlow on every backend.
                 exports = test.name.startswith("keras_cabvit.export.")

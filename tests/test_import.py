@@ -1,16 +1,15 @@
 """`import keras_cabvit` costs what `import keras` costs."""
 
 import importlib
-import pkgutil
 import re
 import subprocess
 import sys
 import tomllib
 import types
 
+import pytest
 from backend_process import REPOSITORY, backend_environment
-
-import keras_cabvit
+from library_modules import library_modules
 
 PROGRAM = """
 import sys
@@ -46,10 +45,16 @@ def test_core_dependencies_are_keras_numpy_and_filelock():
 
 
 def test_no_function_shadows_a_module():
-    for info in pkgutil.walk_packages(keras_cabvit.__path__, "keras_cabvit."):
-        importlib.import_module(info.name)
-        package, _, name = info.name.rpartition(".")
-        assert isinstance(getattr(sys.modules[package], name), types.ModuleType), info.name
+    for module in library_modules():
+        importlib.import_module(module)
+        package, _, name = module.rpartition(".")
+        assert isinstance(getattr(sys.modules[package], name), types.ModuleType), module
+
+
+def test_without_beam_a_sentence_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "apache_beam", None)
+    with pytest.raises(ImportError, match=r'needs Apache Beam: pip install "keras-cabvit\[beam\]"'):
+        importlib.import_module("keras_cabvit.beam")
 
 
 def test_training_is_not_imported_by_the_library():

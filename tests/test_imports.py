@@ -31,6 +31,7 @@ ALLOWED = {
         *("jax", "matplotlib", "tensorflow", "torch"),
     },
     "hub": {"hub", "models", "weights", "keras_hub"},
+    "beam": {"beam", "data", "paths", "runtimes", "apache_beam"},
     "pytorch": {"pytorch", "data", "models", "layers", "paths", "weights", "torch", "safetensors"},
 }
 FILES = [path for part in ALLOWED for path in sorted((LIBRARY / part).rglob("*.py"))]

@@ -17,6 +17,7 @@ DOCUMENTS = [
 # Pages without commands of `cabvit`.
 WITHOUT_COMMANDS = (
     "docs/ablation.md",
+    "docs/beam.md",
     "docs/dense.md",
     "docs/finetuning.md",
     "docs/images.md",
