@@ -6,6 +6,7 @@ frameworks built for GPUs run on it.
 """
 
 import dataclasses
+import tempfile
 
 import numpy as np
 
@@ -23,6 +24,8 @@ class Contender:
             bfloat16.
         batch: integer, images at a time.
         fused: whether it is fused by `keras_cabvit.inference.fuse`; only for the variants.
+        exported: whether it is the SavedModel of `keras_cabvit.export`, run by TensorFlow.
+        frozen: whether the weights of the SavedModel are constants of its graph.
         image_size: integer, height and width.
         training: whether to run a whole training step: forward, backward and AdamW.
         windowed: whether the attention stays inside windows; only for hybrid variants.
@@ -33,14 +36,22 @@ class Contender:
     precision: str = "float32"
     batch: int = 1
     fused: bool = False
+    exported: bool = False
+    frozen: bool = False
     image_size: int = 224
     training: bool = False
     windowed: bool = False
 
+    @property
+    def label(self):
+        """The model and its form."""
+        form = ", fused" * self.fused + ", SavedModel" * self.exported
+        return f"{self.model}{form}{' with frozen weights' * self.frozen}"
+
     def __str__(self):
-        form = ", fused" * self.fused + ", in windows" * self.windowed
+        form = ", in windows" * self.windowed
         size = "" if self.image_size == 224 else f", {self.image_size}x{self.image_size}"
-        return f"{self.model}{form}{size}, {self.framework}, {self.precision}, batch {self.batch}"
+        return f"{self.label}{form}{size}, {self.framework}, {self.precision}, batch {self.batch}"
 
 
 MATRIX_PRODUCT = "matrix product"
@@ -145,10 +156,27 @@ def _keras_model(contender):
         model = getattr(keras.applications, contender.model)(weights=None, input_shape=shape)
         _fill_constants(keras.ops.convert_to_numpy, model.weights)
     operations = 2 * sum(part.macs for part in count_complexity(model))
+    if contender.exported:
+        return _saved_model(model, contender), operations
     if contender.fused:
         dtype = None if contender.precision == "float32" else "bfloat16"
         model = fuse(model, dtype=dtype)
     return model, operations
+
+
+def _saved_model(model, contender):
+    from keras_cabvit.export import to_saved_model
+    from keras_cabvit.runtimes.reading import read_saved_model
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = to_saved_model(
+            model,
+            folder,
+            precision=contender.precision.removeprefix("mixed_"),
+            frozen_weights=contender.frozen,
+            batch_sizes=(),
+        )
+        return read_saved_model(path)
 
 
 def _cabvit(contender):
@@ -183,6 +211,10 @@ def _tensorflow_inference(model, contender):
     import tensorflow as tf
 
     images = tf.constant(_images(contender))
+    if contender.exported:
+        # A signature does not keep the variables alive; `model` does.
+        run, images = model.signatures["serving_default"], tf.cast(images, tf.uint8)
+        return lambda: next(iter(run(images).values())).numpy()
     run = tf.function(lambda images: model(images, training=False))
     return lambda: run(images).numpy()
 

@@ -3,7 +3,8 @@
 usage: python -m benchmarks.inference [--variants CabViTH_S] [--rounds 10] [--out DIR]
 
 Measures every variant on every backend of Keras, in float32 and mixed_bfloat16, at batches of 1 and
-8, as it is trained ("plain") and fused by `keras_cabvit.inference.fuse` ("fused"); next to
+8, as it is trained and fused by `keras_cabvit.inference.fuse`, and on TensorFlow the SavedModel of
+`keras_cabvit.export`, whose weights are variables or frozen into its graph; next to
 ConvNeXtTiny and EfficientNetV2S of `keras.applications`, and ConvNeXt, EfficientFormer and Next-ViT
 of timm on PyTorch. Then the growth of time and memory of the fused form on TensorFlow with batch
 and image.
@@ -46,6 +47,7 @@ BACKENDS = ("tensorflow", "jax", "torch")
 PRECISIONS = ("float32", "mixed_bfloat16")
 KERAS_RIVALS = ("ConvNeXtTiny", "EfficientNetV2S")
 TIMM_RIVALS = ("convnext_tiny", "efficientformer_l3", "nextvit_small")
+RIVALS = KERAS_RIVALS + TIMM_RIVALS
 REFERENCE = ("convnext_tiny", "timm")
 GROWING_BATCHES = (1, 2, 4, 8, 16, 32)
 GROWING_SIZES = (128, 192, 224, 256, 320, 384)
@@ -57,13 +59,17 @@ def contenders_of(variant, backends, precisions, batches, rivals):
     for backend, precision, batch in itertools.product(backends, precisions, batches):
         for fused in (False, True):
             found.append(Contender(variant, backend, precision, batch, fused))
-        if rivals:
-            found += [Contender(name, backend, precision, batch) for name in KERAS_RIVALS]
-    if rivals:
-        found += [
-            Contender(name, "timm", precision, batch)
-            for name, precision, batch in itertools.product(TIMM_RIVALS, precisions, batches)
-        ]
+        if backend == "tensorflow":
+            for frozen in (False, True):
+                form = {"exported": True, "frozen": frozen}
+                found.append(Contender(variant, backend, precision, batch, **form))
+        keras_rivals = [name for name in rivals if name in KERAS_RIVALS]
+        found += [Contender(name, backend, precision, batch) for name in keras_rivals]
+    timm_rivals = [name for name in rivals if name in TIMM_RIVALS]
+    found += [
+        Contender(name, "timm", precision, batch)
+        for name, precision, batch in itertools.product(timm_rivals, precisions, batches)
+    ]
     frameworks = dict.fromkeys(contender.framework for contender in found)
     return found + [
         Contender(MATRIX_PRODUCT, framework, precision)
@@ -82,6 +88,7 @@ def figures_of(seconds, operations):
     found = []
     for contender, taken in seconds.items():
         figures = {
+            "label": contender.label,
             **dataclasses.asdict(contender),
             "seconds": taken,
             "operations": operations[contender],
@@ -92,8 +99,9 @@ def figures_of(seconds, operations):
             share = operations[contender] / operations[peak]
             at_peak = [share * of_peak for of_peak in seconds[peak]]
             figures["share of peak"] = ratios(at_peak, taken)
+        model, framework = REFERENCE
         reference = dataclasses.replace(
-            contender, model=REFERENCE[0], framework=REFERENCE[1], fused=False
+            contender, model=model, framework=framework, fused=False, exported=False, frozen=False
         )
         if reference in seconds and contender.model != MATRIX_PRODUCT:
             figures["speed over timm's convnext_tiny"] = ratios(seconds[reference], taken)
@@ -130,7 +138,10 @@ def memory_of_forms(variant, batch):
         Contender(variant, "tensorflow", batch=batch, fused=True),
         Contender("ConvNeXtTiny", "tensorflow", batch=batch),
     ]
-    return [{**dataclasses.asdict(each), "memory": peak_memory(each)} for each in several]
+    return [
+        {"label": each.label, **dataclasses.asdict(each), "memory": peak_memory(each)}
+        for each in several
+    ]
 
 
 def _ratio(figures, name):
@@ -144,7 +155,7 @@ def as_markdown(result):
     """Returns a run as Markdown tables."""
     rows = [
         [
-            figures["model"] + (", fused" if figures["fused"] else ""),
+            figures["label"],
             figures["framework"],
             figures["precision"],
             str(figures["batch"]),
@@ -157,13 +168,7 @@ def as_markdown(result):
     header = ["model", "framework", "precision", "batch", "speed / timm convnext_tiny", "of peak"]
     parts = [table(header, rows, 4)]
     if result["memory"]:
-        rows = [
-            [
-                each["model"] + (", fused" if each["fused"] else ""),
-                f"{each['memory'] / 2**20:.0f} MiB",
-            ]
-            for each in result["memory"]
-        ]
+        rows = [[each["label"], f"{each['memory'] / 2**20:.0f} MiB"] for each in result["memory"]]
         parts.append(
             table([f"TensorFlow, batch {result['memory'][0]['batch']}", "memory"], rows, 1)
         )
@@ -186,11 +191,7 @@ def draw(result, path):
     models = [figures for figures in result["models"] if figures["model"] != MATRIX_PRODUCT]
     models = [each for each in models if each["precision"] == models[0]["precision"]]
     batches = sorted({figures["batch"] for figures in models})
-    names = list(
-        dict.fromkeys(
-            (figures["model"], figures["fused"], figures["framework"]) for figures in models
-        )
-    )
+    names = list(dict.fromkeys((figures["label"], figures["framework"]) for figures in models))
     colors = {"tensorflow": ORANGE, "jax": BLUE, "torch": LIGHT_BLUE, "timm": GREY}
     with figure_style():
         figure = new_figure(4 + 3 * len(batches), 1 + 0.28 * len(names))
@@ -199,11 +200,10 @@ def draw(result, path):
             batches,
             strict=True,
         ):
-            for place, (model, fused, framework) in enumerate(names):
+            for place, (label, framework) in enumerate(names):
                 for each in models:
-                    if (each["model"], each["fused"], each["framework"], each["batch"]) == (
-                        model,
-                        fused,
+                    if (each["label"], each["framework"], each["batch"]) == (
+                        label,
                         framework,
                         batch,
                     ):
@@ -220,10 +220,7 @@ def draw(result, path):
             axes.grid(axis="x", color=FAINT, linewidth=0.5)
             axes.set_yticks(
                 range(len(names)),
-                [
-                    f"{model}{', fused' if fused else ''} ({framework})"
-                    for model, fused, framework in names
-                ],
+                [f"{label} ({framework})" for label, framework in names],
             )
         axes.invert_yaxis()  # of all, which share it
         figure.savefig(path, format="png")
@@ -248,13 +245,15 @@ def main():
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
     parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
+    parser.add_argument(
+        "--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="other models; all by default"
+    )
     parser.add_argument("--no-growth", action="store_true", help="skip larger batches and images")
     parser.add_argument("--out", type=path_argument, help="folder for VARIANT.json, .md and .png")
     options = parser.parse_args()
     for variant in options.variants:
         several = contenders_of(
-            variant, options.backends, options.precisions, options.batches, not options.no_rivals
+            variant, options.backends, options.precisions, options.batches, options.rivals
         )
         result = {
             "processor": processor_name(),

@@ -15,7 +15,7 @@ import sys
 
 from benchmarks.contenders import MATRIX_PRODUCT
 from benchmarks.in_turns import measure, peak_memory
-from benchmarks.inference import BACKENDS, PRECISIONS, contenders_of, figures_of, report
+from benchmarks.inference import BACKENDS, PRECISIONS, RIVALS, contenders_of, figures_of, report
 from benchmarks.processor import gpu_names, processor_name
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.terminal import output_that_never_fails
@@ -29,7 +29,9 @@ def main():
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS[:1])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--no-rivals", action="store_true", help="omit the other models")
+    parser.add_argument(
+        "--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="other models; all by default"
+    )
     parser.add_argument(
         "--out", type=path_argument, help="folder for VARIANT-training.json, .md and .png"
     )
@@ -42,9 +44,9 @@ def main():
                 options.backends,
                 options.precisions,
                 [options.batch],
-                not options.no_rivals,
+                options.rivals,
             )
-            if not each.fused
+            if not each.fused and not each.exported
         ]
         result = {
             "processor": processor_name(),

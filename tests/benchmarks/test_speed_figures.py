@@ -5,7 +5,7 @@ from PIL import Image
 
 from benchmarks.contenders import MATRIX_PRODUCT, Contender
 from benchmarks.in_turns import measure, ratios
-from benchmarks.inference import as_markdown, contenders_of, draw, figures_of
+from benchmarks.inference import RIVALS, as_markdown, contenders_of, draw, figures_of
 
 CABVIT = Contender("CabViTH_S", "tensorflow", batch=8, fused=True)
 CONVNEXT = Contender("convnext_tiny", "timm", batch=8)
@@ -36,7 +36,7 @@ def test_figures_are_relative_to_the_fastest_matrix_product_and_timms_convnext()
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_every_form_is_compared_and_shown(tmp_path, precision):
-    contenders = contenders_of("CabViTH_S", ["tensorflow", "jax"], [precision], [1, 8], True)
+    contenders = contenders_of("CabViTH_S", ["tensorflow", "jax"], [precision], [1, 8], RIVALS)
     cabvit, convnext = (
         dataclasses.replace(each, precision=precision) for each in (CABVIT, CONVNEXT)
     )
