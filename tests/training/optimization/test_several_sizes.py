@@ -76,17 +76,14 @@ def test_a_step_trains_one_set_of_weights_but_for_frozen_parts():
     assert first | second <= changed
 
 
-def test_statistics_move_at_every_size():
-    model, trained = compiled()
-    (norm,) = [
-        layer
-        for layer in model._flatten_layers()
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ][:1]
+@pytest.mark.parametrize(("freeze", "left"), [((), 729), (("stage",), 1000)])
+def test_statistics_move_at_every_size_unless_frozen(freeze, left):
+    model, trained = compiled(freeze=freeze)
+    norm = model.get_layer("stage").blocks[0].merge_enhancement.enhancement.norm
     norm.moving_mean.assign(np.full(norm.moving_mean.shape, 1000.0))
     trained(images(), training=True)
     # Each of three updates keeps 0.9 of it.
-    np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_mean), 729, atol=2)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(norm.moving_mean), left, atol=2)
 
 
 def test_evaluation_is_at_the_models_size():
