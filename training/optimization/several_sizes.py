@@ -34,10 +34,9 @@ class SeveralSizesModel(AveragedModel):
         others = [
             counterpart(model, (side, side)) for side in sides if side != model.input_shape[1]
         ]
-        for other in others:
-            _freeze_alike(other, model)
         pairs = [(other, _pairs(model, other)) for other in others]
-        # In a function, where Keras does not find the models: their own variables are never used.
+        # Parts that are frozen in the model are frozen here too: its config says so. In a function,
+        # where Keras does not find the models: their own variables are never used.
         self._others = lambda: pairs
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -90,8 +89,3 @@ def _pairs(model: keras.Model, other: keras.Model) -> list[Weight]:
         (weight, own, grids.get(id(weight)), other_grids.get(id(own)))
         for weight, own in zip(model.variables, other.variables, strict=True)
     ]
-
-
-def _freeze_alike(model: keras.Model, frozen: keras.Model) -> None:
-    for layer, other in zip(model._flatten_layers(), frozen._flatten_layers(), strict=True):
-        layer.trainable = other.trainable
