@@ -30,6 +30,7 @@ from training.devices.strategies import place
 from training.optimization.compiled_model import compiled_model
 from training.recipes.model import build_model
 from training.recipes.quickstart import QUICKSTART
+from training.recipes.recipe import Recipe
 from training.report.markdown import table
 
 FINE_TUNING_RATE = 1e-3
@@ -47,16 +48,16 @@ def main(arguments: list[str] | None = None) -> None:
     size = (options.image_size, options.image_size)
 
     model = read_keras_model(options.model)
-    rows = [(_shown(model), "as trained", 0, _top1(model))]
+    rows = [(_shown(model), "as trained", 0, top_1(model))]
     resampled = resized_model(model, size)
-    rows.append((_shown(resampled), "weights resampled", 0, _top1(resampled)))
+    rows.append((_shown(resampled), "weights resampled", 0, top_1(resampled)))
     for start, model, rate in (
         ("weights resampled", resampled, FINE_TUNING_RATE),
         ("random weights", _untrained(size), FINE_TUNING_RATE),
         ("random weights", _untrained(size), QUICKSTART.optimization.learning_rate),
     ):
-        _train(model, options.epochs, rate)
-        rows.append((_shown(model), f"{start}, rate {rate:g}", options.epochs, _top1(model)))
+        train(model, _recipe(size, options.epochs, rate))
+        rows.append((_shown(model), f"{start}, rate {rate:g}", options.epochs, top_1(model)))
         print(rows[-1], flush=True)
     columns = ("image size", "start", "epochs at this size", "top-1")
     texts = [[*map(str, row[:-1]), f"{row[-1]:.1%}"] for row in rows]
@@ -76,11 +77,9 @@ def _untrained(size: tuple[int, int]) -> keras.Model:
     return build_model(options, len(CLASS_NAMES))
 
 
-def _train(model: keras.Model, epochs: int, rate: float) -> None:
-    """Trains by the quickstart's recipe, on the images that it trains on."""
-    keras.utils.set_random_seed(SEED)
-    size = tuple(model.input_shape[1:3])
-    recipe = dataclasses.replace(
+def _recipe(size: tuple[int, int], epochs: int, rate: float) -> Recipe:
+    """Returns the quickstart's recipe at another image size, in other epochs."""
+    return dataclasses.replace(
         QUICKSTART,
         epochs=epochs,
         model=dataclasses.replace(QUICKSTART.model, image_size=size),
@@ -88,22 +87,28 @@ def _train(model: keras.Model, epochs: int, rate: float) -> None:
             QUICKSTART.optimization, learning_rate=rate, warmup_epochs=0.2
         ),
     )
+
+
+def train(model: keras.Model, recipe: Recipe) -> None:
+    """Trains a model by a recipe, on the images that the quickstart trains on."""
+    keras.utils.set_random_seed(SEED)
     training, _ = fashion_mnist_subset()
     kept = ~held_out(training.labels, recipe.validation_share, SEED)
-    pixels = evaluation_pixels(training.images[kept], size)
+    pixels = evaluation_pixels(training.images[kept], recipe.model.image_size)
     split = ArraySplit(pixels, training.labels[kept], CLASS_NAMES)
     steps = steps_per_epoch(split, recipe.batch_size)
     compiled = compiled_model(model, recipe, steps, place("single").jit_compile)
     compiled.fit(
         training_batches(split, recipe, SEED),
-        epochs=epochs,
+        epochs=recipe.epochs,
         steps_per_epoch=steps,
         shuffle=False,  # the batches come shuffled
         verbose=0,
     )
 
 
-def _top1(model: keras.Model) -> float:
+def top_1(model: keras.Model) -> float:
+    """Returns the share of the 1,000 test images whose best class is right."""
     _, test = fashion_mnist_subset()
     pixels = evaluation_pixels(test.images, tuple(model.input_shape[1:3]))
     scores = model.predict(pixels, batch_size=100, verbose=0)

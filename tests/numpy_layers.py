@@ -84,6 +84,7 @@ def cross_block_attention(layer, tokens, digests, grid, epsilon):
         normed = layer_norm(scaled, weight(norm.gamma), weight(norm.beta), epsilon)
         sources = np.concatenate([x, normed], axis=1)
         digest_bias = weight(layer.digest_bias).reshape(layer.num_heads, -1)
+    position_bias = None if grid is None else weight(layer.position_bias)
     query, key_value = dense(x, layer.query), dense(sources, layer.key_value)
     key, value = key_value[..., :channels], key_value[..., channels:]
 
@@ -98,8 +99,7 @@ def cross_block_attention(layer, tokens, digests, grid, epsilon):
                     logits[:, j] += digest_bias[head, j - count]
                 elif grid is not None:
                     (y, x_), (y_j, x_j) = divmod(i, grid[1]), divmod(j, grid[1])
-                    bias = weight(layer.position_bias)[head, abs(y - y_j), abs(x_ - x_j)]
-                    logits[:, j] += bias
+                    logits[:, j] += position_bias[head, abs(y - y_j), abs(x_ - x_j)]
             maps[:, head, i] = softmax(logits)
         mixed[..., part] = maps[:, head] @ value[..., part]
     out = dense(mixed, layer.projection)

@@ -1,4 +1,4 @@
-"""Mean average precision of boxes, and mean intersection over union of masks."""
+"""Mean average precision, precision and recall of boxes; intersection over union of masks."""
 
 import numpy as np
 
@@ -20,6 +20,32 @@ def mean_average_precision(found, expected, overlap=0.5):
 
 
 def _average_precision(found, expected, label, overlap):
+    right, count = _right_boxes(found, expected, label, overlap)
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+    precision = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(np.sum(precision * right) / count)
+
+
+def precision_and_recall(found, expected, score=0.5, overlap=0.5):
+    """Returns the share of found boxes that are right, and that of expected boxes that are found.
+
+    Args:
+        found, expected, overlap: as `mean_average_precision` takes them.
+        score: number; boxes of a lower score are left out.
+    """
+    kept = [
+        (boxes[scores >= score], labels[scores >= score], scores[scores >= score])
+        for boxes, labels, scores in found
+    ]
+    classes = np.unique(np.concatenate([each[1] for each in (*kept, *expected)]))
+    parts = [_right_boxes(kept, expected, label, overlap) for label in classes]
+    right = sum(sum(each) for each, _ in parts)
+    candidates = sum(len(each) for each, _ in parts)
+    return float(right / max(candidates, 1)), float(right / sum(count for _, count in parts))
+
+
+def _right_boxes(found, expected, label, overlap):
+    """Returns which boxes of a class are right, best score first, and how many are expected."""
     truths = [boxes[labels == label] for boxes, labels in expected]
     candidates = sorted(
         (
@@ -37,10 +63,7 @@ def _average_precision(found, expected, label, overlap):
         right.append(best is not None and overlaps[best] >= overlap)
         if right[-1]:
             free[image][best] = False
-    counts = np.cumsum(right)
-    precision = counts / np.arange(1, len(right) + 1)
-    precision = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(precision * right) / sum(map(len, truths)))
+    return right, sum(map(len, truths))
 
 
 def intersection_over_union(box, boxes):

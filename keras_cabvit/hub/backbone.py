@@ -5,7 +5,8 @@ import keras_hub
 
 from keras_cabvit.models import CabViTH
 from keras_cabvit.models.variants import VARIANTS
-from keras_cabvit.weights import read_stored_sizes, transfer_weights
+from keras_cabvit.weights import load_weights
+from keras_cabvit.weights.files import check_image_size
 
 # Pixels per token of the last stage.
 _STRIDE = 32
@@ -118,8 +119,6 @@ class CabViTBackbone(keras_hub.models.FeaturePyramidBackbone):
         self.window_size = window_size
         self.data_format = "channels_last"
         self.pyramid_outputs = {f"P{level}": each for level, each in enumerate(maps, start=2)}
-        # (height, width) of the images that have the token grids of the weights.
-        self._grid_image_size = (window_size, window_size) if in_windows else image_shape[:2]
 
     @classmethod
     def from_variant(cls, variant, **arguments):
@@ -154,50 +153,25 @@ class CabViTBackbone(keras_hub.models.FeaturePyramidBackbone):
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):
         """Loads the weights of a backbone or of a hybrid model with the same arguments.
 
-        Weights of another image size, or window, are resampled as
-        `keras_cabvit.weights.transfer_weights` does. A model's head is left out.
+        This is `keras_cabvit.weights.load_weights`: weights of another image size, or window, are
+        resampled, and a model's head is left out.
 
         Args:
             filepath: path of a `.weights.h5` or `.keras` file.
-            skip_mismatch: as in `keras.Model.load_weights`, for weights of the same image size.
-            **kwargs: further arguments of `keras.Model.load_weights`.
+            skip_mismatch: whether layers of other shapes keep their values, as in
+                `keras.Model.load_weights`, for weights of the same image size. Defaults to False.
+            **kwargs: further arguments of `keras.Model.load_weights`, for weights of the same size.
 
         Raises:
-            ValueError: the file is damaged, or belongs to another model.
+            ValueError: the file is damaged, or belongs to another model; or there are further
+                arguments and it has weights of another image size.
         """
-        if str(filepath).endswith(".json"):  # shards, which only a huge backbone is saved in
+        is_sharded = str(filepath).endswith(".json")  # only a huge backbone is saved in shards
+        if is_sharded or skip_mismatch or kwargs:
+            check_image_size(self, filepath)
             return super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
-        stored = read_stored_sizes(filepath)
-        self._check_stored(filepath, stored)
-        if stored.image_size == self._grid_image_size:
-            return super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
-        shape = (*stored.image_size, self.image_shape[-1])
-        source = self.from_config({**self.get_config(), "image_shape": shape, "windowed": False})
-        source.load_weights(filepath, **kwargs)
-        transfer_weights(self, source)
-
-    def _check_stored(self, filepath, stored):
-        """Raises a ValueError if a file's weights belong to a model of other sizes.
-
-        Keras reads only what a model needs, so a deeper model's file would fit a shallower one.
-        """
-        widths, depths = tuple(self.arguments["embed_dims"]), list(self.arguments["depths"])
-        # A file does not tell the blocks of the first two stages apart if they are equally wide.
-        depths[:2] = (
-            sum(depth for depth, each in zip(depths, widths[:2], strict=False) if each == width)
-            for width in widths[:2]
-        )
-        own = {
-            "embed_dims": widths,
-            "depths": tuple(depths),
-            "num_heads": tuple(self.arguments["num_heads"]),
-        }
-        if stored.family != "hybrid" or stored.arguments != own:
-            raise ValueError(
-                f"The weights in {filepath} must be those of a hybrid model with the backbone's "
-                f"sizes, {_listed(own)}. They are those of a {stored.family} model with "
-                f"{_listed(stored.arguments)}."
-            )
+        # The same layers as a model of Keras, which can be built for the file's image size.
+        load_weights(keras.Model(self.inputs, self.outputs, name=self.name), filepath)
 
     def get_config(self):
         """Returns the constructor's arguments."""
@@ -226,7 +200,3 @@ def _check_sizes(image_shape, in_windows, window_size):
             "learns one value per position of the whole image. "
             f"Received: windowed=False, image_shape={image_shape}"
         )
-
-
-def _listed(arguments):
-    return ", ".join(f"{name}={value}" for name, value in arguments.items())

@@ -9,7 +9,8 @@ from keras_cabvit.weights.files import check_image_size
 class CabViTModel(keras.Model):
     """A functional model that refuses to load weights of another image size as they are stored.
 
-    `keras_cabvit.weights.load_weights` loads them.
+    `keras_cabvit.weights.load_weights` loads them. A fused model refuses all but those of a model
+    fused alike.
     """
 
     def load_weights(self, filepath, skip_mismatch=False, **kwargs):

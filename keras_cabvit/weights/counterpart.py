@@ -32,7 +32,7 @@ def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Mode
         (None, 96, 128, 3)
     """
     height, width = image_size
-    multiple = _size_multiple(model)
+    multiple = size_multiple(model)
     if not all(isinstance(side, int) and side > 0 and side % multiple == 0 for side in image_size):
         raise ValueError(
             f"`image_size` must be (height, width), both multiples of {multiple}. "
@@ -125,7 +125,15 @@ def own_sizes(model: keras.Model) -> tuple[tuple[int, int], int, int | None] | N
     return None
 
 
-def _size_multiple(model: keras.Model) -> int:
+def size_multiple(model: keras.Model) -> int:
+    """Returns the number of pixels that the sides of a model's images are multiples of.
+
+    Args:
+        model: a trainable model of this library.
+
+    Raises:
+        ValueError: it is another model, or a fused one.
+    """
     for layer in model.layers:
         if isinstance(layer, ConvolutionalStem):
             return _HYBRID_MULTIPLE

@@ -12,13 +12,20 @@ import numpy as np
 from keras_cabvit.atomic_files import atomic_path, check_space
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights.counterpart import counterpart, own_sizes
-from keras_cabvit.weights.stored_sizes import read_stored_sizes, stored_shapes
+from keras_cabvit.weights.stored_sizes import Shapes, StoredSizes, sizes_of, stored_shapes
 from keras_cabvit.weights.transfer import transfer_weights
 
 # Bytes of an HDF5 file besides the values: of the file, and of each variable with its groups.
 _OF_FILE, _OF_VARIABLE = 1 << 16, 1 << 12
 # Layers that a model without the classifier lacks, and the paths at which Keras stores them.
 _HEAD = {"head_norm": "layers/layer_normalization/", "predictions": "layers/dense/"}
+# The paths of layers in their form for inference: of the stem, blocks and the norm at the end.
+_FUSED = re.compile("layers/fused_")
+_FUSE_AGAIN = (
+    "A fused model has other weights than a trainable one, for one image size: load the weights of "
+    "the trainable model into one with keras_cabvit.weights.load_weights, which resamples them, "
+    "and fuse that with keras_cabvit.inference.fuse."
+)
 
 
 def save_weights(model: keras.Model, path: str | os.PathLike[str]) -> Path:
@@ -56,7 +63,8 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     Weights of the same image size are loaded as they are, to the bit. Those of another are
     resampled, and a first kernel for other channels is adapted, as `transfer_weights` does. A file
     with the classifier also fits a model without it; the classifier of a model of other classes
-    keeps its own values. A warning tells of other classes and channels.
+    keeps its own values. A warning tells of other classes and channels. A fused model takes only
+    the weights of one fused in the same way, at the same image size.
 
     Args:
         model: a model of this library.
@@ -69,10 +77,14 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
     path = local_path(path)
     # On PyTorch they are views.
     before = [np.array(weight) for weight in model.get_weights()]
+    shapes = _shapes(path)
+    stored = _sizes(shapes)
     try:
-        source = _source(model, path)
-        source.load_weights(path)
-        _check_left_over(source, path)
+        _check_form(model, path, shapes)
+        source = _source(model, stored)
+        # Keras' own method: that of the model's class would read the file's shapes again.
+        keras.Model.load_weights(source, path)
+        _check_left_over(source, shapes)
         if source is not model:
             transfer_weights(model, source)
     except Exception as error:  # h5py's errors on a damaged file have no common class
@@ -82,18 +94,38 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         raise ValueError(
             f"The weights in {path} do not fit model '{model.name}' with input shape "
             f"{model.input_shape[1:]}: they must have been saved by a model of the same arguments "
-            f"(sizes, include_top). {error}"
+            f"(sizes, include_top).{_saved_by(stored)} {error}"
         ) from error
 
 
-def _source(model: keras.Model, path: Path) -> keras.Model:
-    """Returns a model that the file's weights fit as they are stored, `model` itself if it does."""
+def _shapes(path: str | os.PathLike[str]) -> Shapes:
+    """Returns the shapes of what a file stores, by name; none of a file that cannot be read."""
     try:
-        stored = read_stored_sizes(path)
-    except ValueError:
-        return model  # Keras says what is wrong
+        return stored_shapes(path)
+    except Exception:  # h5py's errors on a damaged file have no common class
+        return {}  # Keras says what is wrong
+
+
+def _sizes(shapes: Shapes) -> StoredSizes | None:
+    """Returns the sizes of the model that a file belongs to; None if it is none of this library."""
+    try:
+        return sizes_of(shapes)
+    except (KeyError, IndexError):
+        return None
+
+
+def _saved_by(stored: StoredSizes | None) -> str:
+    if stored is None:
+        return ""
+    sizes = ", ".join(f"{name}={value}" for name, value in stored.arguments.items())
+    height, width = stored.image_size
+    return f" They are those of a {stored.family} model for {height}x{width} images with {sizes}."
+
+
+def _source(model: keras.Model, stored: StoredSizes | None) -> keras.Model:
+    """Returns a model that the file's weights fit as they are stored, `model` itself if it does."""
     own = own_sizes(model)
-    if own is None:
+    if own is None or stored is None:
         return model
     image_size, channels, classes = own
     has_other_classes = None not in (stored.classes, classes) and stored.classes != classes
@@ -104,24 +136,48 @@ def _source(model: keras.Model, path: Path) -> keras.Model:
 
 
 def check_image_size(model: keras.Model, path: str | os.PathLike[str]) -> None:
-    """Raises a ValueError if a file's weights fit a model of this library but for its image size.
+    """Raises a ValueError if Keras would leave out a file's weights because of their image size.
 
     Args:
         model: a model of this library.
         path: path of a file of any kind.
     """
-    own = own_sizes(model)
-    try:
-        stored = read_stored_sizes(path)
-    except ValueError:
-        return
-    if own is not None and stored.image_size != own[0]:
+    shapes = _shapes(path)
+    _check_form(model, path, shapes)
+    own, stored = own_sizes(model), _sizes(shapes)
+    if own is not None and stored is not None and stored.image_size != own[0]:
         (height, width), (rows, columns) = stored.image_size, own[0]
         raise ValueError(
             f"The weights in {path} were saved for images of {height}x{width} pixels, and model "
             f"'{model.name}' has position-dependent weights for {rows}x{columns}, which Keras "
             "would not load. keras_cabvit.weights.load_weights(model, path) resamples them."
         )
+
+
+def _check_form(model: keras.Model, path: str | os.PathLike[str], shapes: Shapes) -> None:
+    """Raises a ValueError if the model or the file is fused, and the other is not or differs."""
+    weights = {name: shape for name, shape in shapes.items() if name.startswith("layers/")}
+    is_fused, comes_from_fused = _is_fused(model), any(map(_FUSED.match, weights))
+    if not weights or not (is_fused or comes_from_fused):
+        return
+    if is_fused != comes_from_fused:
+        ours, theirs = ("fused", "trainable") if is_fused else ("trainable", "fused")
+        raise ValueError(
+            f"The weights in {path} are those of a {theirs} model, and model '{model.name}' is "
+            f"{ours}. {_FUSE_AGAIN}"
+        )
+    if sorted(weights.values()) != sorted(tuple(weight.shape) for weight in model.weights):
+        raise ValueError(
+            f"The weights in {path} are those of another model, or of one that was fused for "
+            "another image size, with other classes or in another form, which cannot be resampled. "
+            f"{_FUSE_AGAIN}"
+        )
+
+
+def _is_fused(model: keras.Model) -> bool:
+    """Returns whether it is a model of this library in its form for inference."""
+    kinds = {type(layer).__name__ for layer in model.layers}
+    return "CabViTStage" in kinds and any(kind.startswith("Fused") for kind in kinds)
 
 
 def describe_hdf5(path: str | os.PathLike[str]) -> str | None:
@@ -158,19 +214,14 @@ def _holds_model(path: Path) -> bool | None:
         return None
 
 
-def _check_left_over(model: keras.Model, path: str | os.PathLike[str]) -> None:
+def _check_left_over(model: keras.Model, shapes: Shapes) -> None:
     """Raises a ValueError if the file has weights that the model has not loaded.
 
     Keras reads only what the model needs, so the file of a deeper model would fit a shallower one.
     """
     layers = {layer.name for layer in model.layers}
     head = tuple(prefix for name, prefix in _HEAD.items() if name not in layers)
-    names = _stored_weights(path)
+    names = [name for name in shapes if name.startswith("layers/")]  # not an optimizer's
     left_over = len(names) - len(model.weights)
     if left_over not in (0, sum(name.startswith(head) for name in names)):
         raise ValueError(f"The file has {left_over} more weights than the model.")
-
-
-def _stored_weights(path: str | os.PathLike[str]) -> list[str]:
-    """Returns the names of the weights in the file, except an optimizer's."""
-    return [name for name in stored_shapes(path) if name.startswith("layers/")]

@@ -7,6 +7,8 @@ centre it has. An offset of `d` tokens is the share `d / n`: offset 0 stays offs
 interpolated linearly between centres or offsets, and constant beyond the first and the last.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_cabvit.layers.stored_grid import GRID_AXES
@@ -41,15 +43,35 @@ def resampled(
     """
     if name not in GRID_AXES or value.ndim != len(shape):
         return value
+    dtype = value.dtype
+    for axis, matrix in resampling_matrices(name, value.shape, shape, old_grid, new_grid):
+        value = np.moveaxis(np.tensordot(value, matrix, axes=(axis, 0)), -1, axis)
+    return value.astype(dtype, copy=False)
+
+
+def resampling_matrices(
+    name: str, old_shape: Sequence[int], shape: Sequence[int], old_grid: Grid, new_grid: Grid
+) -> list[tuple[int, np.ndarray]]:
+    """Returns the linear maps that resample a weight, one for each axis whose side changes.
+
+    Args:
+        name: the weight's name, one of `GRID_AXES`.
+        old_shape: its shape on the old grid.
+        shape: its shape on the new grid.
+        old_grid: (height, width) in tokens.
+        new_grid: (height, width) in tokens.
+
+    Returns:
+        A list of (axis, float64 matrix (old length, new length)).
+    """
     stride, first = _SPACING[name]
+    matrices = []
     for axis, old, new in zip(GRID_AXES[name], old_grid, new_grid, strict=True):
         if old == new:
             continue
         places = (np.arange(shape[axis]) * stride + first) * old / new
         indices = (places - first) / stride
-        value = np.apply_along_axis(_interpolated, axis, value, indices).astype(value.dtype)
-    return value
-
-
-def _interpolated(line: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    return np.interp(indices, np.arange(len(line)), line)
+        length = old_shape[axis]
+        rows = [np.interp(indices, np.arange(length), each) for each in np.eye(length)]
+        matrices.append((axis, np.stack(rows)))
+    return matrices

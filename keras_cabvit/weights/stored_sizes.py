@@ -47,14 +47,22 @@ def read_stored_sizes(path: str | os.PathLike[str]) -> StoredSizes:
     """
     path = local_path(path)
     try:
-        shapes = stored_shapes(path)
-        hybrid = any(name.startswith("layers/convolutional_stem/") for name in shapes)
-        return _hybrid(shapes) if hybrid else _plain(shapes)
+        return sizes_of(stored_shapes(path))
     except (OSError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{path} must be a .weights.h5 or .keras file of a CabViT model. It is damaged, or "
             f"belongs to another model: {error}"
         ) from error
+
+
+def sizes_of(shapes: Shapes) -> StoredSizes:
+    """Returns the sizes of the model that shapes from `stored_shapes` belong to.
+
+    Raises:
+        KeyError, IndexError: they belong to no model of this library.
+    """
+    hybrid = any(name.startswith("layers/convolutional_stem/") for name in shapes)
+    return _hybrid(shapes) if hybrid else _plain(shapes)
 
 
 def stored_shapes(path: str | os.PathLike[str]) -> Shapes:

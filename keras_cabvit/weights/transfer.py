@@ -67,7 +67,7 @@ def _transferred(layer: keras.layers.Layer, source: keras.layers.Layer) -> list[
     """Returns the new values of a layer's weights, or None if the source is of another kind."""
     if [weight.name for weight in layer.weights] != [weight.name for weight in source.weights]:
         return None
-    old_grids, new_grids = _grids(source), _grids(layer)
+    old_grids, new_grids = token_grids(source), token_grids(layer)
     values = []
     for weight, other in zip(layer.weights, source.weights, strict=True):
         shape = tuple(weight.shape)
@@ -83,8 +83,12 @@ def _transferred(layer: keras.layers.Layer, source: keras.layers.Layer) -> list[
     return values
 
 
-def _grids(layer: keras.layers.Layer) -> dict[int, Grid]:
-    """Returns the token grids (height, width) of the weights that belong to one, by their ids."""
+def token_grids(layer: keras.layers.Layer) -> dict[int, Grid]:
+    """Returns the token grids (height, width) of the weights that belong to one, by their ids.
+
+    Args:
+        layer: a layer or model.
+    """
     return {
         id(weight): part.token_grid
         for part in layer._flatten_layers()

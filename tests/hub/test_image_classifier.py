@@ -123,6 +123,13 @@ def test_the_converter_normalises_as_the_model_does():
     np.testing.assert_allclose(found, normalize(images.astype("float32")), atol=1e-5)
 
 
+def test_the_converter_resizes_as_the_evaluation_does():
+    images = tiny_hub.photographs(100, 80)
+    converter = CabViTImageConverter((48, 32), scale=1, offset=0, crop_to_aspect_ratio=False)
+    expected = keras_cabvit.data.evaluation_pixels(images, (48, 32))
+    np.testing.assert_allclose(np.clip(converter(images), 0, 255), expected, atol=0.51)
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -10,6 +10,7 @@ from tiny_models import filled, outputs
 import keras_cabvit
 
 WINDOW = 4
+PUBLISHED = 14  # of the third stage, whose weights were trained on 14x14 tokens
 
 
 def normal(*shape, seed=0):
@@ -25,16 +26,17 @@ def windowed(stage, window=WINDOW):
     return copy
 
 
-def global_stage(depth=3):
+def global_stage(depth=3, window=WINDOW):
     stage = tiny_models.stage(depth, epsilon=0.1)
-    stage.build((2, WINDOW, WINDOW, 8))
+    stage.build((2, window, window, 8))
     return filled(stage)
 
 
-def test_one_window_is_the_whole_stage():
-    stage, inputs = global_stage(), normal(2, WINDOW, WINDOW, 8)
+@pytest.mark.parametrize("window", [WINDOW, PUBLISHED])
+def test_one_window_is_the_whole_stage(window):
+    stage, inputs = global_stage(window=window), normal(2, window, window, 8)
     expected = outputs(stage, inputs)
-    np.testing.assert_allclose(outputs(windowed(stage), inputs), expected, atol=1e-6)
+    np.testing.assert_allclose(outputs(windowed(stage, window), inputs), expected, atol=1e-6)
 
 
 def test_one_window_has_the_weights_file_of_the_whole_stage(tmp_path):
@@ -50,13 +52,14 @@ def test_one_window_has_the_weights_file_of_the_whole_stage(tmp_path):
 
 
 @pytest.mark.every_backend
-def test_each_window_is_a_stage_of_its_own():
-    stage, inputs = global_stage(), normal(2, 2 * WINDOW, 3 * WINDOW, 8)
-    found = outputs(windowed(stage), inputs)
+@pytest.mark.parametrize(("window", "columns"), [(WINDOW, 3), (PUBLISHED, 2)])
+def test_each_window_is_a_stage_of_its_own(window, columns):
+    stage, inputs = global_stage(window=window), normal(2, 2 * window, columns * window, 8)
+    found = outputs(windowed(stage, window), inputs)
     places = [
-        (slice(None), slice(top, top + WINDOW), slice(left, left + WINDOW))
-        for top in (0, WINDOW)
-        for left in (0, WINDOW, 2 * WINDOW)
+        (slice(None), slice(top, top + window), slice(left, left + window))
+        for top in (0, window)
+        for left in range(0, columns * window, window)
     ]
     alone = outputs(stage, np.concatenate([inputs[place] for place in places]))
     for place, expected in zip(places, np.split(alone, len(places)), strict=True):
@@ -64,10 +67,10 @@ def test_each_window_is_a_stage_of_its_own():
 
 
 def numpy_block(block, x, digests):
-    tokens = x.reshape(len(x), -1, x.shape[-1])
-    grid = (WINDOW, WINDOW)
+    shape, tokens = x.shape, x.reshape(len(x), -1, x.shape[-1])
+    grid = shape[1:3]
     x = numpy_layers.cross_block_attention(block.attention, tokens, digests, grid, epsilon=0.1)[0]
-    x = x.reshape(len(x), WINDOW, WINDOW, -1)
+    x = x.reshape(shape)
     own = None
     if block.merges:
         own = numpy_layers.merge(block.merge_enhancement, x)
@@ -76,19 +79,20 @@ def numpy_block(block, x, digests):
 
 
 @pytest.mark.parametrize(
-    ("height", "width"),
+    ("height", "width", "window"),
     [
-        pytest.param(5, 7, marks=pytest.mark.every_backend),
-        *(pytest.param(*size, marks=pytest.mark.slow) for size in [(4, 6), (3, 8), (2, 3)]),
+        pytest.param(5, 7, WINDOW, marks=pytest.mark.every_backend),
+        (20, 28, PUBLISHED),
+        *(pytest.param(*size, WINDOW, marks=pytest.mark.slow) for size in [(4, 6), (3, 8), (2, 3)]),
     ],
 )
-def test_padding_alternates_between_blocks(height, width):
-    stage, x = global_stage(), normal(2, height, width, 8)
-    found = outputs(windowed(stage), x)
-    rows, columns = -(-height // WINDOW), -(-width // WINDOW)
+def test_padding_alternates_between_blocks(height, width, window):
+    stage, x = global_stage(window=window), normal(2, height, width, 8)
+    found = outputs(windowed(stage, window), x)
+    rows, columns = -(-height // window), -(-width // window)
     memory = [[] for _ in range(rows * columns)]
     for index, block in enumerate(stage.blocks):
-        padded = np.zeros((2, rows * WINDOW, columns * WINDOW, 8), "float32")
+        padded = np.zeros((2, rows * window, columns * window, 8), "float32")
         even = index % 2 == 0
         top, left = (padded.shape[1] - height, padded.shape[2] - width) if even else (0, 0)
         padded[:, top : top + height, left : left + width] = x
@@ -96,8 +100,8 @@ def test_padding_alternates_between_blocks(height, width):
             row, column = divmod(number, columns)
             place = (
                 slice(None),
-                slice(row * WINDOW, (row + 1) * WINDOW),
-                slice(column * WINDOW, (column + 1) * WINDOW),
+                slice(row * window, (row + 1) * window),
+                slice(column * window, (column + 1) * window),
             )
             digests = np.concatenate(memory[number], axis=1) if memory[number] else None
             padded[place], own = numpy_block(block, padded[place], digests)

@@ -30,6 +30,16 @@ def test_a_model_of_any_size_gives_what_one_of_this_size_gives(any_size, size):
     np.testing.assert_allclose(tiny_models.outputs(any_size, pixels(*size)), expected, atol=1e-6)
 
 
+def test_at_the_size_of_published_weights_one_window_is_the_whole_map():
+    size = (224, 224, 3)
+    whole = tiny_models.filled(tiny_models.hybrid(input_shape=size))
+    windowed = tiny_models.hybrid(input_shape=size, windowed=True)
+    windowed.set_weights(whole.get_weights())
+    images = tiny_models.images(whole, batch=1)
+    expected = tiny_models.outputs(whole, images)
+    np.testing.assert_allclose(tiny_models.outputs(windowed, images), expected, atol=1e-6)
+
+
 @pytest.mark.every_backend
 def test_shapes_are_known_where_the_images_are():
     model = tiny_models.hybrid(input_shape=ANY, windowed=True, include_top=False)

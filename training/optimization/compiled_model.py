@@ -10,6 +10,7 @@ from keras_cabvit.finetuning import freeze
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.class_weights import training_loss
 from training.optimization.optimizer import make_optimizer
+from training.optimization.several_sizes import SeveralSizesModel
 from training.recipes.recipe import Recipe
 
 
@@ -31,18 +32,24 @@ def compiled_model(
             `recipe.class_balance` is "weights".
 
     Raises:
-        ValueError: the recipe freezes a part that the model does not have, or all of it.
+        ValueError: the recipe freezes a part that the model does not have, or all of it; or a batch
+            has fewer images than there are sizes.
     """
     options = recipe.optimization
     classes = trained.output_shape[-1]
     frozen = freeze(trained, recipe.freeze)
-    model = AveragedModel(
-        trained,
+    averaging = (
         options.average_momentum,
         options.accumulation_steps,
         options.average_warmup,
         frozen,
     )
+    sides = recipe.model.image_sizes
+    if sides is None:
+        model = AveragedModel(trained, *averaging)
+    else:
+        _check_batch(recipe.batch_size, sides)
+        model = SeveralSizesModel(trained, sides, *averaging)
     optimizer = make_optimizer(model, recipe, steps)
     model.compile(
         optimizer,
@@ -61,6 +68,14 @@ def compiled_model(
     model.compute_metrics(None, scores, scores, np.ones(1, "float32"))
     model.reset_metrics()
     return model
+
+
+def _check_batch(batch_size: int, sides: Sequence[int]) -> None:
+    if batch_size < len(sides):
+        raise ValueError(
+            "`batch_size` must be at least the number of sizes in `image_sizes`, among which each "
+            f"batch is divided. Received: batch_size={batch_size}, image_sizes={tuple(sides)}"
+        )
 
 
 @contextlib.contextmanager

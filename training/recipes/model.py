@@ -7,19 +7,27 @@ import keras
 
 from keras_cabvit import CabViTH, CabViTP, list_models
 from keras_cabvit.models.variants import VARIANTS
+from keras_cabvit.weights.counterpart import size_multiple
 from training.recipes.recipe import ModelOptions
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {"hybrid": CabViTH, "plain": CabViTP}
 _FAMILIES = {"CabViTH": "hybrid", "CabViTP": "plain"}
 # Fields of the recipe that are not arguments of a builder.
-_OTHER_FIELDS = ("variant", "image_size", "initial_weights", "initial_classifier")
+_OTHER_FIELDS = (
+    "variant",
+    "image_size",
+    "image_sizes",
+    "initial_weights",
+    "initial_classifier",
+)
 
 
 def build_model(options: ModelOptions, classes: int) -> keras.Model:
     """Builds the model that a recipe names.
 
     Args:
-        options: `ModelOptions`. Its `initial_weights` are left to `start_from_weights`.
+        options: `ModelOptions`. Its `initial_weights` are left to `start_from_weights`, and its
+            `image_sizes`, which are checked here, to `compiled_model`.
         classes: integer, the number of classes.
 
     Returns:
@@ -55,12 +63,28 @@ def build_model(options: ModelOptions, classes: int) -> keras.Model:
             f"`variant={options.variant}` has no sizes of its own: give {', '.join(needed)}, or "
             f"name one of {', '.join(list_models())}."
         )
-    return _BUILDERS[family](
+    model = _BUILDERS[family](
         **sizes,
         classes=classes,
         input_shape=(*options.image_size, 3),
         name=options.variant.lower(),
     )
+    if options.image_sizes is not None:
+        _check_image_sizes(options, size_multiple(model))
+    return model
+
+
+def _check_image_sizes(options: ModelOptions, multiple: int) -> None:
+    sides, (height, width) = options.image_sizes or (), options.image_size
+    fit = len(set(sides)) == len(sides) > 1 and all(
+        side > 0 and side % multiple == 0 for side in sides
+    )
+    if not fit or height != width or max(sides) != height:
+        raise ValueError(
+            f"`image_sizes` must be two or more different sides, multiples of {multiple}, of which "
+            "the largest is the side of a square `image_size`. Received: "
+            f"image_sizes={tuple(sides)}, image_size={(height, width)}"
+        )
 
 
 def _plain_sizes(chosen: dict[str, Any]) -> dict[str, Any]:

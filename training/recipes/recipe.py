@@ -13,6 +13,9 @@ class ModelOptions:
     Attributes:
         variant: a name of `keras_cabvit.list_models()`, or "CabViTH" or "CabViTP" for another size.
         image_size: (height, width) in pixels.
+        image_sizes: sides in pixels of square images: each training batch is divided among these
+            sizes, so that the weights suit all of them. The largest is that of `image_size`, which
+            is loaded and validated. None trains at `image_size` alone.
         embed_dims: channels; four numbers for a hybrid model, one for a plain one.
         depths: blocks; four numbers for a hybrid model, one for a plain one.
         num_heads: attention heads; two numbers for a hybrid model, one for a plain one.
@@ -31,6 +34,7 @@ class ModelOptions:
 
     variant: str
     image_size: tuple[int, int] = (224, 224)
+    image_sizes: tuple[int, ...] | None = None
     embed_dims: tuple[int, ...] | None = None
     depths: tuple[int, ...] | None = None
     num_heads: tuple[int, ...] | None = None

@@ -1,0 +1,91 @@
+"""Training of one set of weights at several image sizes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cabvit.weights.counterpart import counterpart
+from keras_cabvit.weights.resampling import Grid, resampling_matrices
+from keras_cabvit.weights.transfer import token_grids
+from training.optimization.averaged_model import AveragedModel
+
+Weight = tuple[keras.Variable, keras.Variable, Grid | None, Grid | None]
+
+
+class SeveralSizesModel(AveragedModel):
+    """An `AveragedModel` that shows each part of a training batch at another image size.
+
+    There is one set of weights, those of the given model. For another size, weights that belong to
+    a token grid are resampled inside the training step, as `keras_cabvit.weights` resamples them,
+    so that gradients of every size reach the same weights; BatchNorm's moving statistics are
+    updated size by size. In evaluation images keep their size.
+
+    Args:
+        model: the functional model of the largest size.
+        sides: sides in pixels of square images, the model's own included. A batch is divided among
+            them in equal parts, up to one image.
+        *args: further arguments of `AveragedModel`.
+    """
+
+    def __init__(self, model: keras.Model, sides: Sequence[int], *args: Any):
+        super().__init__(model, *args)
+        others = [
+            counterpart(model, (side, side)) for side in sides if side != model.input_shape[1]
+        ]
+        pairs = [(other, _pairs(model, other)) for other in others]
+        # Parts that are frozen in the model are frozen here too: its config says so. In a function,
+        # where Keras does not find the models: their own variables are never used.
+        self._others = lambda: pairs
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Returns scores (batch, classes) of images of the model's size."""
+        if not training:
+            return super().call(inputs, training=training, mask=mask)
+        others = self._others()
+        count = ops.shape(inputs)[0]
+        ends = [count * part // (1 + len(others)) for part in range(2 + len(others))]
+        scores = [super().call(inputs[: ends[1]], training=True)]
+        for (model, pairs), start, end in zip(others, ends[1:-1], ends[2:], strict=True):
+            images = ops.image.resize(
+                inputs[start:end],
+                model.input_shape[1:3],
+                interpolation="bicubic",
+                antialias=True,
+                data_format="channels_last",
+            )
+            scores.append(_scores(model, pairs, ops.clip(images, 0, 255)))
+        return ops.concatenate(scores, axis=0)
+
+
+def _scores(model: keras.Model, pairs: list[Weight], images: Any) -> Any:
+    """Calls a model in training with the weights of another, whose statistics it moves."""
+    values = [(other, _resampled(weight, other, old, new)) for weight, other, old, new in pairs]
+    with keras.StatelessScope(state_mapping=values) as scope:
+        scores = model(images, training=True)
+    for weight, other, grid, _ in pairs:
+        if not weight.trainable and grid is None:  # statistics and seeds, or a frozen weight
+            weight.assign(scope.get_current_value(other))
+    return scores
+
+
+def _resampled(
+    weight: keras.Variable, other: keras.Variable, old: Grid | None, new: Grid | None
+) -> Any:
+    value = weight.value
+    if old is None or new is None:
+        return value
+    for axis, matrix in resampling_matrices(weight.name, weight.shape, other.shape, old, new):
+        matrix = ops.convert_to_tensor(matrix, dtype=value.dtype)
+        value = ops.moveaxis(ops.tensordot(value, matrix, axes=[[axis], [0]]), -1, axis)
+    return value
+
+
+def _pairs(model: keras.Model, other: keras.Model) -> list[Weight]:
+    """Returns each variable of a model and of its counterpart, and the token grids of both."""
+    grids, other_grids = token_grids(model), token_grids(other)
+    return [
+        (weight, own, grids.get(id(weight)), other_grids.get(id(own)))
+        for weight, own in zip(model.variables, other.variables, strict=True)
+    ]
