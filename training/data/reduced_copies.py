@@ -30,7 +30,7 @@ from training.recipes.recipe import Augmentation, Recipe
 _CORES = os.cpu_count() or 1
 # Of the free space of a disk, the share that copies may take.
 _SHARE_OF_DISK = 0.5
-_SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_REPORTS = 5.0
 
 _print = functools.partial(print, flush=True)
 
@@ -214,9 +214,12 @@ def with_reduced_copies(
                 room -= len(copy)
                 now = time.monotonic()
                 seconds_per_image = (now - first) / max(1, done)
-                if now - told > _SECONDS_BETWEEN_LINES:
+                if now - told >= _SECONDS_BETWEEN_REPORTS:
                     told = now
-                    tell(f"  {done + 1:,} of {len(missing):,} reduced copies")
+                    tell(
+                        f"Making reduced copies: {done + 1:,} of {len(missing):,} after "
+                        f"{now - started:.0f} s."
+                    )
         except OSError as error:
             tell(f"No more reduced copies can be written: {error.strerror or error}.")
     if not found:
