@@ -3,8 +3,8 @@
 usage: python -m benchmarks.large_photographs [--cores 2] [--rounds 3] [--seconds 6] [--json FILE]
 
 The recipe `finetune` makes batches of 16 images from 4000x3000 JPEG files: from crops in full size,
-with JPEG's reduction where the crop allows it, and from reduced copies, as `train` does. The time of
-decoding depends on the bytes of a file, so there are files of little and of much grain. All take
+with JPEG's reduction where the crop allows it, and from reduced copies, as `train` does. The time
+of decoding depends on the bytes of a file, so there are files of little and of much grain. All take
 turns in one process; on a busy machine, "by processor time" gives the rate of the cores alone.
 
 Copies are made before the first epoch: the mean of ten epochs contains that time.
