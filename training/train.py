@@ -25,6 +25,8 @@ from training.data.contents import check_contents, contents_of
 from training.data.data_set import DataSet
 from training.data.image_list import write_image_list
 from training.data.opening import check_outside, open_data_set
+from training.data.reduced_copies import remove_copies, split_to_read
+from training.data.split import Split
 from training.devices.hosts import Hosts, gather, stop_agreed
 from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.slow_on_processors import tell_slow_on_processors
@@ -105,7 +107,9 @@ def train(
         if earlier is not None and begun:
             recipe = resumed_recipe(recipe, choice, folder)
         else:
-            recipe = chosen_recipe(recipe, choice, data_set, placement, started)
+            recipe = chosen_recipe(
+                recipe, choice, data_set, placement, started, options.reduced_copies
+            )
     record = run_record(recipe, options, placement, data_set, command) | news
     if not begun:
         earlier = None  # the earlier run failed before there was anything to resume from
@@ -207,6 +211,11 @@ class Run:
     def checkpoints(self) -> CheckpointFolder:
         """The checkpoints in the run's folder."""
         return CheckpointFolder(self.folder / "checkpoints")
+
+    @property
+    def copies(self) -> Path:
+        """Folder of the reduced copies of large photographs."""
+        return self.folder / "reduced"
 
     @property
     def writes(self) -> bool:
@@ -367,13 +376,14 @@ class Run:
             _score_epoch(model, epoch - 1, validation, callbacks)
         parts = [(epoch, epoch + 1, self.steps - done)] * (done > 0)
         parts.append((epoch + (done > 0), recipe.epochs, self.steps))
+        training = self.data_set.training
+        if not stopping.is_due():
+            training = self.training_images(recipe.epochs - epoch)
         for initial_epoch, epochs, steps_per_epoch_here in parts:
             if initial_epoch >= epochs or stopping.is_due():
                 continue
             model.fit(
-                training_batches(
-                    self.data_set.training, recipe, self.options.seed, first_step, self.reader
-                ),
+                training_batches(training, recipe, self.options.seed, first_step, self.reader),
                 initial_epoch=initial_epoch,
                 epochs=epochs,
                 steps_per_epoch=steps_per_epoch_here,
@@ -385,6 +395,16 @@ class Run:
                 verbose=0,
             )
             first_step = epochs * self.steps
+
+    def training_images(self, epochs: int) -> Split:
+        """Returns the training images, with reduced copies of large photographs if these pay.
+
+        Args:
+            epochs: integer, the epochs that are left, the one that was begun included.
+        """
+        if not self.options.reduced_copies or self.placement.share.count > 1:
+            return self.data_set.training
+        return split_to_read(self.data_set, self.recipe, self.copies, epochs)
 
     def _final_weights(
         self, model: AveragedModel, checkpointing: Checkpointing
@@ -415,6 +435,7 @@ class Run:
         record = write_results(self.folder, self.recipe, self.data_set, trained, evaluate)
         for logger in self.loggers:
             logger.finish(record)
+        remove_copies(self.copies)
         if not self.options.keep_checkpoints:
             freed = self.checkpoints.remove_all()
             print(

@@ -44,7 +44,7 @@ def random_resized_crop(
     """
     if image.dtype == tf.string:
         # Without antialiasing, results depend on single pixels of the full size.
-        least = [math.ceil(_LEAST * side) for side in size] if augmentation.crop_antialias else None
+        least = fewest_pixels(size) if augmentation.crop_antialias else None
         crop, place = decode_part(
             image, lambda shape: _random_box(shape, augmentation, seed), least
         )
@@ -61,10 +61,45 @@ def random_resized_crop(
     return _resize(crop, place, size, augmentation)
 
 
+def fewest_pixels(size: tuple[int, int]) -> tuple[int, int]:
+    """Returns the (height, width) that a part of a large JPEG file keeps when it is reduced.
+
+    Args:
+        size: (height, width) of the result in pixels.
+    """
+    height, width = size
+    return math.ceil(_LEAST * height), math.ceil(_LEAST * width)
+
+
+def smallest_part(shape: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
+    """Returns the smallest height and the smallest width of a random part, int32 (2,).
+
+    Args:
+        shape: int32 tensor (2,), height and width of the image.
+        augmentation: `Augmentation`, of which the fields that begin with crop_ are used.
+    """
+    if _is_whole(augmentation):
+        return shape
+    area = augmentation.crop_scale[0] * tf.cast(tf.reduce_prod(shape), tf.float32)
+    low, high = augmentation.crop_ratio
+    # The largest central part has the whole of one side, and of the other what the ratio allows.
+    central = tf.cast(tf.reduce_min(shape), tf.float32)
+    sides = [
+        tf.minimum(tf.sqrt(area / high), central * min(1.0, 1 / low)),
+        tf.minimum(tf.sqrt(area * low), central * min(1.0, high)),
+    ]
+    # One pixel less, because the sides of a part are rounded.
+    return tf.cast(tf.stack(sides), tf.int32) - 1
+
+
+def _is_whole(augmentation: Augmentation) -> bool:
+    return augmentation.crop_scale == (1.0, 1.0) and augmentation.crop_ratio == (1.0, 1.0)
+
+
 def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tuple:
     """Returns top, left, height and width of the part, as int32 scalars."""
     height, width = shape[0], shape[1]
-    if augmentation.crop_scale == (1.0, 1.0) and augmentation.crop_ratio == (1.0, 1.0):
+    if _is_whole(augmentation):
         return 0, 0, height, width
     numbers = uniform(Purpose.CROP, seed, (4, _TRIES))
     smallest, largest = augmentation.crop_scale

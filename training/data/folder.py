@@ -1,6 +1,7 @@
 """A folder of photographs, with a subfolder for every class."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,11 @@ def image_folder(
     training, alike = found.training, None
     if draw.group_duplicates and training is not None:
         alike = alike_images(found.root, files)
-    notes = [*left_out_sentences(found.folder), *found.missing_classes()]
+    notes = [
+        *left_out_sentences(found.folder),
+        *found.missing_classes(),
+        *_classes_spelled_alike(found.class_names),
+    ]
     if "val" in found.parts or training is None:
         kept, validation = found.split(found.trained), found.split("val")
         where = f"those in {found.titles['val']}" if "val" in found.parts else "none"
@@ -261,6 +266,19 @@ def _spelled_alike(name: str, known: Sequence[str]) -> str:
     """Returns a sentence that names the class that a name differs from by case only, if any."""
     alike = [other for other in known if other.casefold() == name.casefold()]
     return f" Is {name} the class {alike[0]}? Give them one name." if alike else ""
+
+
+def _classes_spelled_alike(names: Sequence[str]) -> list[str]:
+    """Returns a sentence for classes whose names differ by case, spaces or hyphens only."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(re.sub(r"[\s_-]", "", name.casefold()), []).append(name)
+    return [
+        f"{listed(spellings)} are different classes, though their names differ only by case, "
+        "spaces or hyphens. If they are one, join their folders."
+        for spellings in alike.values()
+        if len(spellings) > 1
+    ]
 
 
 def _share(root: Path, part: FolderPart, mask: np.ndarray) -> FolderSplit:

@@ -33,6 +33,13 @@ class FolderSplit(RandomAccessSplit):
             self._files = tf.constant([os.fsencode(file) for file in files], tf.string)
             self._labels = tf.constant(labels, tf.int64)
 
+    def sample(self, count: int) -> "FolderSplit":
+        """Returns a split of so many images, evenly spread over this one; or of all if fewer."""
+        chosen = np.linspace(0, self.size, min(count, self.size), endpoint=False).astype(int)
+        files = [self._names[number] for number in chosen]
+        root = os.fsdecode(self._root)
+        return FolderSplit(root, files, self._labels.numpy()[chosen], self.class_names)
+
     def at(self, index: tf.Tensor) -> Example:
         """Returns the example with a number."""
         return {"name": self._files[index], "label": self._labels[index]}
@@ -56,4 +63,8 @@ class FolderSplit(RandomAccessSplit):
 
     def image(self, example: Example) -> tf.Tensor:
         """Returns the content of an example's file."""
-        return tf.io.read_file(tf.strings.join([self._root, example["name"]]))
+        return tf.io.read_file(self.path(example))
+
+    def path(self, example: Example) -> tf.Tensor:
+        """Returns the absolute path of an example's file."""
+        return tf.strings.join([self._root, example["name"]])

@@ -1,6 +1,7 @@
 """Sizes of the images of a split, from a sample of them."""
 
 import statistics
+from collections import Counter
 from dataclasses import dataclass
 
 from training.data.split import Split
@@ -26,6 +27,10 @@ class ImageSizes:
     def shorter_side(self) -> int | None:
         """The median of the shorter sides in pixels; None if the sizes are unknown."""
         return int(statistics.median(map(min, self.sizes))) if self.sizes else None
+
+    def counts(self) -> Counter[Size]:
+        """Returns how many of the sampled images have each size."""
+        return Counter(self.sizes)
 
     def sentence(self) -> str:
         """Returns the sizes as text; empty if they are unknown."""

@@ -1,30 +1,48 @@
 """The rate at which this computer trains a recipe, measured."""
 
+import contextlib
+import tempfile
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 
 from training.data.batches import Reader, training_batches
 from training.data.data_set import DataSet
+from training.data.folder_split import FolderSplit
+from training.data.reduced_copies import CopiedSplit, CopyPlan, with_reduced_copies
+from training.data.split import Split
 from training.devices.strategies import Placement
 from training.optimization.compiled_model import compiled_model, precision
+from training.recipes.choice import Rate
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
 
 # The first steps compile, and take the batches that the pipeline has read in the meantime.
 _STEPS_BEFORE, _STEPS = 8, 10
+# Photographs of which reduced copies are made for the measurement.
+_COPIES = 128
 
 
-def training_rate(recipe: Recipe, data_set: DataSet, placement: Placement) -> float:
-    """Returns how many images are read, augmented and trained on per second.
+def training_rate(
+    recipe: Recipe, data_set: DataSet, placement: Placement, reduced_copies: bool = True
+) -> Rate:
+    """Measures how fast a recipe is trained.
 
     Args:
         recipe: `Recipe`.
         data_set: `DataSet`, whose training images are read.
         placement: `Placement`.
+        reduced_copies: whether training will read reduced copies of large photographs.
     """
     timer = _Timer()
-    with precision(recipe.precision), placement.scope():
+    plan = CopyPlan.if_it_pays(recipe, data_set) if reduced_copies else None
+    with (
+        precision(recipe.precision),
+        placement.scope(),
+        _as_read(data_set.training, plan, recipe.batch_size) as (split, seconds_before),
+    ):
         model = compiled_model(
             build_model(recipe.model, len(data_set.class_names)),
             recipe,
@@ -33,13 +51,26 @@ def training_rate(recipe: Recipe, data_set: DataSet, placement: Placement) -> fl
             data_set.training.class_counts(),
         )
         model.fit(
-            training_batches(data_set.training, recipe, seed=0, reader=Reader(placement.share)),
+            training_batches(split, recipe, seed=0, reader=Reader(placement.share)),
             steps_per_epoch=_STEPS_BEFORE + _STEPS,
             callbacks=[timer],
             shuffle=False,
             verbose=0,
         )
-    return _STEPS * recipe.batch_size / timer.seconds
+    return Rate(_STEPS * recipe.batch_size / timer.seconds, seconds_before)
+
+
+@contextlib.contextmanager
+def _as_read(split: Split, plan: CopyPlan | None, batch_size: int) -> Iterator[tuple[Split, float]]:
+    """Yields a split that is read as fast as training will read, and the seconds before it can."""
+    if plan is None or not isinstance(split, FolderSplit):
+        yield split, 0.0
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        sample = split.sample(max(_COPIES, batch_size))
+        copied = with_reduced_copies(sample, plan, Path(folder), tell=lambda line: None)
+        per_image = copied.seconds_per_image if isinstance(copied, CopiedSplit) else 0.0
+        yield copied, per_image * split.size
 
 
 class _Timer(keras.callbacks.Callback):

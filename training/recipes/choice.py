@@ -64,23 +64,36 @@ class Images:
 
 
 @dataclass(frozen=True)
+class Rate:
+    """The time that training takes on a computer.
+
+    Attributes:
+        images_per_second: float, images that are read, augmented and trained on per second.
+        seconds_before: float, time before the first epoch, for reduced copies of large photographs.
+    """
+
+    images_per_second: float
+    seconds_before: float = 0.0
+
+
+@dataclass(frozen=True)
 class Time:
     """The time that is left for a run.
 
     Attributes:
         seconds: float.
-        images_per_second: function that measures how many images of a recipe are trained per
-            second.
+        rate: function that measures the `Rate` of a recipe.
     """
 
     seconds: float
-    images_per_second: Callable[[Recipe], float]
+    rate: Callable[[Recipe], Rate]
 
     def epochs(self, recipe: Recipe, images: Images) -> int:
         """Returns how many epochs of a recipe fit."""
-        rate = self.images_per_second(recipe)
-        epoch = (images.training + _SCORING_SHARE * images.validation) / rate
-        return max(0, int((_PLANNED_SHARE * self.seconds - _SECONDS_BESIDES) / epoch))
+        rate = self.rate(recipe)
+        epoch = (images.training + _SCORING_SHARE * images.validation) / rate.images_per_second
+        besides = _SECONDS_BESIDES + rate.seconds_before
+        return max(0, int((_PLANNED_SHARE * self.seconds - besides) / epoch))
 
 
 @dataclass(frozen=True)

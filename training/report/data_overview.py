@@ -73,6 +73,8 @@ def data_overview(data_set: DataSet) -> str:
         ]
         lines += ["", table(["not read", "count", "such as", "reason"], left, text_columns=4)]
     told = [note for note in data_set.notes if not note.startswith("Not read in ")]
+    if data_set.left_out and told:
+        lines.append("")
     return "\n".join([*lines, *told]) + "\n"
 
 

@@ -32,7 +32,12 @@ class Choice:
 
 
 def chosen_recipe(
-    recipe: Recipe, choice: Choice, data_set: DataSet, placement: Placement, started: float
+    recipe: Recipe,
+    choice: Choice,
+    data_set: DataSet,
+    placement: Placement,
+    started: float,
+    reduced_copies: bool = True,
 ) -> Recipe:
     """Chooses fields of a recipe, and prints them.
 
@@ -42,6 +47,7 @@ def chosen_recipe(
         data_set: `DataSet`.
         placement: `Placement`.
         started: float, the reading of `time.monotonic()` from which the minutes count.
+        reduced_copies: whether training will read reduced copies of large photographs.
 
     Raises:
         ValueError: as `choose`; or several processes would measure different rates.
@@ -59,7 +65,12 @@ def chosen_recipe(
             )
         print("Measuring how fast this computer trains ...", flush=True)
         left = 60 * choice.minutes - (time.monotonic() - started)
-        rate = functools.partial(training_rate, data_set=data_set, placement=placement)
+        rate = functools.partial(
+            training_rate,
+            data_set=data_set,
+            placement=placement,
+            reduced_copies=reduced_copies,
+        )
         allowed, text = Time(left, rate), f" and {choice.minutes:g} minutes"
     fields = choice.fields
     if placement.replicas > 1:

@@ -28,6 +28,9 @@ class TrainOptions:
             larger than its model.
         extend: folder of a finished run whose model this one starts from, as its recipe and on its
             data, to which images may have been added.
+        reduced_copies: whether copies of large photographs, in an eighth or a quarter of their
+            size, are kept in OUT/reduced while training, so that the files are decoded once and not
+            in every epoch. The training images are the same.
         labels: table with the columns file, class and optionally split, for the images of a folder;
             by default its folders are the classes.
     """
@@ -43,4 +46,5 @@ class TrainOptions:
     change_optimization: bool = False
     keep_checkpoints: bool = False
     extend: Path | None = None
+    reduced_copies: bool = True
     labels: Path | None = None

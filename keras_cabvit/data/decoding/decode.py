@@ -16,6 +16,7 @@ from keras_cabvit.data.decoding.jpeg import jpeg_header, jpeg_refusal
 from keras_cabvit.data.decoding.jpeg_pixels import decode_jpeg, decode_jpeg_part
 from keras_cabvit.data.decoding.orientation import upright
 from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.reduced_copy import is_copy, part_of_copy
 
 _HEIF = "HEIC and AVIF files are not read; `cabvit convert-images` makes JPEG files of them."
 NO_IMAGE = "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."
@@ -53,7 +54,8 @@ def decode_part(encoded, choose_box, least=None):
     """Decodes a part of an image file, of a large JPEG file in half its size or less.
 
     Args:
-        encoded: scalar string tensor, the file's content.
+        encoded: scalar string tensor, the file's content; with `least` also that of a reduced copy
+            (`keras_cabvit.data.decoding.reduced_copy`) made for parts of that size.
         choose_box: see `decode_rgb`.
         least: (height, width), fewest pixels that the part must keep when it is reduced. A JPEG
             file is decoded 8, 4 or 2 times smaller, at the smallest size that has so many.
@@ -74,7 +76,12 @@ def decode_part(encoded, choose_box, least=None):
         pixels = pixels[top : top + height, left : left + width]
         return pixels, tf.cast(tf.stack([0, 0, height, width]), tf.float32)
 
-    return _by_format(encoded, lambda jpeg: decode_jpeg_part(jpeg, choose_box, least), cut)
+    def of_file():
+        return _by_format(encoded, lambda jpeg: decode_jpeg_part(jpeg, choose_box, least), cut)
+
+    if least is None:
+        return of_file()
+    return tf.cond(is_copy(encoded), lambda: part_of_copy(encoded, choose_box, least), of_file)
 
 
 def _by_format(encoded, read_jpeg, finish):

@@ -5,7 +5,7 @@ from keras_cabvit.data.decoding.orientation import box_as_stored, offset_as_seen
 from keras_cabvit.data.decoding.rarely import rarely
 
 # Reductions by which JPEG files can be decoded directly, which takes a fraction of the time.
-_REDUCTIONS = (8, 4, 2)
+REDUCTIONS = (8, 4, 2)
 # Columns beside a part that are decoded with it. Colours are stored at half the resolution, and
 # those of the outermost columns depend on columns that the decoder does not know if they are left
 # out.
@@ -44,14 +44,14 @@ def decode_jpeg_part(encoded, choose_box, least=None):
     place = box_as_stored(box, seen, orientation)
 
     def full():
-        pixels = upright(_decode_box(encoded, place, stored, 1), orientation)
+        pixels = upright(decode_box(encoded, place, stored, 1), orientation)
         return pixels, tf.cast(tf.stack([0, 0, *box[2:]]), tf.float32)
 
     if least is None:
         return full()
     sides, least = tf.stack(box[2:]), tf.constant(least, tf.int32)
     return tf.cond(
-        tf.reduce_all(sides >= _REDUCTIONS[-1] * least),
+        tf.reduce_all(sides >= REDUCTIONS[-1] * least),
         lambda: _decode_reduced(encoded, tf.stack(place), orientation, sides, least),
         full,
     )
@@ -73,26 +73,57 @@ def _decode_reduced(encoded, place, orientation, sides, least):
     """
     import tensorflow as tf
 
+    index = largest_reduction(sides, least)
     stored = tf.io.extract_jpeg_shape(encoded)[:2]
-    allowed = [tf.reduce_all(sides >= reduction * least) for reduction in _REDUCTIONS]
-    index = tf.argmax(tf.stack(allowed), output_type=tf.int32)
-    reduction = tf.constant(_REDUCTIONS)[index]
+    outer, reduced, box = reduced_place(place, stored, orientation, tf.constant(REDUCTIONS)[index])
+    pixels = tf.switch_case(
+        index,
+        [lambda by=by: decode_box(encoded, tf.unstack(outer), reduced, by) for by in REDUCTIONS],
+    )
+    return upright(pixels, orientation), box
+
+
+def largest_reduction(sides, least):
+    """Returns the position in `REDUCTIONS` of the largest one that leaves a part enough pixels.
+
+    Args:
+        sides: int32 tensor (2,), height and width of the part.
+        least: int32 tensor (2,), fewest pixels; `sides` are at least twice as many.
+    """
+    import tensorflow as tf
+
+    allowed = [tf.reduce_all(sides >= reduction * least) for reduction in REDUCTIONS]
+    return tf.argmax(tf.stack(allowed), output_type=tf.int32)
+
+
+def reduced_place(place, stored, orientation, reduction):
+    """Returns the place of a part in a reduced image.
+
+    Args:
+        place: int32 tensor (4,), the part in the stored image: top, left, height, width.
+        stored: int32 tensor (2,), height and width of the stored image in full size.
+        orientation: int32 scalar from 1 to 8.
+        reduction: int32 scalar.
+
+    Returns:
+        outer: int32 tensor (4,), the pixels of the reduced image, as stored, that contain the part.
+        reduced: int32 tensor (2,), height and width of the reduced image, as stored.
+        box: float32 tensor (4,), the part in `outer` as seen; it may begin and end inside pixels.
+    """
+    import tensorflow as tf
+
     corner, end = place[:2], place[:2] + place[2:]
     reduced = -(-stored // reduction)  # a last pixel of fewer than the others
     first = corner // reduction
     last = tf.minimum(-(-end // reduction), reduced)
-    outer = tf.unstack(tf.concat([first, last - first], axis=0))
-    pixels = tf.switch_case(
-        index,
-        [lambda by=by: _decode_box(encoded, outer, reduced, by) for by in _REDUCTIONS],
-    )
     before, after = corner - first * reduction, last * reduction - end
     offset = offset_as_seen(before, after, orientation)
-    box = tf.concat([offset, sides], axis=0) / reduction
-    return upright(pixels, orientation), tf.cast(box, tf.float32)
+    sides = tf.where(orientation >= 5, place[:1:-1], place[2:])
+    box = tf.cast(tf.concat([offset, sides], axis=0) / reduction, tf.float32)
+    return tf.concat([first, last - first], axis=0), reduced, box
 
 
-def _decode_box(encoded, box, size, reduction):
+def decode_box(encoded, box, size, reduction):
     """Decodes a part of a JPEG file as stored, every side reduced by 1, 2, 4 or 8.
 
     Args:

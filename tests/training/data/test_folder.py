@@ -78,6 +78,18 @@ def test_labels_of_val_are_those_of_train_though_a_class_is_missing(tmp_path):
     assert data_set.notes == (f"{tmp_path / 'val'} has no images of ant.",)
 
 
+def test_classes_that_may_be_one_are_named(tmp_path):
+    write_folder(tmp_path, 30)
+    (tmp_path / "bee").rename(tmp_path / "Red apple")
+    (tmp_path / "cat").rename(tmp_path / "red-apple")
+
+    data_set = opened(tmp_path)
+
+    assert data_set.class_names == ("Red apple", "ant", "red-apple")
+    (note,) = data_set.notes
+    assert note.startswith("Red apple, red-apple are different classes, though their names differ")
+
+
 def test_every_kind_of_image_file_counts_and_others_are_named(tmp_path):
     for name in ("ant", "bee"):
         folder = tmp_path / name

@@ -5,21 +5,23 @@ from small_model import SMALL
 
 import keras_cabvit
 from training.recipes import RECIPES
-from training.recipes.choice import FIELDS, Images, Time, choose
+from training.recipes.choice import FIELDS, Images, Rate, Time, choose
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
 
 FINETUNE = RECIPES["finetune"]
 PHOTOGRAPHS = Images(3000, 300, 400)
 
 
-def chosen(images=PHOTOGRAPHS, recipe=FINETUNE, fields=FIELDS, minutes=None, rate=50):
+def chosen(
+    images=PHOTOGRAPHS, recipe=FINETUNE, fields=FIELDS, minutes=None, rate=50, seconds_before=0.0
+):
     """Chooses; images of 128 pixels are trained at `rate` per second, smaller ones faster."""
 
-    def images_per_second(recipe):
+    def measured(recipe):
         height, width = recipe.model.image_size
-        return rate * 128 * 128 / (height * width)
+        return Rate(rate * 128 * 128 / (height * width), seconds_before)
 
-    time = None if minutes is None else Time(60 * minutes, images_per_second)
+    time = None if minutes is None else Time(60 * minutes, measured)
     return choose(recipe, fields, images, time)
 
 
@@ -61,6 +63,12 @@ def test_as_many_epochs_as_fit_into_the_time():
     assert 35 <= recipe.epochs <= 45
     assert 1.9 * recipe.epochs < twice.epochs < 2.3 * recipe.epochs
     assert recipe.model.image_size == twice.model.image_size == (128, 128)
+
+
+def test_time_before_the_first_epoch_leaves_fewer_epochs():
+    recipe, _ = chosen(minutes=45, seconds_before=620)
+
+    assert chosen(minutes=45)[0].epochs - recipe.epochs == 10
 
 
 def test_a_short_time_chooses_smaller_images():
