@@ -271,7 +271,7 @@ def test_full_disk_leaves_the_earlier_report_or_nothing(tmp_path):
     write_report(earlier, evaluation(), HISTORY, RUN)
     before = {entry.name: entry.read_bytes() for entry in earlier.iterdir()}
     for folder in (earlier, new):
-        with files_of_at_most(20_000), pytest.raises(OSError) as raised:  # a picture has more
+        with files_of_at_most(20_000), pytest.raises(OSError, match="disk") as raised:
             write_report(folder, evaluation(classes=4), HISTORY, RUN)
         assert str(raised.value) == (
             f"The report could not be written to {folder}: The disk is full, or the limit on the "
