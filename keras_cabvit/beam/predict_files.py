@@ -91,6 +91,8 @@ class PredictFiles(beam.PTransform):
     # Beam warns of every type but a PCollection.
     def expand(self, files: beam.PCollection) -> Any:
         """Adds the steps to a pipeline, and returns `PredictedFiles`."""
+        # Otherwise the worker that listed the files would also decode and classify all of them.
+        files = files | "Distribute" >> beam.Reshuffle()
         decoded, unreadable = files | "Decode" >> beam.ParDo(self._decode).with_outputs(
             UNREADABLE, main="decoded"
         )

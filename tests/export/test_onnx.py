@@ -76,6 +76,29 @@ def test_every_norm_is_one_operator(exported):
     assert [(each.domain, each.version) for each in content.opset_import] == [("", 17)]
 
 
+def test_convolutions_pad_and_their_gelus_stay_in_their_layout(exported):
+    content = onnx.load(exported[1])
+    written_by = {name: node for node in content.graph.node for name in node.output}
+    for node in content.graph.node:
+        assert node.op_type != "Pad"
+        before = [written_by[name].op_type for name in node.input if name in written_by]
+        if node.op_type == "Transpose":
+            assert before != ["Transpose"]
+        if node.op_type == "Erf":
+            divided = written_by[node.input[0]]
+            assert divided.op_type == "Div"
+            assert written_by[divided.input[0]].op_type in ("Conv", "Add")
+
+
+def test_norms_see_tokens_because_openvino_splits_those_of_maps(exported):
+    content = onnx.shape_inference.infer_shapes(onnx.load(exported[1]))
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim) for value in content.graph.value_info
+    }
+    norms = [node for node in content.graph.node if node.op_type == "LayerNormalization"]
+    assert {ranks[node.input[0]] for node in norms} <= {2, 3}
+
+
 def test_file_states_what_a_program_must_know(hybrid):
     content = onnx.load(hybrid)
     stated = {entry.key: entry.value for entry in content.metadata_props}

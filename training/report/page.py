@@ -1,12 +1,13 @@
 """Writes the scores of a model as a page with pictures."""
 
+import contextlib
 import os
 import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.atomic_files import DISK_FULL, is_disk_full, write_text_atomically
 from keras_cabvit.figures.fonts import drawing_note
 from keras_cabvit.paths import local_path
 from training.evaluation.result import Evaluation
@@ -60,6 +61,7 @@ def write_report(
     if broken_names is None:
         broken_names = run.get("broken_images", ())
     scores, names = evaluation.scores, evaluation.class_names
+    is_new = not folder.exists()
     partial = folder / f".report.{os.getpid()}-{time.monotonic_ns()}.partial"
     try:
         partial.mkdir(parents=True)
@@ -97,11 +99,16 @@ def write_report(
         for name in {*_OPTIONAL} - {file.name for file in written}:
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"The report could not be written to {folder}: {error.strerror or error}. An earlier "
-            "one there is unchanged",
-        ) from error
+        reason = DISK_FULL if is_disk_full(error) else f"{error.strerror or error}."
+        clear = OSError(
+            f"The report could not be written to {folder}: {reason} An earlier one there is "
+            "unchanged."
+        )
+        clear.errno = error.errno
+        raise clear from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # the report is in it
+                folder.rmdir()
     return folder / "report.md"

@@ -65,9 +65,10 @@ class CheckpointFolder:
                 arrays: dict[str, Any] = checkpoint.arrays | {_PROGRESS: progress}
                 np.savez(partial, **arrays)
         except OSError as error:
+            reason = str(error.strerror or error).rstrip(".")
             raise OSError(
-                f"The checkpoint of step {step} could not be written to {self.path}: "
-                f"{error.strerror or error}. Earlier checkpoints are unchanged; free some "
+                f"The checkpoint of step {step} could not be written to {self.path}: {reason}. "
+                "Earlier checkpoints are unchanged; free some "
                 "space or grant the right to write, and the same command resumes from them."
             ) from error
         for _, old in self._files()[:-2]:

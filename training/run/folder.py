@@ -40,9 +40,10 @@ def claimed(folder: Path, record: dict, found: dict | None) -> Iterator[None]:
                 f"is none, remove {folder / '.lock'}."
             ) from error
         except OSError as error:
+            reason = str(error.strerror or error).rstrip(".")
             raise OSError(
-                f"The folder of the run, {folder}, cannot be written to: "
-                f"{error.strerror or error}. Choose another one with --out, free some space or "
+                f"The folder of the run, {folder}, cannot be written to: {reason}. "
+                "Choose another one with --out, free some space or "
                 "grant the right to write."
             ) from error
         yield

@@ -9,16 +9,23 @@ from typing import Any
 
 import keras
 
-from keras_cabvit.export.onnx.forms import MatMulDense, OperatorLayerNormalization
+from keras_cabvit.export.onnx.forms import (
+    MatMulDense,
+    OperatorLayerNormalization,
+    TokensChannelMixing,
+)
+from keras_cabvit.export.onnx.layout import in_convolution_layout
 from keras_cabvit.export.onnx.operators import with_erf, with_layer_normalization
 from keras_cabvit.export.signatures import float32_form, pixel_functions
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.layers import ChannelMixing
 from keras_cabvit.ops import definitions
 
 # The first version of ONNX's operators with LayerNormalization.
 OPSET = 17
 # In addition to those of `keras_cabvit.inference`.
 INFERENCE_CLASSES = {
+    ChannelMixing: TokensChannelMixing,
     keras.layers.Dense: MatMulDense,
     keras.layers.LayerNormalization: OperatorLayerNormalization,
 }
@@ -73,6 +80,7 @@ def convert(
                 "tf2onnx cannot convert this model. It says: "
                 f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
             ) from error
+    in_convolution_layout(converted)
     _tidy(converted)
     path = Path(path)
     onnx.save(converted, path)

@@ -1,11 +1,12 @@
 """Layers in the form in which they become one operator of an ONNX file each."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
-from keras_cabvit.inference import FusedLayerNormalization
+from keras_cabvit.inference import FusedChannelMixing, FusedLayerNormalization
 
 
 class OperatorLayerNormalization(FusedLayerNormalization):
@@ -53,3 +54,20 @@ class MatMulDense(keras.layers.Dense):
 
         x = tf.matmul(inputs, self.kernel)
         return self.activation(x if self.bias is None else x + self.bias)
+
+
+class TokensChannelMixing(FusedChannelMixing):
+    """`FusedChannelMixing` on tokens (batch, tokens, channels), whatever the shape of its input.
+
+    OpenVINO computes the LayerNormalization of tokens in one operation, and that of a feature map,
+    (batch, height, width, channels), in five.
+
+    Args:
+        **kwargs: arguments of `FusedChannelMixing`.
+    """
+
+    def call(self, inputs: Any, residual: Any = None) -> Any:
+        """Returns the branch, or its sum with the residual."""
+        tokens = ops.reshape(inputs, (-1, math.prod(inputs.shape[1:-1]), inputs.shape[-1]))
+        branch = ops.reshape(super().call(tokens), (-1, *inputs.shape[1:]))
+        return branch if residual is None else branch + residual

@@ -1,8 +1,7 @@
-import resource
-
 import numpy as np
 import pytest
 from PIL import Image
+from small_disk import files_of_at_most
 
 from keras_cabvit.data.folders.written_folders import mark_of_output
 from keras_cabvit.figures.fonts import undrawn_characters
@@ -267,21 +266,20 @@ def test_many_broken_images_are_counted(tmp_path):
     assert "and 20 more." in text
 
 
-def test_full_disk_leaves_the_earlier_report(tmp_path):
-    write_report(tmp_path, evaluation(), HISTORY, RUN)
-    before = {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()}
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Too little for a picture: a limit on the file size acts like a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-    try:
-        with pytest.raises(
-            OSError, match=r"could not be written .* earlier one there is unchanged"
-        ):
-            write_report(tmp_path, evaluation(classes=4), HISTORY, RUN)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+def test_full_disk_leaves_the_earlier_report_or_nothing(tmp_path):
+    earlier, new = tmp_path / "earlier", tmp_path / "new"
+    write_report(earlier, evaluation(), HISTORY, RUN)
+    before = {entry.name: entry.read_bytes() for entry in earlier.iterdir()}
+    for folder in (earlier, new):
+        with files_of_at_most(20_000), pytest.raises(OSError, match="disk") as raised:
+            write_report(folder, evaluation(classes=4), HISTORY, RUN)
+        assert str(raised.value) == (
+            f"The report could not be written to {folder}: The disk is full, or the limit on the "
+            "size of files is reached. An earlier one there is unchanged."
+        )
 
-    assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == before
+    assert {entry.name: entry.read_bytes() for entry in earlier.iterdir()} == before
+    assert not new.exists()
 
 
 def test_folder_that_cannot_be_created_gives_a_clear_error(tmp_path):
