@@ -6,6 +6,7 @@ import os
 import pytest
 import tensorflow as tf
 import tiny_models
+from small_disk import files_of_at_most
 
 from keras_cabvit.cli import main
 from keras_cabvit.commands import predict
@@ -55,6 +56,21 @@ def test_long_path_has_a_line_of_its_own(run, folder, capsys):
     assert name == str(path)
     assert scores.split()[0] == tiny_models.LABELS[0]
     assert len(scores) <= len(rule)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_full_disk_is_named_and_nothing_is_written(run, folder, tmp_path, ending, capsys):
+    output = tmp_path / "new" / f"predictions.{ending}"
+    with files_of_at_most(64):
+        status = main(["predict", str(folder), "--model", str(run), "--output", str(output)])
+    assert status == 1
+    errors = capsys.readouterr().err
+    assert f"{output} was not written." in errors
+    assert errors.endswith(
+        "cabvit predict: The disk is full, or the limit on the size of files is reached. Nothing "
+        f"was written to {output.parent}.\n"
+    )
+    assert not output.parent.exists()
 
 
 def test_broken_files_are_named_and_the_exit_status_says_so(run, folder, capsys):

@@ -130,7 +130,9 @@ def part_of_copy(copy, choose_box, least):
     import tensorflow as tf
 
     header = tf.io.decode_raw(tf.strings.substr(copy, len(_MAGIC), 16), tf.int32)
-    stored, orientation, sizes = header[:2], header[2], header[3]
+    stored, sizes = header[:2], header[3]
+    # TensorFlow evaluates this ahead for a constant file, even one that is no copy.
+    orientation = tf.clip_by_value(header[2], 0, 8)
     seen = tf.where(orientation >= 5, stored[::-1], stored)
     box = choose_box(seen)
     place = tf.stack(box_as_stored(box, seen, orientation))
