@@ -1,7 +1,9 @@
 """KerasHub's own tests of a vision backbone and of a task pass.
 
 The backbone is channels last whatever `keras.json` says, so the test of the other data format is
-left out. On PyTorch KerasHub tests neither precision nor quantisation.
+left out. On PyTorch KerasHub tests neither precision nor quantisation. To save time the suite
+runs the task's test on the other two backends; `KERAS_BACKEND=jax pytest -n 0 tests/hub` does on
+JAX.
 """
 
 import keras
@@ -12,7 +14,7 @@ from keras_hub.src.tests import test_case
 
 from keras_cabvit.hub import CabViTBackbone, CabViTImageClassifier
 
-pytestmark = [pytest.mark.slow, pytest.mark.every_backend]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -21,6 +23,7 @@ def harness():
     return test_case.TestCase("run_vision_backbone_test")
 
 
+@pytest.mark.every_backend
 def test_vision_backbone(harness):
     harness.run_vision_backbone_test(
         cls=CabViTBackbone,
@@ -33,6 +36,7 @@ def test_vision_backbone(harness):
     )
 
 
+@pytest.mark.torch_too
 def test_task(harness):
     classifier = tiny_hub.classifier()
     harness.run_task_test(
