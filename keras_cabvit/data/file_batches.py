@@ -5,10 +5,14 @@ import os
 import stat
 from pathlib import Path
 
-from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size
-from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
+from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
+from keras_cabvit.data.evaluation_transform import tensorflow
 from keras_cabvit.data.folders.folder_entries import list_folder
-from keras_cabvit.data.image_bytes import bytes_reason, length_reason
+from keras_cabvit.data.image_bytes import (
+    bytes_reason,
+    checked_evaluation_image,
+    length_reason,
+)
 from keras_cabvit.paths import local_path
 
 # Batches assembled at the same time, so that the end of one does not leave cores idle.
@@ -41,11 +45,7 @@ def file_batches(files, size, crop, batch_size, max_megapixels=MAX_MEGAPIXELS):
 
     def read(position, name):
         encoded = tf.io.read_file(name)
-        pixels = tf.reduce_prod(tf.cast(image_size(encoded), tf.float64))
-        # A file whose header states no size could be of any size.
-        decodable = (pixels > 0) & (pixels <= 1e6 * max_megapixels)
-        with tf.control_dependencies([tf.debugging.Assert(decodable, [pixels])]):
-            return position, evaluation_image(tf.identity(encoded), size, crop)
+        return position, checked_evaluation_image(encoded, size, crop, max_megapixels)
 
     # AutoGraph would rewrite this function and all that it calls, which takes half of the start.
     @tf.autograph.experimental.do_not_convert

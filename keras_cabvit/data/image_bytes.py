@@ -1,5 +1,7 @@
 """Reading an image file that is in memory, and the reasons for which it cannot be read."""
 
+import functools
+
 from keras_cabvit.data.decoding.decode import NO_IMAGE, refusal
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size, is_image_file
 from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
@@ -66,13 +68,45 @@ def evaluation_image_of(encoded, size, crop, max_megapixels=MAX_MEGAPIXELS):
     if reason := length_reason(len(encoded), max_megapixels):
         raise ValueError(reason)
     tf = tensorflow()
+    graph = _evaluation_graph(tuple(size), crop, max_megapixels)
     with tf.device("CPU"):
-        content = tf.constant(encoded)
-        pixels = tf.reduce_prod(tf.cast(image_size(content), tf.float64)).numpy()
-        # A file whose header states no size could be of any size.
-        if not 0 < pixels <= 1e6 * max_megapixels:
-            raise ValueError(bytes_reason(encoded, max_megapixels))
         try:
-            return evaluation_image(content, size, crop).numpy()
+            return graph(tf.constant(encoded)).numpy()
         except tf.errors.OpError as error:
             raise ValueError(bytes_reason(encoded, max_megapixels)) from error
+
+
+def checked_evaluation_image(encoded, size, crop, max_megapixels=MAX_MEGAPIXELS):
+    """Applies the evaluation transform to a file unless its image is too large, in a graph.
+
+    Args:
+        encoded: scalar string tensor, the content of a file.
+        size: (height, width) of the result in pixels.
+        crop: float, side of the centre crop, see `evaluation_image`.
+        max_megapixels: number; larger images are not decoded. Defaults to 64.
+
+    Returns:
+        A uint8 tensor (*size, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: when the graph runs, if the file cannot be read.
+    """
+    tf = tensorflow()
+    pixels = tf.reduce_prod(tf.cast(image_size(encoded), tf.float64))
+    # A file whose header states no size could be of any size.
+    decodable = (pixels > 0) & (pixels <= 1e6 * max_megapixels)
+    with tf.control_dependencies([tf.debugging.Assert(decodable, [pixels])]):
+        return evaluation_image(tf.identity(encoded), size, crop)
+
+
+# One after the other, the operations take more than ten times as long as in a graph.
+@functools.lru_cache(maxsize=8)
+def _evaluation_graph(size, crop, max_megapixels):
+    """Returns `checked_evaluation_image` as a function of the file's content."""
+    tf = tensorflow()
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    def graph(encoded):
+        return checked_evaluation_image(encoded, size, crop, max_megapixels)
+
+    return graph
