@@ -34,7 +34,6 @@ class ModelOptions:
 
     variant: str
     image_size: tuple[int, int] = (224, 224)
-    image_sizes: tuple[int, ...] | None = None
     embed_dims: tuple[int, ...] | None = None
     depths: tuple[int, ...] | None = None
     num_heads: tuple[int, ...] | None = None
@@ -47,6 +46,7 @@ class ModelOptions:
     drop_path_rate: float | None = None
     initial_weights: str | None = None
     initial_classifier: bool | None = None
+    image_sizes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
