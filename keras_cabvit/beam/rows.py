@@ -1,4 +1,4 @@
-"""The rows that the transforms put out. They have a schema, for Parquet, BigQuery and SQL."""
+"""The rows that the transforms put out. They have schemas, as Parquet needs."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
