@@ -42,7 +42,10 @@ def test_copies_are_read_while_training(photographs, tmp_path, monkeypatch, caps
 
     train(LARGE, TrainOptions(f"folder:{photographs}", tmp_path / "run", log=()))
 
-    assert f"copies, about 1 MB, are kept in {tmp_path}/run/reduced" in capsys.readouterr().out
+    assert (
+        f"Reduced copies of large photographs, about 1 MB, are kept in {tmp_path}/run/reduced"
+        in capsys.readouterr().out
+    )
     assert [type(split).__name__ for split in read] == ["CopiedSplit"]
     assert not (tmp_path / "run" / "reduced").exists()
 

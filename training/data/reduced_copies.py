@@ -161,8 +161,8 @@ def split_to_read(
         return split
     size = plan.mean_bytes(data_set.image_sizes) * split.size
     tell(
-        f"The photographs are large: reduced copies, about {max(1, round(size / 1e6)):,} MB, are "
-        f"kept in {folder} until training ends, so that each file is decoded only once."
+        f"Reduced copies of large photographs, about {max(1, round(size / 1e6)):,} MB, are "
+        f"kept in {folder} until training ends, so that each is decoded only once."
     )
     return with_reduced_copies(split, plan, folder, epochs > 1, tell)
 
