@@ -12,13 +12,17 @@ from keras_cabvit.beam.model_handler import ImageClassifierHandler
 from keras_cabvit.beam.rows import PredictedFile, UnreadableFile
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.file_predictions import check_prediction_arguments, top_classes
+from keras_cabvit.runtimes.file_predictions import (
+    check_prediction_arguments,
+    names_of,
+    top_classes,
+)
 from keras_cabvit.runtimes.opened_model import open_model
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 
 
 class PredictedFiles(NamedTuple):
-    """What `PredictFiles` puts out: every file is in one of the two.
+    """The outputs of `PredictFiles`: every file is in one of the two.
 
     Attributes:
         predictions: a PCollection of `PredictedFile`.
@@ -106,5 +110,4 @@ class PredictFiles(beam.PTransform):
 
     def _row(self, file: str, probabilities: np.ndarray) -> PredictedFile:
         (classes,), (values,) = top_classes(probabilities[None], self._top)
-        names = [str(number) if self._names is None else self._names[number] for number in classes]
-        return PredictedFile(file, classes, names, values)
+        return PredictedFile(file, classes, list(names_of(classes, self._names)), values)

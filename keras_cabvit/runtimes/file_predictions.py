@@ -1,7 +1,7 @@
 """Predictions of a trained model for any number of image files."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,9 +95,8 @@ def _predictions(
                 yield FilePrediction(path, (), (), (), unreadable_reason(path, max_megapixels))
                 continue
             classes, scores = found[position]
-            names = model.class_names
-            named = (str(number) if names is None else names[number] for number in classes)
-            yield FilePrediction(path, tuple(classes), tuple(named), tuple(scores))
+            names = names_of(classes, model.class_names)
+            yield FilePrediction(path, tuple(classes), names, tuple(scores))
 
 
 def padded_probabilities(model: OpenedModel, pixels: np.ndarray, count: int) -> np.ndarray:
@@ -132,6 +131,11 @@ def top_classes(probabilities: np.ndarray, top: int) -> tuple[list[list[int]], l
     """
     best = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     return best.tolist(), np.take_along_axis(probabilities, best, axis=1).tolist()
+
+
+def names_of(classes: Iterable[int], names: Sequence[str] | None) -> tuple[str, ...]:
+    """Returns the names of classes, given by their numbers; the numbers if there are no names."""
+    return tuple(str(number) if names is None else names[number] for number in classes)
 
 
 def check_prediction_arguments(

@@ -46,5 +46,5 @@ class TrainOptions:
     change_optimization: bool = False
     keep_checkpoints: bool = False
     extend: Path | None = None
-    reduced_copies: bool = True
     labels: Path | None = None
+    reduced_copies: bool = True
