@@ -105,6 +105,26 @@ class Page:
         node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self.call("DOM.setFileInputFiles", nodeId=node, files=[str(file)])
 
+    def drop(self, selector, *files):
+        """Drags files from the desktop onto an element and lets them go."""
+        box = f"document.querySelector({selector!r}).getBoundingClientRect()"
+        x, y = self.value(f"(box => [box.x + box.width / 2, box.y + box.height / 2])({box})")
+        data = {"items": [], "files": list(map(str, files)), "dragOperationsMask": 1}
+        for kind in ("dragEnter", "dragOver", "drop"):
+            self.call("Input.dispatchDragEvent", type=kind, x=x, y=y, data=data)
+
+    def paste(self, name, content):
+        """Pastes a file from the clipboard."""
+        self.value(
+            f"""{{
+              const bytes = Uint8Array.from(atob({base64.b64encode(content).decode()!r}),
+                                            each => each.charCodeAt(0));
+              const clipboardData = new DataTransfer();
+              clipboardData.items.add(new File([bytes], {name!r}));
+              document.dispatchEvent(new ClipboardEvent("paste", {{clipboardData}}));
+            }}"""
+        )
+
     def complaints(self):
         """Returns the page's errors and warnings so far."""
         found = []

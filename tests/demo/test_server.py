@@ -205,3 +205,20 @@ def test_browser_shows_predictions_and_maps_of_an_uploaded_photograph(server, op
         # The browser reports the answer's status 422, and nothing else.
         assert [each for each in page.complaints() if "422" not in each] == []
         assert all(each.startswith((server.address, "data:")) for each in page.addresses())
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_browser_takes_photographs_that_are_dropped_and_pasted(server, tmp_path):
+    (tmp_path / "dropped.jpg").write_bytes(PHOTOGRAPH.read_bytes())
+    status = "document.querySelector('#status').textContent"
+    with Page(server.address) as page:
+        page.wait("document.body.dataset.ready")
+        page.drop("#drop", tmp_path / "dropped.jpg", PHOTOGRAPH)
+        page.wait(f"/^dropped.jpg: .* %. The first of 2 files/.test({status})")
+        page.paste("pasted.jpg", PHOTOGRAPH.read_bytes())
+        page.wait(f"/^pasted.jpg: .* %$/.test({status})")
+        # A link, or an image dragged from another page.
+        page.drop("#drop")
+        page.wait(f"{status}.startsWith('That is not a file.')")
+        assert page.complaints() == []

@@ -55,8 +55,11 @@ async function explain(photograph, image, number) {
   say("");
 }
 
-async function take(photograph) {
-  if (!classifier || !photograph) return;
+async function take([photograph, ...others]) {
+  if (!classifier) return;
+  if (!photograph) {
+    return say("That is not a file. Save or copy the image, then drop or paste it here.", true);
+  }
   const turn = ++latest;
   const most = classifier.model.mostBytes;
   say("Classifying …");
@@ -80,7 +83,8 @@ async function take(photograph) {
     result.hidden = false;
     show(image, {caption: `Input: ${image.height}×${image.width} pixels, as the model takes it.`});
     const [best] = found.predictions;
-    const heard = `${photograph.name}: ${best.name}, ${(100 * best.probability).toFixed(1)} %`;
+    const heard = `${photograph.name}: ${best.name}, ${(100 * best.probability).toFixed(1)} %` +
+      (others.length ? `. The first of ${others.length + 1} files, as one is taken at a time.` : "");
     say(heard);
     if (choose) await explain(photograph, image, best.number);
     if (turn + 1 === latest || turn === latest) say(heard);
@@ -95,7 +99,7 @@ function failed(error, name = "") {
 
 function listen() {
   file.addEventListener("change", () => {
-    take(file.files[0]);
+    take([...file.files]);
     file.value = ""; // so that the same file can be chosen again
   });
   for (const name of ["dragenter", "dragover"]) {
@@ -110,9 +114,9 @@ function listen() {
   document.addEventListener("drop", event => {
     event.preventDefault();
     document.body.classList.remove("over");
-    take(event.dataTransfer.files[0]);
+    take(event.dataTransfer.files);
   });
-  document.addEventListener("paste", event => take(event.clipboardData.files[0]));
+  document.addEventListener("paste", event => take(event.clipboardData.files));
 }
 
 listen();
