@@ -119,6 +119,9 @@ def test_two_worker_processes_take_every_file_once(model, images, broken):
         found = matches | beam.Flatten() | fileio.ReadMatches() | PredictFiles(model, batch_size=4)
         assert_that(found.predictions, alike(predictions), "predictions")
         assert_that(found.unreadable, equal_to(unreadable), "unreadable")
+        # The step has the rows of the process that classified them.
+        processes = found.predictions | beam.Map(lambda row: os.getpid()) | beam.Distinct()
+        assert_that(processes | beam.combiners.Count.Globally(), equal_to([2]), "processes")
 
 
 def test_rows_are_written_to_files_by_their_schema(model, images, broken, tmp_path):
