@@ -7,7 +7,7 @@ import sys
 
 from keras_cabvit.atomic_files import DISK_FULL, is_disk_full
 from keras_cabvit.commands import training_program
-from keras_cabvit.signals import end_in_order
+from keras_cabvit.signals import orderly_shutdown
 from keras_cabvit.tensorflow_log import quiet_tensorflow
 from keras_cabvit.terminal import output_that_never_fails
 
@@ -38,21 +38,26 @@ def main(arguments=None):
 
 
 def _run(arguments):
-    # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
-    end_in_order()
     if arguments and arguments[0] in training_program.COMMANDS:
         print(f"cabvit: {training_program.explanation(arguments[0])}", file=sys.stderr)
         return 2
     command = arguments[0] if arguments and arguments[0] in COMMANDS else None
     name = "cabvit" if command is None else f"cabvit {command}"
     try:
+        # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
+        with orderly_shutdown():
+            return _status(command, name, arguments)
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted.", file=sys.stderr)
+        return 130
+
+
+def _status(command, name, arguments):
+    try:
         options = _parser(COMMANDS if command is None else (command,)).parse_args(arguments)
         if command not in _WITHOUT_KERAS:
             register_layers()
         return options.run(options) or 0
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted.", file=sys.stderr)
-        return 130
     except (ValueError, OSError, ImportError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

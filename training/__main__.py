@@ -6,7 +6,7 @@ import sys
 import cabvit_program  # noqa: F401 (marks this process as a program)
 from keras_cabvit.atomic_files import DISK_FULL, is_disk_full
 from keras_cabvit.cli import register_layers
-from keras_cabvit.signals import end_in_order
+from keras_cabvit.signals import orderly_shutdown
 from keras_cabvit.tensorflow_log import quiet_tensorflow
 from keras_cabvit.terminal import output_that_never_fails
 from training.run.interrupted import Interrupted
@@ -39,8 +39,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    # SIGTERM is handled like Ctrl-C: half-written files are removed.
-    end_in_order()
     name, *others = arguments or ["--help"]
     if name in ("-h", "--help"):
         print(_help())
@@ -49,15 +47,22 @@ def _run(arguments: list[str]) -> int:
         print(f"There is no command {name!r}.\n\n{_help()}", file=sys.stderr)
         return 2
     try:
-        # Importing TensorFlow takes seconds, during which Ctrl-C may come.
-        register_layers()
-        command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
-        command.run(others)
+        # SIGTERM is handled like Ctrl-C: half-written files are removed.
+        with orderly_shutdown():
+            return _status(name, others)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; no half-written files are left.", file=sys.stderr)
         if name == "train":
             print("The same command resumes from the last checkpoint, if any.", file=sys.stderr)
         return 130
+
+
+def _status(name: str, arguments: list[str]) -> int:
+    try:
+        # Importing TensorFlow takes seconds, during which Ctrl-C may come.
+        register_layers()
+        command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
+        command.run(arguments)
     except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

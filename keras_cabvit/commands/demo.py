@@ -6,6 +6,7 @@ import sys
 from keras_cabvit.commands.arguments import add_image_size, path_argument
 from keras_cabvit.commands.explained_model import open_explained
 from keras_cabvit.commands.text_table import one_line
+from keras_cabvit.signals import interruption_is_handled
 from keras_cabvit.weights import PRETRAINED
 
 _PORT = 8760
@@ -78,6 +79,7 @@ def _serve(options):
         try:
             server.serve_forever()
         except KeyboardInterrupt:
+            interruption_is_handled()
             print("\nThe page is closed.", file=sys.stderr)
     return 0
 

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cabvit.signals import interrupt
 from training.data.broken import BrokenImages
 from training.run.callbacks.history import History
 from training.run.callbacks.loss_guard import ADVICE, Diverged
@@ -103,7 +104,7 @@ class Checkpointing(keras.callbacks.Callback):
 
     def _note_signal(self, number: int, frame: Any) -> None:
         if self._signal is not None:  # asked twice: stop at once, without a checkpoint
-            raise KeyboardInterrupt
+            interrupt()
         self._signal = number
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

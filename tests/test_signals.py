@@ -1,0 +1,97 @@
+"""Ctrl-C and SIGTERM reach a program wherever Python handles them, and reach it once."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from backend_process import REPOSITORY
+
+# `cabvit_program` first: the package then does without Keras.
+PROGRAM = """
+import cabvit_program
+import ctypes, os, time
+from keras_cabvit.signals import interruption_is_handled, orderly_shutdown
+
+def signalled():
+    os.kill(os.getpid(), {number})
+
+class Property:
+    @property
+    def value(self):
+        signalled()
+        time.sleep(1)
+
+class Destructor:
+    def __del__(self):
+        signalled()
+        time.sleep(1)
+
+def asked_from_c():
+    # As Python's own `hasattr` until 3.13: every exception means no.
+    ctypes.pythonapi.PyObject_HasAttrString(ctypes.py_object(Property()), b"value")
+
+def destroyed():
+    Destructor()
+
+def cleaned_up():
+    try:
+        signalled()
+        time.sleep(1)
+    finally:
+        time.sleep(0.3)
+        print("clean")
+
+def cleaned_up_in_a_generator():
+    def steps():
+        try:
+            yield "first"
+            signalled()
+            time.sleep(1)
+        except KeyboardInterrupt:
+            yield "last"
+            raise
+    for step in steps():
+        time.sleep(0.2)
+        print(step)
+
+def caught():
+    try:
+        signalled()
+        time.sleep(1)
+    except KeyboardInterrupt:
+        interruption_is_handled()
+    time.sleep(0.3)
+
+try:
+    with orderly_shutdown():
+        {name}()
+        time.sleep(0.2)
+        print("went on")
+except KeyboardInterrupt:
+    time.sleep(0.2)
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("asked_from_c", ["interrupted"]),
+        ("destroyed", ["interrupted"]),
+        ("cleaned_up", ["clean", "interrupted"]),
+        ("cleaned_up_in_a_generator", ["first", "last", "interrupted"]),
+        ("caught", ["went on"]),
+    ],
+)
+def test_signal_is_neither_lost_nor_raised_twice(name, printed, number):
+    process = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(name=name, number=int(number))],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert process.stdout.split("\n")[:-1] == printed
+    assert (process.stderr, process.returncode) == ("", 0)
