@@ -50,7 +50,10 @@ def mix_batch(
 
     def with_mixup() -> tuple[tf.Tensor, tf.Tensor]:
         share = _beta(augmentation.mixup_alpha, roots, seed)
-        return images * share + tf.reverse(images, [0]) * (1 - share), share
+        # One new tensor of the batch's size, which the other operations change in place: the pages
+        # of a larger one cost as much as the arithmetic.
+        partners = tf.gather(images, tf.range(tf.shape(images)[0] - 1, -1, -1))
+        return images + (partners - images) * (1 - share), share
 
     def with_cutmix() -> tuple[tf.Tensor, tf.Tensor]:
         return _cutmix(images, _beta(augmentation.cutmix_alpha, roots, seed), y, x)
