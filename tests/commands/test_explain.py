@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny_models
 from PIL import Image
+from small_disk import files_of_at_most
 
 from keras_cabvit.cli import main
 from keras_cabvit.commands import explain
@@ -75,6 +76,14 @@ def test_wrong_arguments_give_a_clear_error(run, photo, arguments, sentence, cap
     assert main(["explain", *arguments]) == 1
     assert sentence in capsys.readouterr().err
     assert not list(photo.parent.glob("*explained*"))
+
+
+def test_full_disk_is_named_and_nothing_is_written(run, photo, capsys):
+    arguments = ["explain", "photo.png", "--model", str(run), "--output", "new/picture.png"]
+    with files_of_at_most(1000):
+        assert main(arguments) == 1
+    assert "The disk is full" in capsys.readouterr().err
+    assert not (photo.parent / "new").exists()
 
 
 def test_missing_matplotlib_is_named_with_its_remedy(run, photo, monkeypatch, capsys):

@@ -11,6 +11,7 @@ import pytest
 import small_classifier
 from chromium import needs_chromium
 from PIL import Image
+from small_disk import files_of_at_most
 
 from benchmarks.chromium import Page
 from benchmarks.static_page import served
@@ -91,6 +92,14 @@ def test_folder_has_the_page_the_model_and_the_runtime_with_its_licence(
     assert "1.1.0" in (page / "tasks-vision" / "NOTICE").read_text()
     for name in ("index.html", "page.js", "classifier.js", "heat.js", "photograph.js"):
         assert "http:" not in (page / name).read_text()
+
+
+def test_full_disk_is_named_and_nothing_is_written(model, package, tmp_path, capsys):
+    arguments = ["--static", str(tmp_path / "page"), "--model", str(model)]
+    with files_of_at_most(1000):
+        assert main(["demo", *arguments, "--tasks-vision", str(package)]) == 1
+    assert "The disk is full" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
 
 
 def test_only_the_pinned_package_is_taken(model, package, tmp_path, monkeypatch):

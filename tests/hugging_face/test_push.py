@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny_models
 from model_weights import assert_equal, weights_of
+from small_disk import files_of_at_most
 from stand_in_hub import TOKEN, Repository
 from written_run import write_run
 
@@ -181,6 +182,13 @@ def test_dry_run_writes_what_is_pushed_and_asks_nobody(run, hub, tmp_path, capsy
     assert written | pushed == pushed | {".complete": b""}
     assert hub.requests == []
     assert "Nothing was pushed." in capsys.readouterr().out
+
+
+def test_full_disk_is_named_and_nothing_is_written(run, hub, tmp_path, capsys):
+    with files_of_at_most(1000):
+        assert main(["push", str(run), "ann/clothes", "--dry-run", str(tmp_path / "dry")]) == 1
+    assert "The disk is full" in capsys.readouterr().err
+    assert not (tmp_path / "dry").exists()
 
 
 def test_nothing_that_is_pushed_names_a_folder_of_the_computer(run, hub):
