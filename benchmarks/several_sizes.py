@@ -1,6 +1,6 @@
 """One model for several image sizes: what trains it.
 
-usage: python -m benchmarks.several_sizes [WAY ...] [--output FILE.json]
+usage: python -m benchmarks.several_sizes [WAY ...] [--seed N] [--output FILE.json]
 
 Trains the quickstart's model in its ten epochs on 4,500 images of Fashion-MNIST, and prints its
 top-1 on the 1,000 test images at 64x64, 96x96 and 128x128, its weights resampled. WAY is
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.several_sizes", description=__doc__)
     parser.add_argument("ways", nargs="*", metavar="WAY", help=f"any of {', '.join(WAYS)}")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"{SEED} by default")
     parser.add_argument("--output", type=path_argument, metavar="FILE.json")
     options = parser.parse_args(arguments)
     if unknown := set(options.ways) - set(WAYS):
@@ -54,9 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
     found = []
     for way in options.ways or WAYS:
         recipe = _recipe(way)
-        keras.utils.set_random_seed(SEED)
+        keras.utils.set_random_seed(options.seed)
         model = build_model(recipe.model, len(CLASS_NAMES))
-        train(model, recipe)
+        train(model, recipe, options.seed)
         scores = {f"{side}x{side}": top_1(resized_model(model, (side, side))) for side in SIDES}
         found.append({"training": way, **scores})
         print(found[-1], flush=True)

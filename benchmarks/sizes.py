@@ -89,17 +89,17 @@ def _recipe(size: tuple[int, int], epochs: int, rate: float) -> Recipe:
     )
 
 
-def train(model: keras.Model, recipe: Recipe) -> None:
+def train(model: keras.Model, recipe: Recipe, seed: int = SEED) -> None:
     """Trains a model by a recipe, on the images that the quickstart trains on."""
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     training, _ = fashion_mnist_subset()
-    kept = ~held_out(training.labels, recipe.validation_share, SEED)
+    kept = ~held_out(training.labels, recipe.validation_share, seed)
     pixels = evaluation_pixels(training.images[kept], recipe.model.image_size)
     split = ArraySplit(pixels, training.labels[kept], CLASS_NAMES)
     steps = steps_per_epoch(split, recipe.batch_size)
     compiled = compiled_model(model, recipe, steps, place("single").jit_compile)
     compiled.fit(
-        training_batches(split, recipe, SEED),
+        training_batches(split, recipe, seed),
         epochs=recipe.epochs,
         steps_per_epoch=steps,
         shuffle=False,  # the batches come shuffled
