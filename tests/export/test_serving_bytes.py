@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny_models
-from huge_image import huge_png, peak_growth
+from huge_image import HALF_DECODED_BYTES, huge_png, peak_growth
 from PIL import Image, ImageOps
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import op_def_registry
@@ -123,7 +123,7 @@ def test_small_file_of_a_huge_image_takes_little_memory(loaded):
     classify(loaded, [GOOD["PNG"]] * 2)  # the first call reserves memory
 
     growth = peak_growth(lambda: answers.append(classify(loaded, [file, GOOD["PNG"]])))
-    assert growth < 50e6
+    assert growth < HALF_DECODED_BYTES
     status = answers[0]["status"].tolist()
     assert status[0].startswith(b"The image has 12000x12000 pixels, and at most")
     assert status[1] == b""

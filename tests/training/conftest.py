@@ -5,21 +5,9 @@ its helper modules.
 """
 
 import pytest
-import tensorflow as tf
 from png_decoder import read_png_only
 from tiny_runs import RECIPE, image_folder
 from two_layers import replace_models
-
-
-@pytest.fixture(autouse=True, scope="module")
-def graphs_as_written():
-    """Keeps TensorFlow from optimising graphs, which takes half of the time until a first batch.
-
-    Programs that tests start, such as those of `test_survival.py`, run optimised graphs.
-    """
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture(scope="session")

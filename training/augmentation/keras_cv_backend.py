@@ -72,7 +72,8 @@ def _rand_augment(images: tf.Tensor, augmentation: Augmentation) -> tf.Tensor:
         magnitude_stddev=augmentation.rand_augment_magnitude_std / 10,
         rate=augmentation.rand_augment_probability,
     )
-    return tf.ensure_shape(layer(images), images.shape)
+    # KerasCV's operations branch in Python, and so need AutoGraph, which data sets leave out.
+    return tf.ensure_shape(tf.function(layer)(images), images.shape)
 
 
 def _mix(

@@ -148,8 +148,10 @@ BMP["red in the lowest octet"] = made.bmp(
 )
 FORMATS = {"JPEG": JPEG, "PNG": PNG, "WebP": WEBP, "GIF": GIF, "BMP": BMP}
 
-decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)])
-stated_size = tf.function(image_size, input_signature=[tf.TensorSpec((), tf.string)])
+decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+stated_size = tf.function(
+    image_size, input_signature=[tf.TensorSpec((), tf.string)], autograph=False
+)
 
 
 def by_pillow(file):

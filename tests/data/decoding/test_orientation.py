@@ -15,7 +15,7 @@ SAMPLING = [(2, 2), (1, 1), (1, 1)]
 SIZE = (20, 35)
 PIXELS = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
 
-decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)])
+decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 
 
 def by_pillow(file):

@@ -27,11 +27,13 @@ torch_too = pytest.mark.torch_too if INSTALLED else needs_keras_cv
 def batches(count, images=IMAGES, **options):
     """Returns a batch augmented `count` times: (count, 6, 24, 32, 3) and (count, 6, 7)."""
     augmentation = Augmentation(library="keras_cv", **options)
-    data = tf.data.Dataset.range(count).map(
-        lambda step: mix_batch(
-            tf.constant(images), tf.constant(LABELS), 7, augmentation, tf.stack([5, step])
-        )
-    )
+
+    @tf.autograph.experimental.do_not_convert  # as in training
+    def batch(step):
+        seed = tf.stack([5, step])
+        return mix_batch(tf.constant(images), tf.constant(LABELS), 7, augmentation, seed)
+
+    data = tf.data.Dataset.range(count).map(batch)
     return next(data.batch(count).as_numpy_iterator())
 
 

@@ -30,13 +30,16 @@ def photograph(size, orientation=1, **options):
     return file.getvalue()
 
 
-decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)])
+decode = tf.function(decode_rgb, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 
 
 def crops(file, size, augmentation, count):
     """Returns crops of a file, and of its pixels, for the same seeds."""
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((2,), tf.int32)])
+    @tf.function(
+        input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((2,), tf.int32)],
+        autograph=False,  # which training does not use either
+    )
     def of_file(file, seed):
         return random_resized_crop(file, size, augmentation, seed)
 
@@ -44,7 +47,8 @@ def crops(file, size, augmentation, count):
         input_signature=[
             tf.TensorSpec((None, None, 3), tf.uint8),
             tf.TensorSpec((2,), tf.int32),
-        ]
+        ],
+        autograph=False,
     )
     def of_pixels(pixels, seed):
         return random_resized_crop(pixels, size, augmentation, seed)

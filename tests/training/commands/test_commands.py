@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from png_decoder import read_png_only
 from tiny_runs import OPTIONS
+from two_layers import replace_models
 
 from training.__main__ import COMMANDS, main
 from training.evaluation.model_score import ModelScore
@@ -14,6 +16,15 @@ from training.recipes.choice import FIELDS
 from training.run.choosing import Choice
 
 TRAIN = ["train", "--recipe", "fashion_mnist"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_programs():
+    """A model of two layers and a decoder of PNG files, which are compiled in little time."""
+    with pytest.MonkeyPatch.context() as patch:
+        replace_models(patch)
+        read_png_only(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -34,13 +34,14 @@ def open_split(request, tmp_path_factory):
     return open_split
 
 
-@pytest.fixture(
-    scope="session",
-    params=["array", *(pytest.param(name, marks=pytest.mark.slow) for name in ("folder", "tfds"))],
-)
-def split(request, open_split):
-    """Splits of `COUNT` pictures, one from each kind of source; files are decoded simply."""
-    if request.param == "array":
-        labels = np.arange(COUNT) % len(CLASSES)
-        return ArraySplit(np.stack([picture(i) for i in range(COUNT)]), labels, CLASSES)
-    return decoded(open_split(request.param))
+@pytest.fixture(scope="session")
+def pixel_split():
+    """A split of `COUNT` pictures in memory, whose examples can be looked up by number."""
+    labels = np.arange(COUNT) % len(CLASSES)
+    return ArraySplit(np.stack([picture(i) for i in range(COUNT)]), labels, CLASSES)
+
+
+@pytest.fixture(scope="session", params=["pixels", pytest.param("tfds", marks=pytest.mark.slow)])
+def split(request, pixel_split, open_split):
+    """One split for each kind of order: drawn from numbers, and of streams; decoded simply."""
+    return pixel_split if request.param == "pixels" else decoded(open_split("tfds"))

@@ -22,6 +22,7 @@ import time
 
 import keras
 import pytest
+import tensorflow as tf
 from png_decoder import read_png_only
 from two_layers import replace_models
 
@@ -31,8 +32,6 @@ from training.recipes.model import build_model
 
 
 def split_cpu(count):
-    import tensorflow as tf
-
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration() for _ in range(count)]
@@ -87,6 +86,7 @@ def run(settings):
     """Runs the commands, and returns what a test compares."""
     replace_models(pytest.MonkeyPatch())
     read_png_only(pytest.MonkeyPatch())
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if settings.get("frozen"):
         freeze_batch_norm()
     if "stop_at" in settings:

@@ -18,11 +18,11 @@ from training.recipes.tiny_imagenet import TINY_IMAGENET
 from training.train_in_memory import InMemoryOptions, train_in_memory
 
 MODEL = ModelOptions(
-    "CabViTP", image_size=(16, 16), embed_dims=(16,), depths=(2,), num_heads=(2,), patch_size=8
+    "CabViTP", image_size=(16, 16), embed_dims=(16,), depths=(1,), num_heads=(2,), patch_size=8
 )
 OPTIONS = shlex.split(
     "--recipe tiny_imagenet --model.variant CabViTP --model.image-size 16 16 "
-    "--model.embed-dims 16 --model.depths 2 --model.num-heads 2 --model.patch-size 8"
+    "--model.embed-dims 16 --model.depths 1 --model.num-heads 2 --model.patch-size 8"
 )
 TRAINING = shlex.split(
     "--epochs 12 --batch-size 16 --validation-share 0.25 --optimization.warmup-epochs 1 "

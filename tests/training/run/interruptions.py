@@ -7,6 +7,7 @@ import signal
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from png_decoder import read_png_only
 from two_layers import replace_models
 
@@ -32,6 +33,8 @@ class Interruption:
         """Prepares this process."""
         replace_models(pytest.MonkeyPatch())
         read_png_only(pytest.MonkeyPatch())
+        # TensorFlow would optimise graphs for longer than it runs them.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         if self.place is not None:
             getattr(self, f"_in_{self.place}")()
 

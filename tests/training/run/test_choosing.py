@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+from png_decoder import read_png_only
 from tiny_runs import RECIPE
 from two_layers import replace_models
 
@@ -16,8 +17,9 @@ QUICK = dataclasses.replace(
 
 
 @pytest.fixture(autouse=True)
-def models_of_two_layers(monkeypatch):
+def models_of_two_layers_and_png_files(monkeypatch):
     replace_models(monkeypatch)
+    read_png_only(monkeypatch)
 
 
 def test_choice_is_printed_recorded_and_kept_when_the_run_is_resumed(folder, tmp_path, capsys):

@@ -1,0 +1,169 @@
+"""Fixtures that all tests share: the backends, two tiny models and their exports."""
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest.mock
+from pathlib import Path
+
+import exchanged_files
+import keras
+import pytest
+import tiny_models
+from backend_process import backend_environment
+from filelock import FileLock
+from numpy_initializers import replace_initializers
+
+from keras_cabvit.export import to_saved_model, to_tflite
+from keras_cabvit.runtimes import load_saved_model
+
+keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def graphs_as_written():
+    """Keeps TensorFlow from optimising graphs, which takes half of the time until a first batch.
+
+    Programs that tests start run optimised graphs: `cabvit`, the training of `test_survival.py`,
+    the comparison with the published model, the C API's loader of `test_serving_bytes.py`.
+    """
+    if tf := sys.modules.get("tensorflow"):  # few tests on other backends import it
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed():
+    # TensorFlow's own seed is set once per process, in `pytest_configure`: setting it clears all
+    # compiled kernels, after which a graph's next call takes up to a second. Keras does not use it.
+    with unittest.mock.patch("tensorflow.random.set_seed"):
+        keras.utils.set_random_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_initial_weights(request):
+    if keras.config.backend() != "jax" or request.path.name == "test_initial_weights.py":
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        replace_initializers(patch)
+        yield
+
+
+@pytest.fixture
+def restored_settings():
+    """Lets a test change Keras' global settings."""
+    config = keras.config
+    floatx, policy, data_format = (
+        config.floatx(),
+        config.dtype_policy(),
+        config.image_data_format(),
+    )
+    yield
+    config.set_floatx(floatx)
+    config.set_dtype_policy(policy)
+    config.set_image_data_format(data_format)
+
+
+@pytest.fixture(scope="session")
+def tiny_hybrid():
+    """A hybrid model with random weights. Tests must not change it."""
+    return tiny_models.filled(tiny_models.hybrid())
+
+
+@pytest.fixture(scope="session")
+def tiny_plain():
+    """A plain model with random weights. Tests must not change it."""
+    return tiny_models.filled(tiny_models.plain())
+
+
+@pytest.fixture(params=[pytest.param("tiny_hybrid", marks=pytest.mark.slow), "tiny_plain"])
+def tiny_model(request):
+    """Each of the two families; the quicker one gives a first answer."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """A function that runs Python in a separate process, on a given backend."""
+
+    def run(arguments, backend, **environment):
+        """Returns the last line that the program prints, parsed as JSON."""
+        process = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            env=backend_environment(backend) | environment,
+            capture_output=True,
+            text=True,
+        )
+        assert process.returncode == 0, f"on {backend}:\n{process.stdout}\n{process.stderr}"
+        return json.loads(process.stdout.splitlines()[-1])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made_once(request, tmp_path_factory):
+    """A function that makes a folder of files for all of pytest's workers, in one of them."""
+    root = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):  # a worker, whose own folder is in the run's
+        root = root.parent
+
+    def made_once(name, make):
+        """Calls `make(folder)` unless another worker has, and returns the folder."""
+        folder = root / f"shared-{name}"
+        with FileLock(root / f"shared-{name}.lock"):
+            if not folder.exists():
+                partial = Path(tempfile.mkdtemp(dir=root))
+                make(partial)
+                partial.rename(folder)
+        return folder
+
+    return made_once
+
+
+@pytest.fixture(scope="session")
+def served_hybrid(tiny_hybrid, made_once):
+    """The hybrid model's SavedModel, with labels and a low limit. Tests must not change it."""
+
+    def make(folder):
+        to_saved_model(
+            tiny_hybrid,
+            folder / "cabvit",
+            labels=tiny_models.LABELS,
+            max_megapixels=0.02,
+            batch_sizes=(1, 3),
+        )
+
+    return made_once("served", make) / "cabvit" / "1"
+
+
+@pytest.fixture(scope="session")
+def served(served_hybrid):
+    """`served_hybrid`, loaded."""
+    return load_saved_model(served_hybrid)
+
+
+@pytest.fixture(scope="session")
+def exchanged(made_once):
+    """The folder of `exchanged_files.write`, by this process' backend. Tests must not change it."""
+    return made_once("exchanged", exchanged_files.write)
+
+
+@pytest.fixture(scope="session")
+def trained_hybrid():
+    """A model that tells five patterns apart, without a softmax. Tests must not change it."""
+    return tiny_models.trained_hybrid(classifier_activation=None)
+
+
+@pytest.fixture(scope="session")
+def tflite_files(trained_hybrid, made_once):
+    """`trained_hybrid` in every form: {form: path}. Tests must not change them."""
+
+    def make(folder):
+        calibration = tiny_models.patterned_images((64, 64, 3), 32, seed=2)
+        for form in tiny_models.TFLITE_FORMS:
+            path = folder / f"{form}.tflite"
+            to_tflite(trained_hybrid, path, quantization=form, calibration=calibration)
+
+    folder = made_once("tflite", make)
+    return {form: folder / f"{form}.tflite" for form in tiny_models.TFLITE_FORMS}
