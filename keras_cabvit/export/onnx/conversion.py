@@ -37,6 +37,7 @@ def convert(
     path: str | os.PathLike[str],
     output_name: str,
     input_type: str,
+    batch_size: int | None,
 ) -> Path:
     """Writes an .onnx file without metadata.
 
@@ -45,6 +46,7 @@ def convert(
         path: file to write.
         output_name: string, name of the scores.
         input_type: as in `to_onnx`.
+        batch_size: as in `to_onnx`.
 
     Returns:
         `path`.
@@ -61,7 +63,9 @@ def convert(
             'Exporting to ONNX needs tf2onnx: pip install "keras-cabvit[onnx]"'
         ) from error
     model = float32_form(model, "ONNX files compute in float32 here", classes=INFERENCE_CLASSES)
-    functions = pixel_functions(model, {"scores": input_type}, output_name, empty_batches=False)
+    functions = pixel_functions(
+        model, {"scores": input_type}, output_name, batch_size, empty_batches=False
+    )
     with definitions():  # the function is traced here
         graph, image, scores = _frozen(functions["scores"])
     with _quiet():
@@ -81,7 +85,7 @@ def convert(
                 f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
             ) from error
     in_convolution_layout(converted)
-    _tidy(converted)
+    _tidy(converted, batch_size)
     path = Path(path)
     onnx.save(converted, path)
     return path
@@ -118,13 +122,17 @@ def _frozen(function: Any) -> tuple[Any, str, str]:
     return graph, image.name, scores.name
 
 
-def _tidy(model: Any) -> None:
-    """Names the batch of input and output alike, and removes operator sets that are not used."""
+def _tidy(model: Any, batch_size: int | None) -> None:
+    """States the batch of input and output alike, and removes operator sets that are not used."""
     used = {node.domain for node in model.graph.node}
     for operators in [each for each in model.opset_import if each.domain not in used]:
         model.opset_import.remove(operators)
     for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        batch = value.type.tensor_type.shape.dim[0]
+        if batch_size is None:
+            batch.dim_param = "batch"
+        else:
+            batch.dim_value = batch_size
 
 
 @contextlib.contextmanager
