@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.export.onnx.forms import (
+    JointKeyValueAttention,
     MatMulDense,
     OperatorLayerNormalization,
     TokensChannelMixing,
@@ -18,7 +19,7 @@ from keras_cabvit.export.onnx.layout import in_convolution_layout
 from keras_cabvit.export.onnx.operators import with_erf, with_layer_normalization
 from keras_cabvit.export.signatures import float32_form, pixel_functions
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
-from keras_cabvit.layers import ChannelMixing
+from keras_cabvit.layers import ChannelMixing, CrossBlockAttention
 from keras_cabvit.ops import definitions
 
 # The first version of ONNX's operators with LayerNormalization.
@@ -26,6 +27,7 @@ OPSET = 17
 # In addition to those of `keras_cabvit.inference`.
 INFERENCE_CLASSES = {
     ChannelMixing: TokensChannelMixing,
+    CrossBlockAttention: JointKeyValueAttention,
     keras.layers.Dense: MatMulDense,
     keras.layers.LayerNormalization: OperatorLayerNormalization,
 }
