@@ -227,7 +227,8 @@ def test_command_exports_verifies_and_predicts(tmp_path, monkeypatch, capsys):
         keras.utils.save_img(path, pixels, scale=False)
     keras_file, file = str(tmp_path / "model.keras"), str(tmp_path / "moved" / "model.onnx")
 
-    assert main(["export", "onnx", keras_file, "--output", file, "--version", "7"]) == 0
+    options = ["--output", file, "--version", "7", "--batch-size", "3"]
+    assert main(["export", "onnx", keras_file, *options]) == 0
     assert capsys.readouterr().out.startswith(f"{file} (0.0 MB)")
     images = str(tmp_path / "images")
     assert main(["verify", file, "--against", keras_file, "--data", images, "--rounds", "1"]) == 0
