@@ -50,7 +50,7 @@ def cabvit(variant, folder):
     """Returns the source model and its forms: (runtime, kind, type) to a function of pixels."""
     model = filled_model(variant, classifier_activation=None)
     size = model.input_shape[1:3]
-    onnx = to_onnx(model, folder / "cabvit.onnx")
+    onnx = to_onnx(model, folder / "cabvit.onnx", batch_size=1)  # as PyTorch's export of ConvNeXt
     servable = {"batch_sizes": (), "labels": None}
     saved = to_saved_model(model, folder / "float32", **servable)
     half = to_saved_model(

@@ -80,6 +80,13 @@ def add(commands):
     exchange = forms.add_parser("onnx", help="export an .onnx file for onnxruntime and OpenVINO")
     _add_model(exchange, "FILE.onnx", "file to write")
     _add_input_type(exchange)
+    exchange.add_argument(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="number of images that the file takes at a time, which is faster than a batch of any "
+        "size, the default",
+    )
     _add_metadata(exchange)
     exchange.set_defaults(run=_onnx)
 
@@ -198,6 +205,7 @@ def _onnx(options):
         crop=_crop(options),
         metadata=_metadata(options),
         classifier_activation=options.classifier_activation,
+        batch_size=options.batch_size,
     )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_cabvit.layers.numpy_arguments import is_positive_integer
 from keras_cabvit.runtimes.stated_crop import is_crop
 
 # Types of the pixels that a file of one model may take.
@@ -19,6 +20,15 @@ def check_crop(crop: float | None) -> None:
     """Raises ValueError if a crop, which may be None, is not a share of the image."""
     if crop is not None and not is_crop(crop):
         raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
+
+
+def check_batch_size(batch_size: int | None) -> None:
+    """Raises ValueError if the size of a batch, which may be None, is no positive integer."""
+    if batch_size is not None and not is_positive_integer(batch_size):
+        raise ValueError(
+            "`batch_size` must be a positive integer, or None for a batch of any size. "
+            f"Received: batch_size={batch_size!r}"
+        )
 
 
 def check_suffix(path: Path, suffix: str) -> None:

@@ -115,13 +115,22 @@ class _FusedAttention(Composite):
         if digests is not None:
             sources = ops.concatenate([x, self._normalized(digests)], axis=1)
         query = split_heads(dense(self.query, x), self.num_heads)
-        key = split_heads(dense(self.key, sources), self.num_heads)
-        value = split_heads(dense(self.value, sources), self.num_heads)
+        key, value = self.keys_and_values(sources)
         bias = self.expanded_bias()
         x = join_heads(attend(query, key, value, bias))
         x = dense(self.projection, x, residual=tokens)
         x = ops.reshape(x, (-1, *inputs.shape[1:]))
         return (x, attention_maps(query, key, bias)) if return_attention_maps else x
+
+    def keys_and_values(self, sources):
+        """Returns keys and values, (batch, heads, sources, head_dim) each.
+
+        Args:
+            sources: tensor (batch, sources, channels).
+        """
+        return [
+            split_heads(dense(each, sources), self.num_heads) for each in (self.key, self.value)
+        ]
 
     def _normalized(self, digests):
         if not self.scale_digests:

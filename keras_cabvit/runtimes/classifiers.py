@@ -235,8 +235,9 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         threads: integer, maximum number of threads. Defaults to 2.
 
     Returns:
-        `Classifier`. A file for one image at a time is run once per image. Pixels are fed in
-        [0, 255]; a file that does not state their range is noted.
+        `Classifier`. A file for a fixed number of images at a time is run as often as needed, the
+        last time with the last image repeated. Pixels are fed in [0, 255]; a file that does not
+        state their range is noted.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -251,10 +252,10 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
     (image,), (output,) = inputs, outputs
     batch, *shape = _fixed_sides(image.shape) or (None,)
     dtype = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}.get(image.type)
-    if dtype is None or batch not in (None, 1) or len(shape) != 3:
+    if dtype is None or len(shape) != 3:
         raise NotAClassifier(
-            f"{path} must take images (batch, height, width, channels) as uint8 or float32, one or "
-            f"any number at a time. It takes {image.type} of shape {image.shape}."
+            f"{path} must take images (batch, height, width, channels) as uint8 or float32. It "
+            f"takes {image.type} of shape {image.shape}."
         )
     if shape[0] in (1, 3) and shape[2] not in (1, 3):
         raise NotAClassifier(
@@ -268,10 +269,9 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
 
     def scores(images: npt.ArrayLike) -> np.ndarray:
         fed = _as_type(images, dtype)
-        batches = [fed] if batch is None else [fed[i : i + 1] for i in range(len(fed))]
-        return np.concatenate(
-            [session.run([output.name], {image.name: pixels})[0] for pixels in batches]
-        )
+        batches = [fed] if batch is None else _batches(fed, batch)
+        found = [session.run([output.name], {image.name: pixels})[0] for pixels in batches]
+        return np.concatenate(found)[: len(fed)]
 
     classes = _fixed_sides(output.shape)
     probabilities = _gives_probabilities(output.name, classes[-1:])
@@ -287,6 +287,12 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         evaluation_crop=stated.crop,
         notes=notes,
     )
+
+
+def _batches(images: np.ndarray, size: int) -> list[np.ndarray]:
+    """Returns images in batches of one size, the last image repeated to fill the last batch."""
+    indices = np.arange(-(-len(images) // size) * size).clip(max=len(images) - 1)
+    return [images[part] for part in np.split(indices, range(size, len(indices), size))]
 
 
 def _fixed_sides(shape: Sequence[int | str | None]) -> list[int | None]:

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.export.onnx.forms import (
+    JointKeyValueAttention,
     MatMulDense,
     OperatorLayerNormalization,
     TokensChannelMixing,
@@ -18,7 +19,7 @@ from keras_cabvit.export.onnx.layout import in_convolution_layout
 from keras_cabvit.export.onnx.operators import with_erf, with_layer_normalization
 from keras_cabvit.export.signatures import float32_form, pixel_functions
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
-from keras_cabvit.layers import ChannelMixing
+from keras_cabvit.layers import ChannelMixing, CrossBlockAttention
 from keras_cabvit.ops import definitions
 
 # The first version of ONNX's operators with LayerNormalization.
@@ -26,6 +27,7 @@ OPSET = 17
 # In addition to those of `keras_cabvit.inference`.
 INFERENCE_CLASSES = {
     ChannelMixing: TokensChannelMixing,
+    CrossBlockAttention: JointKeyValueAttention,
     keras.layers.Dense: MatMulDense,
     keras.layers.LayerNormalization: OperatorLayerNormalization,
 }
@@ -37,6 +39,7 @@ def convert(
     path: str | os.PathLike[str],
     output_name: str,
     input_type: str,
+    batch_size: int | None,
 ) -> Path:
     """Writes an .onnx file without metadata.
 
@@ -45,6 +48,7 @@ def convert(
         path: file to write.
         output_name: string, name of the scores.
         input_type: as in `to_onnx`.
+        batch_size: as in `to_onnx`.
 
     Returns:
         `path`.
@@ -61,7 +65,9 @@ def convert(
             'Exporting to ONNX needs tf2onnx: pip install "keras-cabvit[onnx]"'
         ) from error
     model = float32_form(model, "ONNX files compute in float32 here", classes=INFERENCE_CLASSES)
-    functions = pixel_functions(model, {"scores": input_type}, output_name, empty_batches=False)
+    functions = pixel_functions(
+        model, {"scores": input_type}, output_name, batch_size, empty_batches=False
+    )
     with definitions():  # the function is traced here
         graph, image, scores = _frozen(functions["scores"])
     with _quiet():
@@ -81,7 +87,7 @@ def convert(
                 f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
             ) from error
     in_convolution_layout(converted)
-    _tidy(converted)
+    _tidy(converted, batch_size)
     path = Path(path)
     onnx.save(converted, path)
     return path
@@ -118,13 +124,17 @@ def _frozen(function: Any) -> tuple[Any, str, str]:
     return graph, image.name, scores.name
 
 
-def _tidy(model: Any) -> None:
-    """Names the batch of input and output alike, and removes operator sets that are not used."""
+def _tidy(model: Any, batch_size: int | None) -> None:
+    """States the batch of input and output alike, and removes operator sets that are not used."""
     used = {node.domain for node in model.graph.node}
     for operators in [each for each in model.opset_import if each.domain not in used]:
         model.opset_import.remove(operators)
     for value in (*model.graph.input, *model.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+        batch = value.type.tensor_type.shape.dim[0]
+        if batch_size is None:
+            batch.dim_param = "batch"
+        else:
+            batch.dim_value = batch_size
 
 
 @contextlib.contextmanager
