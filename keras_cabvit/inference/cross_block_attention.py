@@ -78,11 +78,11 @@ class _FusedAttention(Composite):
     def fold(self, layer):
         """Copies the trainable layer's weights, folded."""
         kernel, bias = exact_kernel(layer.query), exact(layer.query.bias)
-        assign_product(self.query, *folded_after(kernel, bias, self.head_dim**-0.5))
+        self.assign_heads(self.query, *folded_after(kernel, bias, self.head_dim**-0.5))
         kernels = np.split(exact_kernel(layer.key_value), 2, axis=-1)
         biases = np.split(exact(layer.key_value.bias), 2)
         for half, kernel, bias in zip((self.key, self.value), kernels, biases, strict=True):
-            assign_product(half, kernel, bias)
+            self.assign_heads(half, kernel, bias)
         kernel, bias = exact_kernel(layer.projection), exact(layer.projection.bias)
         if layer.layer_scale is not None:
             kernel, bias = folded_after(kernel, bias, exact(layer.layer_scale.gamma))
@@ -114,14 +114,23 @@ class _FusedAttention(Composite):
         sources = x = self.norm(tokens)
         if digests is not None:
             sources = ops.concatenate([x, self._normalized(digests)], axis=1)
-        query = split_heads(dense(self.query, x), self.num_heads)
-        key = split_heads(dense(self.key, sources), self.num_heads)
-        value = split_heads(dense(self.value, sources), self.num_heads)
+        query, key, value = (
+            self.heads(part, each)
+            for part, each in ((self.query, x), (self.key, sources), (self.value, sources))
+        )
         bias = self.expanded_bias()
         x = join_heads(attend(query, key, value, bias))
         x = dense(self.projection, x, residual=tokens)
         x = ops.reshape(x, (-1, *inputs.shape[1:]))
         return (x, attention_maps(query, key, bias)) if return_attention_maps else x
+
+    def assign_heads(self, part, kernel, bias):
+        """Assigns the kernel (channels, channels) and bias of queries, keys or values."""
+        assign_product(part, kernel, bias)
+
+    def heads(self, part, x):
+        """Returns queries, keys or values of tokens, (batch, heads, tokens, head_dim)."""
+        return split_heads(dense(part, x), self.num_heads)
 
     def _normalized(self, digests):
         if not self.scale_digests:

@@ -13,7 +13,7 @@ from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.options import check_choice, check_crop
-from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES
+from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES, FLOAT32_CLASSES
 from keras_cabvit.export.saved_model.image_bytes import pixels_and_status
 from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.signatures import (
@@ -148,14 +148,14 @@ def to_saved_model(
 def _in_precision(model: keras.Model, precision: str | None) -> keras.Model:
     """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
     if precision is None:
-        return inference_form(model)
+        return inference_form(model, classes=FLOAT32_CLASSES)
     check_choice("precision", precision, PRECISIONS)
     if not can_be_fused(model):
         raise ValueError(
             f"The model '{model.name}' has no layers of this library, and only these can be "
             "exported in another precision than their own. Leave `precision` out."
         )
-    classes = BFLOAT16_CLASSES if precision == "bfloat16" else None
+    classes = BFLOAT16_CLASSES if precision == "bfloat16" else FLOAT32_CLASSES
     return inference_form(model, dtype=precision, classes=classes)
 
 
