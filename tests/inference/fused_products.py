@@ -10,7 +10,7 @@ import tiny_models
 from tensorflow.python.eager import context
 
 from benchmarks.tensor_memory import peak_tensor_bytes
-from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES, FLOAT32_CLASSES
+from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES, FROZEN_FLOAT32_CLASSES
 from keras_cabvit.inference import fuse
 from keras_cabvit.layers import ConvNeXtBlock, ConvolutionalStem, PatchMerging
 
@@ -69,7 +69,7 @@ LAYERS = {
     "fused ConvNeXt block, indivisible map": (ConvNeXtBlock(), True, None, INDIVISIBLE_MAP),
     "fused merging": (PatchMerging(64), True, None, MAP),
 }
-# In the form of a SavedModel in float32.
+# In the form of a SavedModel in float32 with frozen weights.
 IN_FLOAT32 = {
     "merging": (PatchMerging(64), True, None, MAP),
     "stem": (ConvolutionalStem(32), True, None, PIXELS),
@@ -86,7 +86,7 @@ print(
         {
             "operations": {name: operations(*layer) for name, layer in LAYERS.items()},
             "in float32": {
-                name: operations(*layer, classes=FLOAT32_CLASSES)
+                name: operations(*layer, classes=FROZEN_FLOAT32_CLASSES)
                 for name, layer in IN_FLOAT32.items()
             },
             "in bfloat16": {

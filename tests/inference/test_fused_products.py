@@ -48,7 +48,7 @@ def test_a_gelu_between_convolutions_of_a_saved_model_is_two_operations(found):
         assert "Neg" not in operations
 
 
-def test_heads_of_a_saved_model_in_float32_are_products_of_their_own(found):
+def test_heads_of_a_frozen_saved_model_in_float32_are_products_of_their_own(found):
     """Queries, keys and values; their outputs are not transposed, only the heads' joint output."""
     operations = found["in float32"]["block"]
     assert operations["BatchMatMulV2"] == 5
