@@ -247,7 +247,7 @@ class ScaledChannelMixing(FusedChannelMixing):
 # In addition to those of `keras_cabvit.inference`.
 _CONVOLUTIONS = {ConvolutionalStem: ErfcConvolutions, PatchMerging: ErfcConvolutions}
 FLOAT32_CLASSES = {**_CONVOLUTIONS, ChannelMixing: WholeChannelMixing}
-# With frozen weights, which are for oneDNN: without it, products per head are slower than joint ones.
+# Frozen weights are for oneDNN; without it, products per head are slower than joint ones.
 FROZEN_FLOAT32_CLASSES = {**FLOAT32_CLASSES, CrossBlockAttention: HeadwiseAttention}
 BFLOAT16_CLASSES = {
     **_CONVOLUTIONS,
