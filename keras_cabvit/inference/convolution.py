@@ -53,11 +53,13 @@ class FusedConvolution(Composite):
 
     def call(self, inputs):
         """Returns the feature map after the activation."""
-        if self._is_pointwise():
+        if self.is_pointwise:
             return pointwise(self.convolution, inputs, self.activation)
         return activate(self.activation, self.convolution(inputs))
 
-    def _is_pointwise(self):
+    @property
+    def is_pointwise(self):
+        """Whether this is a 1x1 convolution of stride 1, which is a product of rows."""
         one = max(*self.convolution.kernel_size, *self.convolution.strides) == 1
         return one and isinstance(self.convolution, keras.layers.Conv2D)
 

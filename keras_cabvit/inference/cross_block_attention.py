@@ -78,11 +78,11 @@ class _FusedAttention(Composite):
     def fold(self, layer):
         """Copies the trainable layer's weights, folded."""
         kernel, bias = exact_kernel(layer.query), exact(layer.query.bias)
-        assign_product(self.query, *folded_after(kernel, bias, self.head_dim**-0.5))
+        self.assign_heads(self.query, *folded_after(kernel, bias, self.head_dim**-0.5))
         kernels = np.split(exact_kernel(layer.key_value), 2, axis=-1)
         biases = np.split(exact(layer.key_value.bias), 2)
         for half, kernel, bias in zip((self.key, self.value), kernels, biases, strict=True):
-            assign_product(half, kernel, bias)
+            self.assign_heads(half, kernel, bias)
         kernel, bias = exact_kernel(layer.projection), exact(layer.projection.bias)
         if layer.layer_scale is not None:
             kernel, bias = folded_after(kernel, bias, exact(layer.layer_scale.gamma))
@@ -114,7 +114,7 @@ class _FusedAttention(Composite):
         sources = x = self.norm(tokens)
         if digests is not None:
             sources = ops.concatenate([x, self._normalized(digests)], axis=1)
-        query = split_heads(dense(self.query, x), self.num_heads)
+        query = self.heads(self.query, x)
         key, value = self.keys_and_values(sources)
         bias = self.expanded_bias()
         x = join_heads(attend(query, key, value, bias))
@@ -128,9 +128,15 @@ class _FusedAttention(Composite):
         Args:
             sources: tensor (batch, sources, channels).
         """
-        return [
-            split_heads(dense(each, sources), self.num_heads) for each in (self.key, self.value)
-        ]
+        return [self.heads(part, sources) for part in (self.key, self.value)]
+
+    def assign_heads(self, part, kernel, bias):
+        """Assigns the kernel (channels, channels) and bias of queries, keys or values."""
+        assign_product(part, kernel, bias)
+
+    def heads(self, part, x):
+        """Returns queries, keys or values of tokens, (batch, heads, tokens, head_dim)."""
+        return split_heads(dense(part, x), self.num_heads)
 
     def _normalized(self, digests):
         if not self.scale_digests:

@@ -5,13 +5,21 @@ import openvino
 import pytest
 import tiny_models
 
+from keras_cabvit.export import to_saved_model
+
 pytestmark = pytest.mark.slow
 
 
-def test_saved_model_gives_the_scores_of_its_model_at_every_batch_size(tiny_hybrid, served_hybrid):
+@pytest.mark.parametrize("frozen", [False, True])
+def test_saved_model_gives_the_scores_of_its_model_at_every_batch_size(
+    tiny_hybrid, served_hybrid, tmp_path, frozen
+):
+    path = served_hybrid
+    if frozen:
+        path = to_saved_model(tiny_hybrid, tmp_path, frozen_weights=True, batch_sizes=())
     # On processors with a matrix unit OpenVINO would otherwise compute in bfloat16.
     precision = {"INFERENCE_PRECISION_HINT": "f32"}
-    compiled = openvino.Core().compile_model(str(served_hybrid), "CPU", precision)
+    compiled = openvino.Core().compile_model(str(path), "CPU", precision)
     images = np.rint(tiny_models.images(tiny_hybrid, 8)).astype("uint8")
     expected = tiny_models.outputs(tiny_hybrid, images.astype("float32"))
 

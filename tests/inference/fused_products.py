@@ -10,16 +10,17 @@ import tiny_models
 from tensorflow.python.eager import context
 
 from benchmarks.tensor_memory import peak_tensor_bytes
-from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES
+from keras_cabvit.export.saved_model.forms import BFLOAT16_CLASSES, FROZEN_FLOAT32_CLASSES
 from keras_cabvit.inference import fuse
-from keras_cabvit.layers import ConvNeXtBlock, PatchMerging
+from keras_cabvit.layers import ConvNeXtBlock, ConvolutionalStem, PatchMerging
 
 RNG = np.random.default_rng(0)
-MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP = (
+MAP, DIGESTS, LARGE_MAP, INDIVISIBLE_MAP, PIXELS = (
     (2, 8, 8, 32),
     (2, 4, 32),
     (2, 56, 56, 32),
     (2, 1, 1601, 32),
+    (2, 16, 16, 3),
 )
 
 
@@ -68,6 +69,13 @@ LAYERS = {
     "fused ConvNeXt block, indivisible map": (ConvNeXtBlock(), True, None, INDIVISIBLE_MAP),
     "fused merging": (PatchMerging(64), True, None, MAP),
 }
+# In the form of a SavedModel in float32 with frozen weights.
+IN_FLOAT32 = {
+    "merging": (PatchMerging(64), True, None, MAP),
+    "stem": (ConvolutionalStem(32), True, None, PIXELS),
+    "block": (tiny_models.block(), True, None, MAP, DIGESTS),
+    "ConvNeXt block, large map": (ConvNeXtBlock(), True, None, LARGE_MAP),
+}
 # In the form of a SavedModel in bfloat16.
 IN_BFLOAT16 = {
     "block": (tiny_models.block(), True, None, MAP, DIGESTS),
@@ -77,6 +85,10 @@ print(
     json.dumps(
         {
             "operations": {name: operations(*layer) for name, layer in LAYERS.items()},
+            "in float32": {
+                name: operations(*layer, classes=FROZEN_FLOAT32_CLASSES)
+                for name, layer in IN_FLOAT32.items()
+            },
             "in bfloat16": {
                 name: operations(*layer, dtype="bfloat16", classes=BFLOAT16_CLASSES)
                 for name, layer in IN_BFLOAT16.items()

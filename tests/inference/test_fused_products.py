@@ -40,6 +40,27 @@ def test_tensorflow_fuses_products_with_biases_gelu_and_residuals(found):
     }
 
 
+def test_a_gelu_between_convolutions_of_a_saved_model_is_two_operations(found):
+    """Its constants are in the kernels."""
+    for name in ("merging", "stem"):
+        operations = found["in float32"][name]
+        assert operations["Erfc"] == operations["Mul"] == 1
+        assert "Neg" not in operations
+
+
+def test_heads_of_a_frozen_saved_model_in_float32_are_products_of_their_own(found):
+    """Queries, keys and values; their outputs are not transposed, only the heads' joint output."""
+    operations = found["in float32"]["block"]
+    assert operations["BatchMatMulV2"] == 5
+    assert operations["Transpose"] == 1
+
+
+def test_a_large_map_of_a_saved_model_in_float32_is_one_product(found):
+    operations = found["in float32"]["ConvNeXt block, large map"]
+    assert operations["FusedMatMul BiasAdd GeluExact"] == 1
+    assert operations["FusedMatMul BiasAdd Add"] == 1
+
+
 def test_norms_of_a_saved_model_in_bfloat16_are_one_operation_each(found):
     """Own tokens', digest tokens', and both before the MLP; nothing is left of their means."""
     for name, norms in {"block": 4, "ConvNeXt block": 1}.items():

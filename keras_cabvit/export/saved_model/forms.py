@@ -1,13 +1,176 @@
-"""Layers in the form from which TensorFlow makes one operation of oneDNN each."""
+"""Layers in the form that TensorFlow computes with the fewest and fastest operations."""
 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
-from keras_cabvit.inference import FusedChannelMixing, FusedLayerNormalization
+from keras_cabvit.inference import (
+    FusedChannelMixing,
+    FusedConvolutions,
+    FusedCrossBlockAttention,
+    FusedLayerNormalization,
+)
 from keras_cabvit.inference.folding import assign_product, exact, folded_after
-from keras_cabvit.layers import ChannelMixing
+from keras_cabvit.layers import (
+    ChannelMixing,
+    ConvolutionalStem,
+    CrossBlockAttention,
+    PatchMerging,
+)
+from keras_cabvit.ops import activate, mlp
+
+_HALF_ROOT = 0.5**0.5
+
+
+class ErfcConvolutions(FusedConvolutions):
+    """`FusedConvolutions` with exact GELUs of two operations instead of four.
+
+    TensorFlow fuses a GELU with a product of rows, not with a convolution. With z = -x / sqrt(2),
+    the GELU of x, x / 2 * erfc(-x / sqrt(2)), is -z * erfc(z) / sqrt(2): both constants are folded
+    into kernels, the first into that of the convolution and the second into that of the next one.
+
+    Args:
+        convolutions, **kwargs: as in `FusedConvolutions`.
+    """
+
+    def __init__(self, convolutions: Any, **kwargs: Any) -> None:
+        super().__init__(convolutions, **kwargs)
+        self._scaled = [
+            each.activation is keras.activations.gelu and not each.is_pointwise
+            for each in self.convolutions[:-1]
+        ] + [False]
+
+    def fold(self, layer: Any) -> None:
+        """Folds the constants of the GELUs into the kernels, which are already the layer's."""
+        for index, scaled in enumerate(self._scaled):
+            if scaled:
+                own, following = (each.convolution for each in self.convolutions[index : index + 2])
+                assign_product(own, -_HALF_ROOT * exact(own.kernel), -_HALF_ROOT * exact(own.bias))
+                following.kernel.assign(-_HALF_ROOT * exact(following.kernel))
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the last convolution's feature map."""
+        x = inputs
+        for each, scaled in zip(self.convolutions, self._scaled, strict=True):
+            x = activate(_times_erfc, each.convolution(x)) if scaled else each(x)
+        return x
+
+
+def _times_erfc(x: Any) -> Any:
+    import tensorflow as tf
+
+    return x * tf.math.erfc(x)
+
+
+class HeadDense(keras.layers.Layer):
+    """A dense layer whose output is split into heads, as one product per head.
+
+    TensorFlow would otherwise transpose the output.
+
+    Args:
+        num_heads: integer, the number of heads, a divisor of the channels.
+        use_bias: whether a bias is added.
+        **kwargs: `name` and the like, for `keras.layers.Layer`.
+
+    Input: tokens (batch, tokens, channels).
+    Output: a tensor (batch, num_heads, tokens, channels / num_heads).
+    """
+
+    def __init__(self, num_heads: int, use_bias: bool, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.use_bias = use_bias
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the weights for tokens (batch, tokens, channels)."""
+        channels = input_shape[-1]
+        head_dim = channels // self.num_heads
+        self.kernel = self.add_weight((self.num_heads, channels, head_dim), name="kernel")
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight((self.num_heads, 1, head_dim), "zeros", name="bias")
+
+    def assign(self, kernel: Any, bias: Any) -> None:
+        """Assigns arrays: a kernel (channels, channels), and the bias (channels,) if it has one."""
+        heads = kernel.reshape(len(kernel), self.num_heads, -1)
+        self.kernel.assign(heads.transpose(1, 0, 2))
+        if self.bias is not None:
+            self.bias.assign(bias.reshape(self.bias.shape))
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the product of the tokens with the kernel of each head."""
+        products = ops.matmul(inputs[:, None], ops.expand_dims(self.kernel, 0))
+        return products if self.bias is None else products + self.bias
+
+
+class HeadwiseAttention(FusedCrossBlockAttention):
+    """`FusedCrossBlockAttention` with one product per head and fewer biases.
+
+    A bias of the keys adds the same to all logits of a query, which a softmax ignores. The
+    attention maps sum to 1, so a bias of the values is one of the output, and is folded into the
+    projection's.
+
+    Args:
+        norm, projection, digest_norm, num_heads, **kwargs: as in `FusedCrossBlockAttention`.
+        query, key, value: dense layers, in place of which it has `HeadDense`.
+    """
+
+    def __init__(
+        self,
+        norm: Any,
+        query: Any,
+        key: Any,
+        value: Any,
+        projection: Any,
+        digest_norm: Any,
+        num_heads: int,
+        **kwargs: Any,
+    ) -> None:
+        query, key, value = (
+            HeadDense(num_heads, each is query, name=each.name, dtype=each.dtype_policy)
+            for each in (query, key, value)
+        )
+        super().__init__(
+            norm, query, key, value, projection, digest_norm, num_heads=num_heads, **kwargs
+        )
+
+    def fold(self, layer: Any) -> None:
+        """Copies the trainable layer's weights, folded."""
+        super().fold(layer)
+        _, bias = np.split(exact(layer.key_value.bias), 2)
+        shift = bias @ exact(self.projection.kernel)
+        self.projection.bias.assign(exact(self.projection.bias) + shift)
+
+    def assign_heads(self, part: Any, kernel: Any, bias: Any) -> None:
+        """Assigns the kernel (channels, channels) and bias of queries, keys or values."""
+        part.assign(kernel, bias)
+
+    def heads(self, part: Any, x: Any) -> Any:
+        """Returns queries, keys or values of tokens, (batch, heads, tokens, head_dim)."""
+        return part(x)
+
+
+class WholeChannelMixing(FusedChannelMixing):
+    """`FusedChannelMixing` that computes all rows of a map at once.
+
+    In parts, as `keras_cabvit.ops.mlp` computes a large map, the products of a single image would
+    be too small for two threads.
+
+    Args:
+        norms, expand, project, **kwargs: as in `FusedChannelMixing`.
+    """
+
+    def call(self, inputs: Any, residual: Any = None) -> Any:
+        """Returns the branch, or its sum with the residual."""
+        x = inputs
+        for norm in self.norms:
+            x = norm(x)
+        rows = (-1, inputs.shape[-1])
+        residual = None if residual is None else ops.reshape(residual, rows)
+        outputs = mlp(self.expand, self.project, ops.reshape(x, rows), residual)
+        return ops.reshape(outputs, (-1, *inputs.shape[1:]))
 
 
 class BatchNormLayerNormalization(FusedLayerNormalization):
@@ -81,8 +244,13 @@ class ScaledChannelMixing(FusedChannelMixing):
         assign_product(self.project, kernel, bias)
 
 
-# In addition to those of `keras_cabvit.inference`, in bfloat16.
+# In addition to those of `keras_cabvit.inference`.
+_CONVOLUTIONS = {ConvolutionalStem: ErfcConvolutions, PatchMerging: ErfcConvolutions}
+FLOAT32_CLASSES = {**_CONVOLUTIONS, ChannelMixing: WholeChannelMixing}
+# Frozen weights are for oneDNN; without it, products per head are slower than joint ones.
+FROZEN_FLOAT32_CLASSES = {**FLOAT32_CLASSES, CrossBlockAttention: HeadwiseAttention}
 BFLOAT16_CLASSES = {
+    **_CONVOLUTIONS,
     ChannelMixing: ScaledChannelMixing,
     keras.layers.LayerNormalization: BatchNormLayerNormalization,
 }
