@@ -24,12 +24,21 @@ def maps(tiny_plain, pixels):
     return attention_maps(tiny_plain, pixels)
 
 
-@pytest.mark.every_backend
-def test_rows_of_every_block_sum_to_one(tiny_model):
-    maps = attention_maps(tiny_model, tiny_models.images(tiny_model))
-    assert list(maps) == block_names(tiny_model)
+def assert_rows_sum_to_one(model):
+    maps = attention_maps(model, tiny_models.images(model))
+    assert list(maps) == block_names(model)
     for each in maps.values():
         assert np.abs(each.sum(axis=-1, dtype="float64") - 1).max() < 1e-6
+
+
+@pytest.mark.every_backend
+def test_rows_of_every_block_sum_to_one(tiny_plain):
+    assert_rows_sum_to_one(tiny_plain)
+
+
+@pytest.mark.slow
+def test_rows_of_every_block_of_both_stages_sum_to_one(tiny_hybrid):
+    assert_rows_sum_to_one(tiny_hybrid)
 
 
 def test_shares_of_places_digests_and_class_token_sum_to_one(tiny_plain, pixels, maps):

@@ -1,5 +1,8 @@
 """Exports contain only TensorFlow operations, regardless of the model's backend."""
 
+import contextlib
+import io
+import subprocess
 import sys
 
 import keras
@@ -7,8 +10,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.export import to_saved_model, to_tflite
-from keras_cabvit.export.tensorflow_process import _answer_of_second_process
+from keras_cabvit.export import tensorflow_process, to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_keras, load_saved_model, load_tflite
 
 # Operations that call Python, and the one with a whole program of JAX.
@@ -17,10 +19,10 @@ NOT_IN_A_SERVER = (b"PyFunc", b"XlaCallModule")
 
 @pytest.fixture(scope="module")
 def exported(request, tmp_path_factory):
-    """A model and its SavedModel; on other backends than TensorFlow, of the quicker family."""
+    """A model and its SavedModel; on other backends than TensorFlow, a quicker one."""
     if keras.config.backend() == "tensorflow":
         return request.getfixturevalue("tiny_hybrid"), request.getfixturevalue("served_hybrid")
-    model = request.getfixturevalue("tiny_plain")
+    model = tiny_models.filled(tiny_models.plain(depth=1))
     return model, to_saved_model(model, tmp_path_factory.mktemp("exported") / "m", batch_sizes=())
 
 
@@ -46,14 +48,6 @@ def test_tflite_file_gives_the_same_scores(tiny_plain, tmp_path):
     np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
 
 
-@pytest.mark.torch_too
-def test_the_exporter_raises_the_same_errors(tmp_path):
-    model = tiny_models.pattern_classifier()
-    with pytest.raises(FileNotFoundError, match="no file of labels at"):
-        to_saved_model(model, tmp_path / "model", labels=tmp_path / "labels.txt")
-    assert not list(tmp_path.iterdir())
-
-
 @keras.saving.register_keras_serializable("tests")
 class Half(keras.layers.Layer):
     """A user's layer in a module that can be imported."""
@@ -75,42 +69,65 @@ def test_layers_of_the_users_own_modules_are_found(tmp_path):
     np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
 
 
-def saved_request(model, folder):
-    """Saves a model, and returns the request to export it."""
-    model.save(folder / "model.keras")
-    return {
-        "module": "keras_cabvit.export.saved_model.servable",
-        "export": "to_saved_model",
-        "model": str(folder / "model.keras"),
-        "path": str(folder / "served"),
-        "options": {},
-        "import_path": sys.path,
-    }
+@pytest.fixture
+def exported_by_second_process(tmp_path, monkeypatch):
+    """A function that exports a model, and the path at which it was saved for that.
+
+    What the second process does is done in this one, which has imported TensorFlow already.
+    """
+
+    def run(command, input, **options):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(input))
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            tensorflow_process.main()
+        return subprocess.CompletedProcess(command, 0, printed.getvalue(), "")
+
+    monkeypatch.setattr(tensorflow_process.subprocess, "run", run)
+    path = tmp_path / "model.keras"
+
+    def export(model, **options):
+        model.save(path)
+        request = {
+            "module": "keras_cabvit.export.saved_model.servable",
+            "export": "to_saved_model",
+            "model": str(path),
+            "path": str(tmp_path / "served"),
+            "options": options,
+            "import_path": sys.path,
+        }
+        return tensorflow_process._answer_of_second_process(request)
+
+    return export, path
 
 
-@pytest.mark.slow
-def test_unknown_layer_gives_a_clear_error(tmp_path):
+def test_the_exporter_raises_the_same_errors(exported_by_second_process, tmp_path):
+    export, path = exported_by_second_process
+    with pytest.raises(FileNotFoundError, match="no file of labels at"):
+        export(tiny_models.pattern_classifier(), labels=str(tmp_path / "labels.txt"))
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_unknown_layer_gives_a_clear_error(exported_by_second_process):
     class Unregistered(Half):
         pass
 
     model = tiny_models.pattern_classifier()
     model = keras.Model(model.input, keras.layers.Softmax()(Unregistered()(model.output)))
-    request = saved_request(model, tmp_path)
+    export, path = exported_by_second_process
 
     with pytest.raises(ValueError, match="has 'Unregistered', a class or function of your own"):
-        _answer_of_second_process(request)
+        export(model)
     with pytest.raises(ValueError, match="needs 'Unregistered', a class or function that is not"):
-        load_keras(request["model"])
+        load_keras(path)
 
 
-@pytest.mark.slow
-def test_lambda_layer_gives_a_clear_error(tmp_path):
+def test_lambda_layer_gives_a_clear_error(exported_by_second_process):
     model = tiny_models.pattern_classifier()
     half = keras.layers.Lambda(lambda x: x / 2)
     model = keras.Model(model.input, keras.layers.Softmax()(half(model.output)))
-    request = saved_request(model, tmp_path)
+    export, path = exported_by_second_process
 
     with pytest.raises(ValueError, match="has a Lambda layer, whose Python function cannot be"):
-        _answer_of_second_process(request)
+        export(model)
     with pytest.raises(ValueError, match=r"model\.keras has a Lambda layer, and Python functions"):
-        load_keras(request["model"])
+        load_keras(path)

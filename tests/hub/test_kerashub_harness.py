@@ -2,8 +2,7 @@
 
 The backbone is channels last whatever `keras.json` says, so the test of the other data format is
 left out. On PyTorch KerasHub tests neither precision nor quantisation. To save time the suite
-runs the task's test on the other two backends; `KERAS_BACKEND=jax pytest -n 0 tests/hub` does on
-JAX.
+tests these two and the task on JAX no more: `KERAS_BACKEND=jax pytest -n 0 tests/hub` does.
 """
 
 import keras
@@ -16,6 +15,8 @@ from keras_cabvit.hub import CabViTBackbone, CabViTImageClassifier
 
 pytestmark = pytest.mark.slow
 
+ARGUMENTS = {**tiny_hub.SIZES, "image_shape": (32, 32, 3)}
+
 
 @pytest.fixture
 def harness():
@@ -27,13 +28,22 @@ def harness():
 def test_vision_backbone(harness):
     harness.run_vision_backbone_test(
         cls=CabViTBackbone,
-        init_kwargs={**tiny_hub.SIZES, "image_shape": (32, 32, 3)},
+        init_kwargs=ARGUMENTS,
         input_data=keras.ops.ones((2, 32, 32, 3)),
         expected_output_shape=(2, 1, 1, 16),
         expected_pyramid_output_keys=["P2", "P3", "P4", "P5"],
         expected_pyramid_image_sizes=[(8, 8), (4, 4), (2, 2), (1, 1)],
         run_data_format_check=False,
+        run_mixed_precision_check=False,  # below
+        run_quantization_check=False,
     )
+
+
+def test_precisions_and_quantisation_of_the_backbone(harness):
+    images = keras.ops.ones((2, 32, 32, 3))
+    harness.run_precision_test(CabViTBackbone, ARGUMENTS, images)
+    backbone = CabViTBackbone(**ARGUMENTS)
+    harness.run_quantization_test(backbone, CabViTBackbone, ARGUMENTS, images)
 
 
 @pytest.mark.torch_too

@@ -170,8 +170,17 @@ def test_lora_is_merged():
 ROUNDING = {"int8": 0.03, "int4": 1e-5, "int4/4": 1e-5, "float8": 0.1}
 
 
-@pytest.mark.every_backend
-@pytest.mark.parametrize("mode", ROUNDING)
+@pytest.mark.parametrize(
+    "mode",
+    [
+        *(
+            pytest.param(mode, marks=pytest.mark.every_backend)
+            for mode in ROUNDING
+            if mode != "int4"
+        ),
+        "int4",  # is unpacked as "int4/4"
+    ],
+)
 def test_quantised_model_is_fused_with_the_same_weights(mode):
     model = filled(tiny_models.two_blocks(activation=None))
     inputs = np.random.default_rng(0).standard_normal((4, 5, 3, 8)).astype("float32")
@@ -251,14 +260,21 @@ def test_mixed_precision_is_kept():
     assert (stage.compute_dtype, stage.weights[0].dtype) == ("bfloat16", "float32")
 
 
-@pytest.mark.every_backend
-def test_dtype_changes_the_precision(tmp_path):
-    model = built("hybrid", depths=(1, 1, 2, 1))
+@pytest.mark.parametrize(
+    ("kind", "changes", "stage"),
+    [
+        ("hybrid", {"depths": (1, 1, 2, 1)}, "stage_2"),
+        pytest.param("plain", {"depth": 2}, "stage", marks=pytest.mark.every_backend),
+    ],
+    ids=["hybrid", "plain"],
+)
+def test_dtype_changes_the_precision(tmp_path, kind, changes, stage):
+    model = built(kind, **changes)
     images = images_for(model)
     expected = outputs(model, images)
     fused = fuse(model, dtype="bfloat16")
 
-    stage = fused.get_layer("stage_2")
+    stage = fused.get_layer(stage)
     assert stage.compute_dtype == "bfloat16"
     added_to_logits = {id(block.attention.bias) for block in stage.blocks}
     dtypes = [(id(weight) in added_to_logits, weight.dtype) for weight in stage.weights]

@@ -125,15 +125,23 @@ def test_include_preprocessing_is_the_normalisation_of_imagenet(family):
     assert keras_cabvit.preprocess_input(pixels) is pixels
 
 
-@pytest.mark.every_backend
-def test_uint8_and_float_pixels_give_the_same(family):
-    builder, model = family
+def assert_uint8_and_float_pixels_give_the_same(builder, model):
     pixels = images(model).astype("uint8")
     expected = outputs(model, pixels.astype("float32"))
     assert_array_equal(outputs(model, pixels), expected)
     input_tensor = keras.Input(model.input_shape[1:], dtype="uint8")
     on_bytes = with_weights_of(model, builder(input_tensor=input_tensor, input_shape=None))
     assert_array_equal(outputs(on_bytes, pixels), expected)
+
+
+@pytest.mark.every_backend
+def test_uint8_and_float_pixels_give_the_same(tiny_plain):
+    assert_uint8_and_float_pixels_give_the_same(tiny_models.plain, tiny_plain)
+
+
+@pytest.mark.slow
+def test_uint8_and_float_pixels_give_the_same_to_a_hybrid_model(tiny_hybrid):
+    assert_uint8_and_float_pixels_give_the_same(tiny_models.hybrid, tiny_hybrid)
 
 
 def test_input_is_one_tensor(family):
