@@ -93,26 +93,33 @@ def huge_png():
     return encoded[:16] + (9000).to_bytes(4, "big") * 2 + encoded[24:]
 
 
-@pytest.mark.parametrize(
-    ("name", "encoded"),
-    [
-        ("empty", b""),
-        ("text", b"no image, but some text"),
-        ("cut", PHOTOGRAPH.read_bytes()[:2000]),
-        ("heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)),
-        ("huge", huge_png()),
-    ],
-)
-@pytest.mark.parametrize("path", ["/predictions", "/maps?class=0"])
-def test_bad_file_gets_the_sentence_of_predict(server, opened, tmp_path, name, encoded, path):
-    (tmp_path / name).write_bytes(encoded)
-    (row,) = predict_files(opened, [tmp_path / name])
-    assert row.reason
+BAD = {
+    "empty": b"",
+    "text": b"no image, but some text",
+    "cut": PHOTOGRAPH.read_bytes()[:2000],
+    "heic": b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40),
+    "huge": huge_png(),
+}
 
-    status, _, content = asked(server, path, encoded)
+
+@pytest.fixture(scope="module")
+def reasons(opened, tmp_path_factory):
+    """The sentences of `predict_files` on the files in `BAD`."""
+    folder = tmp_path_factory.mktemp("bad")
+    for name, encoded in BAD.items():
+        (folder / name).write_bytes(encoded)
+    return {row.path.name: row.reason for row in predict_files(opened, sorted(folder.iterdir()))}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("path", ["/predictions", "/maps?class=0"])
+def test_bad_file_gets_the_sentence_of_predict(server, reasons, name, path):
+    assert reasons[name]
+
+    status, _, content = asked(server, path, BAD[name])
 
     assert status == 422
-    assert json.loads(content) == {"error": row.reason}
+    assert json.loads(content) == {"error": reasons[name]}
 
 
 @pytest.mark.parametrize("number", ["5", "-1", "", "1.5", "9" * 30])
