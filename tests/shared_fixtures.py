@@ -150,15 +150,9 @@ def exchanged(made_once):
 
 
 @pytest.fixture(scope="session")
-def trained_hybrid(made_once):
+def trained_hybrid():
     """A model that tells five patterns apart, without a softmax. Tests must not change it."""
-
-    def make(folder):
-        tiny_models.trained_hybrid().save_weights(folder / "trained.weights.h5")
-
-    model = tiny_models.hybrid(layer_scale_init=0.3, classifier_activation=None)
-    model.load_weights(made_once("trained", make) / "trained.weights.h5")
-    return model
+    return tiny_models.trained_hybrid(classifier_activation=None)
 
 
 @pytest.fixture(scope="session")
