@@ -102,10 +102,11 @@ def occupied(folder, tmp_path_factory):
     Also the error of another run in that folder, and the command's status and standard error.
     """
     out = tmp_path_factory.mktemp("runs") / "occupied"
+    endless = command(folder, out, "--epochs", "9999", "--model.depths", "1")
     environment = os.environ | ENVIRONMENT
     del environment["TF_CPP_MIN_LOG_LEVEL"]  # users have not set it
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "training", *command(folder, out, "--epochs", "9999")],
+        [sys.executable, "-u", "-m", "training", *endless],
         cwd=REPOSITORY,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
