@@ -21,15 +21,20 @@ from keras_cabvit.runtimes import load_saved_model
 keras.utils.set_random_seed(0)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def graphs_as_written():
-    """Keeps TensorFlow from optimising graphs, which takes half of the time until a first batch.
+@pytest.fixture(autouse=True, scope="module")
+def input_pipelines_as_written(request):
+    """Keeps TensorFlow from optimising the graphs of input pipelines.
 
-    Programs that tests start run optimised graphs: `cabvit`, the training of `test_survival.py`,
-    the comparison with the published model, the C API's loader of `test_serving_bytes.py`.
+    It takes half of the time until a first batch. The commands that tests train with run optimised
+    ones, and so does everything that computes a model.
     """
-    if tf := sys.modules.get("tensorflow"):  # few tests on other backends import it
-        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    tf = sys.modules.get("tensorflow")  # few tests on other backends import it
+    if tf is None or not {"data", "augmentation"} & set(request.path.parts):
+        yield
+        return
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    yield
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture(autouse=True)
