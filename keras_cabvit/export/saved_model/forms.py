@@ -245,12 +245,17 @@ class ScaledChannelMixing(FusedChannelMixing):
 
 
 # In addition to those of `keras_cabvit.inference`.
-_CONVOLUTIONS = {ConvolutionalStem: ErfcConvolutions, PatchMerging: ErfcConvolutions}
-FLOAT32_CLASSES = {**_CONVOLUTIONS, ChannelMixing: WholeChannelMixing}
+FLOAT32_CLASSES: dict[type, type] = {
+    ChannelMixing: WholeChannelMixing,
+    ConvolutionalStem: ErfcConvolutions,
+    PatchMerging: ErfcConvolutions,
+}
 # Frozen weights are for oneDNN; without it, products per head are slower than joint ones.
-FROZEN_FLOAT32_CLASSES = {**FLOAT32_CLASSES, CrossBlockAttention: HeadwiseAttention}
-BFLOAT16_CLASSES = {
-    **_CONVOLUTIONS,
+FROZEN_FLOAT32_CLASSES: dict[type, type] = {
+    **FLOAT32_CLASSES,
+    CrossBlockAttention: HeadwiseAttention,
+}
+BFLOAT16_CLASSES: dict[type, type] = {
     ChannelMixing: ScaledChannelMixing,
     keras.layers.LayerNormalization: BatchNormLayerNormalization,
 }
