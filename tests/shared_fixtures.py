@@ -22,14 +22,14 @@ keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="module")
-def input_pipelines_as_written(request):
-    """Keeps TensorFlow from optimising the graphs of input pipelines.
+def graphs_as_written(request):
+    """Keeps TensorFlow from optimising the graphs of training and of input pipelines.
 
-    It takes half of the time until a first batch. The commands that tests train with run optimised
-    ones, and so does everything that computes a model.
+    It takes half of the time until a first batch. Programs that tests start, such as those of
+    `test_survival.py`, run optimised graphs, and so does everything that computes a trained model.
     """
     tf = sys.modules.get("tensorflow")  # few tests on other backends import it
-    if tf is None or not {"data", "augmentation"} & set(request.path.parts):
+    if tf is None or not {"training", "data"} & set(request.path.parts):
         yield
         return
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
