@@ -74,6 +74,7 @@ IN_FLOAT32 = {
     "merging": (PatchMerging(64), True, None, MAP),
     "stem": (ConvolutionalStem(32), True, None, PIXELS),
     "block": (tiny_models.block(), True, None, MAP, DIGESTS),
+    "ConvNeXt block": (ConvNeXtBlock(), True, None, MAP),
     "ConvNeXt block, large map": (ConvNeXtBlock(), True, None, LARGE_MAP),
 }
 # In the form of a SavedModel in bfloat16.

@@ -61,10 +61,11 @@ def test_a_large_map_of_a_saved_model_in_float32_is_one_product(found):
     assert operations["FusedMatMul BiasAdd Add"] == 1
 
 
-def test_norms_of_a_saved_model_in_bfloat16_are_one_operation_each(found):
+@pytest.mark.parametrize("form", ["in bfloat16", "in float32"])
+def test_norms_of_a_saved_model_are_one_operation_each(found, form):
     """Own tokens', digest tokens', and both before the MLP; nothing is left of their means."""
     for name, norms in {"block": 4, "ConvNeXt block": 1}.items():
-        operations = found["in bfloat16"][name]
+        operations = found[form][name]
         assert operations["LayerNorm"] == norms
         assert not {"Mean", "Rsqrt", "FusedBatchNormV3"} & set(operations)
 

@@ -244,16 +244,26 @@ class ScaledChannelMixing(FusedChannelMixing):
         assign_product(self.project, kernel, bias)
 
 
+class WholeScaledChannelMixing(ScaledChannelMixing, WholeChannelMixing):
+    """`WholeChannelMixing` whose last LayerNorm keeps its scale and shift.
+
+    Args:
+        norms, expand, project, **kwargs: as in `FusedChannelMixing`.
+    """
+
+
 # In addition to those of `keras_cabvit.inference`.
 FLOAT32_CLASSES: dict[type, type] = {
     ChannelMixing: WholeChannelMixing,
     ConvolutionalStem: ErfcConvolutions,
     PatchMerging: ErfcConvolutions,
 }
-# Frozen weights are for oneDNN; without it, products per head are slower than joint ones.
+# Frozen weights are for oneDNN; without it, products per head and this norm are slower.
 FROZEN_FLOAT32_CLASSES: dict[type, type] = {
     **FLOAT32_CLASSES,
+    ChannelMixing: WholeScaledChannelMixing,
     CrossBlockAttention: HeadwiseAttention,
+    keras.layers.LayerNormalization: BatchNormLayerNormalization,
 }
 BFLOAT16_CLASSES: dict[type, type] = {
     ChannelMixing: ScaledChannelMixing,

@@ -88,9 +88,8 @@ def to_saved_model(
         frozen_weights: whether the weights are constants of the graph instead of variables, which
             lets TensorFlow arrange them for the processor once instead of in every call. Loading
             then takes several times the memory, and every signature that is called holds a copy.
-            In float32, queries, keys and values are also computed head by head, which is faster
-            with oneDNN and slower without.
-            Defaults to False.
+            In float32, queries, keys and values are also computed head by head and LayerNorm by
+            one operation, which is faster with oneDNN and slower without. Defaults to False.
 
     Returns:
         The path of the numbered directory.
