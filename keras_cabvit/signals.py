@@ -4,6 +4,7 @@ import _thread
 import contextlib
 import signal
 import sys
+import threading
 import time
 import weakref
 
@@ -101,8 +102,15 @@ def _watch():
         _lost.again = not handed_over
         if handed_over:
             _lost.exception = None
-        _thread.interrupt_main(signal.SIGTERM)
+        _signal_main_thread()
     _lost.watching = False
+
+
+def _signal_main_thread():
+    if hasattr(signal, "pthread_kill"):  # wakes it, should it be waiting
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
 
 
 def _say_nothing_of_interruptions(unraisable):

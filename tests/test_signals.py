@@ -30,9 +30,11 @@ class Destructor:
 def asked_from_c():
     # As Python's own `hasattr` until 3.13: every exception means no.
     ctypes.pythonapi.PyObject_HasAttrString(ctypes.py_object(Property()), b"value")
+    time.sleep(30)
 
 def destroyed():
     Destructor()
+    time.sleep(30)
 
 def cleaned_up():
     try:
