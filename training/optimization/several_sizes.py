@@ -1,5 +1,7 @@
 """Training of one set of weights at several image sizes."""
 
+import collections
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,15 +27,16 @@ class SeveralSizesModel(AveragedModel):
     Args:
         model: the functional model of the largest size.
         sides: sides in pixels of square images, the model's own included. A batch is divided among
-            them in equal parts, up to one image.
+            them in equal parts, up to one image; a side given twice gets two parts.
         *args: further arguments of `AveragedModel`.
     """
 
     def __init__(self, model: keras.Model, sides: Sequence[int], *args: Any):
         super().__init__(model, *args)
-        others = [
-            counterpart(model, (side, side)) for side in sides if side != model.input_shape[1]
-        ]
+        own = model.input_shape[1]
+        parts = collections.Counter(sides)
+        self._ends = list(itertools.accumulate([parts.pop(own), *parts.values()]))
+        others = [counterpart(model, (side, side)) for side in parts]
         pairs = [(other, _pairs(model, other)) for other in others]
         # Parts that are frozen in the model are frozen here too: its config says so. In a function,
         # where Keras does not find the models: their own variables are never used.
@@ -45,9 +48,9 @@ class SeveralSizesModel(AveragedModel):
             return super().call(inputs, training=training, mask=mask)
         others = self._others()
         count = ops.shape(inputs)[0]
-        ends = [count * part // (1 + len(others)) for part in range(2 + len(others))]
-        scores = [super().call(inputs[: ends[1]], training=True)]
-        for (model, pairs), start, end in zip(others, ends[1:-1], ends[2:], strict=True):
+        ends = [count * end // self._ends[-1] for end in self._ends]
+        scores = [super().call(inputs[: ends[0]], training=True)]
+        for (model, pairs), start, end in zip(others, ends[:-1], ends[1:], strict=True):
             images = ops.image.resize(
                 inputs[start:end],
                 model.input_shape[1:3],

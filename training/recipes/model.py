@@ -76,13 +76,11 @@ def build_model(options: ModelOptions, classes: int) -> keras.Model:
 
 def _check_image_sizes(options: ModelOptions, multiple: int) -> None:
     sides, (height, width) = options.image_sizes or (), options.image_size
-    fit = len(set(sides)) == len(sides) > 1 and all(
-        side > 0 and side % multiple == 0 for side in sides
-    )
+    fit = len(set(sides)) > 1 and all(side > 0 and side % multiple == 0 for side in sides)
     if not fit or height != width or max(sides) != height:
         raise ValueError(
-            f"`image_sizes` must be two or more different sides, multiples of {multiple}, of which "
-            "the largest is the side of a square `image_size`. Received: "
+            f"`image_sizes` must have two or more different sides, multiples of {multiple}, of "
+            "which the largest is the side of a square `image_size`. Received: "
             f"image_sizes={tuple(sides)}, image_size={(height, width)}"
         )
 

@@ -14,8 +14,9 @@ class ModelOptions:
         variant: a name of `keras_cabvit.list_models()`, or "CabViTH" or "CabViTP" for another size.
         image_size: (height, width) in pixels.
         image_sizes: sides in pixels of square images: each training batch is divided among these
-            sizes, so that the weights suit all of them. The largest is that of `image_size`, which
-            is loaded and validated. None trains at `image_size` alone.
+            sizes, so that the weights suit all of them; a size given twice gets two parts. The
+            largest is that of `image_size`, which is loaded and validated. None trains at
+            `image_size` alone.
         embed_dims: channels; four numbers for a hybrid model, one for a plain one.
         depths: blocks; four numbers for a hybrid model, one for a plain one.
         num_heads: attention heads; two numbers for a hybrid model, one for a plain one.

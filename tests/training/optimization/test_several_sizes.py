@@ -56,6 +56,19 @@ def test_each_part_of_a_batch_is_seen_at_its_size():
     np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-5)
 
 
+def test_a_size_given_twice_gets_two_parts():
+    options = dataclasses.replace(RECIPE.model, image_sizes=(24, 40, 24))
+    model, trained = compiled(model=options)
+    pixels = images()
+    parts = {40: pixels[:2], 24: smaller(pixels[2:], 24)}
+    expected = [
+        tiny_models.outputs(resized_model(model, (side, side)), part, training=True)
+        for side, part in parts.items()
+    ]
+    found = tiny_models.outputs(trained, pixels, training=True)
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-5)
+
+
 @pytest.mark.torch_too
 def test_a_step_trains_one_set_of_weights_but_for_frozen_parts():
     model, trained = compiled(freeze=("patch_embedding",))
@@ -105,7 +118,7 @@ def test_evaluation_is_at_the_models_size():
 )
 def test_wrong_sizes_give_a_clear_error(image_size, image_sizes):
     options = dataclasses.replace(RECIPE.model, image_size=image_size, image_sizes=image_sizes)
-    with pytest.raises(ValueError, match=r"`image_sizes` must be two or .* multiples of 8, of whi"):
+    with pytest.raises(ValueError, match=r"`image_sizes` must have two .* multiples of 8, of whi"):
         build_model(options, 5)
 
 
