@@ -27,21 +27,22 @@ from training.recipes.recipe import Recipe
 from training.report.markdown import table
 
 SIDES = (64, 96, 128)
+# The sizes among which the batches of a way are divided.
+_DIVIDED = {"several-sizes": SIDES, "smallest-twice": (min(SIDES), *SIDES)}
+WAYS = ("one-size", "crops", *_DIVIDED)
 
 
 def _recipe(way: str) -> Recipe:
     if way == "crops":
         augmentation = dataclasses.replace(QUICKSTART.augmentation, crop_scale=(0.2, 1.0))
         return dataclasses.replace(QUICKSTART, augmentation=augmentation)
-    if way in ("several-sizes", "smallest-twice"):
+    if way in _DIVIDED:
         side = max(SIDES)
-        sides = SIDES if way == "several-sizes" else (min(SIDES), *SIDES)
-        model = dataclasses.replace(QUICKSTART.model, image_size=(side, side), image_sizes=sides)
+        model = dataclasses.replace(
+            QUICKSTART.model, image_size=(side, side), image_sizes=_DIVIDED[way]
+        )
         return dataclasses.replace(QUICKSTART, model=model)
     return QUICKSTART
-
-
-WAYS = ("one-size", "crops", "several-sizes", "smallest-twice")
 
 
 def main(arguments: list[str] | None = None) -> None:

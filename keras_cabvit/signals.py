@@ -54,7 +54,7 @@ class _Interruption(KeyboardInterrupt):
 
 
 class _Lost:
-    """What is known of the latest interruption.
+    """The state of the latest interruption.
 
     Attributes:
         watched: boolean; whether `orderly_shutdown` is in force.

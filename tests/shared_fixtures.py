@@ -14,6 +14,7 @@ import tiny_models
 from backend_process import backend_environment
 from filelock import FileLock
 from numpy_initializers import replace_initializers
+from png_decoder import read_png_only
 
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_saved_model
@@ -25,8 +26,9 @@ keras.utils.set_random_seed(0)
 def graphs_as_written(request):
     """Keeps TensorFlow from optimising the graphs of training and of input pipelines.
 
-    It takes half of the time until a first batch. Programs that tests start, such as those of
-    `test_survival.py`, run optimised graphs, and so does everything that computes a trained model.
+    It takes half of the time until a first batch. The quickstart and the endless command of
+    `test_survival.py`, which are programs of their own, run optimised graphs, and so does
+    everything that computes a trained model.
     """
     tf = sys.modules.get("tensorflow")  # few tests on other backends import it
     if tf is None or not request.node.nodeid.startswith(("tests/training/", "tests/data/")):
@@ -39,8 +41,8 @@ def graphs_as_written(request):
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
-    # TensorFlow's own seed is set once per process, in `pytest_configure`: setting it clears all
-    # compiled kernels, after which a graph's next call takes up to a second. Keras does not use it.
+    # TensorFlow's own seed is set once per process, above: setting it clears all compiled kernels,
+    # after which a graph's next call takes up to a second. Keras does not use it.
     with unittest.mock.patch("tensorflow.random.set_seed"):
         keras.utils.set_random_seed(0)
 
@@ -52,6 +54,14 @@ def quick_initial_weights(request):
         return
     with pytest.MonkeyPatch.context() as patch:
         replace_initializers(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def png_files():
+    """Makes data sets and exports of a test file read PNG files alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        read_png_only(patch)
         yield
 
 

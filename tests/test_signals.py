@@ -10,7 +10,7 @@ from backend_process import REPOSITORY
 # `cabvit_program` first: the package then does without Keras.
 PROGRAM = """
 import cabvit_program
-import ctypes, os, time
+import ctypes, os, signal, time
 from keras_cabvit.signals import interruption_is_handled, orderly_shutdown
 
 def signalled():
@@ -57,6 +57,15 @@ def cleaned_up_in_a_generator():
         time.sleep(0.2)
         print(step)
 
+def handed_over():
+    noted = []
+    ctypes.pythonapi.PyObject_HasAttrString(ctypes.py_object(Property()), b"value")
+    signal.signal(signal.SIGTERM, lambda *_: noted.append("noted"))
+    while not noted:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    print(*noted)
+
 def caught():
     try:
         signalled()
@@ -84,6 +93,7 @@ except KeyboardInterrupt:
         ("destroyed", ["interrupted"]),
         ("cleaned_up", ["clean", "interrupted"]),
         ("cleaned_up_in_a_generator", ["first", "last", "interrupted"]),
+        ("handed_over", ["noted", "went on"]),
         ("caught", ["went on"]),
     ],
 )

@@ -84,8 +84,8 @@ def add(commands):
         "--batch-size",
         type=int,
         metavar="N",
-        help="number of images that the file takes at a time, which is faster than a batch of any "
-        "size, the default",
+        help="number of images that the file takes at a time, with which OpenVINO is faster than "
+        "with a batch of any size, the default",
     )
     _add_metadata(exchange)
     exchange.set_defaults(run=_onnx)

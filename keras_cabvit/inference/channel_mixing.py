@@ -74,10 +74,13 @@ class FusedChannelMixing(Composite):
 
     def call(self, inputs, residual=None):
         """Returns the branch, or its sum with the residual."""
-        x = inputs
+        return mlp(self.expand, self.project, self.normalized(inputs), residual)
+
+    def normalized(self, x):
+        """Returns a tensor after the norms, in its shape."""
         for norm in self.norms:
             x = norm(x)
-        return mlp(self.expand, self.project, x, residual)
+        return x
 
     def compute_output_shape(self, inputs_shape, residual_shape=None):
         """Returns the inputs' shape."""

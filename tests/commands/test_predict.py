@@ -6,19 +6,13 @@ import os
 import pytest
 import tensorflow as tf
 import tiny_models
-from png_decoder import read_png_only
 from small_disk import files_of_at_most
 
 from keras_cabvit.cli import main
 from keras_cabvit.commands import predict
 from keras_cabvit.runtimes import open_model
 
-
-@pytest.fixture(autouse=True, scope="module")
-def png_files():
-    with pytest.MonkeyPatch.context() as patch:
-        read_png_only(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("png_files")
 
 
 @pytest.fixture(scope="module")

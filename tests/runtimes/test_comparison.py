@@ -7,7 +7,6 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
-from png_decoder import read_png_only
 
 from keras_cabvit.cli import main
 from keras_cabvit.export import to_saved_model, to_tflite
@@ -16,12 +15,7 @@ from keras_cabvit.runtimes.class_order import moved_classes
 from keras_cabvit.runtimes.comparison import signal_to_noise
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
-
-@pytest.fixture(autouse=True, scope="module")
-def png_files():
-    with pytest.MonkeyPatch.context() as patch:
-        read_png_only(patch)
-        yield
+pytestmark = pytest.mark.usefixtures("png_files")
 
 
 @pytest.fixture(scope="module")

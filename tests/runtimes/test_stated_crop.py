@@ -9,7 +9,6 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from png_decoder import read_png_only
 from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
 from keras_cabvit.cli import main
@@ -18,17 +17,11 @@ from keras_cabvit.runtimes import open_model, predict_files
 from keras_cabvit.runtimes.keras_statements import add_statements
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 
-pytestmark = pytest.mark.slow  # every test opens an exported model
+# Every test opens an exported model.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("png_files")]
 
 STATEMENT = "evaluation_transform.json"
 SAVED_MODEL, TFLITE, ONNX = "servable", "model.tflite", "model.onnx"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def png_files():
-    with pytest.MonkeyPatch.context() as patch:
-        read_png_only(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

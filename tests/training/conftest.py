@@ -10,6 +10,14 @@ from tiny_runs import RECIPE, image_folder
 from two_layers import replace_models
 
 
+@pytest.fixture(scope="module")
+def models_of_two_layers():
+    """Makes runs of a test file train a model of two layers."""
+    with pytest.MonkeyPatch.context() as patch:
+        replace_models(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
     """Twenty bright and twenty dark images. Tests leave them unchanged."""

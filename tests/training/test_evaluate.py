@@ -4,7 +4,6 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from png_decoder import read_png_only
 from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
 from training.compare import compare, score_forms
@@ -15,16 +14,10 @@ from training.evaluate import evaluate
 from training.evaluation.predictions import Framing, predict_split
 from training.report.classes import classes
 
-pytestmark = pytest.mark.slow  # every test opens an exported model
+# Every test opens an exported model.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("png_files")]
 
 COUNT = 36
-
-
-@pytest.fixture(autouse=True, scope="module")
-def png_files():
-    with pytest.MonkeyPatch.context() as patch:
-        read_png_only(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

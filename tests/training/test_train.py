@@ -7,9 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from png_decoder import read_png_only
 from tiny_runs import RECIPE, image_folder
-from two_layers import replace_models
 
 from training.data.broken import TooManyBrokenImages
 from training.optimization.optimizer import learning_rate_schedule
@@ -20,6 +18,8 @@ from training.run.options import TrainOptions
 from training.run.record import continued_record
 from training.train import train
 
+pytestmark = pytest.mark.usefixtures("models_of_two_layers", "png_files")
+
 
 def changed(recipe=RECIPE, **groups):
     """Returns the recipe with changed values in its groups of options."""
@@ -28,14 +28,6 @@ def changed(recipe=RECIPE, **groups):
         for name, values in groups.items()
     }
     return dataclasses.replace(recipe, **changes)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def models_of_two_layers_and_png_files():
-    with pytest.MonkeyPatch.context() as patch:
-        replace_models(patch)
-        read_png_only(patch)
-        yield
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ function failed(error, name = "") {
 
 function listen() {
   file.addEventListener("change", () => {
-    take([...file.files]);
+    take(file.files);
     file.value = ""; // so that the same file can be chosen again
   });
   for (const name of ["dragenter", "dragover"]) {

@@ -64,9 +64,8 @@ def to_onnx(
         classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
             your own, which may give probabilities or logits. None, the default, determines it from
             the model.
-        batch_size: integer, the number of images that the file takes at a time. OpenVINO and
-            onnxruntime then plan memory and layouts once, and are faster. None, the default, is any
-            number.
+        batch_size: integer, the number of images that the file takes at a time. OpenVINO is then
+            faster, onnxruntime is not (docs/onnx.md). None, the default, is any number.
 
     Returns:
         The path of the file.

@@ -164,12 +164,10 @@ class WholeChannelMixing(FusedChannelMixing):
 
     def call(self, inputs: Any, residual: Any = None) -> Any:
         """Returns the branch, or its sum with the residual."""
-        x = inputs
-        for norm in self.norms:
-            x = norm(x)
         rows = (-1, inputs.shape[-1])
+        x = ops.reshape(self.normalized(inputs), rows)
         residual = None if residual is None else ops.reshape(residual, rows)
-        outputs = mlp(self.expand, self.project, ops.reshape(x, rows), residual)
+        outputs = mlp(self.expand, self.project, x, residual)
         return ops.reshape(outputs, (-1, *inputs.shape[1:]))
 
 

@@ -5,9 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
-from png_decoder import read_png_only
 from tiny_runs import OPTIONS
-from two_layers import replace_models
 
 from training.__main__ import COMMANDS, main
 from training.evaluation.model_score import ModelScore
@@ -15,16 +13,10 @@ from training.recipes import RECIPES
 from training.recipes.choice import FIELDS
 from training.run.choosing import Choice
 
+# Both are compiled in little time.
+pytestmark = pytest.mark.usefixtures("models_of_two_layers", "png_files")
+
 TRAIN = ["train", "--recipe", "fashion_mnist"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def small_programs():
-    """A model of two layers and a decoder of PNG files, which are compiled in little time."""
-    with pytest.MonkeyPatch.context() as patch:
-        replace_models(patch)
-        read_png_only(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

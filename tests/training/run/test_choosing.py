@@ -2,24 +2,18 @@ import dataclasses
 import json
 
 import pytest
-from png_decoder import read_png_only
 from tiny_runs import RECIPE
-from two_layers import replace_models
 
 from training.run.choosing import Choice
 from training.run.options import TrainOptions
 from training.train import train
 
+pytestmark = pytest.mark.usefixtures("models_of_two_layers", "png_files")
+
 BATCH = Choice(frozenset({"batch_size", "optimization.learning_rate"}))
 QUICK = dataclasses.replace(
     RECIPE, epochs=1, optimization=dataclasses.replace(RECIPE.optimization, warmup_epochs=0)
 )
-
-
-@pytest.fixture(autouse=True)
-def models_of_two_layers_and_png_files(monkeypatch):
-    replace_models(monkeypatch)
-    read_png_only(monkeypatch)
 
 
 def test_choice_is_printed_recorded_and_kept_when_the_run_is_resumed(folder, tmp_path, capsys):
