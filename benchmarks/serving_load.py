@@ -1,6 +1,7 @@
 """The client of `keras_cabvit.serving` under load, through real sockets on loopback.
 
 usage: python -m benchmarks.serving_load [--requests 36000] [--clients 1 4 16 64]
+           [--protocols rest grpc]
 
 The server is `benchmarks.stand_in_server`, which answers after a fixed time: figures are of the
 client and the sockets, not of a model. For each number of requests at once: the 50th and 99th
@@ -27,6 +28,7 @@ import cabvit_program  # noqa: F401 (this program does not need Keras)
 from keras_cabvit.serving import GrpcClient, RestClient, Target, classify_files
 from keras_cabvit.terminal import output_that_never_fails
 
+PROTOCOLS = ("rest", "grpc")
 _FILES = 50
 # Bytes of a file, about those of a photograph at 224 pixels.
 _SIZE = 20_000
@@ -160,7 +162,7 @@ def _resident():
     return int(pages) * resource.getpagesize()
 
 
-def measure(requests, clients, milliseconds=5.0, protocols=("rest", "grpc")):
+def measure(requests, clients, milliseconds=5.0, protocols=PROTOCOLS):
     """Yields the result of each run, a dict."""
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         paths = [Path(folder) / f"{number:02}.jpg" for number in range(_FILES)]
@@ -182,9 +184,11 @@ def main():
     parser.add_argument("--requests", type=int, default=36_000)
     parser.add_argument("--clients", type=int, nargs="+", default=(1, 4, 16, 64))
     parser.add_argument("--milliseconds", type=float, default=5.0, help="time of an answer")
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
     options = parser.parse_args()
     lost = 0
-    for result in measure(options.requests, options.clients, options.milliseconds):
+    runs = measure(options.requests, options.clients, options.milliseconds, options.protocols)
+    for result in runs:
         print(json.dumps(result), flush=True)
         lost += result.get("retries", 0) > 0 and result["failed"]
     return 1 if lost else 0

@@ -16,6 +16,7 @@ TOLERANCES = {
     "SavedModel": 1e-4,
     "SavedModel, frozen weights": 1e-4,
     "SavedModel, bfloat16": 3e-2,
+    "SavedModel, bfloat16, frozen weights": 3e-2,
     "TFLite none": 1e-4,
     "TFLite float16": 2e-3,
     "TFLite int8": 5e-2,
@@ -23,7 +24,10 @@ TOLERANCES = {
     "TFLite int8-full": 1e-1,
     "ONNX": 1e-4,
     "ONNX, float input": 1e-4,
+    "ONNX, one image": 1e-4,
 }
+# Endings of the files that take one image at a time.
+ONE_BY_ONE = (".tflite", "one_image.onnx")
 QUANTIZED = ("TFLite int8", "TFLite int8-static", "TFLite int8-full")
 
 
@@ -58,6 +62,13 @@ def export(model, labels, folder):
         "SavedModel, bfloat16": to_saved_model(
             model, folder / "bfloat16", precision="bfloat16", **servable
         ),
+        "SavedModel, bfloat16, frozen weights": to_saved_model(
+            model,
+            folder / "bfloat16_frozen",
+            precision="bfloat16",
+            frozen_weights=True,
+            **servable,
+        ),
     }
     for form in ("none", "float16", "int8", "int8-static", "int8-full"):
         made[f"TFLite {form}"] = to_tflite(
@@ -71,4 +82,5 @@ def export(model, labels, folder):
     made["ONNX, float input"] = to_onnx(
         model, folder / "float32.onnx", input_type="float32", **options
     )
+    made["ONNX, one image"] = to_onnx(model, folder / "one_image.onnx", batch_size=1, **options)
     return made

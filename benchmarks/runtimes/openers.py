@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.runtimes.forms import BATCHES
+from benchmarks.runtimes.forms import BATCHES, ONE_BY_ONE
 from keras_cabvit.runtimes import load_onnx, load_saved_model, load_tflite
 from keras_cabvit.runtimes.gpu_accelerator import GpuAccelerator
 
@@ -129,7 +129,7 @@ def main(runtime, path, images, scores):
     """Opens a file, writes its probabilities, and prints the milliseconds of one image."""
     pixels = np.load(images)
     run = RUNTIMES[runtime](Path(path))
-    found = in_batches(run, pixels, one_by_one=path.endswith(".tflite"))
+    found = in_batches(run, pixels, one_by_one=path.endswith(ONE_BY_ONE))
     np.save(scores, found)
     times = []
     if runtime not in UNTIMED:

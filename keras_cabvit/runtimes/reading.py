@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.atomic_files import DISK_FULL, is_disk_full
 from keras_cabvit.gpu import leave_gpus_to_the_backend
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import describe_hdf5
@@ -25,6 +26,7 @@ def read_keras_model(path: str | os.PathLike[str]) -> keras.Model:
 
     Raises:
         FileNotFoundError: there is no such file.
+        OSError: the disk is full: with little memory left, Keras unpacks the weights on it.
         ValueError: it is damaged, or not a Keras model.
     """
     path = local_path(path)
@@ -170,6 +172,10 @@ def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
     except (ImportError, MemoryError):
         raise
     except Exception as error:
+        if is_disk_full(error):
+            raise OSError(
+                f"{DISK_FULL} {path} was not read, because that takes temporary files."
+            ) from error
         if unknown := unknown_class(error):
             raise ValueError(
                 f"{path} needs '{unknown}', a class or function that is not known here. Import the "

@@ -88,6 +88,26 @@ def test_a_block_has_one_product_for_keys_and_values(exported):
         assert written_by[transposed.input[0]].op_type == "Reshape"
 
 
+def test_tf2onnx_which_copies_constants_never_gets_the_kernels(tiny_plain, tmp_path, monkeypatch):
+    import tf2onnx.convert
+
+    graphs, convert = [], tf2onnx.convert.from_graph_def
+    monkeypatch.setattr(
+        "tf2onnx.convert.from_graph_def",
+        lambda graph, **options: graphs.append(graph) or convert(graph, **options),
+    )
+    content = onnx.load(to_onnx(tiny_plain, tmp_path / "model.onnx"))
+
+    products = [node.input[1] for node in content.graph.node if node.op_type == "MatMul"]
+    shapes = {each.name: tuple(each.dims) for each in content.graph.initializer}
+    kernels = {shapes[name] for name in products if name in shapes}
+    tensors = [node.attr["value"].tensor for node in graphs[0].node if node.op == "Const"]
+    constants = {tuple(each.size for each in tensor.tensor_shape.dim) for tensor in tensors}
+
+    assert {(24, 96), (96, 24), (24, 24), (24, 48)} <= kernels  # the MLP's and attention's
+    assert not constants & kernels
+
+
 def test_every_norm_is_one_operator(exported):
     model, file, _ = exported
     content = onnx.load(file)

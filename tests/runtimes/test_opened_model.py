@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import shutil
 
 import keras
@@ -159,6 +161,18 @@ def test_file_without_a_model_gives_a_clear_error(tmp_path, file, content, sente
 
     with pytest.raises(ValueError, match=sentence):
         open_model(tmp_path / file.split("/")[0])
+
+
+def test_full_disk_is_not_taken_for_a_damaged_file(forms, tmp_path, monkeypatch):
+    shutil.copy(forms / "model.keras", tmp_path)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # Keras unpacks weights beside the file if they may not fit into memory.
+    monkeypatch.setattr(keras.saving, "load_model", full)
+    with pytest.raises(OSError, match=r"^The disk is full.*model\.keras was not read"):
+        open_model(tmp_path / "model.keras")
 
 
 def test_missing_path_gives_a_clear_error(tmp_path):

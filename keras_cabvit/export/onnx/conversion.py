@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_cabvit.export.onnx.forms import (
     JointKeyValueAttention,
@@ -69,13 +70,13 @@ def convert(
         model, {"scores": input_type}, output_name, batch_size, empty_batches=False
     )
     with definitions():  # the function is traced here
-        graph, image, scores = _frozen(functions["scores"])
+        graph, image, scores, kernels = _frozen(functions["scores"], _kernels(model))
     with _quiet():
         try:
             converted, _ = from_graph_def(
                 graph,
                 name=model.name,
-                input_names=[image],
+                input_names=[image, *kernels],
                 output_names=[scores],
                 opset=OPSET,
                 custom_rewriter=[with_erf, with_layer_normalization],
@@ -87,21 +88,39 @@ def convert(
                 f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
             ) from error
     in_convolution_layout(converted)
+    _store_kernels(converted, kernels)
     _tidy(converted, batch_size)
     path = Path(path)
     onnx.save(converted, path)
     return path
 
 
-def _frozen(function: Any) -> tuple[Any, str, str]:
-    """Returns the GraphDef of a `tf.function` whose variables are constants.
+def _kernels(model: keras.Model) -> list[keras.Variable]:
+    """Returns the kernels of a fused model's dense layers, which are nearly all of its weights."""
+    layers = [each for each in model._flatten_layers() if isinstance(each, MatMulDense)]
+    return list({id(each.kernel): each.kernel for each in layers}.values())
 
-    The names of its input and its output follow.
+
+def _frozen(
+    function: Any, kernels: list[keras.Variable]
+) -> tuple[Any, str, str, dict[str, np.ndarray]]:
+    """Returns the GraphDef of a `tf.function` whose variables are constants, except for kernels.
+
+    The names of its input and its output follow, and a dict from the names of further inputs to the
+    kernels. TensorFlow and tf2onnx copy a graph's constants some fifty times.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    traced = function.get_concrete_function()
+    def with_kernels(image: Any, *values: Any) -> Any:
+        given = list(zip(kernels, values, strict=True))
+        with keras.StatelessScope(state_mapping=given):
+            return function(image)
+
+    inputs = [tf.TensorSpec(each.shape, each.dtype, name=each.path) for each in kernels]
+    traced = tf.function(with_kernels, autograph=False).get_concrete_function(
+        *function.input_signature, *inputs
+    )
     # Tensors that are not variables, such as a Normalization's mean, would remain inputs.
     captured = {
         placeholder.op.name: tensor
@@ -119,9 +138,34 @@ def _frozen(function: Any) -> tuple[Any, str, str]:
             node.ClearField("attr")
             node.attr["dtype"].type = tf.as_dtype(value.dtype).as_datatype_enum
             node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
-    (image,) = (each for each in frozen.inputs if each.op.name not in captured)
+    image, *inputs = (each for each in frozen.inputs if each.op.name not in captured)
     (scores,) = frozen.outputs
-    return graph, image.name, scores.name
+    values = [keras.ops.convert_to_numpy(each) for each in kernels]
+    names = [each.name for each in inputs]
+    return graph, image.name, scores.name, dict(zip(names, values, strict=True))
+
+
+def _store_kernels(model: Any, kernels: dict[str, np.ndarray]) -> None:
+    """Makes the kernels, which are inputs of an `onnx.ModelProto`, constants of it.
+
+    Those that a Concat joins, as of keys and values, become one.
+    """
+    from onnx import helper, numpy_helper
+
+    graph = model.graph
+    joint = [
+        node for node in graph.node if node.op_type == "Concat" and kernels.keys() >= {*node.input}
+    ]
+    stored = dict(kernels)
+    for node in joint:
+        axis = helper.get_node_attr_value(node, "axis")
+        stored[node.output[0]] = np.concatenate([kernels[name] for name in node.input], axis)
+        graph.node.remove(node)
+    read = {name for node in graph.node for name in node.input}
+    for name in [name for name in stored if name in read]:
+        graph.initializer.append(numpy_helper.from_array(stored.pop(name), name))
+    for value in [each for each in graph.input if each.name in kernels]:
+        graph.input.remove(value)
 
 
 def _tidy(model: Any, batch_size: int | None) -> None:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from small_disk import files_of_at_most
 from tiny_runs import OPTIONS
 
 from training.__main__ import COMMANDS, main
@@ -107,6 +108,20 @@ def test_evaluate_scores_a_run_with_the_data_it_names(trained_by_command, tmp_pa
     assert "top-1" in output
     assert "validation images" in output
     assert (tmp_path / "report" / "report.md").is_file()
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [("--out", "report"), ("--predictions", "rows.csv"), ("--json", "scores.json")],
+)
+def test_evaluate_names_a_full_disk_and_writes_nothing(
+    trained_by_command, tmp_path, option, name, capsys
+):
+    path = tmp_path / "new" / name
+    with files_of_at_most(64):
+        assert main(["evaluate", str(trained_by_command), option, str(path)]) == 1
+    assert "The disk is full, or the limit on the size of files" in capsys.readouterr().err
+    assert not path.parent.exists()
 
 
 def test_evaluate_compares_files(trained_by_command, folder, tmp_path, capsys):

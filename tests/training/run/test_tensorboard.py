@@ -1,12 +1,15 @@
-import resource
+import contextlib
 
 import keras
 import numpy as np
 import pytest
+from small_disk import files_of_at_most
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
 from training.run.callbacks import TensorBoard
+
+FULL = r"^The logs for TensorBoard could not be written to .*; File too large\. Free"
 
 
 @pytest.fixture
@@ -16,11 +19,15 @@ def model():
     return model
 
 
-def fit(model, logs):
+def fit(model, logs, *callbacks, **options):
     images, targets = np.ones((4, 2), "float32"), np.ones((4, 1), "float32")
-    callbacks = [TensorBoard(logs, write_graph=False)]
+    callbacks = [TensorBoard(logs, write_graph=False), *callbacks]
     return model.fit(
-        images, targets, validation_data=(images, targets), verbose=0, callbacks=callbacks
+        *(images, targets),
+        validation_data=(images, targets),
+        verbose=0,
+        callbacks=callbacks,
+        **options,
     )
 
 
@@ -33,14 +40,27 @@ def test_scores_of_an_epoch_are_logged(model, tmp_path):
 
 
 def test_full_disk_gives_a_clear_error(model, tmp_path):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # A limit on the file size acts like a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
-    try:
-        with pytest.raises(OSError, match=r"^The logs for TensorBoard .*; File too large\. Free"):
-            fit(model, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with files_of_at_most(10), pytest.raises(OSError, match=FULL):
+        fit(model, tmp_path)
+
+
+def test_disk_that_is_full_after_an_epoch_stops_training_and_leaves_its_scores(model, tmp_path):
+    with contextlib.ExitStack() as full:
+
+        def fill(epoch, _):
+            if epoch == 1:
+                size = max(file.stat().st_size for file in tmp_path.rglob("events*"))
+                full.enter_context(files_of_at_most(size + 10))
+
+        with pytest.raises(OSError, match=FULL):
+            fit(model, tmp_path, keras.callbacks.LambdaCallback(on_epoch_begin=fill), epochs=3)
+
+    for part in ("train", "validation"):
+        logged = EventAccumulator(str(tmp_path / part)).Reload()
+        assert [event.step for event in logged.Tensors("epoch_loss")] == [0]
+    fit(model, tmp_path, epochs=3, initial_epoch=1)
+    logged = EventAccumulator(str(tmp_path / "validation")).Reload()
+    assert [event.step for event in logged.Tensors("epoch_loss")] == [0, 1, 2]
 
 
 def test_folder_that_cannot_be_created_gives_a_clear_error(model, tmp_path):
