@@ -1,8 +1,9 @@
 """KerasHub's own tests of a vision backbone and of a task pass.
 
 The backbone is channels last whatever `keras.json` says, so the test of the other data format is
-left out. On PyTorch KerasHub tests neither precision nor quantisation. To save time the suite
-tests these two and the task on JAX no more: `KERAS_BACKEND=jax pytest -n 0 tests/hub` does.
+left out. On PyTorch KerasHub tests neither precision nor quantisation. `keras_cabvit/hub` never
+asks for the backend, and its layers are tested on JAX elsewhere. To save time the suite therefore
+runs nothing here on JAX: `KERAS_BACKEND=jax pytest -n 0 tests/hub` does.
 """
 
 import keras
@@ -24,7 +25,7 @@ def harness():
     return test_case.TestCase("run_vision_backbone_test")
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 def test_vision_backbone(harness):
     harness.run_vision_backbone_test(
         cls=CabViTBackbone,
