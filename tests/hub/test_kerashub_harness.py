@@ -47,8 +47,25 @@ def test_precisions_and_quantisation_of_the_backbone(harness):
     harness.run_quantization_test(backbone, CabViTBackbone, ARGUMENTS, images)
 
 
+@pytest.fixture
+def without_graphs():
+    """Lets TensorFlow fit without building a graph, which it would do three times.
+
+    Other tests build one: `test_image_classifier.py` to predict, and tests of training to fit the
+    same layers.
+    """
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.torch_too
-def test_task(harness):
+def test_task(harness, without_graphs):
     classifier = tiny_hub.classifier()
     harness.run_task_test(
         cls=CabViTImageClassifier,
