@@ -9,6 +9,8 @@ REPOSITORY = Path(__file__).parents[1]
 def backend_environment(backend):
     """Returns the environment of a process that uses `backend`."""
     paths = [str(REPOSITORY), str(REPOSITORY / "tests"), os.environ.get("PYTHONPATH", "")]
+    if backend == "tensorflow":
+        paths.insert(0, str(REPOSITORY / "tests" / "without_jax"))
     environment = os.environ | {
         "KERAS_BACKEND": backend,
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),

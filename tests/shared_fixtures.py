@@ -31,7 +31,8 @@ def graphs_as_written(request):
     everything that computes a trained model.
     """
     tf = sys.modules.get("tensorflow")  # few tests on other backends import it
-    if tf is None or not request.node.nodeid.startswith(("tests/training/", "tests/data/")):
+    folders = ("tests/training/", "tests/data/", "tests/hub/")
+    if tf is None or not request.node.nodeid.startswith(folders):
         yield
         return
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})

@@ -113,7 +113,7 @@ def filled(layer, seed=0):
             value = noise / np.sqrt(inputs)
         else:
             value = 0.5 * noise
-        weight.assign(value)
+        weight.assign(value.astype("float32"))  # JAX would compile a cast for each shape
     return layer
 
 
@@ -152,7 +152,8 @@ def _as_one_function(model, inputs, training):
     if isinstance(model, keras.Model) and not training:
         return model.predict_on_batch(inputs)
     if isinstance(model, keras.layers.Layer) and not model.built:
-        return model(inputs, training=training)
+        # Builds it without computing anything.
+        model(keras.tree.map_structure(lambda x: keras.KerasTensor(x.shape, x.dtype), inputs))
     variables = getattr(model, "variables", [])
 
     @jax.jit

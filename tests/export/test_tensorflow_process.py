@@ -27,6 +27,28 @@ def exported(request, tmp_path_factory):
 
 
 @pytest.mark.every_backend
+def test_only_tensorflow_exports_in_its_own_process(monkeypatch, tmp_path):
+    asked = []
+
+    def answer(request):
+        asked.append(request["export"])
+        return request["path"]
+
+    def export(model, path):
+        exported.append(model)
+        return path
+
+    exported = []
+    monkeypatch.setattr(tensorflow_process, "_answer_of_second_process", answer)
+    model = tiny_models.pattern_classifier()
+    path = tensorflow_process.exports_with_tensorflow(export)(model, tmp_path / "exported")
+
+    assert path == tmp_path / "exported"
+    in_tensorflow = keras.config.backend() == "tensorflow"
+    assert (exported, asked) == (([model], []) if in_tensorflow else ([], ["export"]))
+
+
+@pytest.mark.torch_too
 def test_saved_model_gives_the_same_scores_and_has_only_operations_that_a_server_runs(exported):
     model, folder = exported
     images = tiny_models.images(model).astype("uint8")

@@ -1,8 +1,9 @@
 """KerasHub's own tests of a vision backbone and of a task pass.
 
 The backbone is channels last whatever `keras.json` says, so the test of the other data format is
-left out. On PyTorch KerasHub tests neither precision nor quantisation. To save time the suite
-tests these two and the task on JAX no more: `KERAS_BACKEND=jax pytest -n 0 tests/hub` does.
+left out. On PyTorch KerasHub tests neither precision nor quantisation. `keras_cabvit/hub` never
+asks for the backend, and its layers are tested on JAX elsewhere. To save time the suite therefore
+runs nothing here on JAX: `KERAS_BACKEND=jax pytest -n 0 tests/hub` does.
 """
 
 import keras
@@ -24,7 +25,7 @@ def harness():
     return test_case.TestCase("run_vision_backbone_test")
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 def test_vision_backbone(harness):
     harness.run_vision_backbone_test(
         cls=CabViTBackbone,
@@ -46,8 +47,25 @@ def test_precisions_and_quantisation_of_the_backbone(harness):
     harness.run_quantization_test(backbone, CabViTBackbone, ARGUMENTS, images)
 
 
+@pytest.fixture
+def without_graphs():
+    """Lets TensorFlow fit without building a graph, which it would do three times.
+
+    Other tests build one: `test_image_classifier.py` to predict, and tests of training to fit the
+    same layers.
+    """
+    if keras.config.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.mark.torch_too
-def test_task(harness):
+def test_task(harness, without_graphs):
     classifier = tiny_hub.classifier()
     harness.run_task_test(
         cls=CabViTImageClassifier,

@@ -9,12 +9,18 @@ import keras_cabvit
 from keras_cabvit.models import count_complexity
 from keras_cabvit.pytorch.parameters import torch_parameters
 
-# The last two are names of layers inside the models.
-NAMES = ["my_model", "stage", "stage_2"]
+# The first two are names of layers inside these models.
+named_models = pytest.mark.parametrize(
+    ("builder", "name"),
+    [
+        (tiny_models.hybrid, "stage_2"),
+        (tiny_models.plain, "stage"),
+        (tiny_models.plain, "my_model"),
+    ],
+)
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+@named_models
 def test_a_name_does_not_change_the_model(builder, name, tmp_path):
     model, named = filled(builder()), builder(name=name)
     assert named.name == name
@@ -25,8 +31,7 @@ def test_a_name_does_not_change_the_model(builder, name, tmp_path):
     np.testing.assert_array_equal(outputs(named, images(model)), outputs(model, images(model)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("builder", [tiny_models.hybrid, tiny_models.plain])
+@named_models
 def test_torch_parameters_of_a_named_model(builder, name):
     def state_dict(model):
         rng = np.random.default_rng(0)

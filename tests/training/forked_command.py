@@ -10,12 +10,14 @@ import signal
 import sys
 
 import pytest
+from backend_process import backend_environment
 
 # Forks must not inherit threads, which OpenMP and BLAS would start when imported.
 ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
+    "PYTHONPATH": backend_environment("tensorflow")["PYTHONPATH"],
 }
 _IMPORTS = [
     "training.commands.quickstart",

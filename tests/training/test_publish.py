@@ -15,6 +15,8 @@ from training.evaluate import evaluate
 from training.publish import publish
 from training.run.half_size_file import save_half_size
 
+pytestmark = pytest.mark.usefixtures("png_files")
+
 
 @pytest.fixture(scope="module")
 def published(finished_run, tmp_path_factory):

@@ -13,7 +13,7 @@ from keras_cabvit.inference import fuse
 from keras_cabvit.runtimes import open_model, predict_files, verify
 from training.__main__ import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("png_files")]
 
 COUNT = 6
 

@@ -13,6 +13,7 @@ from training.train import Run, train
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("png_files")
 def test_hybrid_model_is_trained_resumed_and_scored(folder, tmp_path, monkeypatch):
     recipe = dataclasses.replace(
         RECIPE,

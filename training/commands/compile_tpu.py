@@ -10,6 +10,7 @@ import tyro
 from training.commands.parsing import parsed
 from training.recipes import RECIPES
 from training.recipes.imagenet import imagenet_recipe
+from training.recipes.model import check_variant
 from training.recipes.recipe import Recipe
 from training.tpu.elapsed import elapsed_told
 from training.tpu.process import can_compile, run_again
@@ -74,6 +75,7 @@ def run(arguments: list[str]) -> None:
     recipe = _recipe(options)
     tpu_slice = find_slice(options.topology)
     tpu_slice.check_batch(recipe.batch_size)
+    check_variant(options.variant)
     if not can_compile():
         status = run_again(["compile-tpu", *arguments])
         if status:

@@ -36,12 +36,8 @@ def build_model(options: ModelOptions, classes: int) -> keras.Model:
     Raises:
         ValueError: an option does not belong to that variant.
     """
+    check_variant(options.variant)
     variant = VARIANTS.get(options.variant)
-    if variant is None and options.variant not in _FAMILIES:
-        raise ValueError(
-            f"`variant` must be one of {', '.join([*list_models(), *_FAMILIES])}. "
-            f"Received: variant={options.variant!r}"
-        )
     family = variant.family if variant else _FAMILIES[options.variant]
     sizes = dict(variant.arguments) if variant else {}
     chosen = {
@@ -72,6 +68,13 @@ def build_model(options: ModelOptions, classes: int) -> keras.Model:
     if options.image_sizes is not None:
         _check_image_sizes(options, size_multiple(model))
     return model
+
+
+def check_variant(name: str) -> None:
+    """Raises ValueError unless `name` is that of a variant, or CabViTH or CabViTP."""
+    names = [*list_models(), *_FAMILIES]
+    if name not in names:
+        raise ValueError(f"`variant` must be one of {', '.join(names)}. Received: variant={name!r}")
 
 
 def _check_image_sizes(options: ModelOptions, multiple: int) -> None:

@@ -10,6 +10,8 @@ from training.data.broken import BrokenImages, TooManyBrokenImages
 from training.data.folder_split import FolderSplit
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 
+pytestmark = pytest.mark.usefixtures("png_files")
+
 COUNT = 20
 RECIPE = Recipe(
     ModelOptions("CabViTH", image_size=(HEIGHT, WIDTH)), Optimization(1e-3), batch_size=4

@@ -7,6 +7,8 @@ import pytest
 
 from training.__main__ import main
 
+pytestmark = pytest.mark.usefixtures("png_files")
+
 
 def test_every_image_has_a_row_with_all_probabilities(finished_run, tmp_path, capsys):
     file = tmp_path / "new" / "predictions.csv"
