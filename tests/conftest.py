@@ -14,12 +14,6 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"  # TensorFlow's default on most proces
 
 import pytest
 
-# With this variable, as in many containers, Python stores nothing that it has compiled. Where pip
-# has not compiled the packages either, each process of the tests would compile them all again,
-# which takes longer than importing them.
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-sys.dont_write_bytecode = False
-
 
 def pytest_configure(config):
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
