@@ -186,4 +186,6 @@ def write_functions(
             file = Path(folder) / STATEMENT
             file.write_text(statement, encoding="utf-8")
             module.evaluation_transform = tf.saved_model.Asset(str(file))
-        tf.saved_model.save(module, str(directory), signatures=functions)
+        # Constants have no gradients, and those that Keras defines for int8 weights are refused.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=bool(variables))
+        tf.saved_model.save(module, str(directory), signatures=functions, options=options)
