@@ -1,22 +1,21 @@
 """Batches of any number of image files, decoded while the previous batch is in use."""
 
+import collections
+import concurrent.futures
 import itertools
 import os
 import stat
 from pathlib import Path
 
+import numpy as np
+
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
-from keras_cabvit.data.evaluation_transform import tensorflow
 from keras_cabvit.data.folders.folder_entries import list_folder
-from keras_cabvit.data.image_bytes import (
-    bytes_reason,
-    checked_evaluation_image,
-    length_reason,
-)
+from keras_cabvit.data.image_bytes import bytes_reason, image_reader, length_reason
 from keras_cabvit.paths import local_path
 
-# Batches assembled at the same time, so that the end of one does not leave cores idle.
-_BATCHES_AT_A_TIME = 2
+# Batches read before they are asked for: the end of one does not leave cores idle.
+_BATCHES_AHEAD = 2
 _CORES = os.cpu_count() or 1
 
 
@@ -40,60 +39,54 @@ def file_batches(files, size, crop, batch_size, max_megapixels=MAX_MEGAPIXELS):
         ImportError: TensorFlow is not installed.
         ValueError: a path is an address. An error that `files` raises is raised, too.
     """
-    tf = tensorflow()
-    batches = _PathBatches(files, batch_size, max_megapixels)
+    read = image_reader(tuple(size), crop, max_megapixels)
+    batches = _PathBatches(files, batch_size)
+    # Threads that call one compiled function: a graph of `tf.data` would be compiled anew in every
+    # call of `file_batches`, which takes two seconds.
+    pool = concurrent.futures.ThreadPoolExecutor(_CORES)
 
-    def read(position, name):
-        encoded = tf.io.read_file(name)
-        return position, checked_evaluation_image(encoded, size, crop, max_megapixels)
+    def pixels(path):
+        if obstacle(path, max_megapixels):
+            return None
+        try:
+            return read(path.read_bytes())
+        except OSError:
+            return None
 
-    # AutoGraph would rewrite this function and all that it calls, which takes half of the start.
-    @tf.autograph.experimental.do_not_convert
-    def batch(names, usable):
-        positions = tf.where(usable)[:, 0]
-        nothing = tf.zeros((0,), tf.int64), tf.zeros((0, *size, 3), tf.uint8)
-        # Files that fail in `read` are skipped. One data set per batch tells which they were.
-        return (
-            tf.data.Dataset.from_tensor_slices((positions, tf.gather(names, positions)))
-            .map(read, num_parallel_calls=_CORES, deterministic=True)
-            .ignore_errors()
-            .batch(batch_size)
-            .concatenate(tf.data.Dataset.from_tensors(nothing))
-            .take(1)
-            .map(lambda positions, pixels: (names, positions, pixels))
-        )
-
-    signature = tf.TensorSpec((None,), tf.string), tf.TensorSpec((None,), tf.bool)
-    data = (
-        tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
-        .interleave(
-            batch,
-            cycle_length=_BATCHES_AT_A_TIME,
-            num_parallel_calls=_BATCHES_AT_A_TIME,
-            deterministic=True,
-        )
-        .prefetch(1)
-    )
-    for names, positions, pixels in data.as_numpy_iterator():
-        yield [Path(os.fsdecode(name)) for name in names], positions, pixels
+    try:
+        ahead = collections.deque()
+        for paths in batches:
+            ahead.append((paths, [pool.submit(pixels, path) for path in paths]))
+            if len(ahead) > _BATCHES_AHEAD:
+                yield _read_batch(*ahead.popleft(), size)
+        while ahead:
+            yield _read_batch(*ahead.popleft(), size)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
     if batches.error is not None:
         raise batches.error
 
 
+def _read_batch(paths, reading, size):
+    """Waits for the images of a batch, and returns what `file_batches` yields."""
+    images = [future.result() for future in reading]
+    positions = [position for position, image in enumerate(images) if image is not None]
+    pixels = np.empty((len(positions), *size, 3), np.uint8)
+    for row, position in enumerate(positions):
+        pixels[row] = images[position]
+    return paths, np.array(positions, int), pixels
+
+
 class _PathBatches:
-    """Batches of paths, as bytes, with whether each may be opened.
+    """Batches of paths, up to an error of what they are taken from, which is kept for later."""
 
-    TensorFlow takes them in a thread of its own, and would replace the type of an error.
-    """
-
-    def __init__(self, files, batch_size, max_megapixels):
-        self._files, self._batch_size, self._limit = iter(files), batch_size, max_megapixels
+    def __init__(self, files, batch_size):
+        self._files, self._batch_size = iter(files), batch_size
         self.error = None
 
     def __iter__(self):
         while paths := self._next():
-            names = [os.fsencode(path) for path in paths]
-            yield names, [not obstacle(path, self._limit) for path in paths]
+            yield paths
 
     def _next(self):
         paths = []

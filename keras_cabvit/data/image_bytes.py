@@ -65,15 +65,44 @@ def evaluation_image_of(encoded, size, crop, max_megapixels=MAX_MEGAPIXELS):
         ImportError: TensorFlow is not installed.
         ValueError: the file cannot be read; the message is the sentence of `cabvit predict`.
     """
-    if reason := length_reason(len(encoded), max_megapixels):
-        raise ValueError(reason)
+    if not length_reason(len(encoded), max_megapixels):
+        pixels = image_reader(tuple(size), crop, max_megapixels)(encoded)
+        if pixels is not None:
+            return pixels
+    raise ValueError(bytes_reason(encoded, max_megapixels))
+
+
+# One after the other, the operations take more than ten times as long as in a graph.
+@functools.lru_cache(maxsize=8)
+def image_reader(size, crop, max_megapixels=MAX_MEGAPIXELS):
+    """Returns a function that reads one file, compiled, for any number of threads.
+
+    It takes bytes, and returns a uint8 array (*size, 3), or None if they cannot be read.
+
+    Args:
+        size: tuple, (height, width) of the result in pixels.
+        crop: float, side of the centre crop, see `evaluation_image`.
+        max_megapixels: number; larger images are not decoded. Defaults to 64.
+
+    Raises:
+        ImportError: TensorFlow is not installed.
+    """
     tf = tensorflow()
-    graph = _evaluation_graph(tuple(size), crop, max_megapixels)
-    with tf.device("CPU"):
-        try:
-            return graph(tf.constant(encoded)).numpy()
-        except tf.errors.OpError as error:
-            raise ValueError(bytes_reason(encoded, max_megapixels)) from error
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    def graph(encoded):
+        return checked_evaluation_image(encoded, size, crop, max_megapixels)
+
+    def read(encoded):
+        with tf.device("CPU"):
+            try:
+                return graph(tf.constant(encoded)).numpy()
+            except tf.errors.OpError:
+                return None
+
+    # Compiles the graph, which every thread would otherwise do at its first file.
+    read(tf.io.encode_png(tf.zeros((1, 1, 3), tf.uint8)).numpy())
+    return read
 
 
 def checked_evaluation_image(encoded, size, crop, max_megapixels=MAX_MEGAPIXELS):
@@ -97,16 +126,3 @@ def checked_evaluation_image(encoded, size, crop, max_megapixels=MAX_MEGAPIXELS)
     decodable = (pixels > 0) & (pixels <= 1e6 * max_megapixels)
     with tf.control_dependencies([tf.debugging.Assert(decodable, [pixels])]):
         return evaluation_image(tf.identity(encoded), size, crop)
-
-
-# One after the other, the operations take more than ten times as long as in a graph.
-@functools.lru_cache(maxsize=8)
-def _evaluation_graph(size, crop, max_megapixels):
-    """Returns `checked_evaluation_image` as a function of the file's content."""
-    tf = tensorflow()
-
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
-    def graph(encoded):
-        return checked_evaluation_image(encoded, size, crop, max_megapixels)
-
-    return graph

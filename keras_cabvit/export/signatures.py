@@ -127,12 +127,21 @@ def pixel_functions(
         return {output_name: outputs[:count] if may_be_empty else outputs}
 
     shape = (batch_size, *model.input_shape[1:])
-    if frozen_weights:
-        scores = _with_frozen_weights(scores, tf.TensorSpec(shape, "float32", name="image"))
+    if frozen_weights or len(signatures) > 1:
+        hold = _with_frozen_weights if frozen_weights else _traced
+        scores = hold(scores, tf.TensorSpec(shape, "float32", name="image"))
     return {
         name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")], autograph=False)
         for name, dtype in signatures.items()
     }
+
+
+def _traced(scores: Callable[..., Any], image: Any) -> Callable[..., Any]:
+    """Returns a function with its graph, which it holds once for all callers."""
+    import tensorflow as tf
+
+    traced = tf.function(scores, [image], autograph=False).get_concrete_function()
+    return lambda image: traced(tf.cast(image, "float32"))
 
 
 def _with_frozen_weights(scores: Callable[..., Any], image: Any) -> Callable[..., Any]:
@@ -177,4 +186,6 @@ def write_functions(
             file = Path(folder) / STATEMENT
             file.write_text(statement, encoding="utf-8")
             module.evaluation_transform = tf.saved_model.Asset(str(file))
-        tf.saved_model.save(module, str(directory), signatures=functions)
+        # Constants have no gradients, and those that Keras defines for int8 weights are refused.
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=bool(variables))
+        tf.saved_model.save(module, str(directory), signatures=functions, options=options)

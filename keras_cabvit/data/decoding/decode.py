@@ -15,7 +15,7 @@ from keras_cabvit.data.decoding.gif import decode_gif
 from keras_cabvit.data.decoding.jpeg import jpeg_header, jpeg_refusal
 from keras_cabvit.data.decoding.jpeg_pixels import decode_jpeg, decode_jpeg_part
 from keras_cabvit.data.decoding.orientation import upright
-from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.rarely import rarely, traced_once
 from keras_cabvit.data.decoding.reduced_copy import is_copy, part_of_copy
 
 _HEIF = "HEIC and AVIF files are not read; `cabvit convert-images` makes JPEG files of them."
@@ -47,6 +47,12 @@ def decode_rgb(encoded, choose_box=None):
     """
     if choose_box is not None:
         return decode_part(encoded, choose_box)[0]
+    return _decode_whole(encoded)
+
+
+@traced_once
+def _decode_whole(encoded):
+    """Returns uint8 (height, width, 3)."""
     return _by_format(encoded, decode_jpeg, lambda pixels: pixels)
 
 

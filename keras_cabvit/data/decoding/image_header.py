@@ -12,6 +12,7 @@ from keras_cabvit.data.decoding.formats import (
 from keras_cabvit.data.decoding.gif import gif_size
 from keras_cabvit.data.decoding.jpeg import jpeg_header
 from keras_cabvit.data.decoding.octets import big_endian, little_endian, octets
+from keras_cabvit.data.decoding.rarely import traced_once
 
 # The default limit: 192 MB of pixels. An image of 12,000x12,000 may be a file of 400 kB, but would
 # take 432 MB.
@@ -24,6 +25,7 @@ def is_image_file(encoded):
     return is_jpeg(start) | is_png(start) | is_gif(start) | is_webp(start) | is_bmp(start)
 
 
+@traced_once
 def image_size(encoded):
     """Returns the size given in the header of a JPEG, PNG, WebP, GIF or BMP file.
 

@@ -118,6 +118,14 @@ def to_saved_model(
     _check_options(crop, max_megapixels, batch_sizes)
     size, channels = model.input_shape[1:3], model.input_shape[-1]
     crop = evaluation_crop(size) if crop is None else crop
+    reads_files = channels == 3 and len(model.output_shape) == 2
+    if reads_files:
+        labels = read_labels(labels, class_count(model))
+    elif labels is not None:
+        raise ValueError(
+            "`labels` are for classifiers of RGB images. Received: a model from "
+            f"{model.input_shape} to {model.output_shape}"
+        )
     model = _in_precision(model, precision, frozen_weights)
     functions = pixel_functions(
         model,
@@ -130,18 +138,12 @@ def to_saved_model(
         "serving_default": ("image", grey.astype("uint8")),
         "serving_float": ("image", grey.astype("float32")),
     }
-    if channels == 3 and len(model.output_shape) == 2:
-        labels = read_labels(labels, class_count(model))
+    if reads_files:
         functions["serving_bytes"] = _bytes_function(
             functions["serving_default"], output_name, labels, size, crop, max_megapixels
         )
         file = tf.io.encode_jpeg(grey.astype("uint8")).numpy()
         inputs["serving_bytes"] = ("image_bytes", file)
-    elif labels is not None:
-        raise ValueError(
-            "`labels` are for classifiers of RGB images. Received: a model from "
-            f"{model.input_shape} to {model.output_shape}"
-        )
 
     with temporary_path(path / "version") as partial:  # not a number, so TF Serving ignores it
         variables = [] if frozen_weights else model.variables

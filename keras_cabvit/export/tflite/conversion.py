@@ -68,10 +68,14 @@ def convert(
         model = float32_form(model, "TFLite computes in float32 or integers", classes=classes)
         # The converter turns a float input into integers, and leaves any other type unchanged.
         signatures = {"serving_default": "float32" if full else input_type}
-        functions = pixel_functions(model, signatures, output_name, batch_size=1)
         # The kernels take feature maps directly, and each change of shape is a copy.
-        with definitions():  # the functions are traced as they are written
-            write_functions(model.variables, functions, folder)
+        with definitions():
+            # The converter makes constants of the weights in any case. As variables they would be
+            # written and read first, which takes a quarter of the time.
+            functions = pixel_functions(
+                model, signatures, output_name, batch_size=1, frozen_weights=True
+            )
+            write_functions([], functions, folder)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
         if quantization == "float16":
