@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_cabvit.data.decoding.octets import octets, part
 from keras_cabvit.data.decoding.palette import full_palette
-from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.traced_once import rarely
 
 _HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 _BITFIELDS = 3

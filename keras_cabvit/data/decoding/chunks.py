@@ -2,7 +2,7 @@
 
 from keras_cabvit.data.decoding.exif import orientation_from
 from keras_cabvit.data.decoding.octets import big_endian, little_endian, octets, part
-from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.traced_once import rarely
 
 _PNG_XMP = b"XML:com.adobe.xmp\0"
 

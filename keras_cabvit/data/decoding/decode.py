@@ -15,8 +15,8 @@ from keras_cabvit.data.decoding.gif import decode_gif
 from keras_cabvit.data.decoding.jpeg import jpeg_header, jpeg_refusal
 from keras_cabvit.data.decoding.jpeg_pixels import decode_jpeg, decode_jpeg_part
 from keras_cabvit.data.decoding.orientation import upright
-from keras_cabvit.data.decoding.rarely import rarely, traced_once
 from keras_cabvit.data.decoding.reduced_copy import is_copy, part_of_copy
+from keras_cabvit.data.decoding.traced_once import rarely, traced_once
 
 _HEIF = "HEIC and AVIF files are not read; `cabvit convert-images` makes JPEG files of them."
 NO_IMAGE = "The bytes are not a JPEG, PNG, WebP, GIF or BMP file."

@@ -7,7 +7,7 @@ with a palette in which every index is its own grey level.
 
 from keras_cabvit.data.decoding.octets import octets, part
 from keras_cabvit.data.decoding.palette import full_palette
-from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.traced_once import rarely
 
 
 @rarely

@@ -12,7 +12,7 @@ from keras_cabvit.data.decoding.formats import (
 from keras_cabvit.data.decoding.gif import gif_size
 from keras_cabvit.data.decoding.jpeg import jpeg_header
 from keras_cabvit.data.decoding.octets import big_endian, little_endian, octets
-from keras_cabvit.data.decoding.rarely import traced_once
+from keras_cabvit.data.decoding.traced_once import traced_once
 
 # The default limit: 192 MB of pixels. An image of 12,000x12,000 may be a file of 400 kB, but would
 # take 432 MB.

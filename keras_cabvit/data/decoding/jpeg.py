@@ -4,7 +4,7 @@ from collections import namedtuple
 
 from keras_cabvit.data.decoding.exif import orientation_from
 from keras_cabvit.data.decoding.octets import big_endian, octets, part
-from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.traced_once import rarely
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 

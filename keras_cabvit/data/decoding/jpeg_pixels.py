@@ -2,7 +2,7 @@
 
 from keras_cabvit.data.decoding.jpeg import checked_jpeg
 from keras_cabvit.data.decoding.orientation import box_as_stored, offset_as_seen, upright
-from keras_cabvit.data.decoding.rarely import rarely
+from keras_cabvit.data.decoding.traced_once import rarely
 
 # Reductions by which JPEG files can be decoded directly, which takes a fraction of the time.
 REDUCTIONS = (8, 4, 2)
