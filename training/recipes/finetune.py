@@ -13,6 +13,12 @@ size and learning rates (`training.recipes.choice`); a run started from Python h
 RandAugment and no mixing of images, because the weights were trained on photographs, and a learning
 rate that falls from block to block towards the stem (BEiT's layer-wise decay), because early layers
 need to change less. Both were chosen by pilot runs, on held-out photographs of clothes.
+
+The weights are those of the last epoch. A quarter of the training photographs was set aside in one
+run each on clothes (763 photographs) and on groceries (628), 20 epochs of 64x64, seed 0: with the
+weights of the last epoch 82.6 % and 97.3 % of them were right, with those of the best validation
+top-1 82.2 % and 96.8 % on average over resampled validation images. Of a few hundred of these the
+best epoch is chosen by chance, often early, while the learning rate is still high.
 """
 
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
@@ -40,5 +46,4 @@ FINETUNE = Recipe(
     ),
     epochs=40,
     batch_size=64,
-    select="best",
 )
