@@ -115,7 +115,8 @@ def _frozen(
     def with_kernels(image: Any, *values: Any) -> Any:
         given = list(zip(kernels, values, strict=True))
         with keras.StatelessScope(state_mapping=given):
-            return function(image)
+            # Not `function`, which would keep the kernels of the first trace for a second one.
+            return function.python_function(image)
 
     inputs = [tf.TensorSpec(each.shape, each.dtype, name=each.path) for each in kernels]
     traced = tf.function(with_kernels, autograph=False).get_concrete_function(
