@@ -15,6 +15,7 @@ import filelock
 import numpy as np
 import pytest
 from backend_process import WITHOUT_BACKEND
+from small_disk import files_of_at_most
 
 from keras_cabvit.weights import download as module
 from keras_cabvit.weights.download import WeightsDownloadError, download, fetch_text
@@ -333,16 +334,9 @@ def test_unwritable_folder(file_server, tmp_path, folder):
 
 
 def test_full_disk(file_server, fetch, destination):
-    resource = pytest.importorskip("resource")
     url = file_server.serve("/weights.h5", CONTENT)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # The kernel refuses to let a file of this process grow further, as on a full disk.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (HALF, hard))
-    try:
-        with pytest.raises(WeightsDownloadError) as raised:
-            fetch(url)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_of_at_most(HALF), pytest.raises(WeightsDownloadError) as raised:
+        fetch(url)
     assert f"cannot be stored in {destination.parent}: " in str(raised.value)
     assert "KERAS_CABVIT_HOME" in str(raised.value)
     assert not destination.exists()

@@ -1,8 +1,6 @@
-import resource
-import signal
-
 import numpy as np
 import pytest
+from small_disk import files_of_at_most
 
 from training.run.checkpoints import Checkpoint, CheckpointFolder
 
@@ -79,28 +77,12 @@ def test_all_checkpoints_are_removed_and_other_files_are_not(tmp_path):
     assert [path.name for path in folder.path.iterdir()] == ["notes.txt"]
 
 
-@pytest.fixture
-def disk_for_a_kilobyte():
-    """Makes every file end at 1,000 bytes, as a full disk does, until the test ends."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    def fill():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-
-    yield fill
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-def test_full_disk_gives_a_clear_error_and_keeps_the_checkpoint(tmp_path, disk_for_a_kilobyte):
+def test_full_disk_gives_a_clear_error_and_keeps_the_checkpoint(tmp_path):
     folder = CheckpointFolder(tmp_path)
     folder.write(1, checkpoint(1))
-    disk_for_a_kilobyte()
 
-    with pytest.raises(
-        OSError, match=r"step 2 could not be written to .*[^.]\. Earlier .*free some space"
-    ):
+    full = r"step 2 could not be written to .*[^.]\. Earlier .*free some space"
+    with files_of_at_most(1000), pytest.raises(OSError, match=full):
         folder.write(2, checkpoint(2, size=10_000))
     assert [path.name for path in tmp_path.iterdir()] == ["step_000000001.npz"]
     assert folder.read_latest().progress == {"step": 1}
