@@ -5,7 +5,6 @@ affects all alike, and figures are ratios of times of one round.
 """
 
 import contextlib
-import dataclasses
 import multiprocessing
 import os
 import random
@@ -20,29 +19,28 @@ from benchmarks.tensor_memory import peak_tensor_bytes
 _UNTIL_THREADS_SLEEP = 0.02
 
 
-def measure(contenders, rounds, apart=False):
+def measure(contenders, rounds):
     """Runs all contenders in turns.
 
     Args:
         contenders: list of `Contender`.
         rounds: integer, the number of timed runs of each; an untimed one before them may compile.
-        apart: whether each model has a process of its own, as in a program that uses one, and does
-            not share that of its framework, which takes less memory.
 
     Returns:
         Two dicts, from each contender that could be built to its list of seconds and to the
         operations of a run. Contenders that could not be built are named on standard output.
     """
-    seconds, operations, process_of = {}, {}, {}
+    seconds, operations = {}, {}
     with contextlib.ExitStack() as opened:
         processes = {}
         for contender in contenders:
-            place = dataclasses.replace(contender, batch=1) if apart else contender.framework
-            if place not in processes:
-                processes[place] = opened.enter_context(FrameworkProcess(contender.framework))
-            process_of[contender] = processes[place]
+            if contender.framework not in processes:
+                processes[contender.framework] = opened.enter_context(
+                    FrameworkProcess(contender.framework)
+                )
+            process = processes[contender.framework]
             try:
-                operations[contender] = process_of[contender].ask("prepare", contender)
+                operations[contender] = process.ask("prepare", contender)
             except ChildProcessError as error:
                 print(f"left out: {contender}: {error}", flush=True)
                 continue
@@ -53,7 +51,7 @@ def measure(contenders, rounds, apart=False):
             random.Random(turn).shuffle(order)
             for contender in order:
                 time.sleep(_UNTIL_THREADS_SLEEP)
-                taken = process_of[contender].ask("run", contender)
+                taken = processes[contender.framework].ask("run", contender)
                 seconds[contender].append(taken)
             print(f"round {turn + 1} of {rounds}", flush=True)
     return seconds, operations

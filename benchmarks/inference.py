@@ -12,8 +12,6 @@ and image.
 On a computer with an NVIDIA GPU, frameworks built for GPUs use it, and timm's models are compiled
 by `torch.compile`: --backends jax --precisions mixed_bfloat16 --batches 256 compares JAX with them.
 
-With --apart each model has a process of its own, as in a program that uses one.
-
 All models of a variant's run take turns on one computer, and figures are ratios of times of one
 round: images per second relative to timm's convnext_tiny, and the share of the fastest matrix
 product of any framework. CabViT has the parameters that `tests/reference` fills the published model
@@ -250,11 +248,6 @@ def main():
     parser.add_argument(
         "--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="other models; all by default"
     )
-    parser.add_argument(
-        "--apart",
-        action="store_true",
-        help="each model in a process of its own, not in that of its framework",
-    )
     parser.add_argument("--no-growth", action="store_true", help="skip larger batches and images")
     parser.add_argument("--out", type=path_argument, help="folder for VARIANT.json, .md and .png")
     options = parser.parse_args()
@@ -267,7 +260,7 @@ def main():
             "gpus": gpu_names(),
             "python": platform.python_version(),
             "rounds": options.rounds,
-            "models": figures_of(*measure(several, options.rounds, options.apart)),
+            "models": figures_of(*measure(several, options.rounds)),
             "memory": [],
             "growth": [],
         }
