@@ -128,28 +128,28 @@ def pixel_functions(
 
     shape = (batch_size, *model.input_shape[1:])
     if frozen_weights or len(signatures) > 1:
-        hold = _with_frozen_weights if frozen_weights else _traced
-        scores = hold(scores, tf.TensorSpec(shape, "float32", name="image"))
+        image = tf.TensorSpec(shape, "float32", name="image")
+        scores = _one_graph(scores, image, frozen_weights)
     return {
         name: tf.function(scores, [tf.TensorSpec(shape, dtype, name="image")], autograph=False)
         for name, dtype in signatures.items()
     }
 
 
-def _traced(scores: Callable[..., Any], image: Any) -> Callable[..., Any]:
-    """Returns a function with its graph, which it holds once for all callers."""
-    import tensorflow as tf
+def _one_graph(scores: Callable[..., Any], image: Any, frozen_weights: bool) -> Callable[..., Any]:
+    """Returns a function with its graph, which it holds once for all callers.
 
-    traced = tf.function(scores, [image], autograph=False).get_concrete_function()
-    return lambda image: traced(tf.cast(image, "float32"))
-
-
-def _with_frozen_weights(scores: Callable[..., Any], image: Any) -> Callable[..., Any]:
-    """Returns a function with its variables as constants, which it holds once for all callers."""
+    Args:
+        scores: function from images to a dict of one tensor.
+        image: the `tf.TensorSpec` of float32 images.
+        frozen_weights: whether the function's variables become constants of the graph.
+    """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     traced = tf.function(scores, [image], autograph=False).get_concrete_function()
+    if not frozen_weights:
+        return lambda image: traced(tf.cast(image, "float32"))
     (name,) = traced.structured_outputs
     frozen = convert_variables_to_constants_v2(traced)
     return lambda image: {name: frozen(tf.cast(image, "float32"))[0]}
