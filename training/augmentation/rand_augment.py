@@ -8,6 +8,7 @@ import tensorflow as tf
 from training.augmentation import geometric_operations as geometric
 from training.augmentation import pixel_operations as pixel
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
+from training.augmentation.traced_once import traced_once
 from training.recipes.recipe import Augmentation
 
 # The mean of the ImageNet pixels: the colour of areas that a moved image leaves empty.
@@ -29,22 +30,29 @@ def rand_augment(image: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) 
         return image
     operations, magnitudes, signs = draw_operations(augmentation, seed)
     for position in range(augmentation.rand_augment_operations):
-        # Only the chosen branch of a switch runs.
-        image = tf.switch_case(
+        image = _applied(
+            image,
             operations[position],
-            [
-                functools.partial(
-                    operation,
-                    image,
-                    magnitudes[position] / 10,
-                    signs[position],
-                    augmentation.rand_augment_interpolation,
-                )
-                for operation in OPERATIONS.values()
-            ],
-            default=functools.partial(tf.identity, image),
+            magnitudes[position] / 10,
+            signs[position],
+            augmentation.rand_augment_interpolation,
         )
     return image
+
+
+@traced_once
+def _applied(
+    image: tf.Tensor, number: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str
+) -> tf.Tensor:
+    # Only the chosen branch of a switch runs.
+    return tf.switch_case(
+        number,
+        [
+            functools.partial(operation, image, strength, sign, interpolation)
+            for operation in OPERATIONS.values()
+        ],
+        default=functools.partial(tf.identity, image),
+    )
 
 
 def draw_operations(

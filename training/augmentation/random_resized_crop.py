@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_cabvit.data.decoding.decode import decode_part
 from training.augmentation.random_numbers import Purpose, uniform
+from training.augmentation.traced_once import traced_once
 from training.recipes.recipe import Augmentation
 
 _TRIES = 10
@@ -98,12 +99,24 @@ def _is_whole(augmentation: Augmentation) -> bool:
 
 def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tuple:
     """Returns top, left, height and width of the part, as int32 scalars."""
-    height, width = shape[0], shape[1]
     if _is_whole(augmentation):
-        return 0, 0, height, width
+        return 0, 0, shape[0], shape[1]
+    return _drawn_box(shape, augmentation.crop_scale, augmentation.crop_ratio, seed)
+
+
+# A graph draws it once for every format that a file may have.
+@traced_once
+def _drawn_box(
+    shape: tf.Tensor,
+    crop_scale: tuple[float, float],
+    crop_ratio: tuple[float, float],
+    seed: tf.Tensor,
+) -> tuple:
+    height, width = shape[0], shape[1]
     numbers = uniform(Purpose.CROP, seed, (4, _TRIES))
-    smallest, largest = augmentation.crop_scale
-    narrowest, widest = (math.log(ratio) for ratio in augmentation.crop_ratio)
+    smallest, largest = crop_scale
+    low, high = crop_ratio
+    narrowest, widest = math.log(low), math.log(high)
     area = (smallest + numbers[0] * (largest - smallest)) * tf.cast(height * width, tf.float32)
     ratio = tf.exp(narrowest + numbers[1] * (widest - narrowest))
     widths = tf.cast(tf.round(tf.sqrt(area * ratio)), tf.int32)
@@ -121,7 +134,6 @@ def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -
 
     def central() -> tuple:
         ratio = tf.cast(width, tf.float32) / tf.cast(height, tf.float32)
-        low, high = augmentation.crop_ratio
         box_width = tf.where(ratio > high, _rounded(height, high), width)
         box_height = tf.where(ratio < low, _rounded(width, 1 / low), height)
         return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width

@@ -197,4 +197,6 @@ def _finished(batches: tf.data.Dataset) -> tf.data.Dataset:
     # Every stage sets its own parallelism. TensorFlow's search for better numbers finds none, and
     # would delay the end of a process that was asked to stop by ten seconds and more.
     options.autotune.enabled = False
+    # Nor does its search for a better graph, which takes half a second of the start.
+    options.experimental_optimization.apply_default_optimizations = False
     return batches.prefetch(2).with_options(options)

@@ -1,0 +1,26 @@
+"""Parts of the input pipeline's graphs that are traced once per process."""
+
+import functools
+from collections.abc import Callable
+
+import tensorflow as tf
+
+
+def traced_once(function: Callable) -> Callable:
+    """Makes a function of tensors and constants one that graphs call.
+
+    A graph would contain its operations as often as it uses them, and every pipeline would trace
+    them again. The function is traced once for all graphs, for tensors of the same shapes and equal
+    constants. Outside graphs, where tracing would take longer than one image is worth, it is called
+    itself.
+
+    Args:
+        function: function of positional arguments.
+    """
+    graph = tf.function(function, autograph=False, experimental_attributes={"_noinline": True})
+
+    @functools.wraps(function)
+    def call(*arguments: object) -> object:
+        return function(*arguments) if tf.executing_eagerly() else graph(*arguments)
+
+    return call
