@@ -9,6 +9,7 @@ from typing import cast
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_folder
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.image_bytes import most_bytes
 from keras_cabvit.demo.page_files import ALONE, FOLDER
@@ -53,8 +54,7 @@ def write_static_page(
         OSError: npm is not installed or could not fetch the package, or the folder cannot be
             written.
     """
-    if crop is not None and not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    check_crop(crop)
     form, path, _ = model_at(local_path(model))
     if form != "TFLite":
         raise ValueError(
