@@ -14,19 +14,19 @@ from keras import ops
 from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes, names_of_model
-from keras_cabvit.runtimes.classifiers import (
+from keras_cabvit.runtimes.classifier import (
     Classifier,
     check_finite_scores,
-    load_keras,
-    load_onnx,
-    load_saved_model,
-    load_tflite,
     look_like_probabilities,
 )
 from keras_cabvit.runtimes.delegation import Delegation, delegation
 from keras_cabvit.runtimes.gpu_accelerator import NAME, Acceleration, GpuAccelerator
+from keras_cabvit.runtimes.keras_classifier import load_keras
 from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.runtimes.onnx_classifier import load_onnx
+from keras_cabvit.runtimes.saved_model_classifier import load_saved_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from keras_cabvit.runtimes.tflite_classifier import load_tflite
 
 ACCELERATORS = ("cpu", "gpu")
 _BATCH = 32
