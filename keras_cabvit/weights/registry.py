@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_cabvit.weights.cache import check_sha256
+from keras_cabvit.weights.checksums import check_sha256
 
 REGISTRY_PATH = Path(__file__).with_name("registry.json")
 
