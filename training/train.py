@@ -24,11 +24,12 @@ from training.report.data_overview import data_overview
 from training.run.callbacks import check_patience
 from training.run.checkpoints import CheckpointFolder
 from training.run.choosing import Choice, chosen_recipe, resumed_recipe
+from training.run.continued_record import continued_record
 from training.run.extension import extension
 from training.run.folder import claimed
 from training.run.loggers import open_loggers
 from training.run.options import TrainOptions
-from training.run.record import continued_record, run_record
+from training.run.record import run_record
 from training.run.results import is_finished
 from training.run.run import Run
 
