@@ -156,24 +156,8 @@ def verify_opened(
     """
     export, model = local_path(export, "export"), local_path(model, "model")
     images = np.asarray(images)
-    if not len(images) or images.shape[1:] != tuple(expected.image_shape):
-        raise ValueError(
-            f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
-            f"{model} takes them, with at least one image. Received: shape {images.shape}"
-        )
-    check_pixels(images, "`images`")
-    for what, of_export, of_model in (
-        ("images of shape", found.image_shape, expected.image_shape),
-        ("classes:", found.classes, expected.classes),
-    ):
-        if of_export != of_model:
-            raise ValueError(
-                f"{export} was not made from {model}: the export has {what} {of_export}, the model "
-                f"{of_model}."
-            )
-    if labels is not None:
-        labels = np.asarray(labels)
-        check_labels(labels, len(images), expected.classes)
+    labels = None if labels is None else np.asarray(labels)
+    _check_fit(export, found, model, expected, images, labels)
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
@@ -212,6 +196,34 @@ def verify_opened(
         moved_classes=moved_classes(given, wanted),
         notes=(*found.notes, *expected.notes, *notes),
     )
+
+
+def _check_fit(
+    export: Path,
+    found: Classifier,
+    model: Path,
+    expected: Classifier,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+) -> None:
+    """Raises a ValueError unless export, model, images and labels belong together."""
+    if not len(images) or images.shape[1:] != tuple(expected.image_shape):
+        raise ValueError(
+            f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
+            f"{model} takes them, with at least one image. Received: shape {images.shape}"
+        )
+    check_pixels(images, "`images`")
+    for what, of_export, of_model in (
+        ("images of shape", found.image_shape, expected.image_shape),
+        ("classes:", found.classes, expected.classes),
+    ):
+        if of_export != of_model:
+            raise ValueError(
+                f"{export} was not made from {model}: the export has {what} {of_export}, the model "
+                f"{of_model}."
+            )
+    if labels is not None:
+        check_labels(labels, len(images), expected.classes)
 
 
 def comparable_scores(

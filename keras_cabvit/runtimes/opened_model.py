@@ -1,7 +1,6 @@
 """Opening a trained model: a run, or any file made from it."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,8 @@ class OpenedModel:
         path: path of the file or directory that was opened.
         name: name of that file, or of the run's folder.
         form: "Keras", "SavedModel", "TFLite" or "ONNX".
-        predict: function from uint8 or float32 images (count, height, width, 3) with values in
-            0..255 to probabilities, float32 (count, classes).
+        predict: `Probabilities`, a function from uint8 or float32 images (count, height, width, 3)
+            with values in 0..255 to probabilities, float32 (count, classes).
         image_size: (height, width) in pixels; None if the model takes any.
         classes: integer; None if the file does not say.
         class_names: tuple of strings: the labels in the model itself, else those in `labels.txt` or
@@ -53,7 +52,7 @@ class OpenedModel:
     path: Path
     name: str
     form: str
-    predict: Callable
+    predict: Probabilities
     image_size: tuple[int, int] | None
     classes: int | None
     class_names: tuple[str, ...] | None
