@@ -24,7 +24,7 @@ def check_sha256(sha256: Any) -> str:
         ValueError: it is anything else.
     """
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
-        raise ValueError(f"`sha256` must be 64 hexadecimal digits. Received: {sha256!r}.")
+        raise ValueError(f"`sha256` must be 64 hexadecimal digits. Received: {sha256!r}")
     return sha256.lower()
 
 
@@ -75,7 +75,7 @@ def read_checksum(text: str) -> str:
     if match is None:
         raise ValueError(
             "A checksum must be one line, 64 hexadecimal digits, two spaces and the file's name, "
-            f"as `sha256sum` prints it. Received: {text[:100]!r}."
+            f"as `sha256sum` prints it. Received: {text[:100]!r}"
         )
     return match[1].lower()
 
