@@ -18,11 +18,11 @@ def orderly_shutdown():
     Python may handle a signal between any two of its instructions. In a destructor or a callback of
     the garbage collector (JAX has one, and Keras imports JAX) it prints the exception and discards
     it; TensorFlow discards one that is raised while it asks `isinstance` for an argument. An
-    exception that exists no longer although nobody has said `interruption_is_handled` was lost,
+    exception that no longer exists, although `interruption_is_handled` was not called, was lost
     and is raised again a moment later.
 
     For the main thread of a program. The handlers stay in place afterwards: while the program says
-    that it was interrupted, another signal must not end it in silence.
+    that it was interrupted, another signal must not end it silently.
     """
     _lost.watched, _lost.exception = True, None
     signal.signal(signal.SIGTERM, _raise_interruption)
@@ -36,7 +36,7 @@ def orderly_shutdown():
 
 
 def interrupt():
-    """Raises `KeyboardInterrupt`; inside `orderly_shutdown` again if it is lost.
+    """Raises `KeyboardInterrupt`; inside `orderly_shutdown` once more if it is lost.
 
     Raises:
         KeyboardInterrupt: always.
@@ -45,7 +45,7 @@ def interrupt():
 
 
 def interruption_is_handled():
-    """Says, where `KeyboardInterrupt` is caught for good, that the program goes on by intention."""
+    """Tells `orderly_shutdown` that a `KeyboardInterrupt` was caught for good, and not lost."""
     _lost.exception = None
 
 

@@ -16,14 +16,8 @@ ALLOWED = {
     "inference": {"inference", "layers", "ops"},
     "finetuning": {"finetuning", "layers"},
     "weights": {
-        "weights",
-        "layers",
-        "atomic_files",
-        "paths",
-        "signals",
-        "url_credentials",
-        "h5py",
-        "filelock",
+        *("weights", "layers", "atomic_files", "paths", "url_credentials"),
+        *("h5py", "filelock"),
     },
     "models": {"models", "inference", "layers", "ops", "paths", "weights"},
     "explain": {

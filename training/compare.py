@@ -16,7 +16,8 @@ from training.data.data_set import DataSet
 from training.evaluation.metrics import score_predictions
 from training.evaluation.model_score import ModelScore, model_score
 from training.evaluation.predictions import Framing, predict_split
-from training.evaluation.setting import scored_classes, scored_images
+from training.evaluation.scored_classes import scored_classes
+from training.evaluation.scored_images import scored_images
 from training.report.score_table import score_table
 
 

@@ -21,12 +21,8 @@ from training.evaluation.refusal import (
     refusal_of_record,
 )
 from training.evaluation.result import Evaluation
-from training.evaluation.setting import (
-    Scored,
-    ScoredClasses,
-    scored_classes,
-    scored_images,
-)
+from training.evaluation.scored_classes import ScoredClasses, scored_classes
+from training.evaluation.scored_images import Scored, scored_images
 from training.run.metrics_csv import read_metrics_csv
 
 

@@ -9,6 +9,8 @@ from keras_cabvit.commands.arguments import add_image_size, path_argument
 from keras_cabvit.commands.explained_model import open_explained
 from keras_cabvit.commands.text_table import one_line
 from keras_cabvit.data.class_names import match_classes
+from keras_cabvit.data.crops import check_crop
+from keras_cabvit.data.file_batches import file_batches, unreadable_reason
 from keras_cabvit.explain import explain_image
 from keras_cabvit.explain.blocks import chosen_blocks
 from keras_cabvit.paths import path_text
@@ -64,6 +66,7 @@ def _explain(options):
     output = options.output or Path(f"{options.image.stem}-explained.png")
     if output.suffix.lower() != ".png":
         raise ValueError(f"`--output` must end in .png. Received: {output}")
+    check_crop(options.crop)
     picture = _picture()
     model = open_explained(options.model)
     size, crop, notes = size_and_crop(model, options.image_size, options.crop)
@@ -111,10 +114,6 @@ def _pixels(path, size, crop):
     Raises:
         ValueError: the file cannot be read.
     """
-    from keras_cabvit.data.file_batches import file_batches, unreadable_reason
-
-    if not 0 < crop <= 1:
-        raise ValueError(f"`--crop` must be above 0 and at most 1. Received: {crop}")
     ((_, _, pixels),) = file_batches([path], size, crop, 1)
     if not len(pixels):
         raise ValueError(f"{path_text(path)}: {unreadable_reason(path)}")

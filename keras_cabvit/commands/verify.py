@@ -8,18 +8,15 @@ import sys
 import numpy as np
 
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.text_table import print_table
 from keras_cabvit.commands.training_run import crop_of
+from keras_cabvit.commands.verification import failures, print_verification
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
-from keras_cabvit.data.listed import listed
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.class_order import names_of_model
 from keras_cabvit.runtimes.comparison import ACCELERATORS, opened_export, verify_opened
-from keras_cabvit.runtimes.gpu_accelerator import NAME
-from keras_cabvit.runtimes.gpu_operations import counted
 from keras_cabvit.runtimes.size_and_crop import describe_crop
 from keras_cabvit.runtimes.stated_crop import preferred_crop
 
@@ -97,11 +94,6 @@ def add(commands):
     parser.set_defaults(run=_verify)
 
 
-# Decibels of an accelerator's scores against those of the CPU: at 20 they differ by a tenth of a
-# typical score. Activations in int8, which the CPU rounds and the accelerator does not, give 30.
-_LEAST_OF_ACCELERATOR = 20
-
-
 def _verify(options):
     model = load_keras(options.against)
     with opened_export(options.export, options.accelerator) as export:
@@ -122,18 +114,18 @@ def _verify_opened(options, model, export):
         options.export, export, options.against, model, images, labels, options.rounds, names
     )
     found = dataclasses.replace(found, notes=(*notes, *found.notes))
-    failures = list(_failures(found, options, names))
+    failed = list(failures(found, options, names))
     if options.json:
-        values = dataclasses.asdict(found) | {"failures": failures}
+        values = dataclasses.asdict(found) | {"failures": failed}
         for part in (values, values["acceleration"] or {}):
             if math.isinf(part.get("signal_to_noise", 0)):
                 part["signal_to_noise"] = None  # JSON has no infinity
         print(json.dumps(values, indent=2))
     else:
-        _print(found)
-    for sentence in failures:
+        print_verification(found)
+    for sentence in failed:
         print(sentence, file=sys.stderr)
-    return 1 if failures else 0
+    return 1 if failed else 0
 
 
 def _images(options, model, export):
@@ -185,99 +177,3 @@ def _classes(found, options, count):
         by_position=options.classes_by_position,
     )
     return np.array(match.positions)[labels], match.notes
-
-
-def _failures(found, options, names):
-    """Yields a sentence per fault, and per threshold that is not met; NaN meets none."""
-    ran = found.acceleration
-    if ran is not None and not (ran.signal_to_noise >= _LEAST_OF_ACCELERATOR):
-        yield (
-            f"The scores of {NAME} are not those of the CPU: their signal-to-noise ratio is "
-            f"{ran.signal_to_noise:.1f} dB; it should be at least {_LEAST_OF_ACCELERATOR} dB."
-        )
-    if found.moved_classes:
-        moved = (
-            f"of {_title(ours, names)} as {_title(theirs, names)}"
-            for ours, theirs in found.moved_classes
-        )
-        yield f"The export gives scores under other classes than the model: {listed(moved)}."
-    if 100 * found.agreement < options.min_agreement:
-        yield (
-            f"{100 * found.agreement:.2f} % of the images are assigned to the same class; at least "
-            f"{options.min_agreement:g} % should be."
-        )
-    if options.min_decibels is not None and not (found.signal_to_noise >= options.min_decibels):
-        yield (
-            f"The signal-to-noise ratio of the {found.scores} is {found.signal_to_noise:.1f} dB; "
-            f"it should be at least {options.min_decibels:g} dB."
-        )
-    if options.max_drop is not None:
-        drop = 100 * (found.model_accuracy - found.accuracy)
-        if drop > options.max_drop:
-            yield (
-                f"The export loses {drop:.2f} percentage points of accuracy; it should lose at "
-                f"most {options.max_drop:g}."
-            )
-    if options.max_latency is not None:
-        ratio = found.latency / found.model_latency
-        if ratio > options.max_latency:
-            yield (
-                f"The export takes {ratio:.2f} times as long as the model; it should take at most "
-                f"{options.max_latency:g}."
-            )
-
-
-def _title(number, names):
-    return f"class {number}" + ("" if names is None else f' ("{names[number]}")')
-
-
-def _print(found):
-    rows = [
-        ("latency of one image", _milliseconds(found.latency), _milliseconds(found.model_latency)),
-        ("size", _megabytes(found.size), _megabytes(found.model_size)),
-    ]
-    if found.accuracy is not None:
-        rows.insert(
-            0, ("top-1", f"{100 * found.accuracy:.2f} %", f"{100 * found.model_accuracy:.2f} %")
-        )
-    print_table(("", "export", "model"), rows)
-    print(
-        f"\nOf {found.images:,} images, {100 * found.agreement:.2f} % are assigned to the same "
-        f"class. Signal-to-noise ratio of the {found.scores}: {found.signal_to_noise:.1f} dB."
-    )
-    if found.delegation is not None:
-        left = ", ".join(f"{count} {name}" for name, count in found.delegation.left_out.items())
-        print(
-            f"XNNPACK runs the model in {found.delegation.nodes} piece"
-            f"{'' if found.delegation.nodes == 1 else 's'}; left to slower kernels: "
-            f"{left or 'nothing'}."
-        )
-    if found.acceleration is not None:
-        _print_acceleration(found.acceleration)
-    for note in found.notes:
-        print(note)
-
-
-def _print_acceleration(ran):
-    taken, left = sum(ran.taken.values()), sum(ran.left.values())
-    print(f"{NAME} ran on {ran.adapter}.", end=" ")
-    print("It computes on the CPU: its latency is no GPU's." if ran.is_software else "")
-    print(f"It takes {taken} of {taken + left} operations: {counted(ran.taken) or 'none'}.")
-    if left:
-        print(f"It leaves {left} to the CPU: {counted(ran.left)}.")
-    for reason in ran.reasons:
-        print(f"  {reason}")
-    print(
-        f"It assigns {100 * ran.agreement:.2f} % of the images to the same class as the CPU. "
-        f"Signal-to-noise ratio of its scores against the CPU's: {ran.signal_to_noise:.1f} dB."
-    )
-    for error in ran.errors:
-        print(f"It reported an error: {error}")
-
-
-def _milliseconds(seconds):
-    return f"{1e3 * seconds:.2f} ms"
-
-
-def _megabytes(size):
-    return f"{size / 1e6:.2f} MB"

@@ -62,26 +62,11 @@ def match_classes(
     data_names = tuple(data_names)
     if classes is None:
         classes = len(data_names if model_names is None else model_names)
-    in_order = tuple(range(len(data_names)))
     if model_names is None or by_position:
-        if classes != len(data_names):
-            raise ValueError(
-                f"{model} has {classes} classes{'' if by_position else ' without names'}, and "
-                f"{data} has {len(data_names)}: {listed(data_names, _MOST_LISTED)}. "
-                + (
-                    "Positions match only equally many classes."
-                    if by_position
-                    else "Name the model's classes in a labels.txt beside it, one per line."
-                )
-            )
-        reason = "as you asked" if by_position else f"{model} does not name its classes"
-        return ClassMatch(
-            in_order,
-            (f"Assumed classes in the order {listed(data_names, _MOST_LISTED)}: {reason}.",),
-        )
+        return _by_position(data_names, classes, model, data, as_asked=by_position)
     model_names = tuple(model_names)
     if model_names == data_names:
-        return ClassMatch(in_order, ())
+        return ClassMatch(tuple(range(len(data_names))), ())
     positions = _positions(model_names, data_names)
     notes = []
     if None in positions and set(data_names) == set(map(str, range(classes))):
@@ -112,6 +97,25 @@ def match_classes(
             f"{listed(lacking, _MOST_LISTED)}."
         )
     return ClassMatch(tuple(found), tuple(notes))
+
+
+def _by_position(
+    names: tuple[str, ...], classes: int, model: str, data: str, as_asked: bool
+) -> ClassMatch:
+    """Returns the data's classes in the model's order, because that is asked for or unknown."""
+    if classes != len(names):
+        raise ValueError(
+            f"{model} has {classes} classes{'' if as_asked else ' without names'}, and {data} has "
+            f"{len(names)}: {listed(names, _MOST_LISTED)}. "
+            + (
+                "Positions match only equally many classes."
+                if as_asked
+                else "Name the model's classes in a labels.txt beside it, one per line."
+            )
+        )
+    reason = "as you asked" if as_asked else f"{model} does not name its classes"
+    note = f"Assumed classes in the order {listed(names, _MOST_LISTED)}: {reason}."
+    return ClassMatch(tuple(range(classes)), (note,))
 
 
 def _positions(model_names: Sequence[str], data_names: Sequence[str]) -> list[int | None]:

@@ -6,6 +6,7 @@ pixels everywhere.
 
 import numpy as np
 
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.decoding.decode import decode_rgb
 from keras_cabvit.gpu import leave_gpus_to_the_backend
 
@@ -38,8 +39,7 @@ def evaluation_image(image, size, crop=1.0):
         TensorShape([224, 224, 3])
     """
     tf = tensorflow()
-    if not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    check_crop(crop)
     image = tf.convert_to_tensor(image)
     if image.dtype == tf.string and image.shape.rank == 0:
         image = decode_rgb(image)
@@ -105,18 +105,6 @@ def tensorflow():
         ) from error
     leave_gpus_to_the_backend()
     return tensorflow
-
-
-def evaluation_crop(size):
-    """Returns the side of the authors' centre crop for evaluation, as a share of the image.
-
-    Args:
-        size: (height, width) of the model in pixels.
-
-    Returns:
-        0.875, which is 224/256, below 384 pixels, else 1.
-    """
-    return 0.875 if min(size) < 384 else 1.0
 
 
 def _evaluation_batch(images, size, crop):

@@ -28,7 +28,7 @@ def length_reason(length, max_megapixels=MAX_MEGAPIXELS):
 
 
 def bytes_reason(encoded, max_megapixels=MAX_MEGAPIXELS):
-    """Returns the reason for which a file that cannot be decoded cannot, a sentence.
+    """Returns a sentence on why a file could not be decoded.
 
     Args:
         encoded: bytes of the file.

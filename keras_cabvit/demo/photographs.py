@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.image_bytes import evaluation_image_of, most_bytes
 from keras_cabvit.explain import block_names, explain_image
 from keras_cabvit.runtimes.opened_model import OpenedModel
@@ -34,8 +35,7 @@ class Photographs:
         image_size: tuple[int, int] | None = None,
         crop: float | None = None,
     ):
-        if crop is not None and not 0 < crop <= 1:
-            raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+        check_crop(crop)
         self.size, self.crop, self.notes = size_and_crop(model, image_size, crop)
         self._model, self._blocks = model, block_names(model.runtime)
         self._lock = threading.Lock()

@@ -4,18 +4,17 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_folder
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.image_bytes import most_bytes
 from keras_cabvit.demo.page_files import ALONE, FOLDER
 from keras_cabvit.demo.tasks_vision import PACKAGE, VERSION, tasks_vision_files
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.opened_model import model_at, open_model
-from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.runtimes.tflite_metadata import read_metadata
 
@@ -53,8 +52,7 @@ def write_static_page(
         OSError: npm is not installed or could not fetch the package, or the folder cannot be
             written.
     """
-    if crop is not None and not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    check_crop(crop)
     form, path, _ = model_at(local_path(model))
     if form != "TFLite":
         raise ValueError(
@@ -70,8 +68,7 @@ def write_static_page(
             f"{path} takes floats and has no metadata, without which MediaPipe refuses it. `cabvit "
             "export tflite` writes it."
         )
-    predict = cast(Probabilities, opened.predict)
-    classes = len(predict(np.zeros((1, *size, 3), "uint8"))[0])
+    classes = len(opened.predict(np.zeros((1, *size, 3), "uint8"))[0])
     names = opened.class_names
     statement = {
         "name": opened.name,
@@ -79,7 +76,7 @@ def write_static_page(
         "crop": crop,
         "classes": classes,
         "labels": None if names is None else list(names),
-        "probabilities": predict.are_probabilities,
+        "probabilities": opened.predict.are_probabilities,
         "maps": False,
         "mostBytes": most_bytes(),
         "mostPixels": int(1e6 * MAX_MEGAPIXELS),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_cabvit.layers.numpy_arguments import is_positive_integer
-from keras_cabvit.runtimes.stated_crop import is_crop
 
 # Types of the pixels that a file of one model may take.
 INPUT_TYPES = ("uint8", "float32")
@@ -14,12 +13,6 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     """Raises ValueError if an option is not one of the choices."""
     if value not in choices:
         raise ValueError(f"`{name}` must be one of {choices}. Received: {name}={value!r}")
-
-
-def check_crop(crop: float | None) -> None:
-    """Raises ValueError if a crop, which may be None, is not a share of the image."""
-    if crop is not None and not is_crop(crop):
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop!r}")
 
 
 def check_batch_size(batch_size: int | None) -> None:

@@ -104,8 +104,8 @@ def pixel_functions(
         output_name: name of the scores.
         batch_size: integer, or None for any.
         empty_batches: whether any batch includes one of no images. Defaults to True.
-        frozen_weights: whether the weights are constants of one graph that all functions call, in
-            place of variables. Defaults to False.
+        frozen_weights: whether the weights are constants of one graph that all functions call,
+            instead of variables. Defaults to False.
 
     Returns:
         Dict from a signature's name to a `tf.function`.

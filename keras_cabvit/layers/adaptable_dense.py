@@ -8,7 +8,7 @@ class AdaptableDense(keras.layers.Dense):
     """`keras.layers.Dense` inside another layer, which stores LoRA factors beside its kernel.
 
     Keras stores one kernel with the factors merged, and loads zeros for both factors. Their
-    gradients are then zero for ever; a quantised kernel is rounded again besides.
+    gradients then stay zero, and a quantised kernel is rounded again.
 
     Args:
         *args, **kwargs: arguments of `keras.layers.Dense`.

@@ -1,4 +1,4 @@
-"""The class of the models: weights of another image size are never left out in silence."""
+"""The class of the models: weights of another image size are never skipped silently."""
 
 import keras
 

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from keras_cabvit.models.arguments import is_positive_integer
+from keras_cabvit.layers.numpy_arguments import is_positive_integer
 from keras_cabvit.weights import read_stored_sizes
 
 # Pixels per token of the two stages with attention.

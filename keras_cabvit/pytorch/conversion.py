@@ -8,7 +8,8 @@ from keras_cabvit.models import build_variant
 from keras_cabvit.paths import local_path
 from keras_cabvit.pytorch.checkpoint import read_torch_checkpoint
 from keras_cabvit.pytorch.state_dict import load_torch_state_dict
-from keras_cabvit.weights.cache import weights_path, write_checksum
+from keras_cabvit.weights.cache import weights_path
+from keras_cabvit.weights.checksums import write_checksum
 from keras_cabvit.weights.files import save_weights
 
 

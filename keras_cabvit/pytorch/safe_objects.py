@@ -17,7 +17,7 @@ def safe_objects() -> list[Any]:
     Returns:
         A list of classes and functions, or pairs of one and the name under which it is pickled.
     """
-    # Python dicts and numbers make no code, whatever they are made from.
+    # Dicts and numbers run no code, whatever they are made from.
     allowed: list[Any] = [argparse.Namespace, list, dict, int, float]
     allowed.append((_plain_dict, "collections.defaultdict"))
     allowed += [datetime.datetime, datetime.date, datetime.time, datetime.timedelta]

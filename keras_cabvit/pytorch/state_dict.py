@@ -1,11 +1,12 @@
 """Loading a PyTorch state dict into a model, completely or not at all."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_cabvit.data.listed import listed
 from keras_cabvit.pytorch.parameters import torch_parameters
 
 # BatchNorm's counter of training steps: every real checkpoint has it; inference ignores it.
@@ -27,8 +28,8 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
     Raises:
         ValueError: names are missing or left over, or arrays have the wrong shape, are no real
             numbers, are quantised, sparse or without data (on the meta device), or have non-finite
-            values; the message lists them. Or layers of the model are
-            quantised, have LoRA's weights or are fused. The model is unchanged.
+            values; the message lists them. Or layers of the model are quantised, have LoRA's
+            weights or are fused. The model is unchanged.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3))
@@ -69,8 +70,10 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
         ("Not plain tensors", no_arrays),
         ("Not finite", not_finite),
     ]
-    if any(listed for _, listed in problems):
-        lines = [_listing(title, listed) for title, listed in problems if listed]
+    lines = [
+        f"{title} ({len(found)}): {listed(found, _LISTED)}." for title, found in problems if found
+    ]
+    if lines:
         raise ValueError(
             f"The state dict does not fit model '{model.name}', which is unchanged.\n"
             + "\n".join(lines)
@@ -94,12 +97,6 @@ def _check_trainable_form(model: keras.Model) -> None:
             f"Layer '{layer.name}' of model '{model.name}' {form}. Load the state dict into a "
             "model as it was built, before `quantize`, `enable_lora` or `fuse`."
         )
-
-
-def _listing(title: str, names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_LISTED])
-    rest = f", and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return f"{title} ({len(names)}): {shown}{rest}."
 
 
 def _to_numpy(array: Any) -> np.ndarray:

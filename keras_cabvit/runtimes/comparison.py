@@ -14,19 +14,19 @@ from keras import ops
 from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes, names_of_model
-from keras_cabvit.runtimes.classifiers import (
+from keras_cabvit.runtimes.classifier import (
     Classifier,
     check_finite_scores,
-    load_keras,
-    load_onnx,
-    load_saved_model,
-    load_tflite,
     look_like_probabilities,
 )
 from keras_cabvit.runtimes.delegation import Delegation, delegation
 from keras_cabvit.runtimes.gpu_accelerator import NAME, Acceleration, GpuAccelerator
+from keras_cabvit.runtimes.keras_classifier import load_keras
 from keras_cabvit.runtimes.latency import median_latencies
+from keras_cabvit.runtimes.onnx_classifier import load_onnx
+from keras_cabvit.runtimes.saved_model_classifier import load_saved_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
+from keras_cabvit.runtimes.tflite_classifier import load_tflite
 
 ACCELERATORS = ("cpu", "gpu")
 _BATCH = 32
@@ -156,24 +156,8 @@ def verify_opened(
     """
     export, model = local_path(export, "export"), local_path(model, "model")
     images = np.asarray(images)
-    if not len(images) or images.shape[1:] != tuple(expected.image_shape):
-        raise ValueError(
-            f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
-            f"{model} takes them, with at least one image. Received: shape {images.shape}"
-        )
-    check_pixels(images, "`images`")
-    for what, of_export, of_model in (
-        ("images of shape", found.image_shape, expected.image_shape),
-        ("classes:", found.classes, expected.classes),
-    ):
-        if of_export != of_model:
-            raise ValueError(
-                f"{export} was not made from {model}: the export has {what} {of_export}, the model "
-                f"{of_model}."
-            )
-    if labels is not None:
-        labels = np.asarray(labels)
-        check_labels(labels, len(images), expected.classes)
+    labels = None if labels is None else np.asarray(labels)
+    _check_fit(export, found, model, expected, images, labels)
     if rounds < 1:
         raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
 
@@ -212,6 +196,34 @@ def verify_opened(
         moved_classes=moved_classes(given, wanted),
         notes=(*found.notes, *expected.notes, *notes),
     )
+
+
+def _check_fit(
+    export: Path,
+    found: Classifier,
+    model: Path,
+    expected: Classifier,
+    images: np.ndarray,
+    labels: np.ndarray | None,
+) -> None:
+    """Raises a ValueError unless export, model, images and labels belong together."""
+    if not len(images) or images.shape[1:] != tuple(expected.image_shape):
+        raise ValueError(
+            f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
+            f"{model} takes them, with at least one image. Received: shape {images.shape}"
+        )
+    check_pixels(images, "`images`")
+    for what, of_export, of_model in (
+        ("images of shape", found.image_shape, expected.image_shape),
+        ("classes:", found.classes, expected.classes),
+    ):
+        if of_export != of_model:
+            raise ValueError(
+                f"{export} was not made from {model}: the export has {what} {of_export}, the model "
+                f"{of_model}."
+            )
+    if labels is not None:
+        check_labels(labels, len(images), expected.classes)
 
 
 def comparable_scores(

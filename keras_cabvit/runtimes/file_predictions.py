@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.file_batches import file_batches, unreadable_reason
 from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
@@ -149,5 +150,4 @@ def check_prediction_arguments(
         raise ValueError(
             f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
         )
-    if crop is not None and not 0 < crop <= 1:
-        raise ValueError(f"`crop` must be above 0 and at most 1. Received: crop={crop}")
+    check_crop(crop)

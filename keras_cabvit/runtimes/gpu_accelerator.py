@@ -46,7 +46,7 @@ class Acceleration:
     """A file's run on LiteRT's GPU accelerator (WebGPU), next to one on the CPU.
 
     Attributes:
-        adapter: string, the GPU or the software in its place, as its driver names it.
+        adapter: string, the GPU, or the software that replaces it, as its driver names it.
         is_software: whether that computes on the CPU: times then say nothing about a GPU.
         taken: dict from a kind of operation to the number that the accelerator runs.
         left: the same for those that it leaves to the CPU.
@@ -77,7 +77,7 @@ class GpuAccelerator:
         path: path of the file.
 
     Attributes:
-        adapter: string, the GPU or the software in its place, as the driver names it.
+        adapter: string, the GPU, or the software that replaces it, as the driver names it.
         is_software: whether it computes on the CPU.
         reasons: tuple of strings, an operation and why the accelerator leaves it.
         taken: integer, number of operations that the accelerator runs; None for all.

@@ -1,26 +1,23 @@
 """Opening a trained model: a run, or any file made from it."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.paths import local_path
+from keras_cabvit.runtimes.classifier import Classifier
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
-from keras_cabvit.runtimes.classifiers import (
-    Classifier,
-    load_keras,
-    load_onnx,
-    load_saved_model,
-    load_tflite,
-)
+from keras_cabvit.runtimes.keras_classifier import load_keras
+from keras_cabvit.runtimes.onnx_classifier import load_onnx
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import is_unpacked_keras, latest_version
 from keras_cabvit.runtimes.run_record import crop_of_run, read_run
+from keras_cabvit.runtimes.saved_model_classifier import load_saved_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.runtimes.stated_crop import preferred_crop
+from keras_cabvit.runtimes.tflite_classifier import load_tflite
 from keras_cabvit.weights import describe_hdf5
 
 _ACCEPTED = (
@@ -37,8 +34,8 @@ class OpenedModel:
         path: path of the file or directory that was opened.
         name: name of that file, or of the run's folder.
         form: "Keras", "SavedModel", "TFLite" or "ONNX".
-        predict: function from uint8 or float32 images (count, height, width, 3) with values in
-            0..255 to probabilities, float32 (count, classes).
+        predict: `Probabilities`, a function from uint8 or float32 images (count, height, width, 3)
+            with values in 0..255 to probabilities, float32 (count, classes).
         image_size: (height, width) in pixels; None if the model takes any.
         classes: integer; None if the file does not say.
         class_names: tuple of strings: the labels in the model itself, else those in `labels.txt` or
@@ -55,7 +52,7 @@ class OpenedModel:
     path: Path
     name: str
     form: str
-    predict: Callable
+    predict: Probabilities
     image_size: tuple[int, int] | None
     classes: int | None
     class_names: tuple[str, ...] | None
@@ -75,9 +72,9 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
     batch count as probabilities. One score between 0 and 1 is the probability of the second of two
     classes.
 
-    Labels and the crop inside the file or the SavedModel come first.
-    Otherwise labels, and `run.json`, are looked up in the folder of the file; for a SavedModel also
-    in its own directory.
+    Labels and the crop inside the file or the SavedModel come first. Otherwise
+    `labels.txt` and `run.json` are looked up in the folder of the file; for a SavedModel also in
+    its own directory.
 
     Args:
         path: a run's folder, a `.keras` file, the folder of an unpacked one, a SavedModel directory

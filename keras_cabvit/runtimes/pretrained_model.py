@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_cabvit.models import CabViTH_T, decode_predictions
-from keras_cabvit.runtimes.classifiers import Classifier
+from keras_cabvit.runtimes.classifier import Classifier
 from keras_cabvit.runtimes.opened_model import OpenedModel
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.size_on_disk import size_on_disk

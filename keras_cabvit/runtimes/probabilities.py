@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_cabvit.runtimes.classifier_activation import NotAClassifier
-from keras_cabvit.runtimes.classifiers import (
+from keras_cabvit.runtimes.classifier import (
     Classifier,
     check_finite_scores,
     look_like_probabilities,
 )
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 
 
 class Probabilities:

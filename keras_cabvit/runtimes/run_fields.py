@@ -5,7 +5,7 @@ import reprlib
 from collections.abc import Callable
 from typing import Any
 
-from keras_cabvit.runtimes.stated_crop import is_crop
+from keras_cabvit.data.crops import is_crop
 
 
 def wrong_field(run: dict) -> str | None:

@@ -7,8 +7,9 @@ metadata:
 
 import json
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
+
+from keras_cabvit.data.crops import is_crop
 
 STATEMENT = "evaluation_transform.json"
 
@@ -78,8 +79,3 @@ def preferred_crop(
         f"{source} states the centre crop {stated:g}; {other} states {otherwise:g}, which is not "
         "used.",
     )
-
-
-def is_crop(value: object) -> bool:
-    """Returns whether a value is the side of a crop as a share of the image: in (0, 1]."""
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) <= 1

@@ -15,12 +15,8 @@ from keras.utils import Progbar
 
 from keras_cabvit.paths import local_path
 from keras_cabvit.url_credentials import without_credentials
-from keras_cabvit.weights.cache import (
-    WeightsDownloadError,
-    check_sha256,
-    disk_errors,
-    file_sha256,
-)
+from keras_cabvit.weights.cache import WeightsDownloadError, disk_errors
+from keras_cabvit.weights.checksums import check_sha256, file_sha256
 
 URL_SCHEMES = ("https://", "http://", "file://")
 BACK_OFF_SECONDS = 0.5  # before the first retry; doubled before each further one

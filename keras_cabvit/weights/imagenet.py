@@ -6,13 +6,15 @@ from pathlib import Path
 from keras_cabvit.url_credentials import without_credentials
 from keras_cabvit.weights.cache import (
     WeightsDownloadError,
-    checksum_path,
     disk_errors,
+    weights_file_name,
+    weights_path,
+)
+from keras_cabvit.weights.checksums import (
+    checksum_path,
     file_sha256,
     read_checksum,
     verify_checksum,
-    weights_file_name,
-    weights_path,
     write_checksum,
 )
 from keras_cabvit.weights.download import URL_SCHEMES, download, fetch_text

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_cabvit.weights.cache import check_sha256
+from keras_cabvit.weights.checksums import check_sha256
 
 REGISTRY_PATH = Path(__file__).with_name("registry.json")
 
@@ -43,14 +43,14 @@ class PublishedWeights:
         for name in ("variant", "url", "source", "licence"):
             value = getattr(self, name)
             if not isinstance(value, str) or not value.strip():
-                raise ValueError(f"`{name}` must be a non-empty string. Received: {value!r}.")
+                raise ValueError(f"`{name}` must be a non-empty string. Received: {value!r}")
         if not self.url.startswith(("https://", "http://")):
-            raise ValueError(f"`url` must begin with https:// or http://. Received: {self.url!r}.")
+            raise ValueError(f"`url` must begin with https:// or http://. Received: {self.url!r}")
         object.__setattr__(self, "sha256", check_sha256(self.sha256))
         if type(self.size) is not int or self.size <= 0:
-            raise ValueError(f"`size` must be a positive number of bytes. Received: {self.size!r}.")
+            raise ValueError(f"`size` must be a positive number of bytes. Received: {self.size!r}")
         if type(self.top1) not in (int, float) or not 0 <= self.top1 <= 100:
-            raise ValueError(f"`top1` must be a percentage, 0 to 100. Received: {self.top1!r}.")
+            raise ValueError(f"`top1` must be a percentage, 0 to 100. Received: {self.top1!r}")
 
 
 def published_weights(variant: str) -> PublishedWeights | None:
@@ -82,7 +82,7 @@ def published_weights(variant: str) -> PublishedWeights | None:
 
 def _read_entry(entry: Any) -> PublishedWeights:
     if not isinstance(entry, dict):
-        raise ValueError(f"It must be a JSON object. Received: {entry!r}.")
+        raise ValueError(f"It must be a JSON object. Received: {entry!r}")
     fields = {field.name for field in dataclasses.fields(PublishedWeights)}
     if missing := sorted(fields - entry.keys()):
         raise ValueError(f"These fields are missing: {', '.join(missing)}.")

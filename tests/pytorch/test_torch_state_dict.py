@@ -335,7 +335,7 @@ def test_a_long_list_is_truncated(hybrid):
     model, shapes = hybrid
     with pytest.raises(ValueError, match=rf"Missing \({len(shapes)}\): ") as raised:
         load_torch_state_dict(model, {})
-    assert f", and {len(shapes) - 12} more." in str(raised.value)
+    assert f" and {len(shapes) - 12} more." in str(raised.value)
 
 
 def test_classifier_parameters_need_a_classifier(plain):

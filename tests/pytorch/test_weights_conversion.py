@@ -11,7 +11,7 @@ from model_weights import assert_equal, weights_of
 import keras_cabvit
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.pytorch import convert_torch_checkpoint, load_torch_state_dict
-from keras_cabvit.weights.cache import verify_checksum
+from keras_cabvit.weights.checksums import verify_checksum
 
 pytestmark = pytest.mark.slow
 

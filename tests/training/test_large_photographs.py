@@ -7,12 +7,13 @@ from large_photographs import CROPS, write_large_photographs
 from tiny_runs import RECIPE
 from two_layers import replace_models
 
-from training import train as train_module
 from training.data.broken import BrokenImages
 from training.data.opening import open_data_set
 from training.devices.strategies import place
+from training.run import run as run_module
 from training.run.options import TrainOptions
-from training.train import Run, train
+from training.run.run import Run
+from training.train import train
 
 MODEL = dataclasses.replace(RECIPE.model, image_size=(16, 16), patch_size=4)
 LARGE = dataclasses.replace(RECIPE, model=MODEL, augmentation=CROPS, group_duplicates=False)
@@ -26,7 +27,7 @@ def photographs(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def small_models_and_no_scores(monkeypatch):
     replace_models(monkeypatch)
-    monkeypatch.setattr(train_module, "write_results", lambda *_: {})
+    monkeypatch.setattr(run_module, "write_results", lambda *_: {})
 
 
 @pytest.mark.slow
@@ -37,8 +38,8 @@ def test_copies_are_read_while_training(photographs, tmp_path, monkeypatch, caps
         read.append(split)
         return training_batches(split, *arguments)
 
-    training_batches = train_module.training_batches
-    monkeypatch.setattr(train_module, "training_batches", batches)
+    training_batches = run_module.training_batches
+    monkeypatch.setattr(run_module, "training_batches", batches)
 
     train(LARGE, TrainOptions(f"folder:{photographs}", tmp_path / "run", log=()))
 

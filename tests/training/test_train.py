@@ -14,8 +14,8 @@ from training.optimization.optimizer import learning_rate_schedule
 from training.report import page
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
+from training.run.continued_record import continued_record
 from training.run.options import TrainOptions
-from training.run.record import continued_record
 from training.train import train
 
 pytestmark = pytest.mark.usefixtures("models_of_two_layers", "png_files")

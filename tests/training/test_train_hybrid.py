@@ -9,7 +9,8 @@ from tiny_runs import RECIPE
 from training.recipes.recipe import ModelOptions
 from training.run.checkpoints import CheckpointFolder
 from training.run.options import TrainOptions
-from training.train import Run, train
+from training.run.run import Run
+from training.train import train
 
 
 @pytest.mark.slow

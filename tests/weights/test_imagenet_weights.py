@@ -10,13 +10,8 @@ import numpy as np
 import pytest
 
 from keras_cabvit.weights import registry
-from keras_cabvit.weights.cache import (
-    cache_folder,
-    read_checksum,
-    verify_checksum,
-    weights_path,
-    write_checksum,
-)
+from keras_cabvit.weights.cache import cache_folder, weights_path
+from keras_cabvit.weights.checksums import read_checksum, verify_checksum, write_checksum
 from keras_cabvit.weights.download import WeightsDownloadError
 from keras_cabvit.weights.imagenet import imagenet_weights_path
 from keras_cabvit.weights.registry import PublishedWeights, published_weights

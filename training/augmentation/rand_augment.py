@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_cabvit.models.preprocessing import IMAGENET_MEAN
 from training.augmentation import geometric_operations as geometric
 from training.augmentation import pixel_operations as pixel
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
@@ -12,7 +13,7 @@ from training.augmentation.traced_once import traced_once
 from training.recipes.recipe import Augmentation
 
 # The mean of the ImageNet pixels: the colour of areas that a moved image leaves empty.
-FILL = (124, 116, 104)
+FILL = tuple(round(255 * value) for value in IMAGENET_MEAN)
 
 
 def rand_augment(image: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -> tf.Tensor:

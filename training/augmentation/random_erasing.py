@@ -4,12 +4,9 @@ import math
 
 import tensorflow as tf
 
+from keras_cabvit.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from training.augmentation.paste import paste
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
-
-# Of the ImageNet pixels, by which the models normalise.
-_MEAN = (0.485, 0.456, 0.406)
-_DEVIATION = (0.229, 0.224, 0.225)
 
 _AREA = (0.02, 1 / 3)
 _RATIO = (0.3, 1 / 0.3)
@@ -53,7 +50,7 @@ def random_erasing(image: tf.Tensor, probability: float, seed: tf.Tensor) -> tf.
         noise = tf.random.stateless_normal(
             (box_height, box_width, channels), seed_for(Purpose.ERASING_NOISE, seed), alg="philox"
         )
-        noise = noise * [255 * value for value in _DEVIATION] + [255 * value for value in _MEAN]
-        return paste(image, noise, box_top, box_left)
+        std, mean = ([255 * value for value in each] for each in (IMAGENET_STD, IMAGENET_MEAN))
+        return paste(image, noise * std + mean, box_top, box_left)
 
     return tf.cond(numbers[0] < probability, erased, lambda: image)

@@ -73,9 +73,9 @@ def image_folder(
             f"{found.root} must have a folder of images for every class. It has no folders of "
             f"images ({', '.join(SUFFIXES)}).{found.advice}"
         )
-    files = [file for part in found.parts.values() for file in part.files]
     training, alike = found.training, None
     if draw.group_duplicates and training is not None:
+        files = [file for part in found.parts.values() for file in part.files]
         alike = alike_images(found.root, files)
     notes = [
         *left_out_sentences(found.folder),
@@ -88,20 +88,12 @@ def image_folder(
         note = f"The {validation.size:,} validation images are {where}."
     else:
         groups = None if alike is None else alike.of(training.files)
-        held = held_out(np.asarray(training.labels), draw.share, draw.seed, groups)
-        title = found.titles[found.trained]
-        if to_train and not held.any():
+        kept, validation, note = _drawn(found, training, draw, groups)
+        if to_train and not validation.size:
             raise ValueError(
-                f"At least one class in {title} must have two images or more, so that one of them "
-                "can be held out for validation."
+                f"At least one class in {found.titles[found.trained]} must have two images or "
+                "more, so that one of them can be held out for validation."
             )
-        kept, validation = (_share(found.root, training, mask) for mask in (~held, held))
-        note = (
-            f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
-            f"{title}, evenly by class, with seed {draw.seed}."
-        )
-        if groups is not None and len(np.unique(groups)) < len(groups):
-            note += " Near duplicates, such as the pictures of a burst, stayed together."
     test = found.split("test") if "test" in found.parts else None
     duplicates = Duplicates()
     if alike is not None:
@@ -209,6 +201,21 @@ class _Found:
             )
         numbers = [class_names.index(part.classes[label]) for label in part.labels]
         return FolderSplit(self.root, part.files, numbers, class_names)
+
+
+def _drawn(
+    found: _Found, training: FolderPart, draw: Draw, groups: np.ndarray | None
+) -> tuple[FolderSplit, FolderSplit, str]:
+    """Returns training and validation images drawn from a part, and a sentence on the draw."""
+    held = held_out(np.asarray(training.labels), draw.share, draw.seed, groups)
+    note = (
+        f"The {held.sum():,} validation images were drawn from the {len(held):,} images in "
+        f"{found.titles[found.trained]}, evenly by class, with seed {draw.seed}."
+    )
+    if groups is not None and len(np.unique(groups)) < len(groups):
+        note += " Near duplicates, such as the pictures of a burst, stayed together."
+    kept, validation = (_share(found.root, training, mask) for mask in (~held, held))
+    return kept, validation, note
 
 
 def _check_folders(

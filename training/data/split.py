@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cabvit.gpu import leave_gpus_to_the_backend
-from keras_cabvit.weights.cache import file_sha256
+from keras_cabvit.weights.checksums import file_sha256
 from training.data.share import WHOLE, Share
 
 # Every module that reads images imports this one, before TensorFlow's first operation.

@@ -1,9 +1,7 @@
 """Data sets of TensorFlow Datasets."""
 
-import difflib
 import os
 import re
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +11,7 @@ from training.data.data_set import DataSet
 from training.data.split import Example
 from training.data.stratified import held_out
 from training.data.stream_split import RecordFiles, StreamSplit
+from training.data.tfds_builder import first_line, prepared_builder
 
 # Encoded images in the shuffle buffers, in bytes.
 _BUFFER_BYTES = 1 << 30
@@ -46,7 +45,7 @@ def tfds_data_set(
         FileNotFoundError: it is not prepared, and cannot be prepared.
     """
     name, part = _without_part(name)
-    builder = _prepared(_builder(name, data_folder))
+    builder = prepared_builder(name, data_folder)
     source = _source(builder)
     splits = builder.info.splits
     if "train" not in splits:
@@ -98,57 +97,6 @@ class _Source(NamedTuple):
     class_names: tuple[str, ...]
 
 
-def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
-    try:
-        # TensorFlow Datasets needs importlib_resources too, but does not require it.
-        import importlib_resources  # noqa: F401
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError(
-            "Data sets by tfds:NAME need TensorFlow Datasets: "
-            f"pip install tensorflow-datasets importlib_resources ({error})"
-        ) from error
-    if name.startswith(("/", "~", ".")):
-        return _builder_at(Path(name).expanduser())
-    try:
-        # TensorFlow Datasets reads and writes remote storage, such as gs://bucket/data, by itself.
-        folder = None if data_folder is None else os.path.expanduser(data_folder)
-        return tfds.builder(name, data_dir=folder)
-    except tfds.core.DatasetNotFoundError as error:
-        folder = Path(data_folder or tfds.core.constants.DATA_DIR).expanduser()
-        prepared = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        known = {*tfds.list_builders(with_community_datasets=False), *prepared}
-        close = difflib.get_close_matches(name.split("/")[0].split(":")[0], known)
-        hint = f" Did you mean {' or '.join(close)}?" if close else ""
-        raise ValueError(f"TensorFlow Datasets has no data set {name}.{hint}") from error
-    except Exception as error:  # a wrong name raises various types
-        raise ValueError(f"TensorFlow Datasets cannot open {name}: {_line(error)}") from error
-
-
-def _builder_at(path: Path) -> Any:
-    """Returns the builder of a prepared data set's folder, of its newest version if it has many."""
-    import tensorflow_datasets as tfds
-
-    if not path.is_dir():
-        raise FileNotFoundError(f"There is no folder of a prepared data set at {path}.")
-    found = sorted(file.parent for file in path.rglob("dataset_info.json"))
-    if not found:
-        raise ValueError(
-            f"{path} must be the folder of a prepared data set of TensorFlow Datasets. It has no "
-            f'dataset_info.json. For folders of image files give "folder:{path}".'
-        )
-    if len({folder.parent for folder in found}) > 1:
-        raise ValueError(
-            f"{path} must be the folder of one prepared data set. It has several: "
-            f"{', '.join(str(folder.relative_to(path)) for folder in found)}."
-        )
-    newest = max(found, key=lambda folder: [int(n) for n in re.findall(r"\d+", folder.name)])
-    try:
-        return tfds.builder_from_directory(newest)
-    except Exception as error:  # a damaged description raises various types
-        raise ValueError(f"TensorFlow Datasets cannot open {newest}: {_line(error)}") from error
-
-
 def _without_part(name: str) -> tuple[str, str]:
     """Splits the part of "train" in brackets from a data set's name; it may be empty."""
     match = re.fullmatch(r"(.*?)(\[[^\[\]]*\])?", name)
@@ -170,7 +118,7 @@ def _records_of(builder: Any, part: str) -> np.ndarray | None:
     except (AssertionError, ValueError) as error:
         raise ValueError(
             f'"train{part}" must be a part of a split as TensorFlow Datasets writes it, such as '
-            f'"train[:50%]" or "train[100:200]". {_line(error)}'
+            f'"train[:50%]" or "train[100:200]". {first_line(error)}'
         ) from error
     kept = np.zeros(count, bool)
     kept[absolute.from_ : absolute.to] = True
@@ -179,57 +127,19 @@ def _records_of(builder: Any, part: str) -> np.ndarray | None:
     return kept
 
 
-def _prepared(builder: Any) -> Any:
-    """Downloads and prepares a data set, unless it is prepared."""
-    # A builder that reads its own files has splits without being prepared.
-    if builder.is_prepared() or builder.info.splits:
-        return builder
-    name = builder.info.full_name
-    manual = builder.MANUAL_DOWNLOAD_INSTRUCTIONS
-    folder = builder.data_path.parents[len(builder.info.full_name.split("/")) - 1]
-    manual_folder = folder / "downloads" / "manual"
-    if manual and not (manual_folder.exists() and any(manual_folder.iterdir())):
-        raise FileNotFoundError(
-            f"The data set {name} is not in {folder} and must be downloaded by hand first. Put "
-            f"its files into {manual_folder}. {' '.join(manual.split())}"
-        )
-    print(
-        f"The data set {name} is not in {folder}. Downloading and preparing it; without a network "
-        "this fails after some minutes.",
-        flush=True,
-    )
-    try:
-        builder.download_and_prepare()
-    except Exception as error:  # of the network, the disk, or the data set's own code
-        raise FileNotFoundError(
-            f"The data set {name} is not in {folder}, and could not be downloaded and prepared: "
-            f"{_line(error)}"
-        ) from error
-    return builder
-
-
-def _line(error: Exception) -> str:
-    """Returns the first line of an error's message, or its kind if it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def _source(builder: Any) -> _Source:
     """Finds an image and its label among a data set's features."""
     import tensorflow_datasets as tfds
 
     features = dict(builder.info.features.items())
-
-    def first(kind: type) -> list[str]:
-        # No subclasses: a mask is a kind of image too.
-        return [key for key, feature in features.items() if type(feature) is kind]
-
     keys = builder.info.supervised_keys or ()
-    images = [key for key in first(tfds.features.Image) if key in keys] or first(
-        tfds.features.Image
-    )
-    labels = [key for key in first(tfds.features.ClassLabel) if key in keys] or first(
-        tfds.features.ClassLabel
-    )
+
+    def of_kind(kind: type) -> list[str]:
+        # No subclasses: a mask is a kind of image too.
+        found = [key for key, feature in features.items() if type(feature) is kind]
+        return sorted(found, key=lambda key: key not in keys)
+
+    images, labels = of_kind(tfds.features.Image), of_kind(tfds.features.ClassLabel)
     if not images or not labels:
         raise ValueError(
             f"The data set {builder.info.full_name} must have an image and a class label. Its "
@@ -241,7 +151,7 @@ def _source(builder: Any) -> _Source:
             f'The images "{image}" of the data set {builder.info.full_name} must be of 8 or 16 '
             f"bits. They are {np.dtype(features[image].dtype).name}."
         )
-    names = [key for key in first(tfds.features.Text) if "name" in key]
+    names = [key for key in of_kind(tfds.features.Text) if "name" in key]
     return _Source(
         builder, image, labels[0], names[0] if names else None, tuple(features[labels[0]].names)
     )

@@ -1,1 +1,1 @@
-"""Opening a trained model, predicting with it and scoring the predictions."""
+"""Predicting with a trained model, and scoring the predictions."""

@@ -8,10 +8,11 @@ rounded after each operation.
 import jax
 import jax.numpy as jnp
 
+from keras_cabvit.models.preprocessing import IMAGENET_MEAN
 from training.recipes.recipe import Augmentation
 
 # The mean of the ImageNet pixels: the colour that fills the space left by a moved image.
-FILL = (124.0, 116.0, 104.0)
+FILL = tuple(float(round(255 * value)) for value in IMAGENET_MEAN)
 
 
 def check_augmentation(augmentation: Augmentation) -> None:

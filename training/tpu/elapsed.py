@@ -1,4 +1,4 @@
-"""Signs of life of a long computation."""
+"""The elapsed time of a long computation, told while it runs."""
 
 import contextlib
 import sys

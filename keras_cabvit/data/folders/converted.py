@@ -44,7 +44,7 @@ def convert_images(
     Files in HEIC, AVIF and TIFF become JPEG files of quality 95, the right way up; all other images
     are copied as they are. Folders inside the folder are kept. EXIF (date, camera, place) and
     colour profile are kept, except for TIFF. Transparency is dropped, and of several pages the
-    first is taken, as in `decode_rgb`. HEIC files that are named .jpg, as some programs do, are
+    first is taken, as in `decode_rgb`. HEIC and AVIF files that some programs name .jpg are
     converted too. Nothing in `folder` is changed. A call that was interrupted resumes: copies that
     are there are not written again, even if they were edited, unless their source was changed or
     replaced since, by a newer or an older file.
@@ -76,14 +76,13 @@ def convert_images(
             f"The folder to write must lie outside of {folder}, and not hold it. Received: {out}. "
             f"Choose {folder.with_name(folder.resolve().name + '-jpeg')}, for example."
         )
-    formats = [name for name in targets if _is_converted(folder / name)]
-    _open_pillow(any(_is_heif(folder / name) for name in formats))
+    chosen = {name for name in targets if _is_converted(folder / name)}
+    _open_pillow(any(_brand(folder / name) == "heic" for name in chosen))
     result = Conversion()
 
     def write(name: str) -> tuple[str, str]:
         return name, _write(folder / name, out / targets[name], name in chosen)
 
-    chosen = set(formats)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             for number, (name, outcome) in enumerate(pool.map(write, targets), 1):
@@ -125,22 +124,24 @@ def _copies(names):
             alone = stems.count(stem) == 1
             copy = f"{os.path.splitext(name)[0] if alone else name}.jpg"
             while copy.lower() in taken:
-                copy = f"{os.path.splitext(copy)[0]}.jpg.jpg"
+                copy += ".jpg"
             taken.add(copy.lower())
         copies[name] = copy
     return copies
 
 
 def _is_converted(path):
-    return path.name.lower().endswith(CONVERTIBLE) or _is_heif(path)
+    return path.name.lower().endswith(CONVERTIBLE) or _brand(path) is not None
 
 
-def _is_heif(path):
-    """Returns whether a file is HEIC or AVIF, by its content or else by its name."""
+def _brand(path):
+    """Returns "heic" or "avif" for such a file, by its content or else by its name; else None."""
     with contextlib.suppress(OSError), open(path, "rb") as file:
         start = file.read(12)
-        return start[4:8] == b"ftyp" and start[8:11] != b"avi"
-    return path.name.lower().endswith(HEIF)
+        if start[4:8] != b"ftyp":
+            return None
+        return "avif" if start[8:11] == b"avi" else "heic"
+    return "heic" if path.name.lower().endswith(HEIF) else None
 
 
 def _open_pillow(heif):

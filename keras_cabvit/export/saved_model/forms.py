@@ -114,7 +114,7 @@ class HeadwiseAttention(FusedCrossBlockAttention):
 
     Args:
         norm, projection, digest_norm, num_heads, **kwargs: as in `FusedCrossBlockAttention`.
-        query, key, value: dense layers, in place of which it has `HeadDense`.
+        query, key, value: dense layers, which `HeadDense` replaces.
     """
 
     def __init__(

@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import temporary_path
-from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.labels import read_labels
-from keras_cabvit.export.options import check_choice, check_crop
+from keras_cabvit.export.options import check_choice
 from keras_cabvit.export.saved_model.forms import (
     BFLOAT16_CLASSES,
     FLOAT32_CLASSES,

@@ -57,9 +57,6 @@ def convert(
     Returns:
         `path`.
     """
-    import tensorflow as tf
-    from tensorflow.lite.python.convert import ConverterError
-
     pixels: Any = None if images is None else np.load(images)
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
@@ -76,42 +73,15 @@ def convert(
                 model, signatures, output_name, batch_size=1, frozen_weights=True
             )
             write_functions([], functions, folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-        if quantization == "float16":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.target_spec.supported_types = [tf.float16]
-        elif full:
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: (
-                {"image": image[None].astype("float32")} for image in pixels
-            )
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.uint8
-        try:
-            with warnings.catch_warnings(action="ignore"):  # on deprecated interfaces
-                content = converter.convert()
-        except ConverterError as error:
-            for layer in model._flatten_layers():
-                if getattr(layer, "quantization_mode", None):
-                    raise ValueError(
-                        f"Layer '{layer.name}' is quantised to {layer.quantization_mode} by Keras, "
-                        "which TensorFlow's converter cannot convert. Export the model from before "
-                        '`quantize`: to_tflite(model, path, quantization="int8") quantises it '
-                        "itself."
-                    ) from error
-            raise ValueError(
-                "TensorFlow's converter cannot convert this model to a .tflite file with built-in "
-                f"operations only. It says: {str(error).strip().splitlines()[0]}"
-            ) from error
-    model = unpack(content)
+        content = _converted(folder, model, quantization, pixels)
+    converted = unpack(content)
     if full:
-        take_whole_pixel_range(model)
+        take_whole_pixel_range(converted)
     else:
-        dequantize_pixels(model)
+        dequantize_pixels(converted)
         if quantization != "float16":
-            compact_attention_biases(model, "float16" if quantization == "none" else "int8")
-    content = pack(model)
+            compact_attention_biases(converted, "float16" if quantization == "none" else "int8")
+    content = pack(converted)
     if quantization == "int8":
         content = with_int8_products(content)
     elif quantization == "int8-static":
@@ -119,3 +89,42 @@ def convert(
     path = Path(path)
     path.write_bytes(content)
     return path
+
+
+def _converted(folder: str, model: keras.Model, quantization: str, pixels: Any) -> bytes:
+    """Returns what TensorFlow's converter makes of the SavedModel of a model.
+
+    Raises:
+        ValueError: it cannot convert the model.
+    """
+    import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+    if quantization == "float16":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    elif quantization == "int8-full":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: (
+            {"image": image[None].astype("float32")} for image in pixels
+        )
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.uint8
+    try:
+        with warnings.catch_warnings(action="ignore"):  # on deprecated interfaces
+            return converter.convert()
+    except ConverterError as error:
+        for layer in model._flatten_layers():
+            if getattr(layer, "quantization_mode", None):
+                raise ValueError(
+                    f"Layer '{layer.name}' is quantised to {layer.quantization_mode} by Keras, "
+                    "which TensorFlow's converter cannot convert. Export the model from before "
+                    '`quantize`: to_tflite(model, path, quantization="int8") quantises it '
+                    "itself."
+                ) from error
+        raise ValueError(
+            "TensorFlow's converter cannot convert this model to a .tflite file with built-in "
+            f"operations only. It says: {str(error).strip().splitlines()[0]}"
+        ) from error

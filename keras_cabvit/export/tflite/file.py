@@ -11,10 +11,10 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path
-from keras_cabvit.data import evaluation_crop
+from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
-from keras_cabvit.export.options import INPUT_TYPES, check_choice, check_crop, check_suffix
+from keras_cabvit.export.options import INPUT_TYPES, check_choice, check_suffix
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert

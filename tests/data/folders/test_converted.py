@@ -50,6 +50,7 @@ def photographs(tmp_path):
     save(PHOTO, root / "dog" / "scan.TIF", "TIFF")
     save(PHOTO, root / "dog" / "new.avif", "AVIF", quality=90)
     save(PHOTO, root / "dog" / "renamed.jpg", "HEIF", quality=90)
+    save(PHOTO, root / "dog" / "from_a_page.jpg", "AVIF", quality=90)
     (root / "dog" / "notes.txt").write_text("none")
     return root
 
@@ -60,8 +61,8 @@ def test_every_photograph_becomes_a_jpeg_file_in_its_folder(photographs, tmp_pat
 
     files = {str(path.relative_to(out)) for path in out.rglob("*.*")}
     cats = {f"cat/{name}.jpg" for name in ("IMG_1", "turned", "IMG_2.HEIC", "IMG_2")}
-    assert files == cats | {f"dog/{name}.jpg" for name in ("scan", "new", "renamed")}
-    assert "6 converted to JPEG, 1 copied as they are, 0 there already" in capsys.readouterr().out
+    assert files == cats | {f"dog/{name}.jpg" for name in ("scan", "new", "renamed", "from_a_page")}
+    assert "7 converted to JPEG, 1 copied as they are, 0 there already" in capsys.readouterr().out
     for file in files - {"cat/turned.jpg"}:
         assert np.abs(pixels(out / file) - PIXELS).mean() < 3, file
     assert (out / "cat/IMG_2.jpg").read_bytes() == (photographs / "cat/IMG_2.jpg").read_bytes()
@@ -90,7 +91,7 @@ def test_a_second_call_writes_only_what_is_missing_or_changed(photographs, tmp_p
     capsys.readouterr()
     assert main(["convert-images", str(photographs), str(out)]) == 0
 
-    assert "2 converted to JPEG, 0 copied as they are, 5 there" in capsys.readouterr().out
+    assert "2 converted to JPEG, 0 copied as they are, 6 there" in capsys.readouterr().out
     assert (out / "dog/new.jpg").stat().st_ino == kept
     assert np.abs(pixels(out / "cat/IMG_1.jpg") + PIXELS - 255).mean() < 3
 
@@ -131,7 +132,7 @@ def test_progress_is_printed(photographs, tmp_path, monkeypatch, capsys):
     assert main(["convert-images", str(photographs), str(tmp_path / "jpeg")]) == 0
 
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(" files")[0] for line in lines] == [f"{done} of 7" for done in range(1, 8)]
+    assert [line.split(" files")[0] for line in lines] == [f"{done} of 8" for done in range(1, 9)]
 
 
 def test_no_copy_takes_the_name_of_another(tmp_path):

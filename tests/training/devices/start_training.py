@@ -26,7 +26,7 @@ import tensorflow as tf
 from png_decoder import read_png_only
 from two_layers import replace_models
 
-import training.train
+import training.run.run
 from training.__main__ import main
 from training.recipes.model import build_model
 
@@ -46,11 +46,11 @@ def freeze_batch_norm():
                 layer.trainable = False
         return model
 
-    training.train.build_model = frozen
+    training.run.run.build_model = frozen
 
 
 def stop_this_process_at(step):
-    class Killed(training.train.LossGuard):
+    class Killed(training.run.run.LossGuard):
         seen = 0
 
         def on_train_batch_end(self, batch, logs=None):
@@ -59,7 +59,7 @@ def stop_this_process_at(step):
                 os.kill(os.getpid(), signal.SIGTERM)
                 time.sleep(3)  # while the processes agree on where to stop
 
-    training.train.LossGuard = Killed
+    training.run.run.LossGuard = Killed
 
 
 def leave_out_results(self, *_):
@@ -93,10 +93,10 @@ def run(settings):
         stop_this_process_at(settings["stop_at"])
     written = watch(settings["watched"]) if "watched" in settings else []
     statuses, errors = [], []
-    write_results = training.train.Run._write_results
+    write_results = training.run.run.Run._write_results
     for number, command in enumerate(settings["commands"]):
         unscored = number in settings.get("unscored", ())
-        training.train.Run._write_results = leave_out_results if unscored else write_results
+        training.run.run.Run._write_results = leave_out_results if unscored else write_results
         with contextlib.redirect_stderr(io.StringIO()) as stderr:
             statuses.append(main(["train", *command]))
         errors.append(stderr.getvalue())

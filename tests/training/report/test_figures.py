@@ -10,7 +10,7 @@ from training.report.figures.confusion import (
     most_confused_classes,
     most_confused_pairs,
 )
-from training.report.figures.curves import draw_curves, epochs_of_fit
+from training.report.figures.curves import draw_curves
 from training.report.figures.mistakes import draw_mistakes
 
 CONFUSION = np.array([[9, 4, 0], [0, 8, 1], [3, 0, 7]])
@@ -54,24 +54,6 @@ def test_curves_of_a_run(tmp_path, epochs):
     draw_curves(history, tmp_path / "curves.png")
 
     assert size_of(tmp_path / "curves.png") == (1500, 510)
-
-
-def test_curves_of_fit(tmp_path):
-    fit = {
-        key: [0.9, 0.1 * place]
-        for place, key in enumerate(("loss", "accuracy", "val_loss", "val_accuracy"))
-    }
-    history = epochs_of_fit(fit)
-    draw_curves(history, tmp_path / "curves.png")
-
-    assert [row["epoch"] for row in history] == [1, 2]
-    assert history[1] == {
-        "epoch": 2,
-        "loss": 0,
-        "top1": 0.1,
-        "val_cross_entropy": 0.2,
-        "val_top1": pytest.approx(0.3),
-    }
 
 
 @pytest.mark.parametrize("gap", [None, math.nan])

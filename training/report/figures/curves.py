@@ -31,25 +31,6 @@ def draw_curves(history: list[dict], path: Path) -> None:
         figure.savefig(path, format="png")
 
 
-def epochs_of_fit(history: dict[str, list]) -> list[dict]:
-    """Converts `model.fit(...).history` to a list of dicts, one per epoch.
-
-    Args:
-        history: dict of lists with `loss`, `accuracy`, `val_loss` and `val_accuracy`, where the
-            loss is the cross-entropy.
-    """
-    names = {
-        "loss": "loss",
-        "accuracy": "top1",
-        "val_loss": "val_cross_entropy",
-        "val_accuracy": "val_top1",
-    }
-    return [
-        {"epoch": epoch + 1, **{name: history[key][epoch] for key, name in names.items()}}
-        for epoch in range(len(history["loss"]))
-    ]
-
-
 def _draw_line(axes: Any, history: list[dict], key: str, label: str | None, color: str) -> None:
     factor = 100 if "top1" in key else 1
     points = [(row["epoch"], factor * row[key]) for row in history if _is_known(row.get(key))]

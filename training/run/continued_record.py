@@ -1,0 +1,133 @@
+"""The record of a run that is resumed: refused if it is another run, else with what has changed."""
+
+import dataclasses
+import os
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+from keras_cabvit.runtimes.run_record import REMEDY
+from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
+from training.run.record import leaves, plain
+
+# The way and place a run is trained, which may change when it is resumed.
+_CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")
+_WEIGHTS = "recipe.model.initial_weights"
+# A run in which one of these differs is another run, and is not resumed.
+_IDENTITY = ("recipe", "data", "seed", "split_seed", "class_names", "images", "checksums")
+_OPTIMIZATION = "recipe.optimization."
+
+
+def continued_record(
+    earlier: dict, record: dict, folder: Path, change_optimization: bool = False
+) -> dict:
+    """Returns the run.json of a run that is resumed.
+
+    Args:
+        earlier: dict, the folder's run.json.
+        record: dict, the record of the command that is started now.
+        folder: path, for the message.
+        change_optimization: whether the recipe's `optimization` may have changed.
+
+    Returns:
+        `earlier`, in which "continued" lists the changes of each resumption: new values of
+        "hardware" and the like, and under "optimization" pairs of an old and a new value.
+
+    Raises:
+        ValueError: it is another run.
+    """
+    missing = [name for name in ("recipe", "data", "seed") if name not in earlier]
+    if missing:
+        raise ValueError(f"{folder / 'run.json'} is damaged: it lacks {missing[0]}. {REMEDY}")
+    before, now = _identities(earlier, record)
+    changes = {}
+    if change_optimization:
+        changes = {
+            name.removeprefix(_OPTIMIZATION): [before.pop(name), now[name]]
+            for name in list(before)
+            if name.startswith(_OPTIMIZATION) and name in now and before[name] != now[name]
+        }
+    _check_same(before, now, folder)
+    latest = dict(earlier)
+    for continuation in earlier.get("continued", ()):
+        latest |= continuation
+    news = {key: record[key] for key in _CIRCUMSTANCES if record[key] != latest.get(key)}
+    if changes:
+        news["optimization"] = changes
+    if not news:
+        return earlier
+    continued = [*earlier.get("continued", ()), news]
+    return earlier | {"recipe": record["recipe"], "continued": continued}
+
+
+def _identities(earlier: dict, record: dict) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the values that identify a run, by dotted name, of both records, spelled alike."""
+    before, now = (
+        dict(leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
+    )
+    for name, place in (("data", "data_source"), (_WEIGHTS, "")):
+        if _same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
+            before[name] = now.get(name)
+    # Earlier versions kept macOS' form of accented letters.
+    if before["class_names"] is not None:
+        before["class_names"] = [
+            unicodedata.normalize("NFC", name) for name in before["class_names"]
+        ]
+    # Fields that the earlier version did not have: it trained as their defaults say, but for near
+    # duplicates, which it drew one by one.
+    defaults = dict(leaves({"recipe": _recipe_defaults()}))
+    defaults["recipe.group_duplicates"] = False
+    return {name: defaults[name] for name in defaults if name in now} | before, now
+
+
+def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Raises a ValueError that names the differences of two runs, if there are any."""
+    different = [name for name, old in before.items() if old != now.get(name)]
+    if not different:
+        return
+    differences = [
+        f"the {name.partition('.')[2]} images or their classes differ"
+        if name.startswith("checksums.")
+        else f"{name} was {before[name]} and is {now.get(name)}"
+        for name in different[:5]
+    ]
+    raise ValueError(
+        f"{folder} holds a run with other settings or data: {'; '.join(differences)}. "
+        "Use its original settings and data, or choose another folder with --out."
+        + (
+            " Only options of the optimization may change, with --change-optimization."
+            if all(name.startswith(_OPTIMIZATION) for name in different)
+            else ""
+        )
+    )
+
+
+def _same_place(before: str | None, now: str | None) -> bool:
+    """Returns whether two specifications of data, or two paths, name the same place."""
+    if before is None or now is None:
+        return before == now
+    kind = "folder:"
+    if before.startswith(kind) != now.startswith(kind):
+        return False
+    one, other = (
+        os.path.realpath(os.path.expanduser(each.removeprefix(kind))) for each in (before, now)
+    )
+    return one == other
+
+
+def _recipe_defaults() -> dict:
+    """Returns the defaults of a recipe's fields, as run.json has them."""
+    return {
+        "model": _defaults(ModelOptions),
+        "optimization": _defaults(Optimization),
+        "augmentation": _defaults(Augmentation),
+        **_defaults(Recipe),
+    }
+
+
+def _defaults(form: type) -> dict:
+    return {
+        field.name: plain(field.default)
+        for field in dataclasses.fields(form)
+        if field.default is not dataclasses.MISSING
+    }
