@@ -28,6 +28,7 @@ WITHOUT_COMMANDS = (
     "docs/speed.md",
     "docs/speed-log.md",
     "docs/training.md",
+    "docs/tpu.md",
 )
 README = (REPOSITORY / "README.md").read_text()
 
