@@ -350,6 +350,23 @@ def test_export_for_a_server_has_the_labels_and_the_crop_of_the_run(exportable, 
     np.testing.assert_allclose(found["scores"][0], expected, atol=1e-5)
 
 
+def test_verify_accepts_an_export_in_half_precision_with_frozen_weights(tmp_path, capsys):
+    path, served = str(tmp_path / "model.keras"), str(tmp_path / "served")
+    model = tiny_models.filled(tiny_models.plain(depth=1))
+    model.save(path)
+    images = np.rint(tiny_models.images(model, batch=4)).astype("uint8")
+    np.savez(tmp_path / "data.npz", images=images)
+
+    form = ["--precision", "bfloat16", "--frozen-weights", "--batch-sizes", "1"]
+    assert main(["export", "saved-model", path, "--output", served, *form]) == 0
+    stored = tf.train.list_variables(str(tmp_path / "served" / "1" / "variables" / "variables"))
+    assert not any(name.startswith("model_variables") for name, _ in stored)
+    capsys.readouterr()
+    data = ["--data", str(tmp_path / "data.npz"), "--rounds", "1", "--json"]
+    assert main(["verify", served, "--against", path, *data]) == 0
+    assert 25 < json.loads(capsys.readouterr().out)["signal_to_noise"] < 80  # float32: above 100
+
+
 def test_export_for_an_app_has_labels_metadata_and_calibration(exportable, tmp_path):
     _, path = exportable
     for number, pixels in enumerate(tiny_models.patterned_images((64, 64, 3), 16)):

@@ -12,10 +12,11 @@ REPOSITORY = Path(__file__).parents[1]
 DOCUMENTS = [
     "README.md",
     *(str(path.relative_to(REPOSITORY)) for path in sorted((REPOSITORY / "docs").glob("*.md"))),
-    "deploy/serving/README.md",
+    *(str(path.relative_to(REPOSITORY)) for path in sorted(REPOSITORY.glob("deploy/*/README.md"))),
 ]
 # Pages without commands of `cabvit`.
 WITHOUT_COMMANDS = (
+    "deploy/kserve/README.md",
     "docs/ablation.md",
     "docs/beam.md",
     "docs/dense.md",
@@ -27,6 +28,7 @@ WITHOUT_COMMANDS = (
     "docs/speed.md",
     "docs/speed-log.md",
     "docs/training.md",
+    "docs/tpu.md",
 )
 README = (REPOSITORY / "README.md").read_text()
 

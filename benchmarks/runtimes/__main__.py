@@ -1,6 +1,6 @@
 """Every export in every runtime that opens it.
 
-usage: python -m benchmarks.runtimes [--runtimes NAME ...] [--out DIR] [--accept]
+usage: python -m benchmarks.runtimes [--runtimes NAME ...] [--out FILE] [--accept]
 
 Exports `CabViTH_T(weights="tiny_imagenet")` in every form, opens each in every runtime at hand, and
 compares the probabilities of sixteen images with those of the Keras model; forms in 8 bits, which

@@ -1,7 +1,9 @@
 import json
+import re
 
 import numpy as np
 import pytest
+from backend_process import REPOSITORY
 
 from benchmarks.runtimes.__main__ import EXPECTED, OPENED_BY
 from benchmarks.runtimes.browser import RUNTIMES as IN_A_BROWSER
@@ -44,3 +46,15 @@ def test_an_outcome_is_expected_of_every_form_in_every_runtime_that_opens_it():
         kind = form.split()[0].rstrip(",")
         browsers = IN_A_BROWSER if kind == "TFLite" else ()
         assert set(outcomes) == {*OPENED_BY[kind], *browsers}
+
+
+def test_page_has_the_expected_outcomes():
+    text, _, _ = (REPOSITORY / "docs" / "runtimes.md").read_text("utf-8").partition("## Latency")
+    found = {}
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        header, _, *rows = (
+            [cell.strip() for cell in line.split("|")[1:-1]] for line in table.split("\n")[:-1]
+        )
+        for form, *cells in rows:
+            found[form] = dict(zip(header[1:], (cell.split(",")[0] for cell in cells), strict=True))
+    assert found == json.loads(EXPECTED.read_text(encoding="utf-8"))

@@ -1,6 +1,6 @@
 """The files in deploy/ follow the published schemas and agree with each other.
 
-Docker, Kubernetes and KServe themselves do not run here.
+Docker, Kubernetes, KServe and Triton themselves do not run here.
 """
 
 import contextlib
@@ -16,6 +16,13 @@ import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    json_format,
+    message_factory,
+    text_format,
+)
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -80,6 +87,42 @@ def test_manifest_follows_its_schema_and_a_misspelt_field_does_not(name, validat
                 continue  # they choose the schema
             with pytest.raises((jsonschema.ValidationError, kubernetes_validate.ValidationError)):
                 validate(misspelt(document, path))
+
+
+@pytest.fixture(scope="module")
+def triton_config():
+    """The class of a model's configuration, by Triton's own definition."""
+    schema = json.loads((SCHEMAS / "triton.json").read_text(encoding="utf-8"))
+    file = json_format.ParseDict(
+        schema, descriptor_pb2.FileDescriptorProto(), ignore_unknown_fields=True
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("inference.ModelConfig"))
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "outputs"),
+    [
+        ("cabvit", ["image_bytes"], ["labels", "scores", "status"]),
+        ("cabvit_pixels", ["image"], ["probabilities"]),  # the names in an .onnx file
+    ],
+)
+def test_triton_reads_a_configuration_and_refuses_a_misspelt_field(
+    name, inputs, outputs, triton_config
+):
+    text = (DEPLOY / "triton" / "models" / name / "config.pbtxt").read_text(encoding="utf-8")
+    config = text_format.Parse(text, triton_config())
+    assert config.name == name
+    assert [each.name for each in config.input] == inputs
+    assert [each.name for each in config.output] == outputs
+
+    fields = list(re.finditer(r"^ *(\w+)(?=:| [\[{])", text, re.MULTILINE))
+    assert len(fields) > 10
+    for field in fields:
+        misspelt_text = f"{text[: field.end()]}s{text[field.end() :]}"
+        with pytest.raises(text_format.ParseError):
+            text_format.Parse(misspelt_text, triton_config())
 
 
 def test_cluster_has_the_configuration_of_the_compose_file():
