@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.commands.text_table import print_table
-from keras_cabvit.commands.training_run import crop_of
+from keras_cabvit.commands.training_run import crop_of, keras_file
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.folders.image_folder import images_of_folder
@@ -39,8 +39,8 @@ def add(commands):
         "--against",
         type=path_argument,
         required=True,
-        metavar="MODEL.keras",
-        help="the source model",
+        metavar="MODEL",
+        help="the source model: a run's folder or a .keras file",
     )
     parser.add_argument(
         "--data",
@@ -103,6 +103,7 @@ _LEAST_OF_ACCELERATOR = 20
 
 
 def _verify(options):
+    options.against = keras_file(options.against)
     model = load_keras(options.against)
     with opened_export(options.export, options.accelerator) as export:
         return _verify_opened(options, model, export)
