@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from keras_cabvit.hugging_face.data_set import DataSetName
 from keras_cabvit.hugging_face.library import hub_library
 from keras_cabvit.hugging_face.scores import METRICS
+from keras_cabvit.printable import is_printable
 from keras_cabvit.runtimes.size_and_crop import describe_crop
 from keras_cabvit.weights import PRETRAINED
 
@@ -167,7 +168,7 @@ def _origin(run: dict, data: DataSetName) -> str:
 def _verbatim(lines: Sequence[str]) -> str:
     """Returns lines as an indented block, in which no character has a meaning in Markdown."""
     printable = (
-        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+        "".join(letter if is_printable(letter) else "\N{REPLACEMENT CHARACTER}" for letter in line)
         for line in lines
     )
     return "\n".join(f"    {line}" for line in printable)

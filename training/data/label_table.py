@@ -15,6 +15,7 @@ from keras_cabvit.data.folders.left_out import LeftOut
 from keras_cabvit.data.folders.split_names import split_of
 from keras_cabvit.data.listed import listed
 from keras_cabvit.paths import local_path, path_text
+from keras_cabvit.printable import is_printable
 
 _COLUMNS = ("file", "class", "split")
 _DELIMITERS = "\t;,"
@@ -138,7 +139,7 @@ def _row(table: Path, line: int, values: dict[str, str]) -> _Row:
     for name in ("file", "class"):
         if not values[name]:
             raise ValueError(f"{place} must have a {name}. The column is empty.")
-    if not class_name.isprintable():
+    if not is_printable(class_name):
         raise ValueError(
             f"{place} must have a class of one line of printable characters. Received: "
             f"{class_name!r}"
