@@ -374,7 +374,8 @@ def test_export_for_an_app_has_labels_metadata_and_calibration(exportable, tmp_p
     lite = tmp_path / "model.tflite"
     form = ["--quantization", "int8-static", "--calibration", str(tmp_path), "--author", "Ada"]
 
-    assert main(["export", "tflite", str(path), "--output", str(lite), *form]) == 0
+    # The run's folder stands for its .keras file.
+    assert main(["export", "tflite", str(path.parent), "--output", str(lite), *form]) == 0
     assert b"Ada" in lite.read_bytes()
     with zipfile.ZipFile(lite) as archive:
         assert archive.read("labels.txt") == b"ant\nbee\ncat\ndog\nelk\n"
@@ -445,5 +446,21 @@ def test_export_of_a_missing_model_gives_a_clear_error(tmp_path, capsys):
     missing = str(tmp_path / "none.keras")
 
     assert main(["export", "saved-model", missing, "--output", str(tmp_path / "served")]) == 1
-    assert capsys.readouterr().err == f"cabvit export: There is no model at {missing}.\n"
+    assert capsys.readouterr().err == (
+        f"cabvit export: There is nothing at {missing}. Give a run's folder or a .keras file (or "
+        "the folder of an unpacked one).\n"
+    )
     assert not (tmp_path / "served").exists()
+
+
+@pytest.mark.parametrize("command", ["export", "verify"])
+def test_an_export_in_place_of_its_model_gives_a_clear_error(tmp_path, capsys, command):
+    lite = tmp_path / "model.tflite"
+    lite.touch()
+    arguments = {
+        "export": ["export", "onnx", lite, "--output", tmp_path / "model.onnx"],
+        "verify": ["verify", lite, "--against", lite, "--data", tmp_path],
+    }[command]
+    assert_refused(
+        capsys, arguments, f"{lite} is an export (TFLite). Give the run or the .keras file"
+    )

@@ -6,7 +6,7 @@ import sys
 import warnings
 
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.training_run import crop_of, labels_of
+from keras_cabvit.commands.training_run import crop_of, keras_file, labels_of
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.export.options import INPUT_TYPES
@@ -92,7 +92,12 @@ def add(commands):
 
 
 def _add_model(parser, metavar, meaning):
-    parser.add_argument("model", type=path_argument, metavar="MODEL.keras", help="a trained model")
+    parser.add_argument(
+        "model",
+        type=path_argument,
+        metavar="MODEL",
+        help="a trained model: a run's folder or a .keras file",
+    )
     parser.add_argument(
         "--output", type=path_argument, required=True, metavar=metavar, help=meaning
     )
@@ -147,7 +152,7 @@ def _add_metadata(parser):
 
 
 def _model(options):
-    model = read_keras_model(options.model)
+    model = read_keras_model(keras_file(options.model))
     sides = options.image_size
     if sides is None:
         return model
@@ -160,13 +165,13 @@ def _model(options):
 
 
 def _labels(options):
-    return labels_of(options.model) if options.labels is None else options.labels
+    return labels_of(keras_file(options.model)) if options.labels is None else options.labels
 
 
 def _crop(options):
     if options.crop is not None:
         return options.crop
-    crop, notes = crop_of(options.model)
+    crop, notes = crop_of(keras_file(options.model))
     for note in notes:
         print(note, file=sys.stderr)
     return crop

@@ -66,8 +66,26 @@ def survey(sources):
             from keras_cabvit.data.folders.folder_entries import SUFFIXES
 
             raise ValueError(
-                f"There are no images in {source}: files ending in {', '.join(SUFFIXES)}."
+                " ".join(
+                    [
+                        f"There are no images in {source}: files ending in {', '.join(SUFFIXES)}.",
+                        *_not_read_sentences(not_read),
+                    ]
+                )
             )
-    for suffix, count in sorted(not_read.items()):
-        print(f"Not read: {count:,} {suffix} files; convert them to JPEG.", file=sys.stderr)
+    for sentence in _not_read_sentences(not_read):
+        print(sentence, file=sys.stderr)
     return total, min(width, WIDEST)
+
+
+def _not_read_sentences(not_read):
+    """Yields a sentence for each format of a `Counter` of files that are not read, by suffix."""
+    for suffix, count in sorted(not_read.items()):
+        # Imported here, because it imports numpy.
+        from keras_cabvit.data.folders.folder_entries import CONVERTIBLE
+
+        files = f"{count:,} {suffix} file{'s' * (count > 1)}"
+        if suffix in CONVERTIBLE:
+            yield f"Not read: {files}; `cabvit convert-images FOLDER NEW_FOLDER` makes JPEG copies."
+        else:
+            yield f"Not read: {files}; convert to JPEG."

@@ -1,5 +1,7 @@
 """Tables for a terminal."""
 
+from keras_cabvit.printable import is_printable
+
 
 def print_table(header, rows, total=None, text_columns=1):
     """Prints rows of strings in columns.
@@ -57,6 +59,6 @@ class GrowingTable:
 def one_line(text):
     """Returns text without line breaks and control characters, which become escapes."""
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
+        character if is_printable(character) else character.encode("unicode_escape").decode()
         for character in text
     )

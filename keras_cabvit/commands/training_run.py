@@ -1,4 +1,4 @@
-"""Class names and crop of a trained model: those in its file, else those of the run beside it."""
+"""The file of a trained model, and its class names and crop: those in it, else of its run."""
 
 import sys
 from pathlib import Path
@@ -6,8 +6,30 @@ from pathlib import Path
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.runtimes.class_order import names_of_model
 from keras_cabvit.runtimes.keras_statements import keras_statements
+from keras_cabvit.runtimes.opened_model import model_at
 from keras_cabvit.runtimes.run_record import crop_of_run, read_run
 from keras_cabvit.runtimes.stated_crop import preferred_crop
+
+
+def keras_file(path):
+    """Returns the `.keras` file of a run, or the folder of an unpacked one, without reading it.
+
+    Args:
+        path: path of a run's folder, a `.keras` file or the folder of an unpacked one.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is an export, a run that has not finished, or something else.
+    """
+    form, found, _ = model_at(
+        path, "Give a run's folder or a .keras file (or the folder of an unpacked one)."
+    )
+    if form != "Keras":
+        raise ValueError(
+            f"{found} is an export ({form}). Give the run or the .keras file that it was exported "
+            "from."
+        )
+    return found
 
 
 def labels_of(model):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.training_run import crop_of
+from keras_cabvit.commands.training_run import crop_of, keras_file
 from keras_cabvit.commands.verification import failures, print_verification
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
@@ -36,8 +36,8 @@ def add(commands):
         "--against",
         type=path_argument,
         required=True,
-        metavar="MODEL.keras",
-        help="the source model",
+        metavar="MODEL",
+        help="the source model: a run's folder or a .keras file",
     )
     parser.add_argument(
         "--data",
@@ -95,6 +95,7 @@ def add(commands):
 
 
 def _verify(options):
+    options.against = keras_file(options.against)
     model = load_keras(options.against)
     with opened_export(options.export, options.accelerator) as export:
         return _verify_opened(options, model, export)

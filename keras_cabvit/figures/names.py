@@ -1,10 +1,12 @@
 """Names of classes and files in pictures and reports."""
 
+from keras_cabvit.printable import is_printable
+
 
 def one_line(text: str) -> str:
     """Returns text with a replacement character for each line break and control character."""
     return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+        letter if is_printable(letter) else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
 
 

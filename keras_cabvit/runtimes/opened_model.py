@@ -127,11 +127,12 @@ _READERS = {
 _SUFFIXES = {".keras": "Keras", ".tflite": "TFLite", ".onnx": "ONNX"}
 
 
-def model_at(path: Path) -> tuple[str, Path, str]:
+def model_at(path: Path, accepted: str = _ACCEPTED) -> tuple[str, Path, str]:
     """Returns the form of a model, without reading it.
 
     Args:
         path: path, as for `open_model`.
+        accepted: string, the sentence on what to give instead of something else.
 
     Returns:
         "Keras", "SavedModel", "TFLite" or "ONNX"; the file or directory to read; and the name.
@@ -142,13 +143,13 @@ def model_at(path: Path) -> tuple[str, Path, str]:
     """
     name = path.resolve().name
     if not path.exists():
-        raise FileNotFoundError(f"There is nothing at {path}. {_ACCEPTED}")
+        raise FileNotFoundError(f"There is nothing at {path}. {accepted}")
     if path.is_file():
         form = _SUFFIXES.get(path.suffix.lower())
         if form:
             return form, path, name
         found = describe_hdf5(path) or f"{path} is not a file that can be opened, or is damaged."
-        raise ValueError(f"{found} {_ACCEPTED}")
+        raise ValueError(f"{found} {accepted}")
     if (path / "model.keras").is_file():
         return "Keras", path / "model.keras", name
     if is_unpacked_keras(path):
@@ -163,7 +164,7 @@ def model_at(path: Path) -> tuple[str, Path, str]:
             f"The run in {path} has not finished: there is no model.keras in it yet. The command "
             "that started it resumes it."
         )
-    raise ValueError(f"{path} is a folder of something else. {_ACCEPTED}")
+    raise ValueError(f"{path} is a folder of something else. {accepted}")
 
 
 def _folders_beside(path: Path) -> list[Path]:

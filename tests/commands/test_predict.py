@@ -87,13 +87,25 @@ def test_broken_files_are_named_and_the_exit_status_says_so(run, folder, capsys)
     printed, errors = capsys.readouterr()
     assert f"{absent}: There is no such file." in errors
     assert r"bad\x1b[2J\n.jpg: The bytes are not a JPEG" in errors
-    assert "Not read: 1 .heic files" in errors
+    assert "Not read: 1 .heic file; `cabvit convert-images" in errors
     assert "2 of 7 files could not be read." in errors
     assert printed == f"{output} (5 files classified)\n"
     with open(output, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["class_1"] for row in rows] == ["", *tiny_models.LABELS, ""]
     assert rows[-1]["file"] == str(bad)
+
+
+def test_a_folder_of_other_formats_alone_says_how_they_are_read(run, tmp_path, capsys):
+    for name in ("1.HEIC", "2.heic", "3.nef"):
+        (tmp_path / "phone" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "phone" / name).touch()
+    assert main(["predict", str(tmp_path / "phone"), "--model", str(run)]) == 1
+
+    errors = capsys.readouterr().err
+    assert "There are no images in" in errors
+    assert "Not read: 2 .heic files; `cabvit convert-images FOLDER NEW_FOLDER`" in errors
+    assert "Not read: 1 .nef file; convert to JPEG." in errors
 
 
 def test_assumptions_are_stated(run, folder, tmp_path, capsys):

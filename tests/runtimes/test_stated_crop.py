@@ -123,7 +123,9 @@ def test_verify_crops_as_the_export_states(run, exports, photographs, tmp_path, 
     arguments = ["verify", str(exports / name), "--against", str(model), "--rounds", "1", "--json"]
     assert main([*arguments, "--data", str(photographs)]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert main([*arguments, "--data", str(photographs), "--crop", "0.875"]) == 0
+    # The run's folder stands for its .keras file.
+    arguments += ["--against", str(tmp_path), "--data", str(photographs)]
+    assert main([*arguments, "--crop", "0.875"]) == 0
 
     assert (found["accuracy"], found["model_accuracy"]) == (1, 1)
     assert not any("crop" in note for note in found["notes"])

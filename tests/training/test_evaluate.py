@@ -175,6 +175,27 @@ def test_data_without_test_images_falls_back_to_validation_with_a_note(run):
     )
 
 
+@pytest.mark.parametrize(
+    ("recipe", "extends", "chosen"),
+    [
+        ({"select": "last", "patience": None}, None, False),
+        ({"select": "last", "patience": 5}, None, True),
+        ({"select": "last", "patience": None}, {"run": "first", "added": 0, "removed": 0}, True),
+        ({"select": "best"}, None, True),
+    ],
+)
+def test_what_was_chosen_on_validation_images_is_said(run, recipe, extends, chosen, tmp_path):
+    model = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("data"))
+    record = json.loads((run / "run.json").read_text())
+    record |= {"recipe": record["recipe"] | recipe, "extends": extends}
+    (model / "run.json").write_text(json.dumps(record))
+    data = f"folder:{run / 'data'}"
+    evaluation = evaluate(model / "model.tflite", data, "validation", latency_rounds=1)
+
+    assert ("Choices were made on them" in evaluation.note) == chosen
+    assert ("were not chosen on them" in evaluation.note) != chosen
+
+
 def test_validation_split_of_a_run_is_the_one_it_had(run):
     first, again = (
         evaluate(run / name, f"folder:{run / 'data'}", "validation", latency_rounds=1)

@@ -69,6 +69,13 @@ def run(arguments: list[str]) -> None:
         raise ValueError("--out is for one model; --compare writes its scores with --json.")
     if options.predictions is not None and len(paths) > 1:
         raise ValueError("--predictions is for one model; evaluate each by itself.")
+    if options.predictions is not None and options.predictions.suffix.lower() != ".csv":
+        raise ValueError(
+            f"--predictions writes CSV and must end in .csv. Received: {options.predictions}"
+        )
+    for option, path in (("--predictions", options.predictions), ("--json", options.json)):
+        if path is not None and path.is_dir():
+            raise ValueError(f"{option} must be a file. {path} is a folder.")
     rows: tuple[ModelScore, ...]
     with _Bar() as progress:
         settings: dict[str, Any] = {
@@ -94,6 +101,8 @@ def run(arguments: list[str]) -> None:
     print("\n" + "\n".join(notes))
     if options.out is not None:
         print(f"The report is in {options.out / 'report.md'}.")
+    if options.predictions is not None:
+        print(f"The predictions are in {options.predictions}.")
 
 
 class _Bar:

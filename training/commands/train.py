@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from keras_cabvit.paths import local_path
 from training.commands.parsing import parsed
 from training.commands.recipe_name import names_recipe, recipe_name
 from training.devices.hosts import Hosts
@@ -119,4 +118,4 @@ def _config(arguments: list[str]) -> tuple[Config | None, list[str]]:
     extend = parser.parse_known_args(arguments)[0].extend
     if extend is None or names_recipe(arguments):
         return None, others
-    return read_config(local_path(extend, "extend")), others
+    return read_config(extend, "extend"), others

@@ -26,10 +26,8 @@ def contents_of(data_set: DataSet) -> dict[str, dict]:
     Returns:
         A dict from the name of each split that has files to a dict that JSON can represent: "sizes"
         and "times", checksums; "newest", the time of the latest change in nanoseconds; and "bytes",
-        the checksum of all contents, or None.
-
-    Raises:
-        OSError: a file cannot be read.
+        the checksum of all contents, or None. A file that cannot be read counts as empty: training
+        leaves it out.
     """
     found = {name: _Files(split) for name, split in data_set.splits().items() if split.files()}
     reads = sum(files.total for files in found.values()) <= _MOST_BYTES
@@ -49,7 +47,6 @@ def check_contents(data_set: DataSet, earlier: dict, folder: Path) -> None:
 
     Raises:
         ValueError: contents differ; the message names files that were changed since.
-        OSError: a file cannot be read.
     """
     splits = data_set.splits()
     for name, before in earlier.get("contents", {}).items():
@@ -78,9 +75,9 @@ class _Files:
 
     def __init__(self, split: Split):
         self._paths = split.files() or []
-        stats = [os.stat(path) for path in self._paths]
-        self._sizes = np.array([stat.st_size for stat in stats], np.int64)
-        self._times = np.array([stat.st_mtime_ns for stat in stats], np.int64)
+        stats = [_size_and_time(path) for path in self._paths]
+        self._sizes = np.array([size for size, _ in stats], np.int64)
+        self._times = np.array([time for _, time in stats], np.int64)
         self.total = int(self._sizes.sum())
 
     def record(self, reads: bool) -> dict:
@@ -89,7 +86,7 @@ class _Files:
             "sizes": checksum_of(self._sizes),
             "times": checksum_of(self._times),
             "newest": int(self._times.max()),
-            "bytes": checksum_of(*map(file_digest, self._paths)) if reads else None,
+            "bytes": checksum_of(*map(_digest, self._paths)) if reads else None,
         }
 
     def newer_than(self, time: int) -> list[str]:
@@ -99,3 +96,20 @@ class _Files:
             for path, changed in zip(self._paths, self._times, strict=True)
             if changed > time
         ]
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    """Returns a file's size and time of change; zeros if it is gone or may not be seen."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _digest(path: str) -> bytes:
+    """Returns the SHA-256 of a file; no bytes if it cannot be read."""
+    try:
+        return file_digest(path)
+    except OSError:
+        return b""

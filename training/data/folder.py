@@ -23,6 +23,8 @@ from training.data.folder_split import FolderSplit
 from training.data.label_table import read_label_table
 from training.data.stratified import held_out
 
+_OR_TABLE = " Or give the classes of its images in a table: --data.labels FILE.csv."
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -237,12 +239,13 @@ def _check_folders(
         )
     if not training.classes:
         raise ValueError(
-            f"{folder} must have a folder of images for every class. It has no folders.{advice}"
+            f"{folder} must have a folder of images for every class. It has no folders.{_OR_TABLE}"
+            f"{advice}"
         )
     if len(training.classes) < 2:
         raise ValueError(
             f"{folder} must have a folder for each of at least two classes. It has only "
-            f"{training.classes[0]}/.{advice}"
+            f"{training.classes[0]}/.{_OR_TABLE}{advice}"
         )
     for name in ("val", "test"):
         if name in parts and not parts[name].files:
@@ -270,8 +273,8 @@ def _contents(folder: Path) -> str:
 
 
 def _spelled_alike(name: str, known: Sequence[str]) -> str:
-    """Returns a sentence that names the class that a name differs from by case only, if any."""
-    alike = [other for other in known if other.casefold() == name.casefold()]
+    """Returns a sentence that names the class that a name is nearly the same as, if any."""
+    alike = [other for other in known if _letters(other) == _letters(name)]
     return f" Is {name} the class {alike[0]}? Give them one name." if alike else ""
 
 
@@ -279,13 +282,18 @@ def _classes_spelled_alike(names: Sequence[str]) -> list[str]:
     """Returns a sentence for classes whose names differ by case, spaces or hyphens only."""
     alike: dict[str, list[str]] = {}
     for name in names:
-        alike.setdefault(re.sub(r"[\s_-]", "", name.casefold()), []).append(name)
+        alike.setdefault(_letters(name), []).append(name)
     return [
         f"{listed(spellings)} are different classes, though their names differ only by case, "
         "spaces or hyphens. If they are one, join their folders."
         for spellings in alike.values()
         if len(spellings) > 1
     ]
+
+
+def _letters(name: str) -> str:
+    """Returns a name without case, spaces, hyphens and invisible joiners."""
+    return re.sub(r"[\s_\u200c\u200d-]", "", name.casefold())
 
 
 def _share(root: Path, part: FolderPart, mask: np.ndarray) -> FolderSplit:

@@ -15,6 +15,7 @@ from keras_cabvit.data.folders.left_out import LeftOut
 from keras_cabvit.data.folders.split_names import split_of
 from keras_cabvit.data.listed import listed
 from keras_cabvit.paths import local_path, path_text
+from keras_cabvit.printable import is_printable
 
 _COLUMNS = ("file", "class", "split")
 _DELIMITERS = "\t;,"
@@ -34,7 +35,7 @@ def read_label_table(folder: str | os.PathLike, labels: str | os.PathLike) -> Im
     The table is text with a line per image, in UTF-8 (or UTF-16 with a byte order mark, as
     spreadsheets write it), separated by commas, semicolons or tabs. Its first line names the
     columns: `file`, the path relative to the folder; `class`; and optionally `split`, a name that a
-    folder of a split may have. Further columns are ignored.
+    folder of a split may have. Further columns are left out.
 
     Args:
         folder: the folder of the images; "~" is expanded.
@@ -43,7 +44,7 @@ def read_label_table(folder: str | os.PathLike, labels: str | os.PathLike) -> Im
     Returns:
         An `ImageFolder` with the parts "train", "val" and "test", those that there are, or "all"
         without splits. The order of the lines has no influence on it. Images of the folder that are
-        not listed are left out.
+        not listed are left out, and so are other columns; `left_out` names both.
 
     Raises:
         FileNotFoundError: there is no such folder or table.
@@ -54,42 +55,61 @@ def read_label_table(folder: str | os.PathLike, labels: str | os.PathLike) -> Im
         raise FileNotFoundError(f"There is no folder of images at {root}.")
     if not table.is_file():
         raise FileNotFoundError(f"There is no table of labels at {table}.")
-    rows = _resolved(root, table, list(_rows(table)))
-    if not rows:
+    lines = list(_lines(table))
+    if len(lines) < 2:
         raise ValueError(f"{table} must list images below its header. It lists none.")
+    (line, names), *others = lines
+    columns = _columns(table, line, names)
+    rows = _resolved(root, table, list(_rows(table, columns, len(names), others)))
+    unread = [name for place, name in enumerate(names) if place not in columns.values()]
     parts = {
         split: _part(table, [row for row in rows if row.split == split])
         for split in ("train", "val", "test", "all")
         if any(row.split == split for row in rows)
     }
-    return ImageFolder(root, parts, _not_listed(root, table, {row.file for row in rows}))
+    left_out = (*_unread(table, unread), *_not_listed(root, table, {row.file for row in rows}))
+    return ImageFolder(root, parts, left_out)
 
 
-def _rows(table: Path) -> Iterator[_Row]:
-    """Yields the rows of a table, with names as they are written in it."""
+def _lines(table: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yields the lines of a table that are not empty: their numbers and their cells."""
     text = _text(table)
     header = text.lstrip("\r\n").split("\n", 1)[0]
     delimiter = next((mark for mark in _DELIMITERS if mark in header), ",")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
-    columns: dict[str, int] | None = None
+    # Strict: a quotation mark that is not closed would take the lines below it for one cell.
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    line = 1
     try:
         for cells in reader:
             values = [cell.strip() for cell in cells]
-            if not any(values):
-                continue
-            if columns is None:
-                columns = _columns(table, reader.line_num, values)
-                continue
-            if len(values) <= max(columns.values()):
-                raise ValueError(
-                    f"{table}, line {reader.line_num}, must have the columns of the header, "
-                    f"{', '.join(columns)}. It has {len(values)} of them: {_cells(values)}"
-                )
-            yield _row(
-                table, reader.line_num, {name: values[place] for name, place in columns.items()}
-            )
+            if any(values):
+                yield line, values
+            line = reader.line_num + 1
     except csv.Error as error:
-        raise ValueError(f"{table}, line {reader.line_num}, is not CSV: {error}.") from error
+        raise ValueError(
+            f"{table}, line {line}, is not CSV: {error}. Is a quotation mark missing?"
+        ) from error
+
+
+def _rows(
+    table: Path, columns: dict[str, int], width: int, lines: list[tuple[int, list[str]]]
+) -> Iterator[_Row]:
+    """Yields the rows below a header of `width` cells, with names as they are written."""
+    for line, values in lines:
+        if len(values) <= max(columns.values()):
+            raise ValueError(
+                f"{table}, line {line}, must have the columns of the header, "
+                f"{', '.join(columns)}. It has {len(values)} of them: {_cells(values)}"
+            )
+        if any(values[width:]):
+            raise ValueError(
+                f"{table}, line {line}, must not have more columns than the header, {width}. It "
+                f"has {len(values)}: {_cells(values)}. A class with a comma in its name stands in "
+                "quotation marks."
+            )
+        yield _row(table, line, {name: values[place] for name, place in columns.items()})
 
 
 def _cells(values: list[str]) -> str:
@@ -119,7 +139,7 @@ def _row(table: Path, line: int, values: dict[str, str]) -> _Row:
     for name in ("file", "class"):
         if not values[name]:
             raise ValueError(f"{place} must have a {name}. The column is empty.")
-    if not class_name.isprintable():
+    if not is_printable(class_name):
         raise ValueError(
             f"{place} must have a class of one line of printable characters. Received: "
             f"{class_name!r}"
@@ -171,7 +191,7 @@ def _resolved(root: Path, table: Path, rows: list[_Row]) -> list[_Row]:
         names = listed((f"{row.file} (line {row.line})" for row in missing), 3)
         raise ValueError(
             f"{table} must list files of {root}. There is no file {names}."
-            f"{_suffix_hint(root, missing[0].file)}"
+            f"{_name_hint(root, missing[0].file)}"
         )
     return list(found.values())
 
@@ -190,7 +210,7 @@ def _file(root: Path, table: Path, row: _Row) -> str | None:
         if os.path.isabs(name) or name.split(os.sep)[0] == os.pardir:
             raise ValueError(
                 f"{table}, line {row.line}, must have a path relative to {root}, and inside it. "
-                f"Received: {row.file}"
+                f"Received: {row.file}.{_name_hint(root, row.file)}"
             )
         if not os.path.isfile(root / name):
             continue
@@ -205,12 +225,17 @@ def _file(root: Path, table: Path, row: _Row) -> str | None:
     return None
 
 
-def _suffix_hint(root: Path, file: str) -> str:
-    """Returns a sentence on a name that lacks its suffix; empty for others."""
+def _name_hint(root: Path, file: str) -> str:
+    """Returns a sentence on a name that would be found otherwise written; empty for others."""
     for suffix in SUFFIXES:
         for written in (suffix, suffix.upper()):
             if os.path.isfile(root / (file + written)):
                 return f" Is it {file}{written}? Names must have their suffix."
+    steps = file.replace("\\", "/").split("/")
+    for place in range(1, len(steps)):
+        shorter = "/".join(steps[place:])
+        if os.path.isfile(root / shorter):
+            return f" Is it {shorter}? Paths must be relative to {root}."
     return ""
 
 
@@ -219,6 +244,14 @@ def _part(table: Path, rows: list[_Row]) -> FolderPart:
     rows = sorted(rows, key=lambda row: (row.class_name, row.file))
     labels = tuple(classes.index(row.class_name) for row in rows)
     return FolderPart(table, tuple(classes), tuple(row.file for row in rows), labels)
+
+
+def _unread(table: Path, names: list[str]) -> tuple[LeftOut, ...]:
+    """Returns the columns of a table that are not read, which may be splits by another name."""
+    names = [name for name in names if name]
+    if not names:
+        return ()
+    return (LeftOut(f"columns of {table.name}", tuple(names), f"only {listed(_COLUMNS)} are read"),)
 
 
 def _not_listed(root: Path, table: Path, files: set[str]) -> tuple[LeftOut, ...]:

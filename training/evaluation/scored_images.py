@@ -137,10 +137,7 @@ def _part_in_training(
         )
     sentences = {
         "test": [],
-        "validation": [
-            "The model was not trained on them. Choices were made on them, so the scores are "
-            "better than they would be on images that had no influence on the model."
-        ],
+        "validation": ["The model was not trained on them.", _choices_on_validation(run)],
         "training": ["The model was trained on them: these scores say little about other images."],
         "all": [
             "The model was trained on most of them: these scores say little about other images."
@@ -149,3 +146,16 @@ def _part_in_training(
     if split in changed:
         sentences.append("Some were added, removed or given another class since then.")
     return sentences
+
+
+def _choices_on_validation(run: dict) -> str:
+    """Returns a sentence on the influence that a run's validation images had on its model."""
+    better = "the scores are better than they would be on images that had no influence on the model"
+    recipe = run.get("recipe", {})
+    # What an extended run starts from may have been chosen on the same images.
+    if recipe.get("select") == "last" and recipe.get("patience") is None and not run.get("extends"):
+        return (
+            "Its weights are those of the last epoch and were not chosen on them; if its settings "
+            f"were, by comparing runs, {better}."
+        )
+    return f"Choices were made on them, so {better}."

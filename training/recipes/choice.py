@@ -231,7 +231,8 @@ def _batch_size(images: Images) -> tuple[int, str]:
     while batch_size > _SMALLEST_BATCH and images.training < _FEW_STEPS * batch_size:
         batch_size //= 2
     batch_size = min(batch_size, images.training)
-    return batch_size, f"{images.training // batch_size:,} steps per epoch"
+    steps = images.training // batch_size
+    return batch_size, f"{steps:,} step{'s' * (steps != 1)} per epoch"
 
 
 def _side(start: _Start, images: Images) -> tuple[int, str]:

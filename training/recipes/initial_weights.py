@@ -191,5 +191,5 @@ def _sentences(name: str, source: keras.Model, model: keras.Model, match: ClassM
     if (height, width) != tuple(model.input_shape[1:3]):
         text += f", resampled to {model.input_shape[2]}x{model.input_shape[1]}"
     if match is None:
-        return f"{text} but the classifier, which is new."
+        return f"{text}. The classifier is new."
     return " ".join([f"{text}, with the classifier.", *match.notes])

@@ -20,5 +20,5 @@ def run_overview(model: keras.Model, recipe: Recipe, steps: int) -> str:
     return (
         f"{recipe.model.variant} with {parameters:,} parameters to train, images of "
         f"{width}x{height}; {steps:,} steps of {recipe.batch_size:,} images per epoch, "
-        f"{steps * recipe.epochs:,} in {recipe.epochs:,} epochs."
+        f"{steps * recipe.epochs:,} in {recipe.epochs:,} epoch{'s' * (recipe.epochs != 1)}."
     )

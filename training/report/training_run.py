@@ -11,7 +11,7 @@ def curves(history: list[dict], run: dict) -> str:
     """Returns the section about training."""
     lines = ["## Training", "![Loss, top-1 and learning rate by epoch](curves.png)"]
     known = [row for row in history if row.get("val_top1") is not None]
-    said = [f"{len(history)} epochs were trained."]
+    said = ["1 epoch was trained." if len(history) == 1 else f"{len(history)} epochs were trained."]
     if known:
         best = max(known, key=lambda row: (row["val_top1"], -row["epoch"]))
         said.append(

@@ -28,21 +28,22 @@ class Config:
     notes: tuple[str, ...]
 
 
-def read_config(path: str | os.PathLike) -> Config:
+def read_config(path: str | os.PathLike, option: str = "config") -> Config:
     """Reads the settings of a run.
 
     Args:
         path: run.json, or the folder that holds it.
+        option: string, the name of the option that gave it, for messages.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is damaged, or lacks something that has no default.
     """
-    path = local_path(path, "config")
+    path = local_path(path, option)
     file = path / "run.json" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"`config` must be the run.json of a run, or its folder. There is no {file}"
+            f"`{option}` must be the run.json of a run, or its folder. There is no {file}"
         )
     run = read_run(file.parent, file.name)
     if run is None or not isinstance(run.get("recipe"), dict):

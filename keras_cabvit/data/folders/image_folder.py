@@ -16,6 +16,7 @@ from keras_cabvit.data.folders.split_names import split_of
 from keras_cabvit.data.folders.written_folders import mark_of_output
 from keras_cabvit.data.listed import listed
 from keras_cabvit.paths import local_path
+from keras_cabvit.printable import is_printable
 
 _CONVERTIBLE_KINDS = frozenset(kinds.kind_of_format(suffix) for suffix in CONVERTIBLE)
 
@@ -236,7 +237,7 @@ def _class_names(folder, names):
     folders = {}
     for name in names:
         class_name = unicodedata.normalize("NFC", name)
-        if not class_name.isprintable() or not class_name.strip():
+        if not is_printable(class_name) or not class_name.strip():
             raise ValueError(
                 "The folders of classes must have names of one line of printable characters. "
                 f"Received: {name!r} in {folder}"

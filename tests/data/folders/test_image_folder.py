@@ -8,6 +8,7 @@ import unicodedata
 import numpy as np
 import pytest
 
+from keras_cabvit.commands.text_table import one_line
 from keras_cabvit.data.folders.folder_entries import is_image
 from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
 
@@ -210,6 +211,7 @@ REFUSED = {
     "figures": ([*classes(), "x/curves.png", "x/labels_to_check.png"], "(it has x/curves.png)"),
     "a batch": ([*classes(), "lite/model.tflite", "lite/batch.png"], "(it has lite/model.tflite)"),
     "one name twice": (["Caf\u00e9/1.jpg", "Cafe\u0301/1.jpg"], "have the name 'Café'"),
+    "a turned name": (["a\u202eb/1.jpg"], "names of one line of printable characters"),
     "a name of two lines": (["a\u2028b/1.jpg"], "names of one line of printable characters"),
     "a blank name": ([" /1.jpg"], "names of one line of printable characters"),
 }
@@ -232,6 +234,16 @@ def test_recommended_path_is_one_that_can_be_read(tmp_path, layout):
     path = re.search(r"give folder:(\S+?)[;.]?(?: |$)", str(refused.value))[1]
 
     assert any(part.files for part in read_image_folder(path).parts.values())
+
+
+def test_joiners_and_every_space_belong_to_names(tmp_path):
+    # Persian, a firefighter, a Japanese space and one that macOS types with Option.
+    names = ("\u067e\u06cc\u0631\u0627\u0647\u0646\u200c\u0647\u0627", "\U0001f469\u200d\U0001f692")
+    names += ("\u8d64\u3000\u82b1", "red\u00a0hat")
+    root = write(tmp_path, *(f"{name}/1.jpg" for name in names))
+
+    assert set(read_image_folder(root).parts["all"].classes) == set(names)
+    assert one_line("".join(names)) == "".join(names)
 
 
 def test_steam_trains_are_a_class(tmp_path):

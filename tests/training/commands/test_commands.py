@@ -142,6 +142,8 @@ def test_evaluate_compares_files(trained_by_command, folder, tmp_path, capsys):
         ([], "Give a model to score"),
         (["nowhere"], "nowhere"),
         (["--compare", "a", "b", "--out", "c"], "--out is for one model"),
+        (["a", "--predictions", "b.xlsx"], "must end in .csv. Received: b.xlsx"),
+        (["a", "--json", "."], "--json must be a file. . is a folder"),
     ],
 )
 def test_wrong_arguments_of_evaluate_give_a_clear_error(arguments, sentence, capsys):

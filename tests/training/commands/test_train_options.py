@@ -144,3 +144,11 @@ def test_address_of_another_run_is_refused_by_the_name_of_its_option(option, tmp
 
     assert main(["train", *given]) == 1
     assert f"`{option}` must be a path on this computer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["config", "extend"])
+def test_missing_run_is_refused_by_the_name_of_its_option(option, tmp_path, capsys):
+    given = [f"--{option}", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+
+    assert main(["train", *given]) == 1
+    assert f"`{option}` must be the run.json of a run" in capsys.readouterr().err

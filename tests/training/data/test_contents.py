@@ -89,3 +89,23 @@ def test_only_sizes_of_a_large_data_set_count(images, tmp_path, monkeypatch):
 def test_runs_of_earlier_versions_and_data_without_files_are_not_checked(images, tmp_path):
     check_contents(opened(images), {}, tmp_path)
     check_contents(opened(images), {"contents": {}}, tmp_path)
+
+
+@pytest.mark.parametrize("error", [PermissionError, FileNotFoundError])
+def test_a_file_that_cannot_be_read_does_not_stop_the_run(images, tmp_path, monkeypatch, error):
+    data_set = opened(images)
+    if error is FileNotFoundError:  # another program removed it since
+        images.joinpath(*FILE).unlink()
+    else:
+        digest = contents.file_digest
+
+        def denied(path):
+            if path.endswith(os.path.join(*FILE)):
+                raise PermissionError(path)
+            return digest(path)
+
+        monkeypatch.setattr(contents, "file_digest", denied)
+    record = {"contents": contents_of(data_set)}
+
+    check_contents(data_set, record, tmp_path / "run")
+    assert record["contents"]["training"]["bytes"] is not None

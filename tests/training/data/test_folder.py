@@ -222,10 +222,10 @@ def another_class_in_val(root):
     (root / "val" / "ant").rename(root / "val" / "bear")
 
 
-def a_class_in_another_case_in_val(root):
+def a_class_in_another_spelling_in_val(root):
     write_folder(root / "train", 6)
     write_folder(root / "val", 6)
-    (root / "val" / "ant").rename(root / "val" / "Ant")
+    (root / "val" / "ant").rename(root / "val" / "An-t")
 
 
 def only_tiff_files_in_a_class(root):
@@ -258,9 +258,15 @@ def two_validations(root):
         (a_file, ValueError, "ROOT must be a folder. It is a file."),
         (no_classes, ValueError, "ROOT must have a folder of images for every class."),
         (an_empty_class, ValueError, "ROOT/bear must contain images (.jpg"),
+        (no_classes, ValueError, "in a table: --data.labels FILE.csv"),
         (one_class, ValueError, "ROOT must have a folder for each of at least two classes. It has"),
+        (one_class, ValueError, "in a table: --data.labels FILE.csv"),
         (another_class_in_val, ValueError, "ROOT/val must not have classes that ROOT/train lacks"),
-        (a_class_in_another_case_in_val, ValueError, "lacks. It has Ant. Is Ant the class ant?"),
+        (
+            a_class_in_another_spelling_in_val,
+            ValueError,
+            "lacks. It has An-t. Is An-t the class ant?",
+        ),
         (only_tiff_files_in_a_class, ValueError, "It has none, only other files (1.tif)"),
         (only_tiff_files_in_a_class, ValueError, "cabvit convert-images ROOT ROOT-jpeg"),
         (a_val_without_images, ValueError, "ROOT/val must have a folder of images for every class"),

@@ -85,6 +85,14 @@ def test_images_that_are_not_listed_are_named(root):
     assert "shelf/new.png" in data_set.notes[0]
 
 
+def test_other_columns_are_named(root):
+    # Without "split" the test images of such a table are trained on.
+    data_set = opened(root, rows().replace("class,split", "class,set"))
+
+    assert "Not read in" in data_set.notes[0]
+    assert "columns of labels.csv (set)" in data_set.notes[0]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -92,7 +100,12 @@ def test_images_that_are_not_listed_are_named(root):
         ("file,", "file,file,", 'line 1, must have the column "file" once'),
         ("3.png,", "4.png,", r"There is no file 4.png \(line 5\)"),
         ("shelf/4.png,", "shelf/4,", r"shelf/4 \(line 6\). Is it shelf/4.png\?"),
-        ("3.png,", "../3.png,", "line 5, must have a path relative to .*, and inside it"),
+        ("3.png,", "../3.png,", "line 5, .* path relative to .*, and inside it.* Is it 3.png"),
+        ("shelf/4", "photographs/shelf/4", "Is it shelf/4.png[?] Paths must be relative to"),
+        ("shelf/4", r"C:\Users\shelf\4", "Is it shelf/4.png[?] Paths must be relative to"),
+        ("3.png,bee", "3.png,bee, red", "line 5, must not have more columns .*'bee', 'red'"),
+        ("3.png,bee", '3.png,"bee', "line 5, is not CSV: .* quotation mark missing"),
+        ("shelf/1.png,ant", '"shelf/1.png,"ant"', "line 3, is not CSV"),
         (",validation", ",valdation", "line 5, .* train, val and test. Received: 'valdation'"),
         (",validation", ",", "line 5, .* Received: ''"),
         ("3.png,bee", "3.png,", "line 5, must have a class"),

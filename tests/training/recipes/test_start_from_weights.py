@@ -58,8 +58,8 @@ def test_all_layers_are_copied(files, name):
         (("cat", "cafe\u0301", "dog", "owl"), [0, 1, 2, 3], "classifier."),  # in another form
         (("Dog", "café", "owl", "cat"), [2, 1, 3, 0], "Dog is dog."),
         (("owl", "cat"), [3, 0], "it has none of café, dog."),
-        (("bird", "fish", "frog", "toad"), None, "but the classifier, which is new."),
-        (("cat", "café", "dog", "elk"), None, "but the classifier, which is new."),
+        (("bird", "fish", "frog", "toad"), None, "all layers. The classifier is new."),
+        (("cat", "café", "dog", "elk"), None, "all layers. The classifier is new."),
     ],
 )
 def test_classifier_is_copied_by_name(files, name, class_names, places, end):
