@@ -3,11 +3,13 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
+from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from training.data.data_set import DataSet
 from training.data.opening import check_outside
@@ -53,7 +55,8 @@ def evaluate(
         split: "test", "validation", "training", or "all" for these together. If the data has no
             test images of its own, "test" falls back to the validation images, and the note says
             so.
-        out: folder for `report.md` and its pictures; None writes nothing.
+        out: folder for `report.md` and its pictures; None writes nothing. In the folder of a run
+            that has its report, only the same report is written again.
         image_size: (height, width) in pixels, for a model that takes any size.
         crop: side of the centre crop as a share of the image; None is the crop that the model
             states, else the run's, else the authors': 0.875 below 384 pixels, else 1.
@@ -70,8 +73,8 @@ def evaluate(
 
     Raises:
         FileNotFoundError: there is no model at `path`, or the data is missing.
-        ValueError: the file is damaged, not a classifier, or does not fit the data; or an argument
-            is wrong.
+        ValueError: the file is damaged, not a classifier, or does not fit the data; an argument is
+            wrong; or `out` holds the report of a run, which another one would replace.
         ImportError: a package that the model or the data needs is not installed.
         OSError: the report cannot be written.
     """
@@ -81,8 +84,12 @@ def evaluate(
     spec = data or (model.run or {}).get("data")
     if out is not None and isinstance(spec, str):
         check_outside(spec, out)
+    as_in_run = image_size is None and crop is None
     size, crop, notes = size_and_crop(model, image_size, crop)
     scored = scored_images(data, split, model.run, labels)
+    if out is not None:
+        as_in_run = as_in_run and scored.are_scored_of_run
+        _check_report_of_run(out, model.path if as_in_run else None)
     classes = scored_classes(model, scored.data_set, classes_by_position)
     predictions = predict_split(
         model.predict, scored.split, Framing(size, crop, batch_size), classes.columns, progress
@@ -122,6 +129,26 @@ def evaluate(
         history = read_metrics_csv(metrics) if model.run and metrics.is_file() else None
         write_report(out, evaluation, history, model.run)
     return evaluation
+
+
+def _check_report_of_run(out: Path, model: Path | None) -> None:
+    """Raises a ValueError if a report would replace that of a run.
+
+    Args:
+        out: folder for the report.
+        model: file of the model, if it is scored as its own run scored it; None otherwise.
+    """
+    report, own = out / "report.md", out / "model.keras"
+    if not report.is_file() or read_run(out) is None:
+        return
+    if model is not None and own.is_file() and own.samefile(model):
+        return
+    folder = out.resolve()
+    raise ValueError(
+        f"--out must not be the folder of a run, {out}: its own report, {report}, and the pictures "
+        "would be replaced by those of other scores. Choose "
+        f"{folder.with_name(folder.name + '_evaluation')}, for example."
+    )
 
 
 def _refusal(

@@ -420,6 +420,34 @@ def test_report_of_a_run_has_its_curves(run, tmp_path):
     assert not (tmp_path / "of_file" / "curves.png").exists()
 
 
+def test_report_of_a_run_is_replaced_only_by_the_same(run, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    for name in ("model.keras", "model.tflite", "labels.txt"):
+        shutil.copy(run / name, out)
+    record = json.loads((run / "run.json").read_text())
+    record["checksums"] = open_data_set(record["data"], 0.5, 3).checksums()
+    (out / "run.json").write_text(json.dumps(record))
+    (out / "report.md").write_text("of the run")
+    other = f"folder:{run / 'data' / 'train'}"
+    sentence = f"its own report, {out / 'report.md'}, .* Choose {tmp_path / 'run_evaluation'}"
+
+    for model, options in (
+        (out, {"data": other}),
+        (out, {"split": "validation"}),
+        (out, {"crop": 0.5}),
+        (out / "model.tflite", {}),
+        (run, {}),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            evaluate(model, out=out, latency_rounds=1, **options)
+    assert (out / "report.md").read_text() == "of the run"
+    assert len(list(out.iterdir())) == 5
+
+    evaluate(out, out=out, latency_rounds=1)
+    assert "66.7" in (out / "report.md").read_text()
+
+
 @pytest.mark.parametrize("form", [".", "model.keras", "servable", "model.tflite", "model.onnx"])
 def test_every_form_gets_the_same_score(run, form):
     images = noise(COUNT)

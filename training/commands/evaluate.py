@@ -28,7 +28,8 @@ class Evaluate:
             run was trained on.
         compare: score these side by side in one table, and compare each with the first.
         split: the images to score; if the data has no test images, test means validation.
-        out: folder for report.md and its pictures, of one model.
+        out: folder for report.md and its pictures, of one model; not that of a run, whose report
+            would be replaced.
         json: file for the scores.
         predictions: CSV file for the predictions of one model: name, class, predicted class and all
             probabilities of every image.

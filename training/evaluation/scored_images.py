@@ -22,12 +22,15 @@ class Scored:
         split: `Split`, the one that is scored.
         note: sentences on the images.
         are_test_of_run: whether they are the test images that the run itself was scored on.
+        are_scored_of_run: whether the run itself was scored on them: on its test images or, without
+            any, on its validation images.
     """
 
     data_set: DataSet
     split: Split
     note: str
     are_test_of_run: bool
+    are_scored_of_run: bool
 
 
 def scored_images(
@@ -84,7 +87,7 @@ def scored_images(
             note = run.get("validation_note") or ""
             data_set = with_validation(data_set, run["validation_images"], note)
 
-    notes = []
+    notes, as_a_run = [], split == "test"
     if split == "test" and data_set.test is None:
         notes.append(f"{data_set.name} has no test images of its own.")
         split = "validation"
@@ -99,7 +102,10 @@ def scored_images(
         notes.append(data_set.validation_note)
     changed = _changed(spec, data_set, run, labels)
     notes += _part_in_training(split, data_set, run, changed)
-    return Scored(data_set, images, " ".join(notes), split == "test" and changed == set())
+    unchanged = changed == set()
+    return Scored(
+        data_set, images, " ".join(notes), split == "test" and unchanged, as_a_run and unchanged
+    )
 
 
 def _changed(
