@@ -154,9 +154,11 @@ def _tell_finished(folder: Path, checkpoints: CheckpointFolder, keeps_checkpoint
 
 
 def _check(recipe: Recipe, data_set: DataSet) -> None:
-    """Raises a ValueError, before anything is written, for what would fail in the run."""
+    """Raises an error, before anything is written, for what would fail in the run."""
     check_patience(recipe.patience)
     initial_weights_file(recipe.model)  # the file may be missing
     steps_per_epoch(data_set.training, recipe.batch_size)  # the batch may be larger than the data
     # The images of each class may be unknown.
     training_loss(recipe.class_balance, data_set.training.class_counts())
+    if recipe.augmentation.library == "keras_cv":
+        import training.augmentation.keras_cv_backend  # noqa: F401 (it may not be installed)

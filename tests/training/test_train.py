@@ -2,6 +2,7 @@ import csv
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import keras
@@ -501,6 +502,33 @@ def test_fewer_images_than_a_batch_gives_a_clear_error_and_writes_nothing(folder
     with pytest.raises(ValueError, match="batch_size=64 for 30 images"):
         train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"freeze": ("stage_9",)},
+        {"epochs": 0},
+        {"augmentation": dataclasses.replace(RECIPE.augmentation, library="keras_cv")},
+    ],
+    ids=["part", "schedule", "package"],
+)
+@pytest.mark.parametrize("earlier", [True, False])
+def test_refused_start_leaves_the_folder_as_it_was(folder, tmp_path, monkeypatch, changes, earlier):
+    monkeypatch.setitem(sys.modules, "keras_cv", None)  # as if it were not installed
+    monkeypatch.delitem(sys.modules, "training.augmentation.keras_cv_backend", raising=False)
+    out = tmp_path / "runs" / "run"
+    if earlier:  # a start that was killed before its first checkpoint
+        out.mkdir(parents=True)
+        (out / "run.json").write_text('{"recipe": {}}')
+        (out / "images.json.gz").write_bytes(b"of earlier images")
+        (out / "notes.txt").write_text("of the user")
+    before = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+
+    with pytest.raises((ValueError, ImportError), match=r"freeze|epochs|keras-cv"):
+        train(dataclasses.replace(RECIPE, **changes), options(folder, out))
+    after = {path: path.is_file() and path.read_bytes() for path in tmp_path.rglob("*")}
+    assert after == before
 
 
 def test_unwritable_folder_gives_a_clear_error(folder, tmp_path):

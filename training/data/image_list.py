@@ -11,7 +11,7 @@ from keras_cabvit.atomic_files import atomic_path
 from training.data.data_set import DataSet
 from training.data.folder_split import FolderSplit
 
-_FILE = "images.json.gz"
+IMAGES_FILE = "images.json.gz"
 
 # From the name of a split to a dict from an image's name to the name of its class.
 ImageList = dict[str, dict[str, str]]
@@ -36,7 +36,7 @@ def write_image_list(folder: Path, data_set: DataSet) -> None:
     """
     images = image_list(data_set)
     if images is not None:
-        with atomic_path(folder / _FILE) as partial:
+        with atomic_path(folder / IMAGES_FILE) as partial:
             # Without a time of its own, the file of the same images has the same bytes.
             partial.write_bytes(gzip.compress(json.dumps(images).encode("ascii"), mtime=0))
 
@@ -47,7 +47,7 @@ def read_image_list(folder: Path) -> ImageList | None:
     Raises:
         ValueError: the file is damaged.
     """
-    file = folder / _FILE
+    file = folder / IMAGES_FILE
     if not file.is_file():
         return None
     try:
