@@ -18,6 +18,7 @@ _ABANDONED_SECONDS = 24 * 3600
 _MARK = ".complete"
 # Errors of a full disk, and as TensorFlow and HDF5 report them.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 _FULL_TEXTS = tuple(map(os.strerror, _FULL))
 DISK_FULL = "The disk is full, or the limit on the size of files is reached."
 # In bytes. File systems allow 255, of which the prefix of a temporary name takes up to 45.
@@ -39,17 +40,22 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
 
     Raises:
         ValueError: `path` is an address of remote storage, see `keras_cabvit.paths`.
-        OSError: the parent folder cannot be created; or the disk is full, in whatever words the
-            block reports it.
+        OSError: the parent folder cannot be created or written to; or the disk is full, in whatever
+            words the block reports it.
     """
     path = local_path(path)
-    missing = [folder for folder in path.parents if not folder.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    missing = [folder for folder in path.parents if not os.path.exists(folder)]
     name = _short(path)
-    remove_abandoned(path.parent, glob.escape(name))
     # Two processes, or two threads, may write the same file at once.
     partial = path.with_name(f".partial-{os.getpid()}-{time.monotonic_ns()}.{name}")
     try:
+        with _clear_error(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Every library reports in its own words that it may not write here, and some only
+            # after minutes of work.
+            partial.touch()
+            partial.unlink()
+        remove_abandoned(path.parent, glob.escape(name))
         yield partial
     except BaseException as error:
         _remove(partial)
@@ -133,7 +139,8 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             # Without this, a power cut may leave an empty file under the new name.
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
-        os.replace(partial, path)
+        with _clear_error(path):
+            os.replace(partial, path)
 
 
 @contextlib.contextmanager
@@ -223,6 +230,24 @@ def remove_abandoned(
         with contextlib.suppress(OSError):  # another process may be removing it
             if time.time() - leftover.stat().st_mtime >= seconds:
                 _remove(leftover)
+
+
+@contextlib.contextmanager
+def _clear_error(path):
+    """Names `path` in the errors of a block that cannot write it, not the temporary path."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise
+        reason = str(error.strerror or error).rstrip(".")
+        remedy = "Choose another path."
+        if error.errno in _FORBIDDEN:
+            folder = next(each for each in path.absolute().parents if os.path.exists(each))
+            remedy = f"Grant the right to write to {folder}, or choose another path."
+        clear = type(error)(f"{path} cannot be written: {reason}. {remedy}")
+        clear.errno = error.errno
+        raise clear from error
 
 
 def _short(path):

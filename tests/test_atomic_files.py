@@ -126,6 +126,46 @@ def test_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_folder_without_the_right_to_write_is_named(tmp_path, monkeypatch, code):
+    path = tmp_path / "folder" / "model.keras"
+    path.parent.mkdir()
+    really_open = os.open
+
+    def refuse(name, *arguments, **options):  # as for a user who is not root
+        if os.fspath(name).startswith(os.fspath(path.parent)):
+            raise OSError(code, os.strerror(code), os.fspath(name))
+        return really_open(name, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match="cannot be written") as error, atomic_path(path):
+        raise AssertionError("The work begins although nothing can be written.")
+    assert str(error.value) == (
+        f"{path} cannot be written: {os.strerror(code)}. Grant the right to write to "
+        f"{path.parent}, or choose another path."
+    )
+    assert error.value.errno == code
+    assert names(path.parent) == []
+
+
+def test_folder_that_may_not_be_created_is_no_remedy(tmp_path, monkeypatch):
+    def refuse(name, *_):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fspath(name))
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(PermissionError, match=f"Grant the right to write to {tmp_path}, or"):
+        write_text_atomically(tmp_path / "new" / "folder" / "labels.txt", "new")
+
+
+def test_path_that_can_be_no_file_is_named(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    for path, reason in ((tmp_path / "folder", "Is a directory"), (tmp_path / "file" / "a", ".*")):
+        with pytest.raises(OSError, match=f"^{path} cannot be written: {reason}. Choose another"):
+            write_text_atomically(path, "new")
+    assert names(tmp_path) == ["file", "folder"]
+
+
 def test_other_errors_remain_what_they_are(tmp_path):
     with pytest.raises(RuntimeError, match="unrelated"):
         write_half(tmp_path / "new" / "a", RuntimeError("unrelated"))
