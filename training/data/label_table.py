@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ from keras_cabvit.printable import is_printable
 
 _COLUMNS = ("file", "class", "split")
 _DELIMITERS = "\t;,"
+# A first line for Excel: it names the delimiter and is no row.
+_DELIMITER_LINE = re.compile(r'"?sep=([^\s\w"]|\t)"?(?:\r\n?|\n)', re.IGNORECASE)
 _EXAMPLE = '"file,class,split" or "file,class"'
 
 
@@ -35,7 +38,8 @@ def read_label_table(folder: str | os.PathLike, labels: str | os.PathLike) -> Im
     The table is text with a line per image, in UTF-8 (or UTF-16 with a byte order mark, as
     spreadsheets write it), separated by commas, semicolons or tabs. Its first line names the
     columns: `file`, the path relative to the folder; `class`; and optionally `split`, a name that a
-    folder of a split may have. Further columns are left out.
+    folder of a split may have. Further columns are left out. A line `sep=;` above it, as Excel
+    takes it, names the delimiter, which may then be any mark.
 
     Args:
         folder: the folder of the images; "~" is expanded.
@@ -74,19 +78,23 @@ def read_label_table(folder: str | os.PathLike, labels: str | os.PathLike) -> Im
 def _lines(table: Path) -> Iterator[tuple[int, list[str]]]:
     """Yields the lines of a table that are not empty: their numbers and their cells."""
     text = _text(table)
-    header = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = next((mark for mark in _DELIMITERS if mark in header), ",")
+    named, line = _DELIMITER_LINE.match(text), 1
+    if named:
+        text, line, delimiter = text[named.end() :], 2, named[1]
+    else:
+        header = text.lstrip("\r\n").split("\n", 1)[0]
+        delimiter = next((mark for mark in _DELIMITERS if mark in header), ",")
     # Strict: a quotation mark that is not closed would take the lines below it for one cell.
     reader = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
     )
-    line = 1
+    above = line - 1
     try:
         for cells in reader:
             values = [cell.strip() for cell in cells]
             if any(values):
                 yield line, values
-            line = reader.line_num + 1
+            line = above + reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
             f"{table}, line {line}, is not CSV: {error}. Is a quotation mark missing?"

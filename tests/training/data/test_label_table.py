@@ -62,6 +62,18 @@ def test_classes_and_splits_are_those_of_the_table(root, delimiter, encoding):
     assert 'split "val" of' in data_set.validation_note
 
 
+@pytest.mark.parametrize(
+    ("named", "delimiter", "encoding"),
+    [("sep=;", ";", "utf-8-sig"), ("SEP=,", ",", "utf-8"), ('"sep=|"', "|", "utf-16")],
+)
+def test_first_line_for_excel_names_the_delimiter(root, named, delimiter, encoding):
+    text = f"{named}\r\n{rows(delimiter)}"
+
+    assert opened(root, text, encoding).checksums() == opened(root, rows()).checksums()
+    with pytest.raises(ValueError, match=r"line 6, must have a class"):
+        opened(root, text.replace(f"3.png{delimiter}bee", f"3.png{delimiter}"), encoding)
+
+
 def test_without_splits_validation_images_are_drawn(root):
     data_set = opened(root, rows(split=False))
 
