@@ -68,7 +68,7 @@ def data_overview(data_set: DataSet) -> str:
         lines.append("There are no test images: the final scores are of the validation images.")
     if data_set.left_out:
         left = [
-            [left.kind, f"{len(left.names):,}", _examples(left.names), left.reason]
+            [left.title, f"{len(left.names):,}", _examples(left.names), left.reason]
             for left in data_set.left_out
         ]
         lines += ["", table(["not read", "count", "such as", "reason"], left, text_columns=4)]

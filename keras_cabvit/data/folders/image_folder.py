@@ -1,5 +1,6 @@
 """The images of a folder: the one reader for training, evaluation, `cabvit verify`, calibration."""
 
+import contextlib
 import os
 import shlex
 import unicodedata
@@ -9,8 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.data.folders import left_out as kinds
-from keras_cabvit.data.folders.folder_entries import CONVERTIBLE, SUFFIXES, list_folder
+from keras_cabvit.data.folders.folder_entries import (
+    CONVERTIBLE,
+    SUFFIXES,
+    is_image,
+    list_folder,
+)
 from keras_cabvit.data.folders.folder_layout import FolderLayout
+from keras_cabvit.data.folders.images_below import images_below
 from keras_cabvit.data.folders.left_out import LeftOut, LeftOutEntries
 from keras_cabvit.data.folders.split_names import split_of
 from keras_cabvit.data.folders.written_folders import mark_of_output
@@ -162,7 +169,7 @@ def left_out_sentences(found):
     """
     if not found.left_out:
         return ()
-    words = [f"{left.kind} ({listed(left.names, 3)})" for left in found.left_out]
+    words = [f"{left.title} ({listed(left.names, 3)})" for left in found.left_out]
     return (f"Not read in {found.root}: {'; '.join(words)}.", *conversion_advice(found))
 
 
@@ -214,7 +221,8 @@ def _read_part(root, folder, left_out, prefix, unlabelled=False):
         files += [os.path.join(relative, image) for image in inside.images]
         labels += [label] * len(inside.images)
         left_out.add_files(inside, relative)
-        left_out.add(kinds.DEEPER, *(os.path.join(relative, name) for name in inside.folders))
+        deeper = [os.path.join(relative, name) for name in inside.folders]
+        left_out.add(kinds.DEEPER, *deeper, images=_count_below(root, deeper))
     return FolderPart(folder, tuple(names), tuple(files), tuple(labels), tuple(imageless))
 
 
@@ -222,6 +230,15 @@ def _kind_beside_splits(folder):
     if split_of(folder.name):
         return kinds.IMAGELESS
     return kinds.BESIDE if mark_of_output(folder) is None else kinds.WRITTEN
+
+
+def _count_below(root, folders):
+    """Returns the number of images in folders and in all folders below them."""
+    count = 0
+    for folder in folders:
+        with contextlib.suppress(OSError, ValueError):  # it cannot be listed
+            count += sum(is_image(path.name) for path in images_below(root / folder))
+    return count
 
 
 def _is_loop(folder):

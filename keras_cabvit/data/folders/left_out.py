@@ -35,11 +35,20 @@ class LeftOut:
         names: tuple of strings, paths relative to the data folder. A folder stands for everything
             in it.
         reason: string, the reason for leaving them out.
+        images: integer, the images in folders that are named; None if they were not counted.
     """
 
     kind: str
     names: tuple[str, ...]
     reason: str
+    images: int | None = None
+
+    @property
+    def title(self):
+        """The kind, and the number of images if they were counted."""
+        if self.images is None:
+            return self.kind
+        return f"{self.kind}, with {self.images:,} image{'s' * (self.images != 1)}"
 
 
 class LeftOutEntries:
@@ -47,11 +56,14 @@ class LeftOutEntries:
 
     def __init__(self):
         self._names = {kind: [] for kind in _REASONS}
+        self._images = {}
         self._formats = {}
 
-    def add(self, kind, *names):
-        """Adds names of a kind."""
+    def add(self, kind, *names, images=None):
+        """Adds names of a kind, of folders with so many images if they were counted."""
         self._names[kind] += map(path_text, names)
+        if images is not None:
+            self._images[kind] = self._images.get(kind, 0) + images
 
     def add_files(self, listing, prefix=""):
         """Adds the other, hidden and unusable entries of a folder.
@@ -82,7 +94,7 @@ class LeftOutEntries:
             for suffix, names in sorted(self._formats.items())
         ]
         kinds = [
-            LeftOut(kind, tuple(names), _REASONS[kind])
+            LeftOut(kind, tuple(names), _REASONS[kind], self._images.get(kind))
             for kind, names in self._names.items()
             if names
         ]

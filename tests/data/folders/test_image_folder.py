@@ -10,7 +10,11 @@ import pytest
 
 from keras_cabvit.commands.text_table import one_line
 from keras_cabvit.data.folders.folder_entries import is_image
-from keras_cabvit.data.folders.image_folder import images_of_folder, read_image_folder
+from keras_cabvit.data.folders.image_folder import (
+    images_of_folder,
+    left_out_sentences,
+    read_image_folder,
+)
 
 TWO = ("cat", "dog")
 
@@ -96,6 +100,16 @@ def test_every_kind_of_entry_that_is_not_read_is_named_with_a_reason(tmp_path):
         "hidden files": ["__MACOSX", "cat/._0.jpg", "cat/Thumbs.db", "dog/.DS_Store"],
     }
     assert all(left.reason for left in found.left_out)
+
+
+def test_images_in_folders_inside_class_folders_are_counted(tmp_path):
+    write(tmp_path, *classes(), "cat/more/2.jpg", "cat/more/old/3.png", "cat/more/old/a.txt")
+    write(tmp_path, "dog/none/", "dog/more/4.JPG")
+    found = read_image_folder(tmp_path)
+
+    (sentence,) = left_out_sentences(found)
+    names = "cat/more, dog/more, dog/none"
+    assert f"folders inside class folders, with 3 images ({names})" in sentence
 
 
 def test_links_to_classes_and_images_are_followed(tmp_path):
