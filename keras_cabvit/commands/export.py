@@ -152,7 +152,7 @@ def _add_metadata(parser):
 
 
 def _model(options):
-    model = read_keras_model(keras_file(options.model))
+    model = read_keras_model(options.model)
     sides = options.image_size
     if sides is None:
         return model
@@ -165,19 +165,20 @@ def _model(options):
 
 
 def _labels(options):
-    return labels_of(keras_file(options.model)) if options.labels is None else options.labels
+    return labels_of(options.model) if options.labels is None else options.labels
 
 
 def _crop(options):
     if options.crop is not None:
         return options.crop
-    crop, notes = crop_of(keras_file(options.model))
+    crop, notes = crop_of(options.model)
     for note in notes:
         print(note, file=sys.stderr)
     return crop
 
 
 def _saved_model(options):
+    options.model = keras_file(options.model)
     version = to_saved_model(
         _model(options),
         options.output,
@@ -202,6 +203,7 @@ def _metadata(options):
 
 
 def _onnx(options):
+    options.model = keras_file(options.model)
     path = to_onnx(
         _model(options),
         options.output,
@@ -216,6 +218,7 @@ def _onnx(options):
 
 
 def _tflite(options):
+    options.model = keras_file(options.model)
     with _warnings_as_sentences():
         path = to_tflite(
             _model(options),
