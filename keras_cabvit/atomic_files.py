@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from keras_cabvit.paths import local_path
+from keras_cabvit.signals import raise_lost_interruption
 
 # A leftover that has not been written to for this long belongs to a process that was killed.
 _ABANDONED_SECONDS = 24 * 3600
@@ -139,6 +140,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
             # Without this, a power cut may leave an empty file under the new name.
             with open(partial, "rb") as file:
                 os.fsync(file.fileno())
+        raise_lost_interruption()
         with _clear_error(path):
             os.replace(partial, path)
 
@@ -167,6 +169,7 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         (partial / _MARK).touch()
+        raise_lost_interruption()
         _replace_folder(path, partial)
 
 

@@ -44,9 +44,7 @@ def _run(arguments):
     command = arguments[0] if arguments and arguments[0] in COMMANDS else None
     name = "cabvit" if command is None else f"cabvit {command}"
     try:
-        # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
-        with orderly_shutdown():
-            return _status(command, name, arguments)
+        return _status(command, name, arguments)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted.", file=sys.stderr)
         return 130
@@ -54,10 +52,12 @@ def _run(arguments):
 
 def _status(command, name, arguments):
     try:
-        options = _parser(COMMANDS if command is None else (command,)).parse_args(arguments)
-        if command not in _WITHOUT_KERAS:
-            register_layers()
-        return options.run(options) or 0
+        # SIGTERM ends the process as Ctrl-C does, so that half-written files are removed.
+        with orderly_shutdown():
+            options = _parser(COMMANDS if command is None else (command,)).parse_args(arguments)
+            if command not in _WITHOUT_KERAS:
+                register_layers()
+            return options.run(options) or 0
     except (ValueError, OSError, ImportError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -31,6 +31,11 @@ def orderly_shutdown():
     sys.unraisablehook = _say_nothing_of_interruptions
     try:
         yield
+    except Exception:
+        raise_lost_interruption()
+        raise
+    else:
+        raise_lost_interruption()
     finally:
         _lost.watched = False
 
@@ -42,6 +47,17 @@ def interrupt():
         KeyboardInterrupt: always.
     """
     raise _new_interruption()
+
+
+def raise_lost_interruption():
+    """Raises `KeyboardInterrupt` once more if one was lost. Called before what cannot be undone.
+
+    Raises:
+        KeyboardInterrupt: inside `orderly_shutdown`, an interruption was lost and not yet raised
+            again.
+    """
+    if _lost.is_lost():
+        raise _new_interruption()
 
 
 def interruption_is_handled():

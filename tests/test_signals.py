@@ -10,7 +10,8 @@ from backend_process import REPOSITORY
 # `cabvit_program` first: the package then does without Keras.
 PROGRAM = """
 import cabvit_program
-import ctypes, os, signal, time
+import ctypes, os, signal, sys, time
+from keras_cabvit.atomic_files import atomic_folder, atomic_path
 from keras_cabvit.signals import interruption_is_handled, orderly_shutdown
 
 def signalled():
@@ -25,7 +26,7 @@ class Property:
 class Destructor:
     def __del__(self):
         signalled()
-        time.sleep(1)
+        for _ in range(9): pass  # until Python handles it
 
 def asked_from_c():
     # As Python's own `hasattr` until 3.13: every exception means no.
@@ -74,11 +75,29 @@ def caught():
         interruption_is_handled()
     time.sleep(0.3)
 
+def ended():
+    print("last")
+    Destructor()
+
+def ended_by_an_error():
+    Destructor()
+    raise RuntimeError("a library met the exception, and made another of it")
+
+def published_file():
+    with atomic_path(sys.argv[1]) as partial:
+        partial.touch()
+        Destructor()
+
+def published_folder():
+    with atomic_folder(sys.argv[1]):
+        Destructor()
+
 try:
     with orderly_shutdown():
         {name}()
-        time.sleep(0.2)
-        print("went on")
+        if {name} is not ended:
+            time.sleep(0.2)
+            print("went on")
 except KeyboardInterrupt:
     time.sleep(0.2)
     print("interrupted")
@@ -95,11 +114,16 @@ except KeyboardInterrupt:
         ("cleaned_up_in_a_generator", ["first", "last", "interrupted"]),
         ("handed_over", ["noted", "went on"]),
         ("caught", ["went on"]),
+        ("ended", ["last", "interrupted"]),
+        ("ended_by_an_error", ["interrupted"]),
+        ("published_file", ["interrupted"]),
+        ("published_folder", ["interrupted"]),
     ],
 )
-def test_signal_is_neither_lost_nor_raised_twice(name, printed, number):
+def test_signal_is_neither_lost_nor_raised_twice(name, printed, number, tmp_path):
+    program = PROGRAM.format(name=name, number=int(number))
     process = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(name=name, number=int(number))],
+        [sys.executable, "-c", program, tmp_path / "published"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -107,3 +131,4 @@ def test_signal_is_neither_lost_nor_raised_twice(name, printed, number):
     )
     assert process.stdout.split("\n")[:-1] == printed
     assert (process.stderr, process.returncode) == ("", 0)
+    assert list(tmp_path.iterdir()) == []

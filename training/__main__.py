@@ -47,9 +47,7 @@ def _run(arguments: list[str]) -> int:
         print(f"There is no command {name!r}.\n\n{_help()}", file=sys.stderr)
         return 2
     try:
-        # SIGTERM is handled like Ctrl-C: half-written files are removed.
-        with orderly_shutdown():
-            return _status(name, others)
+        return _status(name, others)
     except KeyboardInterrupt:
         print(f"\n{name}: interrupted; no half-written files are left.", file=sys.stderr)
         if name == "train":
@@ -59,10 +57,12 @@ def _run(arguments: list[str]) -> int:
 
 def _status(name: str, arguments: list[str]) -> int:
     try:
-        # Importing TensorFlow takes seconds, during which Ctrl-C may come.
-        register_layers()
-        command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
-        command.run(arguments)
+        # SIGTERM is handled like Ctrl-C: half-written files are removed. Importing TensorFlow
+        # takes seconds, during which either may come.
+        with orderly_shutdown():
+            register_layers()
+            command = importlib.import_module(f"training.commands.{name.replace('-', '_')}")
+            command.run(arguments)
     except (ValueError, OSError, ImportError, ArithmeticError, MemoryError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 1

@@ -32,6 +32,7 @@ from keras_cabvit.inference import can_be_fused
 from keras_cabvit.ops import is_half
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import crop_statement
+from keras_cabvit.signals import raise_lost_interruption
 
 TOP = 5
 PRECISIONS = ("float32", "bfloat16")
@@ -175,6 +176,7 @@ def _placed(partial: Path, servable: Path) -> Path:
 
     The number is taken only now: another process may have exported in the meantime.
     """
+    raise_lost_interruption()
     while True:
         versions = [int(entry.name) for entry in servable.iterdir() if entry.name.isdecimal()]
         version = servable / str(1 + max(versions, default=0))
