@@ -23,8 +23,9 @@ from benchmarks.photographs import write_photographs
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.terminal import output_that_never_fails
 from training.data.batches import training_batches
+from training.data.copy_plan import CopyPlan
 from training.data.opening import open_data_set
-from training.data.reduced_copies import CopyPlan, remove_copies, with_reduced_copies
+from training.data.reduced_copies import remove_copies, with_reduced_copies
 from training.recipes.finetune import FINETUNE
 from training.report.markdown import table
 

@@ -11,21 +11,20 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from keras_cabvit.data.decoding.formats import is_jpeg, padded_start
-from keras_cabvit.data.decoding.reduced_copy import is_whole, packed, reduced_pixels, sizes_of_copy
-from training.augmentation.random_resized_crop import fewest_pixels, smallest_part
+from keras_cabvit.data.decoding.reduced_copy import is_whole, packed, reduced_pixels
+from training.data.copied_split import CopiedSplit
+from training.data.copy_plan import CopyPlan
 from training.data.data_set import DataSet
 from training.data.folder_split import FolderSplit
-from training.data.image_sizes import ImageSizes
-from training.data.split import Example, RandomAccessSplit, Split
-from training.recipes.recipe import Augmentation, Recipe
+from training.data.split import Split
+from training.recipes.recipe import Recipe
 
 _CORES = os.cpu_count() or 1
 # Of the free space of a disk, the share that copies may take.
@@ -33,108 +32,6 @@ _SHARE_OF_DISK = 0.5
 _SECONDS_BETWEEN_REPORTS = 5.0
 
 _print = functools.partial(print, flush=True)
-
-
-class CopiedSplit(RandomAccessSplit):
-    """A split of image files, some of which have a reduced copy that is read instead.
-
-    Only `training_batches` of the recipe for which the copies were made may read it.
-
-    Args:
-        split: `FolderSplit`.
-        folder: folder of the copies.
-        names: the name of each image's copy, in the order of the split; "" if it has none.
-        seconds_per_image: time that making a copy took.
-    """
-
-    def __init__(
-        self,
-        split: FolderSplit,
-        folder: str | os.PathLike,
-        names: Sequence[str],
-        seconds_per_image: float = 0.0,
-    ):
-        super().__init__(split.size, split.class_names)
-        self.seconds_per_image = seconds_per_image
-        self._split = split
-        self._folder = os.fsencode(os.path.join(os.path.abspath(folder), ""))
-        with tf.device("CPU"):
-            self._copies = tf.constant(list(names), tf.string)
-
-    def at(self, index: tf.Tensor) -> Example:
-        """Returns the example with a number."""
-        return {**self._split.at(index), "copy": self._copies[index]}
-
-    def checksum(self) -> str:
-        """Returns the checksum of the split."""
-        return self._split.checksum()
-
-    def class_counts(self) -> tuple[int, ...]:
-        """Returns the number of images of each class."""
-        return self._split.class_counts()
-
-    def files(self) -> list[str]:
-        """Returns the absolute path of each image's own file."""
-        return self._split.files()
-
-    def image(self, example: Example) -> tf.Tensor:
-        """Returns the content of an example's copy, or else of its file."""
-        copy = example["copy"]
-        path = tf.strings.join([self._folder, copy])
-        return tf.io.read_file(tf.where(copy == b"", self._split.path(example), path))
-
-
-@dataclass(frozen=True)
-class CopyPlan:
-    """The copies from which the crops of a recipe are taken.
-
-    Attributes:
-        augmentation: `Augmentation`, of which the fields that begin with crop_ are used.
-        size: (height, width) of the model in pixels.
-    """
-
-    augmentation: Augmentation
-    size: tuple[int, int]
-
-    @classmethod
-    def of(cls, recipe: Recipe) -> "CopyPlan":
-        """Returns the plan of a recipe."""
-        return cls(recipe.augmentation, recipe.model.image_size)
-
-    @classmethod
-    def if_it_pays(cls, recipe: Recipe, data_set: DataSet) -> "CopyPlan | None":
-        """Returns the plan of a recipe; None if no copy is made for a sample of the images."""
-        plan = cls.of(recipe)
-        files = isinstance(data_set.training, FolderSplit)
-        return plan if files and plan.mean_bytes(data_set.image_sizes) else None
-
-    @property
-    def least(self) -> tuple[int, int]:
-        """Fewest pixels (height, width) that a part of an image keeps when it is reduced."""
-        return fewest_pixels(self.size)
-
-    def smallest_part(self, shape: tf.Tensor) -> tf.Tensor:
-        """Returns the smallest height and width of a part of an image of a shape, int32 (2,)."""
-        return smallest_part(shape, self.augmentation)
-
-    def mean_bytes(self, sizes: ImageSizes) -> float:
-        """Returns the bytes of a copy, on the average of sampled images; 0 if none gets a copy."""
-        if not sizes.sizes or not self.augmentation.crop_antialias:
-            return 0.0
-        total = 0
-        with tf.device("CPU"):
-            for (width, height), count in sizes.counts().items():
-                shape = tf.constant([height, width])
-                kept = sizes_of_copy(shape, self.smallest_part, self.least)
-                for reduction, is_kept in zip((8, 4), kept, strict=True):
-                    if is_kept:
-                        total += count * 3 * -(-height // reduction) * -(-width // reduction)
-        return total / len(sizes.sizes)
-
-    def key(self) -> bytes:
-        """Returns bytes that differ if other sizes would be kept."""
-        augmentation = self.augmentation
-        return repr((self.least, augmentation.crop_scale[0], augmentation.crop_ratio)).encode()
 
 
 def split_to_read(
@@ -194,32 +91,15 @@ def with_reduced_copies(
     if not plan.augmentation.crop_antialias:
         return split
     started = time.monotonic()
-    seconds_per_image = 0.0
     names = _names(split, plan)
     found = _whole_copies(folder, set(names))
     missing = [number for number, name in enumerate(names) if name not in found]
+    progress = _Progress(len(missing), tell)
     if makes and missing:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            room = int(_SHARE_OF_DISK * shutil.disk_usage(folder).free)
-            first = told = time.monotonic()
-            for done, (number, copy) in enumerate(_made(split, plan, missing)):
-                # The first one waits for the graph.
-                first = first if done else time.monotonic()
-                if len(copy) > room:
-                    tell("The disk has no room for more reduced copies.")
-                    break
-                (folder / names[number]).write_bytes(copy)
-                found[names[number]] = len(copy)
-                room -= len(copy)
-                now = time.monotonic()
-                seconds_per_image = (now - first) / max(1, done)
-                if now - told >= _SECONDS_BETWEEN_REPORTS:
-                    told = now
-                    tell(
-                        f"Making reduced copies: {done + 1:,} of {len(missing):,} after "
-                        f"{now - started:.0f} s."
-                    )
+            for name, size in _written(_made(split, plan, missing), names, folder, tell):
+                found[name] = size
+                progress.add_one()
         except OSError as error:
             tell(f"No more reduced copies can be written: {error.strerror or error}.")
     if not found:
@@ -230,12 +110,43 @@ def with_reduced_copies(
         f"({sum(found.values()) / 1e6:,.0f} MB), after {time.monotonic() - started:,.0f} seconds."
     )
     copies = [name if name in found else "" for name in names]
-    return CopiedSplit(split, folder, copies, seconds_per_image)
+    return CopiedSplit(split, folder, copies, progress.seconds_per_image)
 
 
 def remove_copies(folder: Path) -> None:
     """Removes the folder of copies, if there is one."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Progress:
+    """Counts copies that are made, tells the count every few seconds, and takes the time of one.
+
+    Args:
+        count: integer, the images of which copies are made.
+        tell: function that shows a line of text.
+    """
+
+    def __init__(self, count: int, tell: Callable[[str], None]):
+        self._count, self._tell, self._done = count, tell, 0
+        self._started = self._told = self._first = self._last = time.monotonic()
+
+    def add_one(self) -> None:
+        """Counts a copy."""
+        self._last = time.monotonic()
+        if not self._done:  # the first one waits for the graph
+            self._first = self._last
+        self._done += 1
+        if self._last - self._told >= _SECONDS_BETWEEN_REPORTS:
+            self._told = self._last
+            self._tell(
+                f"Making reduced copies: {self._done:,} of {self._count:,} after "
+                f"{self._last - self._started:.0f} s."
+            )
+
+    @property
+    def seconds_per_image(self) -> float:
+        """The mean time of a copy after the first one; 0 if there are fewer than two."""
+        return (self._last - self._first) / max(1, self._done - 1)
 
 
 def _names(split: FolderSplit, plan: CopyPlan) -> list[str]:
@@ -286,3 +197,21 @@ def _made(
     for number, header, pixels in made.as_numpy_iterator():
         if len(pixels):
             yield int(number), packed(header, pixels)
+
+
+def _written(
+    copies: Iterable[tuple[int, bytes]],
+    names: Sequence[str],
+    folder: Path,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[str, int]]:
+    """Writes copies while the disk has room, and yields the name and the bytes of each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    room = int(_SHARE_OF_DISK * shutil.disk_usage(folder).free)
+    for number, copy in copies:
+        room -= len(copy)
+        if room < 0:
+            tell("The disk has no room for more reduced copies.")
+            return
+        (folder / names[number]).write_bytes(copy)
+        yield names[number], len(copy)

@@ -9,9 +9,11 @@ from pathlib import Path
 import keras
 
 from training.data.batches import Reader, training_batches
+from training.data.copied_split import CopiedSplit
+from training.data.copy_plan import CopyPlan
 from training.data.data_set import DataSet
 from training.data.folder_split import FolderSplit
-from training.data.reduced_copies import CopiedSplit, CopyPlan, with_reduced_copies
+from training.data.reduced_copies import with_reduced_copies
 from training.data.split import Split
 from training.devices.strategies import Placement
 from training.optimization.compiled_model import compiled_model, precision

@@ -15,9 +15,11 @@ from keras_cabvit.data.decoding.decode import decode_rgb
 from training.augmentation.random_resized_crop import _random_box, smallest_part
 from training.data.batches import Reader, training_batches
 from training.data.broken import BrokenImages
+from training.data.copied_split import CopiedSplit
+from training.data.copy_plan import CopyPlan
 from training.data.image_sizes import image_sizes
 from training.data.opening import open_data_set
-from training.data.reduced_copies import CopiedSplit, CopyPlan, with_reduced_copies
+from training.data.reduced_copies import with_reduced_copies
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
 
 RECIPE = Recipe(
