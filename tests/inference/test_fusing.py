@@ -18,7 +18,7 @@ def built(kind, **changes):
     return filled(BUILDERS[kind](**{"classifier_activation": None} | changes))
 
 
-def images_for(model, batch=3):
+def images_for(model, batch=2):
     shape = (batch, *model.input_shape[1:])
     return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
 
