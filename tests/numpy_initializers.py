@@ -4,14 +4,14 @@ import types
 
 import keras
 import numpy as np
-from keras.src.initializers import random_initializers
+from keras.src.initializers import constant_initializers, random_initializers
 
 
 def replace_initializers(patch, zeros=False):
-    """Makes Keras' initialisers draw their values with numpy.
+    """Makes Keras' initialisers draw or fill their values with numpy.
 
-    JAX compiles a program for each shape that it draws, which takes longer than most tests;
-    TensorFlow draws the large variants' values in seconds.
+    JAX compiles a program for each shape, which takes longer than most tests; TensorFlow runs
+    several operations per weight, which take a fifth of the time to build a model.
 
     Args:
         patch: `pytest.MonkeyPatch`.
@@ -35,9 +35,19 @@ def replace_initializers(patch, zeros=False):
     def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
         return tensor(_generator(seed).uniform(minval, maxval, shape), dtype)
 
-    changed = {"normal": normal, "truncated_normal": truncated_normal, "uniform": uniform}
-    drawing = types.SimpleNamespace(**vars(random_initializers.random) | changed)
-    patch.setattr(random_initializers, "random", drawing)
+    def filled_with(value):
+        return lambda shape, dtype=None: tensor(np.full(shape, value, "float32"), dtype)
+
+    for module, name, changed in (
+        (
+            random_initializers,
+            "random",
+            {"normal": normal, "truncated_normal": truncated_normal, "uniform": uniform},
+        ),
+        (constant_initializers, "ops", {"zeros": filled_with(0), "ones": filled_with(1)}),
+    ):
+        original = vars(getattr(module, name))
+        patch.setattr(module, name, types.SimpleNamespace(**original | changed))
 
 
 def _generator(seed):

@@ -1,5 +1,6 @@
 """Fixtures that all tests share: the backends, two tiny models and their exports."""
 
+import functools
 import json
 import subprocess
 import sys
@@ -13,13 +14,19 @@ import pytest
 import tiny_models
 from backend_process import backend_environment
 from filelock import FileLock
+from keras.src.saving import saving_lib
 from numpy_initializers import replace_initializers
 from png_decoder import read_png_only
+from small_classifier import save_forms, small_classifier
 
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_saved_model
 
 keras.utils.set_random_seed(0)
+
+# Keras makes a layer for each layer that it saves or loads, to know which attributes every layer
+# has: it stores its answer under another name than it looks for.
+saving_lib.get_attr_skipset = functools.cache(saving_lib.get_attr_skipset)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,7 +57,10 @@ def fixed_seed():
 
 @pytest.fixture(autouse=True, scope="module")
 def quick_initial_weights(request):
-    if keras.config.backend() != "jax" or request.path.name == "test_initial_weights.py":
+    # Other backends draw quickly enough for files that build few models.
+    folders = ("tests/inference/", "tests/models/", "tests/pytorch/", "tests/weights/")
+    builds_many = keras.config.backend() == "jax" or request.node.nodeid.startswith(folders)
+    if not builds_many or request.path.name == "test_initial_weights.py":
         yield
         return
     with pytest.MonkeyPatch.context() as patch:
@@ -84,13 +94,21 @@ def restored_settings():
 @pytest.fixture(scope="session")
 def tiny_hybrid():
     """A hybrid model with random weights. Tests must not change it."""
-    return tiny_models.filled(tiny_models.hybrid())
+    return filled_model(tiny_models.hybrid)
 
 
 @pytest.fixture(scope="session")
 def tiny_plain():
     """A plain model with random weights. Tests must not change it."""
-    return tiny_models.filled(tiny_models.plain())
+    return filled_model(tiny_models.plain)
+
+
+def filled_model(build):
+    """Builds a model whose initial weights, which are replaced at once, take no time to draw."""
+    # Fixtures of the session precede `quick_initial_weights`.
+    with pytest.MonkeyPatch.context() as patch:
+        replace_initializers(patch, zeros=True)
+        return tiny_models.filled(build())
 
 
 @pytest.fixture(params=[pytest.param("tiny_hybrid", marks=pytest.mark.slow), "tiny_plain"])
@@ -154,9 +172,31 @@ def served_hybrid(tiny_hybrid, made_once):
 
 
 @pytest.fixture(scope="session")
+def frozen_hybrid(tiny_hybrid, made_once):
+    """The hybrid model's SavedModel with frozen weights. Tests must not change it."""
+
+    def make(folder):
+        to_saved_model(tiny_hybrid, folder / "cabvit", frozen_weights=True, batch_sizes=())
+
+    return made_once("frozen", make) / "cabvit" / "1"
+
+
+@pytest.fixture(scope="session")
 def served(served_hybrid):
     """`served_hybrid`, loaded."""
     return load_saved_model(served_hybrid)
+
+
+@pytest.fixture(scope="session")
+def small_forms(made_once):
+    """The folder of `save_forms`, whose bytes must be PNG files. Tests must not change it."""
+
+    def make(folder):
+        with pytest.MonkeyPatch.context() as patch:
+            read_png_only(patch)
+            save_forms(small_classifier(), folder)
+
+    return made_once("small_forms", make)
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,8 @@ from keras_cabvit.runtimes import load_saved_model
 from training.__main__ import COMMANDS as TRAINING_COMMANDS
 from training.__main__ import main as training_main
 
+pytestmark = pytest.mark.usefixtures("png_files")
+
 REFERENCE = Path(__file__).with_name("reference") / "reference.json"
 
 

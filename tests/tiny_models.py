@@ -76,16 +76,22 @@ def stage(depth, max_digests=12, name="stage", **options):
     return keras_cabvit.layers.CabViTStage(blocks, max_digests, name=name)
 
 
-def two_blocks(activation="softmax"):
+def two_blocks(activation="softmax", stem=False, **options):
     """Builds a classifier of 5x3 maps: a ConvNeXt block, and a stage of two blocks on 3x2 tokens.
 
     It has all layers of a hybrid model except the stem, and is built in a fraction of the time.
+
+    Args:
+        stem: whether it has the stem too, for images of 20x12 pixels.
+        **options: arguments of the blocks, such as `drop_path_rate`.
     """
     layers = keras_cabvit.layers
-    image = keras.Input((5, 3, 8), name="image")
-    x = layers.ConvNeXtBlock(layer_scale_init=0.5, name="stage_1_block_0")(image)
+    image = x = keras.Input((20, 12, 3) if stem else (5, 3, 8), name="image")
+    if stem:
+        x = layers.ConvolutionalStem(8, name="stem")(x)
+    x = layers.ConvNeXtBlock(layer_scale_init=0.5, name="stage_1_block_0", **options)(x)
     x = layers.PatchMerging(8, name="merging_2")(x)
-    x = stage(depth=2, layer_scale_init=0.5, name="stage_2")(x)
+    x = stage(depth=2, layer_scale_init=0.5, name="stage_2", **options)(x)
     x = keras.layers.GlobalAveragePooling2D(name="avg_pool")(x)
     return keras.Model(image, keras.layers.Dense(3, activation, name="predictions")(x))
 

@@ -5,18 +5,14 @@ import openvino
 import pytest
 import tiny_models
 
-from keras_cabvit.export import to_saved_model
-
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("export", ["served_hybrid", "frozen_hybrid"])
 def test_saved_model_gives_the_scores_of_its_model_at_every_batch_size(
-    tiny_hybrid, served_hybrid, tmp_path, frozen
+    tiny_hybrid, request, export
 ):
-    path = served_hybrid
-    if frozen:
-        path = to_saved_model(tiny_hybrid, tmp_path, frozen_weights=True, batch_sizes=())
+    path = request.getfixturevalue(export)
     # On processors with a matrix unit OpenVINO would otherwise compute in bfloat16.
     precision = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(str(path), "CPU", precision)

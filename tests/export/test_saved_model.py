@@ -14,6 +14,8 @@ from keras_cabvit.export.saved_model import servable as servable_module
 from keras_cabvit.inference import fuse
 from keras_cabvit.runtimes import load_saved_model
 
+pytestmark = pytest.mark.usefixtures("png_files")
+
 
 def any_size():
     image = keras.Input((None, None, 3))
@@ -119,9 +121,8 @@ def test_half_precision_export_has_half_of_the_bytes_and_the_scores_of_the_fused
     assert 0.45 < stored / in_full < 0.6
 
 
-def test_frozen_weights_are_constants_that_all_signatures_share(tiny_hybrid, tmp_path):
-    version = to_saved_model(tiny_hybrid, tmp_path, frozen_weights=True, batch_sizes=())
-    predict = load_saved_model(version)
+def test_frozen_weights_are_constants_that_all_signatures_share(tiny_hybrid, frozen_hybrid):
+    predict = load_saved_model(frozen_hybrid)
     images = tiny_models.images(tiny_hybrid, batch=3).astype("uint8")
 
     expected = tiny_models.outputs(tiny_hybrid, images)
@@ -130,10 +131,10 @@ def test_frozen_weights_are_constants_that_all_signatures_share(tiny_hybrid, tmp
     assert predict(images[:0]).shape == (0, 5)
     assert not any(
         "model" in name
-        for name, _ in tf.train.list_variables(str(version / "variables" / "variables"))
+        for name, _ in tf.train.list_variables(str(frozen_hybrid / "variables" / "variables"))
     )
     of_weights = 4 * fuse(tiny_hybrid).count_params()
-    graph = (version / "saved_model.pb").stat().st_size
+    graph = (frozen_hybrid / "saved_model.pb").stat().st_size
     assert of_weights < graph < 2 * of_weights + 1e6
 
 

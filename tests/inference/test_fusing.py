@@ -18,7 +18,7 @@ def built(kind, **changes):
     return filled(BUILDERS[kind](**{"classifier_activation": None} | changes))
 
 
-def images_for(model, batch=3):
+def images_for(model, batch=2):
     shape = (batch, *model.input_shape[1:])
     return np.random.default_rng(0).uniform(0, 255, shape).astype("float32")
 
@@ -173,12 +173,9 @@ ROUNDING = {"int8": 0.03, "int4": 1e-5, "int4/4": 1e-5, "float8": 0.1}
 @pytest.mark.parametrize(
     "mode",
     [
-        *(
-            pytest.param(mode, marks=pytest.mark.every_backend)
-            for mode in ROUNDING
-            if mode != "int4"
-        ),
+        *(pytest.param(mode, marks=pytest.mark.every_backend) for mode in ("int4/4", "float8")),
         "int4",  # is unpacked as "int4/4"
+        "int8",  # is dequantised by numpy
     ],
 )
 def test_quantised_model_is_fused_with_the_same_weights(mode):

@@ -39,8 +39,8 @@ CASES = [
     ("TokenMergeEnhancement", {"grid": (5, 4)}, TOKENS, (TOKENS, (2, 2, 8))),
 ]
 
-# JAX would compile a training step per layer; tests/models/test_mixed_precision.py trains models of
-# all these layers there.
+# JAX would compile a training step per layer, and each operation in half precision;
+# tests/models/test_mixed_precision.py trains models of all these layers there in half precision.
 TRAINS = keras.config.backend() != "jax"
 
 # The same, with digest tokens of three blocks as a second input.
@@ -72,6 +72,7 @@ def test_layer(name, arguments, shape, expected):
         input_shape=shape,
         expected_output_shape=expected,
         run_training_check=TRAINS,
+        run_mixed_precision_check=TRAINS,
     )
 
 
@@ -89,6 +90,7 @@ def test_layer_with_digests(name, arguments, shape, expected):
         input_shape={"inputs_shape": shape, "digests_shape": DIGESTS},
         expected_output_shape=expected,
         run_training_check=False,  # which calls the layer with one argument
+        run_mixed_precision_check=TRAINS,
     )
     if not TRAINS:
         return

@@ -10,6 +10,11 @@ import keras_cabvit
 ANY = (None, None, 3)
 
 
+def hybrid(**arguments):
+    """Builds a hybrid model with a pair of blocks, between which windows are shifted."""
+    return tiny_models.hybrid(depths=(1, 1, 2, 1), **arguments)
+
+
 def pixels(*size, batch=2):
     return np.random.default_rng(0).uniform(0, 255, (batch, *size, 3)).astype("float32")
 
@@ -17,7 +22,7 @@ def pixels(*size, batch=2):
 @pytest.fixture(scope="module")
 def any_size():
     """A model for images of any size, in windows of 4 and 2 tokens."""
-    return tiny_models.filled(tiny_models.hybrid(input_shape=ANY, windowed=64))
+    return tiny_models.filled(hybrid(input_shape=ANY, windowed=64))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +30,7 @@ def any_size():
 )
 def test_a_model_of_any_size_gives_what_one_of_this_size_gives(any_size, size):
     windowed = 64 if size == (96, 160) else False  # one window is the whole map
-    known = tiny_models.hybrid(input_shape=(*size, 3), windowed=windowed)
+    known = hybrid(input_shape=(*size, 3), windowed=windowed)
     known.set_weights(any_size.get_weights())
     expected = tiny_models.outputs(known, pixels(*size))
     np.testing.assert_allclose(tiny_models.outputs(any_size, pixels(*size)), expected, atol=1e-6)
@@ -33,8 +38,8 @@ def test_a_model_of_any_size_gives_what_one_of_this_size_gives(any_size, size):
 
 def test_at_the_size_of_published_weights_one_window_is_the_whole_map():
     size = (224, 224, 3)
-    whole = tiny_models.filled(tiny_models.hybrid(input_shape=size))
-    windowed = tiny_models.hybrid(input_shape=size, windowed=True)
+    whole = tiny_models.filled(hybrid(input_shape=size))
+    windowed = hybrid(input_shape=size, windowed=True)
     windowed.set_weights(whole.get_weights())
     images = tiny_models.images(whole, batch=1)
     expected = tiny_models.outputs(whole, images)
@@ -43,7 +48,7 @@ def test_at_the_size_of_published_weights_one_window_is_the_whole_map():
 
 @pytest.mark.every_backend
 def test_shapes_are_known_where_the_images_are():
-    model = tiny_models.hybrid(input_shape=ANY, windowed=True, include_top=False)
+    model = hybrid(input_shape=ANY, windowed=True, include_top=False)
     assert model.output_shape == (None, None, None, 64)
     assert model.compute_output_shape((2, 96, 160, 3)) == (2, 3, 5, 64)
     assert [model.get_layer(f"stage_{stage}").window for stage in (2, 3)] == [14, 7]
@@ -65,14 +70,14 @@ def test_graph_of_any_size(any_size, tmp_path):
 
 def test_weights_load_with_and_without_windows(any_size, tmp_path):
     keras_cabvit.weights.save_weights(any_size, tmp_path / "windowed.weights.h5")
-    whole = tiny_models.hybrid(weights=tmp_path / "windowed.weights.h5")
+    whole = hybrid(weights=tmp_path / "windowed.weights.h5")
     keras_cabvit.weights.save_weights(whole, tmp_path / "whole.weights.h5")
     files = [tmp_path / "windowed.weights.h5", tmp_path / "whole.weights.h5"]
     shapes, others = map(keras_cabvit.weights.stored_sizes.stored_shapes, files)
     assert shapes == others
 
     # With True the windows are the grids in the file.
-    again = tiny_models.hybrid(input_shape=ANY, windowed=True, weights=files[1])
+    again = hybrid(input_shape=ANY, windowed=True, weights=files[1])
     assert [again.get_layer(f"stage_{stage}").window for stage in (2, 3)] == [4, 2]
     for weight, other in zip(again.get_weights(), any_size.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, other)
@@ -96,7 +101,7 @@ def test_a_model_of_any_size_is_saved_and_loaded(any_size, tmp_path):
 
 @pytest.mark.slow
 def test_windows_in_a_tflite_file(any_size, tmp_path):
-    model = tiny_models.hybrid(input_shape=(96, 160, 3), windowed=64)
+    model = hybrid(input_shape=(96, 160, 3), windowed=64)
     model.set_weights(any_size.get_weights())
     images = pixels(96, 160).astype("uint8")
     keras_cabvit.export.to_tflite(model, tmp_path / "model.tflite", quantization="none")

@@ -57,7 +57,7 @@ def test_logits_and_features_equal_the_published_model(variant, dtype):
 
 
 @pytest.mark.slow
-@pytest.mark.every_backend
+@pytest.mark.torch_too  # JAX compares windows with whole stages, in test_windows.py
 def test_stages_in_windows_equal_those_of_the_authors_code_for_dense_prediction():
     reference = json.loads(Path(windowed_model.__file__).with_name("windowed.json").read_text())
     found = windowed_model.differences_by_size(state_dict("CabViTH_S"))

@@ -11,6 +11,8 @@ from keras_cabvit.export.signatures import classifier_output_name
 from keras_cabvit.runtimes import NotAClassifier, load_keras, load_saved_model, load_tflite
 from keras_cabvit.runtimes.classifier_activation import classifier_activation
 
+pytestmark = pytest.mark.usefixtures("png_files")
+
 layers, ops = keras.layers, keras.ops
 IMAGES = tiny_models.patterned_images((64, 64, 3), 6)
 

@@ -12,16 +12,16 @@ from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classif
 from keras_cabvit.export import to_saved_model
 from keras_cabvit.runtimes.opened_model import open_model
 
-pytestmark = pytest.mark.slow  # every test opens an exported model
+# Every test opens an exported model.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("png_files")]
 
 IMAGES = noise(6)
 
 
 @pytest.fixture(scope="module")
-def forms(tmp_path_factory):
+def forms(small_forms, tmp_path_factory):
     """A folder with `model.keras`, `servable/1`, `model.tflite`, `model.onnx` and `labels.txt`."""
-    folder = tmp_path_factory.mktemp("forms")
-    save_forms(small_classifier(), folder)
+    folder = shutil.copytree(small_forms, tmp_path_factory.mktemp("forms") / "forms")
     (folder / "labels.txt").write_text("\n".join(CLASS_NAMES) + "\n")
     return folder
 
@@ -96,11 +96,13 @@ def test_separate_softmax_layer_is_not_applied_twice(tmp_path):
 def test_quantised_file_with_float_input_and_output_in_8_bits(tmp_path, activation):
     import tensorflow as tf
 
-    model = small_classifier(activation)
-    to_saved_model(model, tmp_path / "servable")
-    converter = tf.lite.TFLiteConverter.from_saved_model(
-        str(tmp_path / "servable" / "1"), signature_keys=["serving_float"]
-    )
+    model, module = small_classifier(activation), tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    output = "probabilities" if activation else "logits"
+    image = tf.TensorSpec((None, *SIZE, 3), name="image")
+    serve = tf.function(lambda image: {output: model(image)}, [image])
+    tf.saved_model.save(module, tmp_path / "saved", serve.get_concrete_function())
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(tmp_path / "saved"))
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([noise(1, i).astype("float32")] for i in range(20))
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]

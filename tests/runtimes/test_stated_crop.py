@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
+from small_classifier import CLASS_NAMES, SIZE, noise, small_classifier
 
 from keras_cabvit.cli import main
 from keras_cabvit.export import to_onnx, to_saved_model, to_tflite
@@ -216,22 +216,20 @@ def test_flipped_bits_of_a_statement_give_a_clear_error(copied):
         open_model(export)
 
 
-def test_crop_that_an_export_is_not_given_is_stated_by_all_but_tflite_files(tmp_path):
-    _, saved_model, tflite, exchange = save_forms(small_classifier(), tmp_path)
-
-    assert open_model(saved_model).evaluation_crop == 0.875  # by `serving_bytes`
-    assert open_model(exchange).evaluation_crop == 0.875
-    model = open_model(tflite)
+def test_crop_that_an_export_is_not_given_is_stated_by_all_but_tflite_files(small_forms):
+    assert open_model(small_forms / SAVED_MODEL).evaluation_crop == 0.875  # by `serving_bytes`
+    assert open_model(small_forms / ONNX).evaluation_crop == 0.875
+    model = open_model(small_forms / TFLITE)
     size, crop, notes = size_and_crop(model)
     assert (model.evaluation_crop, size, crop) == (None, SIZE, 0.875)
     assert "nor a run.json beside it says how images are cropped" in notes[-1]
 
 
-def test_crop_of_the_run_counts_beside_a_tflite_file_that_states_none(run, tmp_path):
-    _, _, tflite, _ = save_forms(small_classifier(), tmp_path)
-    shutil.copy(run / "run.json", tflite.parent)
+def test_crop_of_the_run_counts_beside_a_tflite_file_that_states_none(run, small_forms, tmp_path):
+    for file in (small_forms / TFLITE, run / "run.json"):
+        shutil.copy(file, tmp_path)
 
-    assert open_model(tflite).evaluation_crop == 1
+    assert open_model(tmp_path / TFLITE).evaluation_crop == 1
 
 
 @pytest.mark.parametrize("crop", [0, 1.5, float("nan"), "1.0"])

@@ -4,6 +4,7 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
+from report_text import leave_out_pictures
 from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classifier
 
 from training.compare import compare, score_forms
@@ -232,7 +233,8 @@ def test_images_added_to_a_run_are_not_taken_for_its_validation_images(run, tmp_
     assert "Some were added, removed or given another class since then." in evaluation.note
 
 
-def test_test_images_of_a_run_are_distinguished_from_others(run, tmp_path):
+def test_test_images_of_a_run_are_distinguished_from_others(run, tmp_path, monkeypatch):
+    leave_out_pictures(monkeypatch)
     folder = with_checksums(run, tmp_path / "run", ["train", "test"])
     evaluate(folder, out=tmp_path / "own", latency_rounds=1)
     other = data_set(noise(8), np.arange(8) % 4)
@@ -420,7 +422,8 @@ def test_report_of_a_run_has_its_curves(run, tmp_path):
     assert not (tmp_path / "of_file" / "curves.png").exists()
 
 
-def test_report_of_a_run_is_replaced_only_by_the_same(run, tmp_path):
+def test_report_of_a_run_is_replaced_only_by_the_same(run, tmp_path, monkeypatch):
+    leave_out_pictures(monkeypatch)
     out = tmp_path / "run"
     out.mkdir()
     for name in ("model.keras", "model.tflite", "labels.txt"):

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from large_photographs import CROPS, write_large_photographs
 from tiny_runs import RECIPE
 from two_layers import replace_models
@@ -32,14 +34,21 @@ def small_models_and_no_scores(monkeypatch):
 
 @pytest.mark.slow
 def test_copies_are_read_while_training(photographs, tmp_path, monkeypatch, capsys):
-    read = []
+    """The batches that they make are compared in test_reduced_copies.py."""
+    read, copies = [], tmp_path / "run" / "reduced"
+    batch = np.zeros((8, 16, 16, 3), "float32"), np.eye(2, dtype="float32")[[0, 1] * 4]
 
-    def batches(split, *arguments):
+    def training_batches(split, *_):
+        def batches():
+            while True:
+                assert any(copies.iterdir())
+                yield batch
+
         read.append(split)
-        return training_batches(split, *arguments)
+        signature = tuple(map(tf.type_spec_from_value, batch))
+        return tf.data.Dataset.from_generator(batches, output_signature=signature)
 
-    training_batches = run_module.training_batches
-    monkeypatch.setattr(run_module, "training_batches", batches)
+    monkeypatch.setattr(run_module, "training_batches", training_batches)
 
     train(LARGE, TrainOptions(f"folder:{photographs}", tmp_path / "run", log=()))
 
@@ -48,7 +57,7 @@ def test_copies_are_read_while_training(photographs, tmp_path, monkeypatch, caps
         in capsys.readouterr().out
     )
     assert [type(split).__name__ for split in read] == ["CopiedSplit"]
-    assert not (tmp_path / "run" / "reduced").exists()
+    assert not copies.exists()
 
 
 @pytest.mark.parametrize(("wanted", "epochs"), [(False, 9), (True, 1)])

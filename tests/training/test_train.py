@@ -8,11 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from report_text import leave_out_pictures
 from tiny_runs import RECIPE, image_folder
 
 from training.data.broken import TooManyBrokenImages
 from training.optimization.optimizer import learning_rate_schedule
-from training.report import page
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
 from training.run.continued_record import continued_record
@@ -42,10 +42,9 @@ def options(folder, out, **others):
 
 
 def train_without_pictures(recipe, options):
-    """Trains; the report has no pictures, whose drawing takes longer than these epochs."""
+    """Trains; the report has no pictures."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("curves", "confusion", "reliability", "mistakes", "suspects"):
-            patch.setattr(page, f"draw_{name}", lambda *_: None)
+        leave_out_pictures(patch)
         return train(recipe, options)
 
 

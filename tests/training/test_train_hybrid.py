@@ -4,6 +4,7 @@ import sys
 
 import keras
 import pytest
+from report_text import leave_out_pictures
 from tiny_runs import RECIPE
 
 from training.recipes.recipe import ModelOptions
@@ -23,6 +24,7 @@ def test_hybrid_model_is_trained_resumed_and_scored(folder, tmp_path, monkeypatc
         epochs=1,
     )
     options = TrainOptions(f"folder:{folder}", tmp_path / "run", log=())
+    leave_out_pictures(monkeypatch)
     with monkeypatch.context() as stopped:
         stopped.setattr(Run, "_write_results", lambda *_: sys.exit(1))
         with pytest.raises(SystemExit):

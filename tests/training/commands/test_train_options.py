@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from png_decoder import read_png_only
+from report_text import leave_out_pictures
 from two_layers import replace_models
 
 from training.__main__ import main
-from training.report import page
 from training.run.options import TrainOptions
 
 
@@ -96,8 +96,7 @@ def test_seeds_resume_and_extension_of_one_after_photographs_were_added(
     """The whole way with training: two seeds, the same command again, more images, an extension."""
     replace_models(monkeypatch)
     read_png_only(monkeypatch)
-    for name in ("curves", "confusion", "reliability", "mistakes"):
-        monkeypatch.setattr(page, f"draw_{name}", lambda *_: None)
+    leave_out_pictures(monkeypatch)
     images, out = tmp_path / "images", tmp_path / "runs"
     shutil.copytree(folder, images)
     places = ["--data", f"folder:{images}", "--log", "--epochs", "1"]

@@ -49,26 +49,31 @@ def test_validation_images_are_taken_as_they_are_and_a_test_without_labels_is_no
     assert 'split "validation"' in data_set.validation_note
 
 
+@pytest.fixture(scope="module")
+def whole(tfds_folder):
+    """A data set, and its pictures by their places in its file."""
+    data_set = open_data_set("tfds:tiny_pictures", 0.25, 0, tfds_folder)
+    stored = pictures(data_set.training)[0] + pictures(data_set.validation)[0]
+    order = [
+        int(example["name"].decode().split()[2])
+        for split in (data_set.training, data_set.validation)
+        for example in split.in_order().as_numpy_iterator()
+    ]
+    return data_set, dict(zip(order, stored, strict=True))
+
+
 @pytest.mark.parametrize(
     ("part", "numbers_of_part"),
     [("[:50%]", range(12)), ("[4:10]", range(4, 10)), ("[-5:]", range(18, 23))],
 )
-def test_a_part_of_the_training_images(tfds_folder, part, numbers_of_part):
-    whole = open_data_set("tfds:tiny_pictures", 0.25, 0, tfds_folder)
-    stored = pictures(whole.training)[0] + pictures(whole.validation)[0]
-    order = [
-        int(example["name"].decode().split()[2])
-        for split in (whole.training, whole.validation)
-        for example in split.in_order().as_numpy_iterator()
-    ]
-    number_of = dict(zip(order, stored, strict=True))  # from the place in the file
-
+def test_a_part_of_the_training_images(tfds_folder, whole, part, numbers_of_part):
+    all_images, number_of = whole
     data_set = open_data_set(f"tfds:tiny_pictures{part}", 0.25, 0, tfds_folder)
     found = pictures(data_set.training)[0] + pictures(data_set.validation)[0]
     assert sorted(found) == sorted(number_of[place] for place in numbers_of_part)
     assert data_set.name == f"tiny_pictures/1.0.0{part}"
     assert f'the part "train{part}" is trained on' in data_set.notes[0]
-    assert data_set.checksums()["training"] != whole.checksums()["training"]
+    assert data_set.checksums()["training"] != all_images.checksums()["training"]
 
 
 def test_a_part_leaves_a_validation_split_whole(tfds_folder):
@@ -79,10 +84,11 @@ def test_a_part_leaves_a_validation_split_whole(tfds_folder):
 
 def test_a_prepared_data_set_is_opened_by_its_path(tfds_folder):
     named = open_data_set("tfds:tiny_pictures", 0.25, 0, tfds_folder)
+    expected = pictures(named.training)
     for path in (tfds_folder / "tiny_pictures", tfds_folder / "tiny_pictures" / "1.0.0"):
         data_set = open_data_set(f"tfds:{path}", 0.25)
         assert data_set.checksums() == named.checksums()
-        assert pictures(data_set.training) == pictures(named.training)
+        assert pictures(data_set.training) == expected
 
 
 def test_images_are_called_by_number_and_file(tfds_folder):

@@ -1,18 +1,22 @@
-"""Runs `python -m training train` commands in one process, on devices that a test chooses.
+"""Runs `python -m training train` commands in processes, on devices that a test chooses.
 
 Their models have two layers, which JAX compiles in a fraction of a CabViT's time.
 
-Argument: JSON with
+Argument: JSON, a list with an object for each process:
+    log: path without suffix of the files for its standard output and standard error;
+    devices: the number of devices into which JAX divides the processor;
     commands: lists of arguments, started one after the other;
     frozen: whether BatchNorm keeps its initial statistics;
     stop_at: batch of the first command after which this process gets SIGTERM;
     watched: folder whose writes are reported;
     unscored: numbers of the commands that train but write neither model nor report.
-Prints, as its last line, JSON with the commands' exit statuses, what each wrote to standard error,
-and the paths in the watched folder that were written to.
+Each prints, as its last line, JSON with the commands' exit statuses, what each wrote to standard
+error, and the paths in the watched folder that were written to. They are forks of one process,
+because importing TensorFlow and JAX takes longer than their training.
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -24,6 +28,7 @@ import keras
 import pytest
 import tensorflow as tf
 from png_decoder import read_png_only
+from report_text import leave_out_pictures
 from two_layers import replace_models
 
 import training.run.run
@@ -86,6 +91,7 @@ def run(settings):
     """Runs the commands, and returns what a test compares."""
     replace_models(pytest.MonkeyPatch())
     read_png_only(pytest.MonkeyPatch())
+    leave_out_pictures(pytest.MonkeyPatch())
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if settings.get("frozen"):
         freeze_batch_norm()
@@ -104,6 +110,24 @@ def run(settings):
     return {"statuses": statuses, "errors": errors, "written": written}
 
 
+def forked(settings):
+    """Starts a process that runs the commands, and returns its number."""
+    process = os.fork()
+    if process:
+        return process
+    for number, suffix in ((1, ".out"), (2, ".err")):
+        os.dup2(os.open(settings["log"] + suffix, os.O_WRONLY | os.O_CREAT), number)
+    if "devices" in settings:
+        import jax
+
+        jax.config.update("jax_num_cpu_devices", settings["devices"])
+    print(json.dumps(run(settings)), flush=True)
+    sys.exit()
+
+
 if __name__ == "__main__":
-    outcome = run(json.loads(sys.argv[1]))
-    print(json.dumps(outcome), flush=True)
+    for module in ("commands.train", "data.folder", "evaluate", "report.page"):
+        importlib.import_module(f"training.{module}")
+    processes = [forked(settings) for settings in json.loads(sys.argv[1])]
+    statuses = [os.waitpid(process, 0)[1] for process in processes]
+    sys.exit(any(statuses))

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -21,36 +22,31 @@ def free_port():
         return server.getsockname()[1]
 
 
-def start(settings, cache, *flags):
-    """Starts training commands on JAX, on the CPU."""
+def outcomes(settings, cache):
+    """Runs training commands on JAX, on the CPU; returns each process' last line and output."""
     environment = backend_environment("jax")
     environment |= {
         "JAX_PLATFORMS": "cpu",
-        "XLA_FLAGS": " ".join([environment["XLA_FLAGS"], *flags]),
+        "OPENBLAS_NUM_THREADS": "1",  # forks must not inherit threads
         # A restarted process reuses its compilations from here.
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
     }
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, HERE / "start_training.py", json.dumps(settings)],
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        start_new_session=True,
     )
-
-
-def outcomes(processes):
-    """Returns the last lines and the whole output of the processes."""
     try:
-        printed = [process.communicate(timeout=600) for process in processes]
+        status = process.wait(timeout=600)
     finally:
-        for process in processes:
-            process.kill()
-    for process, (output, errors) in zip(processes, printed, strict=True):
-        assert process.returncode == 0, output + errors
-    return [json.loads(output.splitlines()[-1]) | {"output": output} for output, _ in printed]
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    logs = [Path(each["log"]) for each in settings]
+    outputs = [log.with_suffix(".out").read_text() for log in logs]
+    assert status == 0, [*outputs, *(log.with_suffix(".err").read_text() for log in logs)]
+    return [json.loads(output.splitlines()[-1]) | {"output": output} for output in outputs]
 
 
 @pytest.mark.slow
@@ -62,11 +58,12 @@ def test_jax_trains_alike_on_one_device_on_four_and_in_two_processes(tmp_path):
     processes = []
     for index in ("0", "1"):
         arguments = command(images, out, "data_parallel", *together, "--hosts.index", index)
-        settings = {"commands": [arguments, arguments], "watched": str(out)}
-        if index == "1":
-            settings["stop_at"] = 4  # of nine batches
-        processes.append(start(settings, cache))
+        log = str(tmp_path / f"process_{index}")
+        processes.append({"log": log, "commands": [arguments, arguments], "watched": str(out)})
+    processes[1]["stop_at"] = 4  # of nine batches
     devices = {
+        "log": str(tmp_path / "one_process"),
+        "devices": 4,
         "commands": [
             command(images, tmp_path / "single", "single"),
             command(images, tmp_path / "devices", "data_parallel"),
@@ -74,8 +71,7 @@ def test_jax_trains_alike_on_one_device_on_four_and_in_two_processes(tmp_path):
         ],
         "unscored": [0, 1],
     }
-    processes.append(start(devices, cache, "--xla_force_host_platform_device_count=4"))
-    first, second, devices = outcomes(processes)
+    first, second, devices = outcomes([*processes, devices], cache)
 
     assert devices["statuses"] == [0, 0, 1]
     assert "`batch_size` must be a multiple of 4" in devices["errors"][2]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from report_text import leave_out_pictures
 from small_disk import files_of_at_most
 
 from keras_cabvit.data.folders.written_folders import mark_of_output
@@ -79,6 +80,13 @@ def evaluation(classes=6, images=200, right=False, **changes):
     return Evaluation(**values | changes)
 
 
+@pytest.fixture
+def text_alone(monkeypatch):
+    """Leaves out the pictures."""
+    leave_out_pictures(monkeypatch)
+
+
+@pytest.mark.usefixtures("text_alone")
 def test_report_has_scores_origin_and_recipe(tmp_path):
     scored = evaluation()
     path = write_report(tmp_path, scored, HISTORY, RUN, ["train/a.jpg", "train/b.jpg"])
@@ -120,6 +128,7 @@ def rows_of(text):
     return {tuple(cell.strip() for cell in line.split("|")[1:-1]) for line in text.splitlines()}
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_report_compares_with_the_majority_and_gives_every_class_the_same_weight(tmp_path):
     labels = np.repeat([0, 1], [150, 50])
     answers = np.tile([0.8, 0.2], (200, 1))
@@ -133,6 +142,7 @@ def test_report_compares_with_the_majority_and_gives_every_class_the_same_weight
     assert ("macro F1", "42.9 %") in rows
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_table_of_classes_has_the_training_images(tmp_path):
     scored = evaluation(classes=3, right=True, images=30, training_counts=(1200, 80, 3))
     rows = rows_of(write_report(tmp_path, scored).read_text(encoding="utf-8"))
@@ -187,6 +197,7 @@ def test_report_without_suspects_removes_those_of_an_earlier_one(tmp_path):
     assert not (tmp_path / "mistakes.png").exists()
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_threshold_for_none_of_these_is_given_with_its_cost(tmp_path):
     validation = RefusalCost(100, 0.08, 0.05, 0.3, 0.91)
     refusal = Refusal(0.4321, 0.95, validation, RefusalCost(200, 0.1, 0.06, None, None))
@@ -253,6 +264,7 @@ def test_names_are_shown_as_they_are(tmp_path):
     assert r"- test/x\|y\*.jpg" in text
 
 
+@pytest.mark.usefixtures("text_alone")
 def test_many_broken_images_are_counted(tmp_path):
     names = tuple(f"train/{number}.jpg" for number in range(70))
     text = write_report(tmp_path, evaluation(), run={"broken_images": names}).read_text()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from png_decoder import read_png_only
+from report_text import leave_out_pictures
 from two_layers import replace_models
 
 from training.run.callbacks import AveragedEvaluation, Checkpointing
@@ -33,6 +34,7 @@ class Interruption:
         """Prepares this process."""
         replace_models(pytest.MonkeyPatch())
         read_png_only(pytest.MonkeyPatch())
+        leave_out_pictures(pytest.MonkeyPatch())
         # TensorFlow would optimise graphs for longer than it runs them.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         if self.place is not None:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+from report_text import leave_out_pictures
 from tiny_runs import RECIPE
 
 from training.run.choosing import Choice
@@ -16,7 +17,10 @@ QUICK = dataclasses.replace(
 )
 
 
-def test_choice_is_printed_recorded_and_kept_when_the_run_is_resumed(folder, tmp_path, capsys):
+def test_choice_is_printed_recorded_and_kept_when_the_run_is_resumed(
+    folder, tmp_path, capsys, monkeypatch
+):
+    leave_out_pictures(monkeypatch)
     options = TrainOptions(f"folder:{folder}", tmp_path / "run", log=())
     train(QUICK, options, choice=BATCH)
     recipe = json.loads((tmp_path / "run" / "run.json").read_text())["recipe"]
