@@ -36,18 +36,22 @@ def check_pixels(images: np.ndarray, name: str) -> None:
 def check_not_scaled(images: Any) -> None:
     """Raises a ValueError if images have other pixels than those in [0, 255]: scaled or normalised.
 
-    Refused are NaN, images scaled to [0, 1] or [-1, 1], those of which a mean was subtracted, and
-    those of 16 bits. Unlike `check_pixels`, it accepts dark images and pixels that resizing pushed
-    out of [0, 255].
+    Refused are NaN, images scaled to [0, 1] or [-1, 1], those of which a mean was subtracted, those
+    of 16 bits, and arrays of no real numbers, such as masks of bool. Unlike
+    `check_pixels`, it accepts dark images and pixels that resizing pushed out of [0, 255].
 
     Args:
         images: array (count, height, width, channels).
     """
     images = np.asarray(images)
-    if images.dtype == np.uint8 or images.dtype.kind not in "uif" or not images.size:
+    if images.dtype == np.uint8 or not images.size:
         return
-    low, high = float(images.min()), float(images.max())
     wanted = "`images` must have pixels in [0, 255]. Received: "
+    if images.dtype.kind == "V":  # bfloat16 and the like, which numpy does not know as numbers
+        images = images.astype("float32")
+    if images.dtype.kind not in "uif":
+        raise ValueError(f"{wanted}{images.dtype}")
+    low, high = float(images.min()), float(images.max())
     if np.isnan(low):
         raise ValueError(f"{wanted}NaN")
     received = f"{wanted}values from {low:.4g} to {high:.4g}"

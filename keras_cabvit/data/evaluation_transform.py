@@ -111,8 +111,9 @@ def _evaluation_batch(images, size, crop):
     """Transforms uint8 (count, height, width, 1 or 3) to uint8 (count, *size, 3)."""
     import tensorflow as tf
 
-    shape = tf.shape(images)[1:3]
-    whole = tf.constant(size) if crop == 1 else _covering(shape, size, crop)
+    # A very long image that covers the size may have more than 2**31 columns.
+    shape = tf.cast(tf.shape(images)[1:3], tf.int64)
+    whole = tf.constant(size, tf.int64) if crop == 1 else _covering(shape, size, crop)
     # Half a pixel is rounded to even, as by Python's round in torchvision.
     corner = tf.round(tf.cast(whole - size, tf.float32) / 2)
     # The operation behind `tf.image.resize`, but computing nothing outside the crop.
@@ -137,10 +138,9 @@ def _covering(shape, size, crop):
 
     # 224 / 0.875 must not become 255 through a rounding error.
     height, width = (int(side / crop + 1e-6) for side in size)
-    rows, columns = tf.unstack(tf.cast(shape, tf.int64))  # products may exceed 32 bits
-    covering = tf.where(
+    rows, columns = tf.unstack(shape)
+    return tf.where(
         rows * width >= columns * height,
         tf.stack([rows * width // columns, width]),
         tf.stack([height, columns * height // rows]),
     )
-    return tf.cast(covering, tf.int32)

@@ -156,7 +156,7 @@ def _scores_before_activation(model: keras.Model, activation: str | None) -> Ite
     if activation == "linear":
         yield
         return
-    layer = _last_operation(model)
+    layer = _activating_operation(model.outputs[0])
     own = getattr(layer, "activation", None)
     name = "activation" if own is not None and hasattr(layer, "kernel") else "call"
     if name == "call" and not isinstance(layer, (keras.layers.Softmax, keras.layers.Activation)):
@@ -168,7 +168,15 @@ def _scores_before_activation(model: keras.Model, activation: str | None) -> Ite
         yield
 
 
-def _last_operation(model: keras.Model) -> Any:
-    """Returns the operation that a model, or the model nested at its end, ends in."""
-    operation = model.outputs[0]._keras_history.operation
-    return _last_operation(operation) if isinstance(operation, keras.Model) else operation
+def _activating_operation(tensor: Any) -> Any:
+    """Returns the operation that a symbolic tensor comes from, of a nested model its last one.
+
+    A linear `Activation`, which only changes the type, is passed over.
+    """
+    operation, node, _ = tensor._keras_history
+    if isinstance(operation, keras.Model):
+        return _activating_operation(operation.outputs[0])
+    if getattr(operation, "activation", None) is keras.activations.linear and not operation.weights:
+        (given,) = operation._inbound_nodes[node].input_tensors
+        return _activating_operation(given)
+    return operation

@@ -6,6 +6,7 @@ from keras import ops
 
 from keras_cabvit.inference.folding import exact
 from keras_cabvit.layers.adaptable_dense import AdaptableDense
+from keras_cabvit.layers.layer_state import set_weights
 
 MODES = ("int8", "int4", "float8")
 
@@ -53,7 +54,7 @@ def copy_weights(layer, other):
     """
     quantised = getattr(other, "quantization_mode", None) is not None
     if not (quantised or getattr(other, "lora_enabled", False)):
-        layer.set_weights([np.array(weight) for weight in other.get_weights()])
+        set_weights(layer, [np.array(weight) for weight in other.get_weights()])
     elif hasattr(other, "kernel"):
         layer.kernel.assign(exact_kernel(other))
         if getattr(other, "bias", None) is not None:

@@ -47,11 +47,25 @@ class Classifier:
         """Returns the scores (count, classes) of images (count, height, width, channels).
 
         Raises:
-            ValueError: the images are scaled to [0, 1] or [-1, 1], otherwise normalised, or of more
-                than 8 bits, or have pixels that are NaN.
+            ValueError: the images have another shape, are scaled to [0, 1] or [-1, 1], otherwise
+                normalised, or of more than 8 bits, or have pixels that are NaN or no numbers.
         """
+        images = np.asarray(images)
+        self._check_shape(images.shape)
         check_not_scaled(images)
         return self.scores(images)
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        # A SavedModel computes something for images of other sides.
+        wanted = (None, *self.image_shape)
+        if len(shape) != len(wanted) or any(
+            side not in (None, given) for side, given in zip(wanted, shape, strict=True)
+        ):
+            sides = ", ".join("any" if side is None else str(side) for side in self.image_shape)
+            raise ValueError(
+                f"`images` must be of shape (count, {sides}), as the model takes them. "
+                f"Received: shape {shape}"
+            )
 
 
 def unstated_pixels(path: str | os.PathLike[str]) -> str:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, check_space
+from keras_cabvit.layers.layer_state import set_weights
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights.counterpart import counterpart, own_sizes
 from keras_cabvit.weights.stored_sizes import Shapes, StoredSizes, sizes_of, stored_shapes
@@ -88,7 +89,7 @@ def load_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
         if source is not model:
             transfer_weights(model, source)
     except Exception as error:  # h5py's errors on a damaged file have no common class
-        model.set_weights(before)
+        set_weights(model, before)
         if _holds_model(path):
             raise ValueError(describe_hdf5(path)) from error
         raise ValueError(

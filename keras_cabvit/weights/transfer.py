@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.layers import ConvolutionalStem, PatchEmbedding
+from keras_cabvit.layers.layer_state import set_weights
 from keras_cabvit.layers.stored_grid import GRID_AXES, StoredGrid
 from keras_cabvit.weights.resampling import Grid, resampled
 
@@ -58,7 +59,7 @@ def transfer_weights(model: keras.Model, source: keras.Model, classifier: bool =
                 f"input_shape and classes. The first layer that does not fit is '{layer.name}'."
             )
     for layer, values in transfers:
-        layer.set_weights(values)
+        set_weights(layer, values)
     if notes:
         warnings.warn(f"Model '{model.name}': {' '.join(notes)}", stacklevel=2)
 

@@ -1,5 +1,6 @@
 """Images and labels that come as arrays."""
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -48,7 +49,23 @@ def test_a_batch_of_dark_or_overshot_images_is_accepted():
     for images in (PIXELS > 99, PIXELS * 0, PIXELS * 1.1 - 9):
         check_not_scaled(images.astype("float32"))
     check_not_scaled((PIXELS > 99).astype("uint8"))
-    check_not_scaled(PIXELS > 99)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        *(PIXELS > 99, PIXELS.astype(complex), PIXELS.astype(str), PIXELS.astype(object)),
+        (PIXELS / 255).astype(ml_dtypes.bfloat16),
+    ],
+    ids=["bool", "complex", "text", "object", "bfloat16"],
+)
+def test_images_of_other_types_are_refused(images):
+    with pytest.raises(ValueError, match=r"`images` must have pixels in \[0, 255\]"):
+        check_not_scaled(images)
+
+
+def test_pixels_in_bfloat16_are_accepted():
+    check_not_scaled(PIXELS.astype(ml_dtypes.bfloat16))
 
 
 def test_integers_that_are_not_pixels_are_refused():

@@ -51,6 +51,7 @@ def test_softmax_is_taken_off_in_whatever_form(tiny_plain):
         (None, []),
         (None, [keras.layers.Softmax()]),
         (None, [keras.layers.Activation("softmax")]),
+        ("softmax", [keras.layers.Activation("linear", dtype="float32")]),
     ):
         dense = keras.layers.Dense(5, activation=activation)
         model = ended(tiny_plain, dense, *last)

@@ -109,6 +109,29 @@ def test_dark_calibration_images_do_not_change_the_pixel_range(tmp_path):
     assert signal_to_noise(expected, load_tflite(path).scores(dark)) > 15
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        lambda image: image[..., ::-1],
+        keras.layers.ZeroPadding2D(((0, 0), (0, 0))),
+        keras.layers.MaxPooling2D(1),
+        keras.layers.Resizing(64, 64),
+        lambda image: keras.ops.concatenate([image, image], axis=1)[:, ::2],
+    ],
+    ids=["reversed", "padded", "pooled", "resized", "joined"],
+)
+def test_pixels_keep_their_range_where_a_model_moves_them_first(tmp_path, first):
+    image = keras.Input((64, 64, 3), name="image")
+    inner = tiny_models.pattern_classifier(activation=None)
+    model = keras.Model(image, inner(first(image)))
+    dark = tiny_models.patterned_images((64, 64, 3), 40, seed=2) // 2
+    path = to_tflite(
+        model, tmp_path / "model.tflite", quantization="int8-full", calibration=dark[:32]
+    )
+    expected = tiny_models.outputs(model, dark.astype("float32"))
+    assert signal_to_noise(expected, load_tflite(path).scores(dark)) > 15
+
+
 def test_stored_biases_are_expanded_with_a_batch_axis(files):
     # 2 heads and 16 tokens; the blocks see 0, 1 and 2 digest tokens.
     assert {(1, 2, 16, 16), (1, 2, 16, 17), (1, 2, 16, 18)} <= constant_shapes(files["none"])

@@ -39,6 +39,18 @@ def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind,
     np.testing.assert_array_equal(outputs(model, images), expected)
 
 
+@pytest.mark.every_backend
+def test_normalization_that_was_adapted_to_images_stays_adapted():
+    model = filled(tiny_models.two_blocks(activation=None))
+    inputs = np.random.default_rng(0).uniform(0, 255, (4, 5, 3, 8)).astype("float32")
+    normalization = keras.layers.Normalization()
+    normalization.adapt(inputs)
+    image = keras.Input(inputs.shape[1:])
+    model = keras.Model(image, model(normalization(image)))
+
+    np.testing.assert_allclose(outputs(fuse(model), inputs), outputs(model, inputs), atol=1e-5)
+
+
 # The models' own forms, and those whose biases differ, with biases of both kinds.
 FORMS = [
     *(({}, attention_bias) for attention_bias in ATTENTION_BIASES),

@@ -58,6 +58,12 @@ def test_model_that_does_not_normalise_its_pixels_is_noted(tmp_path):
         assert ["does not normalise pixels itself" in note for note in notes] == [True] * noted
 
 
+@pytest.mark.parametrize("shape", [(2, 64, 32, 3), (2, 64, 64, 1), (64, 64, 3), (2, 3, 64, 64)])
+def test_images_of_another_shape_are_refused(served, shape):
+    with pytest.raises(ValueError, match=r"must be of shape \(count, 64, 64, 3\)"):
+        served(np.zeros(shape, "uint8"))
+
+
 def test_images_scaled_to_1_are_refused(served):
     with pytest.raises(ValueError, match=r"must have pixels in \[0, 255\]"):
         served(IMAGES / 255)

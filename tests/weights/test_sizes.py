@@ -48,6 +48,20 @@ def test_file_of_another_size_is_resampled(saved, file):
     assert_equal(model.get_weights(), weights_of(expected))
 
 
+def test_normalization_that_was_adapted_to_images_stays_adapted():
+    image = keras.Input((40, 40, 3))
+    normalization = keras.layers.Normalization()
+    normalization.adapt(np.random.default_rng(0).uniform(0, 255, (4, 40, 40, 3)).astype("float32"))
+    source = tiny_models.plain(
+        input_tensor=normalization(image), input_shape=None, include_preprocessing=False, depth=1
+    )
+    model = resized_model(source, (64, 48))
+
+    pixels = np.full((1, 64, 48, 3), 99.0, "float32")
+    found = model.get_layer(normalization.name)(pixels)
+    np.testing.assert_allclose(found, normalization(pixels), atol=1e-6)
+
+
 @pytest.mark.slow
 def test_size_classes_and_channels_may_all_differ(saved):
     source, folder = saved("hybrid")

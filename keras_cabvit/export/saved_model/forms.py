@@ -12,6 +12,7 @@ from keras_cabvit.inference import (
     FusedCrossBlockAttention,
     FusedLayerNormalization,
 )
+from keras_cabvit.inference.adapted_layers import exact_kernel
 from keras_cabvit.inference.folding import assign_product, exact, folded_after
 from keras_cabvit.layers import (
     ChannelMixing,
@@ -235,8 +236,8 @@ class ScaledChannelMixing(FusedChannelMixing):
 
     def fold(self, layer: Any) -> None:
         """Copies the trainable layer's weights, folded."""
-        assign_product(self.expand, exact(layer.expand.kernel), exact(layer.expand.bias))
-        kernel, bias = exact(layer.project.kernel), exact(layer.project.bias)
+        assign_product(self.expand, exact_kernel(layer.expand), exact(layer.expand.bias))
+        kernel, bias = exact_kernel(layer.project), exact(layer.project.bias)
         if layer.layer_scale is not None:
             kernel, bias = folded_after(kernel, bias, exact(layer.layer_scale.gamma))
         assign_product(self.project, kernel, bias)

@@ -39,7 +39,8 @@ def take_whole_pixel_range(model: Any) -> None:
     """Sets the range of an integer model's input to 0..255, one level per pixel value.
 
     The converter takes its scale from the calibration images: if they are dark, 255 would mean
-    their brightest pixel, and every image would be read as darker than it is.
+    their brightest pixel, and every image would be read as darker than it is. Operations that only
+    move pixels, such as padding, have the same range on both sides, and keep it.
 
     Args:
         model: `ModelT`, which is changed.
@@ -49,10 +50,27 @@ def take_whole_pixel_range(model: Any) -> None:
     for graph in model.subgraphs:
         (pixels,) = graph.inputs
         _set_range(graph.tensors[pixels], 0)
+        before: dict[int, Any] = {}  # the ranges that pixels in int8 had, by tensor
         for operator in graph.operators:
             code = model.operatorCodes[operator.opcodeIndex].builtinCode
             if code == schema.BuiltinOperator.QUANTIZE and operator.inputs[0] == pixels:
-                _set_range(graph.tensors[operator.outputs[0]], -128)  # int8
+                moved = list(operator.outputs)
+            else:
+                ranges = [before[index] for index in operator.inputs if index in before]
+                moved = [each for each in operator.outputs if _range(graph.tensors[each]) in ranges]
+            for output in moved:
+                before[output] = _range(graph.tensors[output])
+                _set_range(graph.tensors[output], -128)
+
+
+def _range(tensor: Any) -> tuple[float, int] | None:
+    """Returns the scale and the zero point of an int8 tensor, or None for any other."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    stated = tensor.quantization
+    if tensor.type != schema.TensorType.INT8 or stated is None or stated.scale is None:
+        return None
+    return float(stated.scale[0]), int(stated.zeroPoint[0])
 
 
 def _set_range(tensor: Any, zero_point: int) -> None:
