@@ -89,6 +89,14 @@ def test_seeds_are_trained_one_after_the_other(started, tmp_path, capsys):
     assert json.loads((tmp_path / "seeds.json").read_text())["mean"] == {"top1": 0.5}
 
 
+def test_two_starts_are_refused(finished_run, started, tmp_path, capsys):
+    extend = ["--extend", str(finished_run), "--out", str(tmp_path / "run")]
+
+    assert main(["train", *extend, "--model.initial-weights", "tiny_imagenet"]) == 1
+    assert "or --model.initial-weights, not both" in capsys.readouterr().err
+    assert not started
+
+
 @pytest.mark.slow
 def test_seeds_resume_and_extension_of_one_after_photographs_were_added(
     finished_run, folder, tmp_path, monkeypatch, capsys

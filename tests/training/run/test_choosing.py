@@ -39,6 +39,22 @@ def test_time_is_that_of_real_steps(folder, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_extension_starts_from_the_run_whatever_weights_could_be_chosen(
+    finished_run, folder, tmp_path, capsys
+):
+    out = tmp_path / "run"
+    options = TrainOptions(f"folder:{folder}", out, extend=finished_run, log=())
+    fields = BATCH.fields | {"model.initial_weights"}
+    train(QUICK, options, choice=Choice(fields))
+    recipe = json.loads((out / "run.json").read_text())["recipe"]
+
+    assert recipe["model"]["initial_weights"] == str(finished_run / "model.keras")
+    assert recipe["batch_size"] == 16
+    assert "--model.initial-weights" not in capsys.readouterr().out
+    train(QUICK, options, choice=Choice(fields))
+    assert "This run is finished" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("minutes", [0, -1, float("nan")])
 def test_wrong_minutes_give_a_clear_error(minutes):
     with pytest.raises(ValueError, match="`minutes` must be above 0"):
