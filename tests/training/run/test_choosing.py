@@ -40,19 +40,17 @@ def test_time_is_that_of_real_steps(folder, tmp_path):
 
 
 def test_extension_starts_from_the_run_whatever_weights_could_be_chosen(
-    finished_run, folder, tmp_path, capsys
+    finished_run, folder, tmp_path, monkeypatch
 ):
-    out = tmp_path / "run"
-    options = TrainOptions(f"folder:{folder}", out, extend=finished_run, log=())
-    fields = BATCH.fields | {"model.initial_weights"}
-    train(QUICK, options, choice=Choice(fields))
-    recipe = json.loads((out / "run.json").read_text())["recipe"]
+    def chosen(recipe, choice, *_):
+        raise RuntimeError(recipe.model.initial_weights, choice.fields)
 
-    assert recipe["model"]["initial_weights"] == str(finished_run / "model.keras")
-    assert recipe["batch_size"] == 16
-    assert "--model.initial-weights" not in capsys.readouterr().out
-    train(QUICK, options, choice=Choice(fields))
-    assert "This run is finished" in capsys.readouterr().out
+    monkeypatch.setattr("training.train.chosen_recipe", chosen)
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", extend=finished_run, log=())
+    with pytest.raises(RuntimeError) as found:
+        train(QUICK, options, choice=Choice(BATCH.fields | {"model.initial_weights"}))
+
+    assert found.value.args == (str(finished_run / "model.keras"), BATCH.fields)
 
 
 @pytest.mark.parametrize("minutes", [0, -1, float("nan")])
