@@ -22,8 +22,8 @@ def images_below(folder, not_read=None, suffixes=SUFFIXES):
         suffixes: tuple of strings. Defaults to those of the formats that are read.
 
     Yields:
-        A `pathlib.Path` per image; also that of a folder inside that cannot be listed, and of a link
-        that is named like an image and leads nowhere: its user misses it otherwise.
+        A `pathlib.Path` per image; also that of a folder inside that cannot be listed, and of a
+        link that is named like an image and leads nowhere: its user misses it otherwise.
 
     Raises:
         FileNotFoundError: there is no such folder.
