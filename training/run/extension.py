@@ -98,11 +98,12 @@ def extension(
             "could be among those that it was trained on. Train anew with its recipe (--config "
             f"{folder}), or restore its images."
         )
-    known = _Known(before, image_digests(data_set))
+    digests = image_digests(data_set)
+    known = _Known(before, digests)
     earlier = known.learned_without(now)
     if same and known.has_contents_of(now):
         return Extension(recipe, data_set, record, f"{text}\nThe images are the same.", earlier)
-    _check_test(known, now, folder)
+    _check_test(known, now, digests, folder)
     changes = _changes(before, now, known)
     record["extends"] |= {
         "added": sum(changes.added.values()),
@@ -147,12 +148,8 @@ class _Known:
                 return part
         if {name, digest} & self._before.get("earlier", {}).keys():
             return "earlier"
-        named = self.names_of_copies(name)
-        return next((part for part in parts if self._before.get(part, {}).keys() & named), None)
-
-    def names_of_copies(self, name: str) -> set[str]:
-        """Returns the names that images with the contents of one had in the finished run."""
-        return set(self._names.get(self._digests.get(name, ""), ()))
+        copies = set(self._names.get(digest or "", ()))
+        return next((part for part in parts if self._before.get(part, {}).keys() & copies), None)
 
     def is_learned(self, name: str) -> bool:
         """Returns whether the model was trained on an image."""
@@ -183,16 +180,16 @@ class _Known:
         return now is None or before is None or now == before
 
 
-def _check_test(known: _Known, now: ImageList, folder: Path) -> None:
+def _check_test(known: _Known, now: ImageList, digests: dict[str, str], folder: Path) -> None:
     """Raises ValueError if test images are images that the finished run was trained on.
 
     A copy of a training image that is still one is named among the near duplicates.
     """
-    pool = now["training"].keys() | now["validation"].keys()
+    pool = {digests.get(name) for part in ("training", "validation") for name in now[part]} - {None}
     moved = [
         name
         for name in now.get("test", {})
-        if known.is_learned(name) and not pool & known.names_of_copies(name)
+        if known.is_learned(name) and digests.get(name) not in pool
     ]
     if moved:
         raise ValueError(
@@ -231,7 +228,7 @@ class _Changes:
             title = "Training and validation images since then, by their names:"
             text = f"{title}\n\n{table(header, rows)}\n"
         else:
-            text = "The images have the same names as then, and other classes or splits."
+            text = "The images have the same names as then, and other contents, classes or splits."
         if self.renamed:
             text += (
                 f"\n{_were(self.renamed, 'added image')} known under another name, by the "
