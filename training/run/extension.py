@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +101,8 @@ def extension(
         )
     digests = image_digests(data_set)
     known = _Known(before, digests)
-    earlier = known.learned_without(now)
     if same and known.has_contents_of(now):
+        earlier = known.learned_without(now["training"])
         return Extension(recipe, data_set, record, f"{text}\nThe images are the same.", earlier)
     _check_test(known, now, digests, folder)
     changes = _changes(before, now, known)
@@ -114,7 +115,8 @@ def extension(
         names, note = _validation(known, now, data_set.duplicates, recipe.validation_share, seed)
         data_set = with_validation(data_set, names, note)
         record["validation_images"] = sorted(names)
-    return Extension(recipe, data_set, record, text, earlier)
+        now = image_list(data_set) or now
+    return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
 
 
 class _Known:
@@ -163,15 +165,19 @@ class _Known:
         """Returns whether training and validation images have the contents that they had."""
         return all(map(self._is_unchanged, (*now["training"], *now["validation"])))
 
-    def learned_without(self, now: ImageList) -> dict[str, str]:
+    def learned_without(self, training: Iterable[str]) -> dict[str, str]:
         """Returns the classes of learned images that are no longer training images.
 
         By their contents, or by their names if the contents are not known.
+
+        Args:
+            training: names of the training images now.
         """
         learned = dict(self._before.get("earlier", {}))
         for name, label in self._before["training"].items():
             learned[self._contents.get(name, name)] = label
-        trained = {*now["training"], *(self._digests.get(name) for name in now["training"])}
+        names = set(training)
+        trained = {*names, *map(self._digests.get, names)}
         return {key: label for key, label in learned.items() if key not in trained}
 
     def _is_unchanged(self, name: str) -> bool:

@@ -110,6 +110,7 @@ def test_images_of_a_renamed_class_keep_their_role(finished):
     assert not learned & now
     assert held <= now
     assert "20 added images were known under another name" in found.text
+    assert not found.earlier  # all that were learned are still training images
 
 
 def test_files_that_exchange_their_names_keep_their_role(finished):
