@@ -11,6 +11,7 @@ from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.run_record import read_run
 from training.recipes.recipe import Recipe
 from training.report.markdown import percent, table
+from training.run.choosing import Choice, resumed_recipe
 from training.run.options import TrainOptions
 from training.train import train
 
@@ -28,19 +29,22 @@ def train_seeds(
     options: TrainOptions,
     seeds: Sequence[int],
     command: str | None = None,
+    choice: Choice | None = None,
     train_one: Callable[..., Path] = train,
 ) -> str:
     """Trains a run for every seed in `OUT/seed_N`, one after the other, and sums up their scores.
 
     The seed changes the initial weights, the order of the images and their augmentation, and not
-    the held-out images, which depend on `split_seed`. A finished run is not trained again and a
-    stopped one is resumed, so that the same call resumes the whole.
+    the held-out images, which depend on `split_seed`. What a recipe leaves open is chosen by the
+    first run, so that no other setting differs. A finished run is not trained again and a stopped
+    one is resumed, so that the same call resumes the whole.
 
     Args:
         recipe: `Recipe`.
         options: `TrainOptions`; its seed is not used.
         seeds: integers, all different.
         command: string, the command that started it, for the records.
+        choice: `Choice` of fields of the recipe, as for `train`; None takes the recipe as it is.
         train_one: function that trains one run. Defaults to `training.train.train`.
 
     Returns:
@@ -64,8 +68,13 @@ def train_seeds(
     for seed in seeds:
         print(f"Seed {seed}, in {out / f'seed_{seed}'}", flush=True)
         of_seed = dataclasses.replace(options, out=out / f"seed_{seed}", seed=seed)
-        runs[seed] = read_run(train_one(recipe, of_seed, command=command)) or {}
+        folder = train_one(recipe, of_seed, command=command, choice=choice)
+        runs[seed] = read_run(folder) or {}
+        if choice is not None:
+            recipe, choice = resumed_recipe(recipe, choice, folder), None
     result = spread({seed: run["scores"] for seed, run in runs.items()})
+    of_test = all((run.get("images") or {}).get("test") for run in runs.values())
+    result["split"] = "test" if of_test else "validation"
     text = _page(result)
     write_text_atomically(out / "seeds.json", json.dumps(result, indent=2) + "\n")
     write_text_atomically(out / "seeds.md", text + "\n")
@@ -107,7 +116,7 @@ def _page(result: dict) -> str:
     rows = [row(seed, values) for seed, values in result["seeds"].items()]
     rows.append(row("mean", result["mean"]))
     rows.append(row("standard deviation", result["standard_deviation"]))
-    title = f"Scores of {images:,} images"
+    title = f"Scores of {images:,} {result['split']} images"
     return f"{title}\n\n{table(['seed', *(_SCORES[name] for name in result['mean'])], rows)}"
 
 

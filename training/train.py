@@ -11,7 +11,7 @@ from training.data.batches import steps_per_epoch
 from training.data.broken import BrokenImages
 from training.data.contents import check_contents, contents_of
 from training.data.data_set import DataSet
-from training.data.image_list import write_image_list
+from training.data.image_list import IMAGES_FILE, write_image_list
 from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts
 from training.devices.slow_on_processors import tell_slow_on_processors
@@ -70,7 +70,10 @@ def train(
     placement = place(options.strategy, recipe, hosts)
     finished = is_finished(earlier, folder)
     begun = finished or bool(checkpoints)
-    recipe, data_set, news = _opened_data(recipe, options, earlier, begun)
+    recipe, data_set, news, learned_earlier = _opened_data(recipe, options, earlier, begun)
+    if choice is not None and options.extend is not None:
+        # The model that is extended is the start, whatever other weights there are.
+        choice = dataclasses.replace(choice, fields=choice.fields - {"model.initial_weights"})
     if placement.share.is_first and not finished:
         print(data_overview(data_set), flush=True)
         tell_slow_on_processors(recipe.precision)
@@ -112,19 +115,20 @@ def train(
     if recipe.freeze and earlier is None and recipe.model.initial_weights is None:
         print("The frozen parts keep random weights: --model.initial-weights is not given.")
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
-        if run.writes:
-            write_image_list(folder, data_set)
+        if run.writes and (earlier is None or not (folder / IMAGES_FILE).is_file()):
+            write_image_list(folder, data_set, learned_earlier)
         run.complete(evaluate)
     return folder
 
 
 def _opened_data(
     recipe: Recipe, options: TrainOptions, earlier: dict | None, begun: bool
-) -> tuple[Recipe, DataSet, dict]:
+) -> tuple[Recipe, DataSet, dict, dict[str, str]]:
     """Opens the data, and prepares the extension of a finished run if one is asked for.
 
     Returns:
-        The recipe and the data, which an extension changes, and what run.json says of it.
+        The recipe and the data, which an extension changes, and what run.json and the list of the
+        images keep of it.
     """
     if earlier is not None and "group_duplicates" not in earlier.get("recipe", {}):
         # Its validation images were drawn one by one.
@@ -137,11 +141,11 @@ def _opened_data(
         labels=options.labels,
     )
     if options.extend is None:
-        return recipe, data_set, {}
+        return recipe, data_set, {}, {}
     own = earlier if begun else None
     extended = extension(options.extend, recipe, data_set, options.split_seed, own)
     print(extended.text)
-    return extended.recipe, extended.data_set, extended.record
+    return extended.recipe, extended.data_set, extended.record, extended.earlier
 
 
 def _tell_finished(folder: Path, checkpoints: CheckpointFolder, keeps_checkpoints: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.atomic_files import temporary_path, write_text_atomically
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import save_weights
@@ -73,13 +73,10 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
 
     Raises:
         ValueError: Keras does not run on JAX, the recipe has something that is not implemented in
-            JAX, or the arrays or the teacher do not fit the recipe.
+            JAX, the arrays or the teacher do not fit the recipe, or `out` holds a run of `train`.
         OSError: a file cannot be read or written.
     """
     _check(recipe, options)
-    # Imported here because JAX is needed for it.
-    import jax
-
     options = replace(
         options,
         images=local_path(options.images, "images"),
@@ -87,6 +84,17 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
         out=local_path(options.out, "out"),
         teacher=None if options.teacher is None else local_path(options.teacher, "teacher"),
     )
+    _check_out(options.out)
+    # Creates the folder now, not after an epoch; and removes it if that fails.
+    with temporary_path(options.out / "run.json"):
+        _train(recipe, options)
+    return options.out
+
+
+def _train(recipe: Recipe, options: InMemoryOptions) -> None:
+    """Trains, and writes the two files whenever the validation images are scored."""
+    import jax
+
     training, validation = _images(recipe, options)
     steps = len(training.labels) // recipe.batch_size
     trainer = _trainer(recipe, options, _classes(training, validation), steps)
@@ -100,7 +108,6 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
     schedule = learning_rate_schedule(recipe, steps)
     rates = jax.vmap(schedule)(np.arange(recipe.epochs * steps))
 
-    options.out.mkdir(parents=True, exist_ok=True)
     record = {
         "recipe": asdict(recipe),
         "options": {name: str(value) for name, value in asdict(options).items()},
@@ -125,7 +132,6 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
         trainer.assign_averages(state)
         save_weights(trainer.model, options.out / "model.weights.h5")
         write_text_atomically(options.out / "run.json", json.dumps(record, indent=2) + "\n")
-    return options.out
 
 
 def _check(recipe: Recipe, options: InMemoryOptions) -> None:
@@ -159,6 +165,15 @@ def _check(recipe: Recipe, options: InMemoryOptions) -> None:
                 f"Training in memory does not implement `{name}`: leave it out. "
                 f"Received: {name}={getattr(recipe, name)}"
             )
+
+
+def _check_out(out: Path) -> None:
+    """Raises a ValueError if the folder holds a run of another command, whose record it needs."""
+    if (out / "model.keras").exists() or (out / "checkpoints").exists():
+        raise ValueError(
+            f"`out` must not be the folder of a run of `train`, whose run.json would be replaced: "
+            f"choose another one. Received: {out}"
+        )
 
 
 def _images(recipe: Recipe, options: InMemoryOptions) -> tuple["Images", "Images"]:

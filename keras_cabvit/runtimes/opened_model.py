@@ -13,7 +13,7 @@ from keras_cabvit.runtimes.keras_classifier import load_keras
 from keras_cabvit.runtimes.onnx_classifier import load_onnx
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import is_unpacked_keras, latest_version
-from keras_cabvit.runtimes.run_record import crop_of_run, read_run
+from keras_cabvit.runtimes.run_record import crop_of_run, read_run, sentence_on_runs_in
 from keras_cabvit.runtimes.saved_model_classifier import load_saved_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.runtimes.stated_crop import preferred_crop
@@ -164,6 +164,8 @@ def model_at(path: Path, accepted: str = _ACCEPTED) -> tuple[str, Path, str]:
             f"The run in {path} has not finished: there is no model.keras in it yet. The command "
             "that started it resumes it."
         )
+    if several := sentence_on_runs_in(path):
+        raise ValueError(f"{path} is not the folder of one run.{several}")
     raise ValueError(f"{path} is a folder of something else. {accepted}")
 
 

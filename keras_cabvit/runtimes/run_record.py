@@ -54,7 +54,9 @@ def read_finished_run(folder: str | os.PathLike) -> dict:
     """
     record = read_run(folder)
     if record is None:
-        raise FileNotFoundError(f"There is no run in {folder}: it has no run.json.")
+        raise FileNotFoundError(
+            f"There is no run in {folder}: it has no run.json.{sentence_on_runs_in(folder)}"
+        )
     if not record.get("finished"):
         raise ValueError(
             f"The run in {folder} has not finished. The command that started it resumes it: "
@@ -78,3 +80,13 @@ def crop_of_run(run: dict | None, image_size: Sequence[int] | None = None) -> fl
         return crop
     size = image_size or (recipe.get("model") or {}).get("image_size")
     return None if size is None else evaluation_crop(size)  # the authors'
+
+
+def sentence_on_runs_in(folder: str | os.PathLike) -> str:
+    """Returns a sentence, after a space, on the runs of several seeds in a folder; else nothing.
+
+    Args:
+        folder: path.
+    """
+    runs = sorted(file.parent for file in local_path(folder).glob("*/run.json"))
+    return f" It holds several runs: give one of them, such as {runs[0]}." if runs else ""

@@ -155,6 +155,7 @@ def test_crop_and_classes_of_the_run_are_known(forms, tmp_path):
         ("servable/1/saved_model.pb", b"text", r"servable/1 is damaged, or holds no SavedModel"),
         ("photographs/cat.jpg", b"text", "photographs is a folder of something else"),
         ("run/checkpoints/1.npz", b"text", "The run in .*run has not finished"),
+        ("runs/seed_0/run.json", b"{}", r"give one of them, such as .*runs/seed_0\."),
     ],
 )
 def test_file_without_a_model_gives_a_clear_error(tmp_path, file, content, sentence):

@@ -10,6 +10,7 @@ from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classif
 from training.compare import compare, score_forms
 from training.data.array_split import ArraySplit
 from training.data.data_set import DataSet
+from training.data.image_list import with_validation
 from training.data.opening import open_data_set
 from training.evaluate import evaluate
 from training.evaluation.predictions import Framing, predict_split
@@ -206,6 +207,21 @@ def test_validation_split_of_a_run_is_the_one_it_had(run):
     assert len(first.names) == 8  # half of 16, as in the run's recipe
     assert "with seed 3. The model was not trained on them." in first.note
     assert first.names == again.names
+
+
+def test_validation_images_that_a_run_chose_are_those_of_its_folder_by_any_name(run, tmp_path):
+    model = with_checksums(run, tmp_path / "run", ("train", "test"))
+    record = json.loads((model / "run.json").read_text())
+    data_set = open_data_set(record["data"], 0.5, record["split_seed"])
+    others = [name for name, _ in data_set.training.files_and_classes()]
+    chosen = with_validation(data_set, others, "chosen")
+    record |= {"validation_images": others, "validation_note": "They are those of an extension."}
+    record |= {"data_source": data_set.source, "checksums": chosen.checksums()}
+    (model / "run.json").write_text(json.dumps(record))
+    evaluation = evaluate(model, f"folder:{model}/../run/data", "validation", latency_rounds=1)
+
+    assert sorted(evaluation.names) == sorted(others)
+    assert "They are those of an extension. The model was not trained on them." in evaluation.note
 
 
 def with_checksums(run, folder, parts):

@@ -6,13 +6,14 @@ import json
 import pytest
 from tiny_runs import RECIPE
 
+from training.run.choosing import Choice
 from training.run.options import TrainOptions
 from training.seeds import spread, train_seeds
 
 SCORES = {0: 0.80, 1: 0.84, 2: 0.82}
 
 
-def one_run(recipe, options, command=None):
+def one_run(recipe, options, command=None, choice=None):
     """Writes the record of a run of that seed, as training does, and counts the trainings."""
     options.out.mkdir(parents=True, exist_ok=True)
     scores = {"images": 400, "top1": SCORES[options.seed], "top5": None, "cross_entropy": 0.5}
@@ -33,6 +34,40 @@ def test_summary_has_the_mean_and_the_sample_deviation(tmp_path):
     assert "| standard deviation |  2.0 % |        0.0000 |" in text
     seeds = [json.loads((tmp_path / f"seed_{n}" / "run.json").read_text())["seed"] for n in SCORES]
     assert seeds == [0, 1, 2]
+
+
+def test_all_seeds_have_what_the_first_has_chosen(tmp_path):
+    """Otherwise the deviation would also be that of the epochs that fit into the minutes."""
+    started = []
+
+    def choosing_run(recipe, options, command=None, choice=None):
+        started.append((recipe.epochs, choice))
+        chosen = recipe if choice is None else dataclasses.replace(recipe, epochs=9)
+        folder = one_run(chosen, options)
+        record = json.loads((folder / "run.json").read_text())
+        record["recipe"] = dataclasses.asdict(chosen)
+        (folder / "run.json").write_text(json.dumps(record))
+        return folder
+
+    choice = Choice(frozenset({"epochs"}), minutes=1)
+    options = TrainOptions("elpv", tmp_path)
+    train_seeds(RECIPE, options, [0, 1, 2], choice=choice, train_one=choosing_run)
+
+    assert started == [(RECIPE.epochs, choice), (9, None), (9, None)]
+
+
+@pytest.mark.parametrize(("test", "split"), [(400, "test"), (0, "validation")])
+def test_summary_says_which_images_were_scored(tmp_path, test, split):
+    def run_on(recipe, options, command=None, choice=None):
+        folder = one_run(recipe, options)
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(record | {"images": {"test": test}}))
+        return folder
+
+    text = train_seeds(RECIPE, TrainOptions("elpv", tmp_path), [0, 1], train_one=run_on)
+
+    assert text.startswith(f"Scores of 400 {split} images\n")
+    assert json.loads((tmp_path / "seeds.json").read_text())["split"] == split
 
 
 def test_one_seed_has_no_deviation():

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import functools
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +39,7 @@ class Train:
         seeds: train a run for each of these seeds in OUT/seed_N, one after the other, and write the
             mean and standard deviation of their scores; instead of --seed.
         minutes: time allowed for each run on this computer, which chooses the epochs; and the image
-            size in a run that fine-tunes.
+            size in a run that fine-tunes. Of several seeds the first chooses, for all.
     """
 
     options: Annotated[Options, tyro.conf.arg(name="")]
@@ -82,6 +81,11 @@ def run(arguments: list[str]) -> None:
         description=description,
         default=Train(Options(**options), recipe),
     )
+    if command.options.extend is not None and "model.initial_weights" in _given(others):
+        raise ValueError(
+            "Give --extend, which starts from the model of a run, or --model.initial-weights, not "
+            "both."
+        )
     if command.minutes is not None:
         if "epochs" not in _given(others):
             fields |= {"epochs"}
@@ -94,8 +98,8 @@ def run(arguments: list[str]) -> None:
         return
     if command.hosts != Hosts():
         raise ValueError("--seeds trains in one process: start each seed by itself on the hosts.")
-    train_one = functools.partial(train, choice=choice)
-    print("\n" + train_seeds(command.recipe, run_options, command.seeds, train_one=train_one))
+    text = train_seeds(command.recipe, run_options, command.seeds, choice=choice, train_one=train)
+    print(f"\n{text}")
 
 
 def _given(arguments: list[str]) -> frozenset[str]:

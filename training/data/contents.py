@@ -1,6 +1,8 @@
 """The contents of a data set's files, to notice files that were replaced under the same name."""
 
+import functools
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +72,22 @@ def check_contents(data_set: DataSet, earlier: dict, folder: Path) -> None:
         )
 
 
+def digests_of(files: Mapping[str, str]) -> dict[str, str] | None:
+    """Returns what identifies the contents of images, whatever their names.
+
+    Args:
+        files: dict from an image's name to the path of its file.
+
+    Returns:
+        A dict from the name of each image that can be read to 16 hexadecimal digits of the SHA-256
+        of its file; None if the files have more than 1 GiB in all, which are not read.
+    """
+    if sum(_size_and_time(path)[0] for path in files.values()) > _MOST_BYTES:
+        return None
+    digests = {name: _digest(path).hex()[:16] for name, path in files.items()}
+    return {name: digest for name, digest in digests.items() if digest}
+
+
 class _Files:
     """The files of a split, with their sizes in bytes and times of change in nanoseconds."""
 
@@ -109,6 +127,12 @@ def _size_and_time(path: str) -> tuple[int, int]:
 
 def _digest(path: str) -> bytes:
     """Returns the SHA-256 of a file; no bytes if it cannot be read."""
+    return _digest_of_version(path, *_size_and_time(path))
+
+
+# The record of a run and its list of images need the same digests.
+@functools.lru_cache(maxsize=2**17)
+def _digest_of_version(path: str, size: int, time: int) -> bytes:
     try:
         return file_digest(path)
     except OSError:

@@ -75,6 +75,14 @@ class Duplicates:
         """The groups with images of more than one class."""
         return tuple(group for group in self.groups if _several(group, "class_name"))
 
+    def in_splits(self, splits: Mapping[str, str]) -> "Duplicates":
+        """Returns the same groups, with other splits of the images that a dict names."""
+        groups = (
+            tuple(each._replace(split=splits.get(each.name, each.split)) for each in group)
+            for group in self.groups
+        )
+        return Duplicates(_telling_first(groups), self.note)
+
     def sentences(self) -> tuple[str, ...]:
         """Returns what a reader should know, with names."""
         said = [self.note] if self.note else []
@@ -160,9 +168,17 @@ def find_duplicates(alike: Alike, splits: Mapping[str, Iterable[tuple[str, str]]
         for file, class_name in images:
             member = Member(file, split, class_name, alike.contents[file])
             members.setdefault(alike.groups[file], []).append(member)
-    groups = [tuple(group) for group in members.values() if len(group) > 1]
-    groups.sort(key=lambda group: not (_several(group, "split") or _several(group, "class_name")))
-    return Duplicates(tuple(groups), alike.note)
+    groups = (tuple(group) for group in members.values() if len(group) > 1)
+    return Duplicates(_telling_first(groups), alike.note)
+
+
+def _telling_first(groups: Iterable[tuple[Member, ...]]) -> tuple[tuple[Member, ...], ...]:
+    """Returns groups, those with images of several splits or classes first."""
+
+    def tells_nothing(group: tuple[Member, ...]) -> bool:
+        return not (_several(group, "split") or _several(group, "class_name"))
+
+    return tuple(sorted(groups, key=tells_nothing))
 
 
 def _components(contents: np.ndarray, hashes: np.ndarray, known: np.ndarray) -> np.ndarray:

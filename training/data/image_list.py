@@ -3,17 +3,19 @@
 import dataclasses
 import gzip
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from keras_cabvit.atomic_files import atomic_path
+from training.data.contents import digests_of
 from training.data.data_set import DataSet
 from training.data.folder_split import FolderSplit
 
 IMAGES_FILE = "images.json.gz"
 
-# From the name of a split to a dict from an image's name to the name of its class.
+# From the name of a split to a dict from an image's name to the name of its class. A run's list has
+# "contents" too, digests by name, and "earlier", what only the runs that it extends have learned.
 ImageList = dict[str, dict[str, str]]
 
 
@@ -27,15 +29,32 @@ def image_list(data_set: DataSet) -> ImageList | None:
     return images
 
 
-def write_image_list(folder: Path, data_set: DataSet) -> None:
+def image_digests(data_set: DataSet) -> dict[str, str]:
+    """Returns a digest of the contents of each image of a folder, as far as they are read."""
+    files: dict[str, str] = {}
+    for split in data_set.splits().values():
+        if isinstance(split, FolderSplit):
+            names = (name for name, _ in split.files_and_classes())
+            files |= zip(names, split.files(), strict=True)
+    return digests_of(files) or {}
+
+
+def write_image_list(
+    folder: Path, data_set: DataSet, earlier: Mapping[str, str] | None = None
+) -> None:
     """Writes images.json.gz, if the data is a folder.
 
     Args:
         folder: path of the run's folder.
         data_set: `DataSet`.
+        earlier: dict with the classes of images that the runs it extends were trained on, and that
+            are no longer training images, by the digests of their contents or by name; or None.
     """
     images = image_list(data_set)
     if images is not None:
+        images["contents"] = image_digests(data_set)
+        if earlier:
+            images["earlier"] = dict(earlier)
         with atomic_path(folder / IMAGES_FILE) as partial:
             # Without a time of its own, the file of the same images has the same bytes.
             partial.write_bytes(gzip.compress(json.dumps(images).encode("ascii"), mtime=0))
@@ -95,6 +114,14 @@ def with_validation(data_set: DataSet, names: Collection[str], note: str) -> Dat
         files, labels = [name for name, _ in part], [label for _, label in part]
         return FolderSplit(root, files, labels, data_set.class_names)
 
+    splits = {name: "validation" if name in chosen else "training" for name, _ in pool}
+    duplicates = data_set.duplicates.in_splits(splits)
+    said = data_set.duplicates.sentences()
     return dataclasses.replace(
-        data_set, training=split(False), validation=split(True), validation_note=note
+        data_set,
+        training=split(False),
+        validation=split(True),
+        validation_note=note,
+        notes=(*(each for each in data_set.notes if each not in said), *duplicates.sentences()),
+        duplicates=duplicates,
     )

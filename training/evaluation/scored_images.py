@@ -83,7 +83,7 @@ def scored_images(
             group_duplicates=grouped,
             labels=labels,
         )
-        if run.get("validation_images") and spec == run.get("data"):
+        if run.get("validation_images") and _is_data_of(run, spec, data_set):
             note = run.get("validation_note") or ""
             data_set = with_validation(data_set, run["validation_images"], note)
 
@@ -114,7 +114,7 @@ def _changed(
     """Returns the names of the splits that differ from the run's; None for other data."""
     of_run = run.get("labels")
     same_labels = (labels and os.path.realpath(labels)) == (of_run and os.path.realpath(of_run))
-    named_alike = isinstance(data, DataSet) or (data == run.get("data") and same_labels)
+    named_alike = isinstance(data, DataSet) or (_is_data_of(run, data, data_set) and same_labels)
     if not run or not (named_alike or "checksums" in run):
         return None
     checksums = data_set.checksums()
@@ -123,6 +123,13 @@ def _changed(
     if not changed or (named_alike and not isinstance(data, DataSet)):
         return changed
     return None
+
+
+def _is_data_of(run: dict, spec: str, data_set: DataSet) -> bool:
+    """Returns whether data is that of a run, by its name or as the same folder."""
+    return spec == run.get("data") or (
+        bool(data_set.source) and data_set.source == run.get("data_source")
+    )
 
 
 def _part_in_training(

@@ -167,7 +167,11 @@ def choose(
                 f"The time is too short for {'one epoch' if least == 1 else f'{least} epochs'}: "
                 "give more --minutes, or a smaller --model.image-size."
             )
-        decide("epochs", min(fitting, _TIMES * usual), "as many as fit into the time")
+        most = _TIMES * usual
+        reason = "as many as fit into the time"
+        if fitting > most:
+            reason = "more would fit into the time, and change nothing"
+        decide("epochs", min(fitting, most), reason)
     decide(
         "optimization.warmup_epochs", min(2.0, recipe.epochs / 4), "the learning rate rises first"
     )

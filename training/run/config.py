@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.run_record import read_run
+from keras_cabvit.runtimes.run_record import read_run, sentence_on_runs_in
 from training.recipes.recipe import Recipe
 
 
@@ -19,7 +19,9 @@ class Config:
     Attributes:
         recipe: `Recipe`; fields that the file does not have keep their defaults.
         options: dict of those fields of `TrainOptions` that belong to a run wherever it is trained:
-            data, labels, seed, split_seed and deterministic. A folder of images has its full path.
+            data, labels, seed, split_seed, deterministic and extend, without which validation
+            images would be drawn among those that an extended model has learned. A folder of images
+            has its full path.
         notes: sentences on fields that this version does not know.
     """
 
@@ -43,7 +45,8 @@ def read_config(path: str | os.PathLike, option: str = "config") -> Config:
     file = path / "run.json" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(
-            f"`{option}` must be the run.json of a run, or its folder. There is no {file}"
+            f"`{option}` must be the run.json of a run, or its folder. There is no {file}."
+            f"{sentence_on_runs_in(file.parent)}"
         )
     run = read_run(file.parent, file.name)
     if run is None or not isinstance(run.get("recipe"), dict):
@@ -67,6 +70,9 @@ def read_config(path: str | os.PathLike, option: str = "config") -> Config:
     labels = _checked(str | None, run.get("labels"), "labels", file)
     if labels is not None:
         options["labels"] = Path(labels)
+    extends = run.get("extends")
+    if isinstance(extends, dict) and "run" in extends:
+        options["extend"] = Path(_checked(str, extends["run"], "extends.run", file))
     return Config(recipe, options, tuple(notes))
 
 

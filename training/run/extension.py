@@ -3,13 +3,23 @@
 import dataclasses
 import os
 from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
+from keras_cabvit.data.listed import listed
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.data_set import DataSet
-from training.data.image_list import ImageList, image_list, read_image_list, with_validation
+from training.data.duplicates import Duplicates
+from training.data.image_list import (
+    ImageList,
+    image_digests,
+    image_list,
+    read_image_list,
+    with_validation,
+)
 from training.data.stratified import held_out
 from training.recipes.recipe import Recipe
 from training.report.markdown import table
@@ -26,12 +36,15 @@ class Extension:
         record: dict, what run.json says of it: "extends", and "validation_images" if they were
             chosen here.
         text: string, what has changed.
+        earlier: dict with the classes of images that the finished run has learned and that are no
+            longer training images, for `write_image_list`.
     """
 
     recipe: Recipe
     data_set: DataSet
     record: dict
     text: str
+    earlier: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def extension(
@@ -77,71 +90,200 @@ def extension(
     record = {"extends": {"run": str(folder), "epoch": run.get("epoch"), "added": 0, "removed": 0}}
     epochs = f"{run.get('epoch')} of {run['recipe'].get('epochs')} epochs"
     text = f"Extending {folder}, trained for {epochs}: its model starts a new schedule."
-    if _same(run, data_set):
-        return Extension(recipe, data_set, record, f"{text}\nThe images are the same.")
-    before, now = read_image_list(folder), image_list(data_set)
+    before, now, same = read_image_list(folder), image_list(data_set), _same(run, data_set)
     if before is None or now is None:
+        if same:
+            return Extension(recipe, data_set, record, f"{text}\nThe images are the same.")
         raise ValueError(
             f"The images are not those of {folder}, which keeps no list of them: validation images "
             "could be among those that it was trained on. Train anew with its recipe (--config "
             f"{folder}), or restore its images."
         )
-    changes = _changes(before, now)
+    digests = image_digests(data_set)
+    known = _Known(before, digests)
+    if same and known.has_contents_of(now):
+        earlier = known.learned_without(now["training"])
+        return Extension(recipe, data_set, record, f"{text}\nThe images are the same.", earlier)
+    _check_test(known, now, digests, folder)
+    changes = _changes(before, now, known)
     record["extends"] |= {
         "added": sum(changes.added.values()),
         "removed": sum(changes.removed.values()),
     }
     text = f"{text}\n{changes.text()}"
-    learned = before["training"].keys() & now["validation"].keys()
-    if learned or before["validation"].keys() & now["training"].keys():
-        names, note = _validation(before, now, recipe.validation_share, seed)
+    if any(map(known.is_learned, now["validation"])) or any(map(known.is_held, now["training"])):
+        names, note = _validation(known, now, data_set.duplicates, recipe.validation_share, seed)
         data_set = with_validation(data_set, names, note)
         record["validation_images"] = sorted(names)
-    return Extension(recipe, data_set, record, text)
+        now = image_list(data_set) or now
+    return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
+
+
+class _Known:
+    """The images of a finished run, recognised by their names, or by their contents.
+
+    A name is that of the same image as long as the contents are the same. Others are looked up by
+    their contents: files are renamed, with their class for example, and moved to other splits.
+
+    Args:
+        before: `ImageList` of the finished run.
+        digests: dict from a name to the digest of its contents now, as `image_digests` returns it.
+    """
+
+    def __init__(self, before: ImageList, digests: dict[str, str]):
+        self._before, self._digests = before, digests
+        self._contents = before.get("contents", {})
+        self._names: dict[str, list[str]] = {}
+        for name, digest in self._contents.items():
+            self._names.setdefault(digest, []).append(name)
+
+    def part(self, name: str) -> str | None:
+        """Returns the part of the finished run that an image was in; None for a new one.
+
+        "earlier" are those that only a run before it was trained on.
+        """
+        # Of copies in several parts, what the model has learned counts most.
+        parts = ("training", "validation", "test")
+        digest = self._digests.get(name)
+        for part in parts:
+            if name in self._before.get(part, {}) and self._is_unchanged(name):
+                return part
+        if {name, digest} & self._before.get("earlier", {}).keys():
+            return "earlier"
+        copies = set(self._names.get(digest or "", ()))
+        return next((part for part in parts if self._before.get(part, {}).keys() & copies), None)
+
+    def is_learned(self, name: str) -> bool:
+        """Returns whether the model was trained on an image."""
+        return self.part(name) in ("earlier", "training")
+
+    def is_held(self, name: str) -> bool:
+        """Returns whether an image was held out."""
+        return self.part(name) == "validation"
+
+    def has_contents_of(self, now: ImageList) -> bool:
+        """Returns whether training and validation images have the contents that they had."""
+        return all(map(self._is_unchanged, (*now["training"], *now["validation"])))
+
+    def learned_without(self, training: Iterable[str]) -> dict[str, str]:
+        """Returns the classes of learned images that are no longer training images.
+
+        By their contents, or by their names if the contents are not known.
+
+        Args:
+            training: names of the training images now.
+        """
+        learned = dict(self._before.get("earlier", {}))
+        for name, label in self._before["training"].items():
+            learned[self._contents.get(name, name)] = label
+        names = set(training)
+        trained = {*names, *map(self._digests.get, names)}
+        return {key: label for key, label in learned.items() if key not in trained}
+
+    def _is_unchanged(self, name: str) -> bool:
+        """Returns whether an image has the contents that it had, as far as they are known."""
+        now, before = self._digests.get(name), self._contents.get(name)
+        return now is None or before is None or now == before
+
+
+def _check_test(known: _Known, now: ImageList, digests: dict[str, str], folder: Path) -> None:
+    """Raises ValueError if test images are images that the finished run was trained on.
+
+    A copy of a training image that is still one is named among the near duplicates.
+    """
+    pool = {digests.get(name) for part in ("training", "validation") for name in now[part]} - {None}
+    moved = [
+        name
+        for name in now.get("test", {})
+        if known.is_learned(name) and digests.get(name) not in pool
+    ]
+    if moved:
+        raise ValueError(
+            f"{len(moved):,} of the {len(now['test']):,} test images are images that {folder} was "
+            f"trained on, so that the score would say little about others: {listed(moved, 3)}. "
+            f"Move them back to the training images, or train anew with its recipe (--config "
+            f"{folder})."
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class _Changes:
-    """Numbers of images by class, of training and validation together."""
+    """Numbers of images by class, of training and validation together.
+
+    Attributes:
+        added, removed, now: `Counter`s of names, by class.
+        renamed: number of the added names whose images were known under another name.
+        relabelled: number of names that have another class than then.
+    """
 
     added: Counter
     removed: Counter
     now: Counter
+    renamed: int
+    relabelled: int
 
     def text(self) -> str:
         """Returns the changes as text."""
         names = sorted(self.added.keys() | self.removed.keys())
-        if not names:
-            return "The images have the same names as then, and other contents or splits."
-        rows = [
-            [name, f"{self.added[name]:,}", f"{self.removed[name]:,}", f"{self.now[name]:,}"]
-            for name in names
-        ]
-        title = "Training and validation images since then, by their names:"
-        return f"{title}\n\n{table(['class', 'added', 'removed', 'now'], rows)}\n"
+        if names:
+            rows = [
+                [name, f"{self.added[name]:,}", f"{self.removed[name]:,}", f"{self.now[name]:,}"]
+                for name in names
+            ]
+            header = ["class", "added", "removed", "now"]
+            title = "Training and validation images since then, by their names:"
+            text = f"{title}\n\n{table(header, rows)}\n"
+        else:
+            text = "The images have the same names as then, and other contents, classes or splits."
+        if self.renamed:
+            text += (
+                f"\n{_were(self.renamed, 'added image')} known under another name, by the "
+                "contents: what was learned or held out remains so."
+            )
+        if self.relabelled:
+            text += f"\n{_were(self.relabelled, 'image')} given another class."
+        return text
 
 
-def _changes(before: ImageList, now: ImageList) -> _Changes:
+def _were(count: int, noun: str) -> str:
+    return f"{count:,} {noun} was" if count == 1 else f"{count:,} {noun}s were"
+
+
+def _changes(before: ImageList, now: ImageList, known: _Known) -> _Changes:
     old, new = (each["training"] | each["validation"] for each in (before, now))
+    added = {name: label for name, label in new.items() if name not in old}
     return _Changes(
-        Counter(label for name, label in new.items() if name not in old),
+        Counter(added.values()),
         Counter(label for name, label in old.items() if name not in new),
         Counter(new.values()),
+        sum(known.part(name) in ("training", "validation") for name in added),
+        sum(old.get(name, label) != label for name, label in new.items()),
     )
 
 
 def _validation(
-    before: ImageList, now: ImageList, share: float, seed: int
+    known: _Known, now: ImageList, duplicates: Duplicates, share: float, seed: int
 ) -> tuple[list[str], str]:
-    """Returns the names of the validation images, and a sentence on them."""
+    """Returns the names of the validation images, and a sentence on them.
+
+    New images that are near duplicates of known ones stay with them: a burst may have gone on.
+    """
     pool = now["training"] | now["validation"]
-    kept = [name for name in pool if name in before["validation"]]
-    new = sorted(name for name in pool if name not in before["validation"] | before["training"])
-    drawn: list[str] = []
-    if new:
-        _, labels = np.unique([pool[name] for name in new], return_inverse=True)
-        mask = held_out(labels, share, seed)
-        drawn = [name for name, held in zip(new, mask, strict=True) if held]
+    kept = [name for name in pool if known.is_held(name)]
+    learned = {name for name in pool if known.is_learned(name)}
+    group_of = {
+        each.name: number for number, group in enumerate(duplicates.groups) for each in group
+    }
+    beside_learned = {group_of[name] for name in learned & group_of.keys()}
+    beside_kept = {group_of[name] for name in kept if name in group_of} - beside_learned
+    new = sorted(name for name in pool if name not in learned and not known.is_held(name))
+    drawn = [name for name in new if group_of.get(name) in beside_kept]
+    free = [name for name in new if group_of.get(name) not in beside_kept | beside_learned]
+    if free:
+        _, labels = np.unique([pool[name] for name in free], return_inverse=True)
+        groups = [group_of.get(name, -1 - number) for number, name in enumerate(free)]
+        mask = held_out(labels, share, seed, np.array(groups))
+        drawn += [name for name, held in zip(free, mask, strict=True) if held]
     if not kept and not drawn:
         raise ValueError(
             "No image is left for validation: all that were held out are removed, and the new ones "

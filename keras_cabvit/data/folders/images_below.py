@@ -22,7 +22,8 @@ def images_below(folder, not_read=None, suffixes=SUFFIXES):
         suffixes: tuple of strings. Defaults to those of the formats that are read.
 
     Yields:
-        A `pathlib.Path` per image; also that of a folder inside that cannot be listed.
+        A `pathlib.Path` per image; also that of a folder inside that cannot be listed, and of a
+        link that is named like an image and leads nowhere: its user misses it otherwise.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -42,7 +43,8 @@ class _Walk(NamedTuple):
         if self.not_read is not None:
             kinds = (os.path.splitext(name)[1].lower() for name in listing.others)
             self.not_read.update(kind for kind in kinds if kind in OTHER_FORMATS)
-        files = (*listing.images, *listing.others)
+        lost = (name for name in listing.unusable if not os.path.exists(folder / name))
+        files = (*listing.images, *listing.others, *lost)
         images = [name for name in files if name.lower().endswith(self.suffixes)]
         folders = set(listing.folders)
         for name in sorted((*images, *listing.folders)):

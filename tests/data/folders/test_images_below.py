@@ -47,6 +47,15 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path):
     assert found == ["data/a.jpg", "data/linked/b.jpg"]
 
 
+def test_links_that_lead_nowhere_are_given_if_they_are_named_like_images(tmp_path):
+    touch(tmp_path, "a.jpg")
+    (tmp_path / "b.jpg").symlink_to("gone.jpg")
+    (tmp_path / "c.jpg").symlink_to("c.jpg")
+    (tmp_path / "notes").symlink_to("gone.txt")
+
+    assert [path.name for path in images_below(tmp_path)] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
 def test_folder_inside_that_cannot_be_listed_is_given_itself(tmp_path, monkeypatch):
     touch(tmp_path, "a/1.jpg", "b/2.jpg", "c/3.jpg")
     listed = module.list_folder

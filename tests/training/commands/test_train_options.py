@@ -89,6 +89,14 @@ def test_seeds_are_trained_one_after_the_other(started, tmp_path, capsys):
     assert json.loads((tmp_path / "seeds.json").read_text())["mean"] == {"top1": 0.5}
 
 
+def test_two_starts_are_refused(finished_run, started, tmp_path, capsys):
+    extend = ["--extend", str(finished_run), "--out", str(tmp_path / "run")]
+
+    assert main(["train", *extend, "--model.initial-weights", "tiny_imagenet"]) == 1
+    assert "or --model.initial-weights, not both" in capsys.readouterr().err
+    assert not started
+
+
 @pytest.mark.slow
 def test_seeds_resume_and_extension_of_one_after_photographs_were_added(
     finished_run, folder, tmp_path, monkeypatch, capsys
@@ -119,7 +127,7 @@ def test_seeds_resume_and_extension_of_one_after_photographs_were_added(
     assert capsys.readouterr().out.count("This run is finished") == 2
     assert (out / "seeds.json").read_bytes() == first
 
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(9)
     for number in range(8):
         pixels = rng.integers(0, 128, (36, 40, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(images / "dark" / f"new_{number}.png")

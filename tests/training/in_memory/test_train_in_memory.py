@@ -68,6 +68,8 @@ def outcomes(images, teacher, run_python):
     """Exit statuses and errors of commands in a process that cannot import TensorFlow."""
     blocked = images / "blocked"
     blocked.mkdir()
+    other_run = images / "other_run"
+    (other_run / "checkpoints").mkdir(parents=True)
     (blocked / "tensorflow.py").write_text("raise ImportError('not installed here')\n")
     commands = [
         command(images, images / "refused", *TOO_LARGE_A_BATCH),
@@ -78,6 +80,8 @@ def outcomes(images, teacher, run_python):
         command(images, images / "refused", "--images", str(images / "floats.npy")),
         command(images, images / "refused", *TRAINING, "--teacher", str(images / "none.keras")),
         command(images, images / "refused", *TRAINING, "--teacher", str(images / "labels.npy")),
+        ["on-full-disk", *command(images, images / "new" / "failed", *TRAINING)],
+        command(images, other_run, *TRAINING),
     ]
     program = [Path(__file__).with_name("run_commands.py"), json.dumps(commands)]
     return run_python(program, "jax", PYTHONPATH=os.pathsep.join(map(str, (blocked, REPOSITORY))))
@@ -134,6 +138,20 @@ def test_arguments_that_do_not_fit_give_a_clear_error(images, outcomes, number, 
     assert status == 1
     assert message in errors
     assert not (images / "refused").exists()
+
+
+def test_nothing_is_left_of_a_run_without_an_epoch(images, outcomes):
+    status, errors = outcomes[8]
+    assert status == 1
+    assert "The disk is full" in errors
+    assert not (images / "new").exists()
+
+
+def test_folder_of_another_kind_of_run_is_refused(images, outcomes):
+    status, errors = outcomes[9]
+    assert status == 1
+    assert "must not be the folder of a run of `train`" in errors
+    assert os.listdir(images / "other_run") == ["checkpoints"]
 
 
 def test_another_backend_is_refused(images, tmp_path, capsys):

@@ -65,6 +65,14 @@ def test_as_many_epochs_as_fit_into_the_time():
     assert recipe.model.image_size == twice.model.image_size == (128, 128)
 
 
+def test_more_time_than_helps_is_said():
+    recipe, made = chosen(minutes=10_000)
+    (reason,) = (each.reason for each in made if each.name == "epochs")
+
+    assert recipe.epochs == 3 * chosen()[0].epochs
+    assert reason == "more would fit into the time, and change nothing"
+
+
 def test_time_before_the_first_epoch_leaves_fewer_epochs():
     recipe, _ = chosen(minutes=45, seconds_before=620)
 

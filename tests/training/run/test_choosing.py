@@ -43,6 +43,20 @@ def test_time_is_that_of_real_steps(folder, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_extension_starts_from_the_run_whatever_weights_could_be_chosen(
+    finished_run, folder, tmp_path, monkeypatch
+):
+    def chosen(recipe, choice, *_):
+        raise RuntimeError(recipe.model.initial_weights, choice.fields)
+
+    monkeypatch.setattr("training.train.chosen_recipe", chosen)
+    options = TrainOptions(f"folder:{folder}", tmp_path / "run", extend=finished_run, log=())
+    with pytest.raises(RuntimeError) as found:
+        train(QUICK, options, choice=Choice(BATCH.fields | {"model.initial_weights"}))
+
+    assert found.value.args == (str(finished_run / "model.keras"), BATCH.fields)
+
+
 @pytest.mark.parametrize("minutes", [0, -1, float("nan")])
 def test_wrong_minutes_give_a_clear_error(minutes):
     with pytest.raises(ValueError, match="`minutes` must be above 0"):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from tiny_runs import RECIPE
@@ -34,6 +35,13 @@ def test_options_are_those_that_hold_on_any_computer(tmp_path):
         "split_seed": 1,
         "deterministic": True,
     }
+
+
+def test_extension_is_extended_anew_from_the_same_run(tmp_path):
+    """Validation images that were drawn anew could be among those that its start has learned."""
+    write(tmp_path, extends={"run": "/runs/first", "epoch": 9, "added": 4, "removed": 0})
+
+    assert read_config(tmp_path).options["extend"] == Path("/runs/first")
 
 
 def test_fields_of_other_versions_are_defaults_or_named(tmp_path):

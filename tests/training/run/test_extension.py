@@ -15,8 +15,13 @@ from training.data.image_list import image_list, read_image_list, write_image_li
 from training.run.extension import extension
 
 
-def opened(folder):
-    return open_folder(folder, Draw(0.25, seed=0))
+def opened(folder, labels=None):
+    return open_folder(folder, Draw(0.25, seed=0), labels=labels)
+
+
+def by_contents(folder, names):
+    """Returns the contents of images of a folder."""
+    return {(folder / name).read_bytes() for name in names}
 
 
 @pytest.fixture
@@ -89,6 +94,113 @@ def test_added_and_removed_images_are_told_by_class(finished):
     ]
     assert ["bright", "3", "0", "23"] in rows
     assert ["dark", "0", "1", "19"] in rows
+
+
+def test_images_of_a_renamed_class_keep_their_role(finished):
+    images, run = finished
+    before = read_image_list(run)
+    learned, held = (by_contents(images, before[part]) for part in ("training", "validation"))
+    (images / "dark").rename(images / "night")
+    add(images, "night", 4)
+    anew = by_contents(images, image_list(opened(images))["validation"])
+    assert learned & anew  # what the split alone would do
+    found = extension(run, RECIPE, opened(images), 0, None)
+    now = by_contents(images, image_list(found.data_set)["validation"])
+
+    assert not learned & now
+    assert held <= now
+    assert "20 added images were known under another name" in found.text
+    assert not found.earlier  # all that were learned are still training images
+
+
+def test_files_that_exchange_their_names_keep_their_role(finished):
+    images, run = finished
+    before = read_image_list(run)
+    learned = by_contents(images, before["training"])
+    one, other = (next(iter(before[part])) for part in ("training", "validation"))
+    (images / one).rename(images / "other.png")
+    (images / other).rename(images / one)
+    (images / "other.png").rename(images / other)
+    found = extension(run, RECIPE, opened(images), 0, None)
+
+    assert "The images are the same" not in found.text
+    assert not learned & by_contents(images, image_list(found.data_set)["validation"])
+
+
+def test_images_that_an_earlier_run_learned_are_not_held_out_when_they_return(finished, tmp_path):
+    images, run = finished
+    learned = sorted(read_image_list(run)["training"])[:12]
+    away = tmp_path / "away"
+    for name in learned:
+        (away / name).parent.mkdir(parents=True, exist_ok=True)
+        (images / name).rename(away / name)
+    first = extension(run, RECIPE, opened(images), 0, None)
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "model.keras").touch()
+    record = json.loads((run / "run.json").read_text())
+    (second / "run.json").write_text(json.dumps(record | {"checksums": {}}))
+    write_image_list(second, first.data_set, first.earlier)
+    for name in learned:
+        (away / name).rename(images / f"bright/again_{name.replace('/', '_')}")
+    add(images, "bright", 4)
+    found = extension(second, RECIPE, opened(images), 0, None)
+    now = image_list(found.data_set)["validation"]
+
+    assert not [name for name in now if "again" in name]
+    assert [name for name in now if "new" in name]
+
+
+def test_test_images_that_the_model_has_learned_are_refused(finished):
+    images, run = finished
+    learned = next(iter(read_image_list(run)["training"]))
+    for name in ("bright", "dark"):
+        (images / "train").mkdir(exist_ok=True)
+        (images / name).rename(images / "train" / name)
+    (images / "test" / learned).parent.mkdir(parents=True)
+    (images / "train" / learned).rename(images / "test" / learned)
+
+    with pytest.raises(ValueError, match=f"1 of the 1 test images are images.*test/{learned}"):
+        extension(run, RECIPE, opened(images), 0, None)
+
+
+def test_near_duplicates_of_learned_images_are_not_held_out(finished):
+    images, run = finished
+    before = read_image_list(run)
+    for part in ("training", "validation"):
+        for name in before[part]:
+            with Image.open(images / name) as image:
+                image.save(
+                    (images / name).with_name(f"{part}_{(images / name).name}"),
+                    "PNG",
+                    compress_level=1,
+                )
+    data_set = open_folder(images, Draw(0.25, seed=0, group_duplicates=True))
+    found = extension(run, RECIPE, data_set, 0, None).data_set
+    now = image_list(found)["validation"]
+
+    assert len(found.duplicates.groups) == 40
+    assert not found.duplicates.across_splits
+    assert not [note for note in found.notes if "near duplicate" in note]
+    assert sorted(now) == sorted(
+        f"{name[:-7]}{prefix}{name[-7:]}"
+        for name in before["validation"]
+        for prefix in ("", "validation_")
+    )
+
+
+def test_other_classes_under_the_same_names_are_counted(finished, tmp_path):
+    images, run = finished
+    data_set, table = opened(images), tmp_path / "labels.csv"
+    parts = image_list(data_set)
+    pool = parts["training"] | parts["validation"]
+    relabelled = sorted(pool)[:3]
+    rows = [f"{name},{'dark' if name in relabelled else label}" for name, label in pool.items()]
+    table.write_text("\n".join(["file,class", *rows]))
+    text = extension(run, RECIPE, opened(images, table), 0, None).text
+
+    assert "The images have the same names as then" in text
+    assert "3 images were given another class." in text
 
 
 def test_resumed_extension_has_the_same_split_without_its_source(finished):
