@@ -54,8 +54,9 @@ def read_labels(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: there are more or fewer names than classes, a name is empty or not text, or
-            the file is not in UTF-8.
+        ValueError: there are more or fewer names than classes, a name is empty, not text, of
+            several lines or begins the names with a byte order mark, or it or the file is not in
+            UTF-8.
     """
     if labels is None:
         return None
@@ -71,8 +72,15 @@ def read_labels(
             f"{source} must name the {classes} classes of the model. Received: {len(labels)} names"
         )
     for number, label in enumerate(labels):
-        if not isinstance(label, str) or not label.strip() or "\n" in label:
+        if not isinstance(label, str) or not label.strip() or re.search("[\r\n]", label):
             raise ValueError(
                 f"{source} must give one-line names. Received: {label!r} for class {number}"
+            )
+        # Half characters stand for bytes that are not UTF-8, as in the name of a folder. A byte
+        # order mark at the beginning of a file of labels is no part of the first name.
+        if re.search("[\ud800-\udfff]", label) or (number == 0 and label.startswith("\ufeff")):
+            raise ValueError(
+                f"{source} must give names that are text in UTF-8, without a byte order mark. "
+                f"Received: {label!a} for class {number}"
             )
     return labels

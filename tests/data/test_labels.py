@@ -33,3 +33,9 @@ def test_empty_line_between_names_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match=r"one-line names\. Received: '' for class 1"):
         read_labels(tmp_path / "labels.txt", 3)
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\r", "a\nb", "\ufeffa", "a\udcff"])
+def test_name_that_a_file_of_labels_does_not_give_back_is_refused(name):
+    with pytest.raises(ValueError, match=r"`labels` must give .* Received: .* for class 0"):
+        read_labels([name, "b"], 2)
