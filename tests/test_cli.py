@@ -417,6 +417,20 @@ def test_export_resamples_to_the_image_size(tiny_plain, tmp_path, monkeypatch, g
     assert exported == [(None, *size, 3)]
 
 
+@pytest.mark.parametrize(
+    ("options", "noted"), [({"include_preprocessing": False}, True), ({}, False)]
+)
+def test_export_notes_a_model_that_does_not_normalise_its_pixels(
+    tmp_path, monkeypatch, capsys, options, noted
+):
+    model = str(tmp_path / "model.keras")
+    tiny_models.plain(depth=1, **options).save(model)
+    monkeypatch.setattr(export, "to_onnx", lambda *_, **__: Path(model))
+
+    assert main(["export", "onnx", model, "--output", str(tmp_path / "model.onnx")]) == 0
+    assert ("does not normalise pixels itself" in capsys.readouterr().err) == noted
+
+
 def test_export_of_an_impossible_image_size_gives_a_clear_error(tiny_plain, tmp_path, capsys):
     tiny_plain.save(tmp_path / "model.keras")
     files = [str(tmp_path / "model.keras"), "--output", str(tmp_path / "model.tflite")]

@@ -6,13 +6,16 @@ import sys
 import warnings
 
 from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.text_table import one_line
 from keras_cabvit.commands.training_run import crop_of, keras_file, labels_of
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.export.options import INPUT_TYPES
 from keras_cabvit.export.saved_model import PRECISIONS
 from keras_cabvit.export.tflite import ATTENTION_BIASES, QUANTIZATIONS
+from keras_cabvit.paths import path_text
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
+from keras_cabvit.runtimes.pixel_scale import note_on_pixels
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.weights import resized_model
@@ -153,6 +156,9 @@ def _add_metadata(parser):
 
 def _model(options):
     model = read_keras_model(options.model)
+    # The export states pixels in [0, 255]: whoever opens it can no longer tell.
+    for note in note_on_pixels(model, path_text(options.model)):
+        print(one_line(note), file=sys.stderr)
     sides = options.image_size
     if sides is None:
         return model

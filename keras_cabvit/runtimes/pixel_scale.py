@@ -33,9 +33,9 @@ def note_on_pixels(model: keras.Model, name: str) -> tuple[str, ...]:
     if not hasattr(first, "kernel") and not type(first).__module__.startswith("keras_cabvit."):
         return ()
     return (
-        f"{name} begins with '{first.name}' and does not normalise pixels itself: it was fed them "
-        "in [0, 255]. If it was trained on others, its scores are wrong; put its normalisation "
-        "into the model, such as a `keras.layers.Rescaling` before it.",
+        f"{name} begins with '{first.name}' and does not normalise pixels itself: it is given "
+        "them in [0, 255]. If it was trained on others, its scores are wrong; put its "
+        "normalisation into the model, such as a `keras.layers.Rescaling` before it.",
     )
 
 
