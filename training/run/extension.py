@@ -2,8 +2,6 @@
 
 import dataclasses
 import os
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,8 @@ from training.data.image_list import (
 )
 from training.data.stratified import held_out
 from training.recipes.recipe import Recipe
-from training.report.markdown import table
+from training.run.image_changes import ImageChanges
+from training.run.known_images import KnownImages
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,17 +75,7 @@ def extension(
                 data_set, record["validation_images"], own.get("validation_note") or ""
             )
         return Extension(recipe, data_set, record, "")
-    run = read_run(folder)
-    if run is None or not run.get("finished") or not (folder / "model.keras").is_file():
-        raise ValueError(
-            f"`extend` must be the folder of a finished run, with run.json and model.keras. "
-            f"Received: {folder}."
-            + (
-                f" That run is not finished; this command resumes it: {run.get('command')}"
-                if run and not run.get("finished")
-                else ""
-            )
-        )
+    run = _finished_run(folder)
     record = {"extends": {"run": str(folder), "epoch": run.get("epoch"), "added": 0, "removed": 0}}
     epochs = f"{run.get('epoch')} of {run['recipe'].get('epochs')} epochs"
     text = f"Extending {folder}, trained for {epochs}: its model starts a new schedule."
@@ -100,12 +89,12 @@ def extension(
             f"{folder}), or restore its images."
         )
     digests = image_digests(data_set)
-    known = _Known(before, digests)
+    known = KnownImages(before, digests)
     if same and known.has_contents_of(now):
         earlier = known.learned_without(now["training"])
         return Extension(recipe, data_set, record, f"{text}\nThe images are the same.", earlier)
     _check_test(known, now, digests, folder)
-    changes = _changes(before, now, known)
+    changes = ImageChanges.between(before, now, known)
     record["extends"] |= {
         "added": sum(changes.added.values()),
         "removed": sum(changes.removed.values()),
@@ -119,74 +108,21 @@ def extension(
     return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
 
 
-class _Known:
-    """The images of a finished run, recognised by their names, or by their contents.
-
-    A name is that of the same image as long as the contents are the same. Others are looked up by
-    their contents: files are renamed, with their class for example, and moved to other splits.
-
-    Args:
-        before: `ImageList` of the finished run.
-        digests: dict from a name to the digest of its contents now, as `image_digests` returns it.
-    """
-
-    def __init__(self, before: ImageList, digests: dict[str, str]):
-        self._before, self._digests = before, digests
-        self._contents = before.get("contents", {})
-        self._names: dict[str, list[str]] = {}
-        for name, digest in self._contents.items():
-            self._names.setdefault(digest, []).append(name)
-
-    def part(self, name: str) -> str | None:
-        """Returns the part of the finished run that an image was in; None for a new one.
-
-        "earlier" are those that only a run before it was trained on.
-        """
-        # Of copies in several parts, what the model has learned counts most.
-        parts = ("training", "validation", "test")
-        digest = self._digests.get(name)
-        for part in parts:
-            if name in self._before.get(part, {}) and self._is_unchanged(name):
-                return part
-        if {name, digest} & self._before.get("earlier", {}).keys():
-            return "earlier"
-        copies = set(self._names.get(digest or "", ()))
-        return next((part for part in parts if self._before.get(part, {}).keys() & copies), None)
-
-    def is_learned(self, name: str) -> bool:
-        """Returns whether the model was trained on an image."""
-        return self.part(name) in ("earlier", "training")
-
-    def is_held(self, name: str) -> bool:
-        """Returns whether an image was held out."""
-        return self.part(name) == "validation"
-
-    def has_contents_of(self, now: ImageList) -> bool:
-        """Returns whether training and validation images have the contents that they had."""
-        return all(map(self._is_unchanged, (*now["training"], *now["validation"])))
-
-    def learned_without(self, training: Iterable[str]) -> dict[str, str]:
-        """Returns the classes of learned images that are no longer training images.
-
-        By their contents, or by their names if the contents are not known.
-
-        Args:
-            training: names of the training images now.
-        """
-        learned = dict(self._before.get("earlier", {}))
-        for name, label in self._before["training"].items():
-            learned[self._contents.get(name, name)] = label
-        names = set(training)
-        trained = {*names, *map(self._digests.get, names)}
-        return {key: label for key, label in learned.items() if key not in trained}
-
-    def _is_unchanged(self, name: str) -> bool:
-        """Returns whether an image has the contents that it had, as far as they are known."""
-        now, before = self._digests.get(name), self._contents.get(name)
-        return now is None or before is None or now == before
+def _finished_run(folder: Path) -> dict:
+    """Returns the run.json of a finished run."""
+    run = read_run(folder)
+    if run is not None and run.get("finished") and (folder / "model.keras").is_file():
+        return run
+    sentence = (
+        "`extend` must be the folder of a finished run, with run.json and model.keras. "
+        f"Received: {folder}."
+    )
+    if run and not run.get("finished"):
+        sentence += f" That run is not finished; this command resumes it: {run.get('command')}"
+    raise ValueError(sentence)
 
 
-def _check_test(known: _Known, now: ImageList, digests: dict[str, str], folder: Path) -> None:
+def _check_test(known: KnownImages, now: ImageList, digests: dict[str, str], folder: Path) -> None:
     """Raises ValueError if test images are images that the finished run was trained on.
 
     A copy of a training image that is still one is named among the near duplicates.
@@ -206,63 +142,8 @@ def _check_test(known: _Known, now: ImageList, digests: dict[str, str], folder: 
         )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Changes:
-    """Numbers of images by class, of training and validation together.
-
-    Attributes:
-        added, removed, now: `Counter`s of names, by class.
-        renamed: number of the added names whose images were known under another name.
-        relabelled: number of names that have another class than then.
-    """
-
-    added: Counter
-    removed: Counter
-    now: Counter
-    renamed: int
-    relabelled: int
-
-    def text(self) -> str:
-        """Returns the changes as text."""
-        names = sorted(self.added.keys() | self.removed.keys())
-        if names:
-            rows = [
-                [name, f"{self.added[name]:,}", f"{self.removed[name]:,}", f"{self.now[name]:,}"]
-                for name in names
-            ]
-            header = ["class", "added", "removed", "now"]
-            title = "Training and validation images since then, by their names:"
-            text = f"{title}\n\n{table(header, rows)}\n"
-        else:
-            text = "The images have the same names as then, and other contents, classes or splits."
-        if self.renamed:
-            text += (
-                f"\n{_were(self.renamed, 'added image')} known under another name, by the "
-                "contents: what was learned or held out remains so."
-            )
-        if self.relabelled:
-            text += f"\n{_were(self.relabelled, 'image')} given another class."
-        return text
-
-
-def _were(count: int, noun: str) -> str:
-    return f"{count:,} {noun} was" if count == 1 else f"{count:,} {noun}s were"
-
-
-def _changes(before: ImageList, now: ImageList, known: _Known) -> _Changes:
-    old, new = (each["training"] | each["validation"] for each in (before, now))
-    added = {name: label for name, label in new.items() if name not in old}
-    return _Changes(
-        Counter(added.values()),
-        Counter(label for name, label in old.items() if name not in new),
-        Counter(new.values()),
-        sum(known.part(name) in ("training", "validation") for name in added),
-        sum(old.get(name, label) != label for name, label in new.items()),
-    )
-
-
 def _validation(
-    known: _Known, now: ImageList, duplicates: Duplicates, share: float, seed: int
+    known: KnownImages, now: ImageList, duplicates: Duplicates, share: float, seed: int
 ) -> tuple[list[str], str]:
     """Returns the names of the validation images, and a sentence on them.
 
