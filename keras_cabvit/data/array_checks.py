@@ -37,8 +37,8 @@ def check_not_scaled(images: Any) -> None:
     """Raises a ValueError if images have other pixels than those in [0, 255]: scaled or normalised.
 
     Refused are NaN, images scaled to [0, 1] or [-1, 1], those of which a mean was subtracted, those
-    of 16 bits, and arrays of no real numbers, such as masks of bool. Unlike
-    `check_pixels`, it accepts dark images and pixels that resizing pushed out of [0, 255].
+    of 16 bits, and arrays of no real numbers, such as masks of bool. Unlike `check_pixels`, it
+    accepts dark images and pixels that resizing pushed out of [0, 255].
 
     Args:
         images: array (count, height, width, channels).

@@ -72,7 +72,7 @@ def check_contents(data_set: DataSet, earlier: dict, folder: Path) -> None:
         )
 
 
-def digests_of(files: Mapping[str, str]) -> dict[str, str] | None:
+def digests_of(files: Mapping[str, str]) -> dict[str, str]:
     """Returns what identifies the contents of images, whatever their names.
 
     Args:
@@ -80,10 +80,10 @@ def digests_of(files: Mapping[str, str]) -> dict[str, str] | None:
 
     Returns:
         A dict from the name of each image that can be read to 16 hexadecimal digits of the SHA-256
-        of its file; None if the files have more than 1 GiB in all, which are not read.
+        of its file; an empty one if the files have more than 1 GiB in all, which are not read.
     """
     if sum(_size_and_time(path)[0] for path in files.values()) > _MOST_BYTES:
-        return None
+        return {}
     digests = {name: _digest(path).hex()[:16] for name, path in files.items()}
     return {name: digest for name, digest in digests.items() if digest}
 

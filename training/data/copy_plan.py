@@ -1,4 +1,4 @@
-"""Which photographs have a reduced copy, and in which size."""
+"""The plan of reduced copies: the photographs that have one, and its size."""
 
 from dataclasses import dataclass
 

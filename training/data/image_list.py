@@ -36,7 +36,7 @@ def image_digests(data_set: DataSet) -> dict[str, str]:
         if isinstance(split, FolderSplit):
             names = (name for name, _ in split.files_and_classes())
             files |= zip(names, split.files(), strict=True)
-    return digests_of(files) or {}
+    return digests_of(files)
 
 
 def write_image_list(

@@ -157,7 +157,7 @@ def _validation(
     }
     beside_learned = {group_of[name] for name in learned & group_of.keys()}
     beside_kept = {group_of[name] for name in kept if name in group_of} - beside_learned
-    new = sorted(name for name in pool if name not in learned and not known.is_held(name))
+    new = sorted(pool.keys() - learned - set(kept))
     drawn = [name for name in new if group_of.get(name) in beside_kept]
     free = [name for name in new if group_of.get(name) not in beside_kept | beside_learned]
     if free:

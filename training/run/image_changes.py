@@ -1,4 +1,4 @@
-"""What has changed in a data set since a run was trained on it."""
+"""The changes in a data set since a run was trained on it."""
 
 import dataclasses
 from collections import Counter
