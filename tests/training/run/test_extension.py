@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tiny_runs import RECIPE, image_folder
 
+from training.data import contents
 from training.data.folder import Draw
 from training.data.folder import image_folder as open_folder
 from training.data.image_list import image_list, read_image_list, write_image_list
@@ -79,6 +80,19 @@ def test_no_image_that_the_model_has_learned_becomes_a_validation_image(finished
     everything = set(now["training"]) | set(now["validation"])
     assert everything == set(anew["training"]) | set(anew["validation"])
     assert found.record["extends"] == {"run": str(run), "epoch": 7, "added": 12, "removed": 1}
+
+
+def test_images_of_more_than_a_gibibyte_are_known_by_their_names(finished, monkeypatch):
+    images, run = finished
+    monkeypatch.setattr(contents, "_MOST_BYTES", 100)
+    write_image_list(run, opened(images))
+    before = read_image_list(run)
+    add(images, "bright", 8)
+    now = image_list(extension(run, RECIPE, opened(images), 0, None).data_set)
+
+    assert before["contents"] == {}
+    assert not before["training"].keys() & now["validation"].keys()
+    assert before["validation"].keys() <= now["validation"].keys()
 
 
 def test_added_and_removed_images_are_told_by_class(finished):
