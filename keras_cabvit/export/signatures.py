@@ -10,6 +10,7 @@ import keras
 from keras import ops
 
 from keras_cabvit.inference import can_be_fused, fuse
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
 from keras_cabvit.runtimes.classifier_activation import classifier_activation
 from keras_cabvit.runtimes.stated_crop import STATEMENT
@@ -74,7 +75,7 @@ def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
         ValueError: a layer still computes in half precision.
     """
     model = inference_form(model, dtype="float32", **options)
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         if is_half(layer.compute_dtype):
             raise ValueError(
                 f"{rule}, but layer '{layer.name}' computes in {layer.compute_dtype}. Export the "
