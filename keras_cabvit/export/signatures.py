@@ -12,7 +12,7 @@ from keras import ops
 from keras_cabvit.inference import can_be_fused, fuse
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
-from keras_cabvit.runtimes.classifier_activation import classifier_activation
+from keras_cabvit.runtimes.classifier_activation import classifier_activation, producer
 from keras_cabvit.runtimes.stated_crop import STATEMENT
 
 
@@ -36,7 +36,7 @@ def classifier_output_name(model: keras.Model, activation: str | None = None) ->
         )
     if ending is None:
         raise ValueError(
-            f"{name} ends in '{model.outputs[0]._keras_history.operation.name}', and whether that "
+            f"{name} ends in '{producer(model.outputs[0])[0].name}', and whether that "
             'gives probabilities or logits is unknown. Give `classifier_activation="softmax"` '
             "(`--classifier-activation`) if it gives probabilities that sum to 1, "
             '"linear" if it gives logits.'
