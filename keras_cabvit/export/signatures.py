@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.inference import can_be_fused, fuse
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
@@ -180,8 +181,8 @@ def write_functions(
     module.model_variables = [variable.value for variable in variables]
     with tempfile.TemporaryDirectory() as folder:
         if labels is not None:
-            file = Path(folder) / "labels.txt"
-            file.write_text("\n".join(labels) + "\n", encoding="utf-8")
+            file = Path(folder) / LABELS
+            file.write_text(labels_text(labels), encoding="utf-8")
             module.labels = tf.saved_model.Asset(str(file))
         if statement is not None:
             file = Path(folder) / STATEMENT
