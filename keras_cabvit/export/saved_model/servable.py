@@ -147,7 +147,8 @@ def to_saved_model(
         file = tf.io.encode_jpeg(grey.astype("uint8")).numpy()
         inputs["serving_bytes"] = ("image_bytes", file)
 
-    with temporary_path(path / "version") as partial:  # not a number, so TF Serving ignores it
+    # The name is no number, so that TF Serving ignores it.
+    with temporary_path(path / "version", named=path) as partial:
         variables = [] if frozen_weights else model.variables
         write_functions(variables, functions, partial, labels, crop_statement(size, crop))
         if batch_sizes:
