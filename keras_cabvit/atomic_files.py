@@ -27,7 +27,9 @@ _LONGEST_NAME = 200
 
 
 @contextlib.contextmanager
-def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
+def temporary_path(
+    path: str | os.PathLike, named: str | os.PathLike | None = None
+) -> Iterator[Path]:
     """Yields a hidden path beside `path`, and removes what is there when the block ends.
 
     A killed process's leftover is removed by a call for the same `path` at least a day later.
@@ -35,6 +37,8 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
     Args:
         path: path of the file or folder that is to be written in the end. Missing parent folders
             are created, and removed if the block fails and nothing is in them.
+        named: path that an error of the parent folder names, if `path` is no word of the user's.
+            Defaults to None for `path`.
 
     Yields:
         A `pathlib.Path` with the same suffixes, at which there is nothing.
@@ -50,7 +54,7 @@ def temporary_path(path: str | os.PathLike) -> Iterator[Path]:
     # Two processes, or two threads, may write the same file at once.
     partial = path.with_name(f".partial-{os.getpid()}-{time.monotonic_ns()}.{name}")
     try:
-        with _clear_error(path):
+        with _clear_error(path, named):
             path.parent.mkdir(parents=True, exist_ok=True)
             # Every library reports in its own words that it may not write here, and some only
             # after minutes of work.
@@ -236,8 +240,8 @@ def remove_abandoned(
 
 
 @contextlib.contextmanager
-def _clear_error(path):
-    """Names `path` in the errors of a block that cannot write it, not the temporary path."""
+def _clear_error(path, named=None):
+    """Names `named`, or else `path`, in the errors of a block that cannot write it."""
     try:
         yield
     except OSError as error:
@@ -248,7 +252,7 @@ def _clear_error(path):
         if error.errno in _FORBIDDEN:
             folder = next(each for each in path.absolute().parents if os.path.exists(each))
             remedy = f"Grant the right to write to {folder}, or choose another path."
-        clear = type(error)(f"{path} cannot be written: {reason}. {remedy}")
+        clear = type(error)(f"{named or path} cannot be written: {reason}. {remedy}")
         clear.errno = error.errno
         raise clear from error
 

@@ -10,7 +10,12 @@ import pytest
 from backend_process import WITHOUT_BACKEND
 from small_disk import files_of_at_most
 
-from keras_cabvit.atomic_files import atomic_path, check_space, write_text_atomically
+from keras_cabvit.atomic_files import (
+    atomic_path,
+    check_space,
+    temporary_path,
+    write_text_atomically,
+)
 
 KILLED = """
 import os, signal, sys
@@ -146,6 +151,14 @@ def test_folder_without_the_right_to_write_is_named(tmp_path, monkeypatch, code)
     )
     assert error.value.errno == code
     assert names(path.parent) == []
+
+
+def test_error_names_the_path_that_the_user_knows(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "served"
+    sentence = f"^{path} cannot be written: Not a directory. Choose another path.$"
+    with pytest.raises(OSError, match=sentence), temporary_path(path / "version", named=path):
+        raise AssertionError("The work begins although nothing can be written.")
 
 
 def test_folder_that_may_not_be_created_is_no_remedy(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from keras_cabvit.data.labels import read_labels
+from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.runtimes.class_order import names_of_model
 from keras_cabvit.runtimes.keras_statements import keras_statements
 from keras_cabvit.runtimes.opened_model import model_at
@@ -41,7 +41,7 @@ def labels_of(model):
         model: path of the `.keras` file.
     """
     names = names_of_model(model)
-    file = Path(model).with_name("labels.txt")
+    file = Path(model).with_name(LABELS)
     if file.is_file() and read_labels(file, None) != names:
         print(
             f"{model} states its class names; {file} has others, which are not used. "

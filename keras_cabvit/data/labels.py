@@ -6,6 +6,17 @@ from collections.abc import Sequence
 
 from keras_cabvit.paths import local_path
 
+LABELS = "labels.txt"  # the file of a training run, and in an exported model
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """Returns the text of a labels file, which `label_lines` reads.
+
+    Args:
+        labels: names in the order of the classes.
+    """
+    return "\n".join(labels) + "\n"
+
 
 def label_lines(text: str) -> list[str]:
     """Returns the names in the text of a labels file.

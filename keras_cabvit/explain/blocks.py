@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.layers import CabViTStage
+from keras_cabvit.layers.flatten_layers import flatten_layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def stages_of(model: keras.Model) -> dict[str, CabViTStage]:
 def _layers(model: Any) -> list[keras.layers.Layer]:
     if not isinstance(model, keras.layers.Layer):
         return []
-    return list(dict.fromkeys(model._flatten_layers()))
+    return list(dict.fromkeys(flatten_layers(model)))
 
 
 def layers_in_order(model: keras.Model, classes: tuple[type, ...]) -> list[keras.layers.Layer]:

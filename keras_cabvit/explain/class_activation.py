@@ -14,7 +14,7 @@ from keras_cabvit.explain.backends import gradient
 from keras_cabvit.explain.blocks import Block, blocks_of, chosen_blocks
 from keras_cabvit.explain.recording import batches, checked_images
 from keras_cabvit.explain.replaced_calls import replaced
-from keras_cabvit.runtimes.classifier_activation import classifier_activation
+from keras_cabvit.runtimes.classifier_activation import classifier_activation, producer
 
 _LARGEST_SCORE = -1  # instead of a class
 
@@ -173,10 +173,9 @@ def _activating_operation(tensor: Any) -> Any:
 
     A linear `Activation`, which only changes the type, is passed over.
     """
-    operation, node, _ = tensor._keras_history
+    operation, given = producer(tensor)
     if isinstance(operation, keras.Model):
         return _activating_operation(operation.outputs[0])
     if getattr(operation, "activation", None) is keras.activations.linear and not operation.weights:
-        (given,) = operation._inbound_nodes[node].input_tensors
-        return _activating_operation(given)
+        return _activating_operation(given[0])
     return operation

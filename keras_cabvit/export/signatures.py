@@ -9,9 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.inference import can_be_fused, fuse
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
-from keras_cabvit.runtimes.classifier_activation import classifier_activation
+from keras_cabvit.runtimes.classifier_activation import classifier_activation, producer
 from keras_cabvit.runtimes.stated_crop import STATEMENT
 
 
@@ -35,7 +37,7 @@ def classifier_output_name(model: keras.Model, activation: str | None = None) ->
         )
     if ending is None:
         raise ValueError(
-            f"{name} ends in '{model.outputs[0]._keras_history.operation.name}', and whether that "
+            f"{name} ends in '{producer(model.outputs[0])[0].name}', and whether that "
             'gives probabilities or logits is unknown. Give `classifier_activation="softmax"` '
             "(`--classifier-activation`) if it gives probabilities that sum to 1, "
             '"linear" if it gives logits.'
@@ -74,7 +76,7 @@ def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
         ValueError: a layer still computes in half precision.
     """
     model = inference_form(model, dtype="float32", **options)
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         if is_half(layer.compute_dtype):
             raise ValueError(
                 f"{rule}, but layer '{layer.name}' computes in {layer.compute_dtype}. Export the "
@@ -179,8 +181,8 @@ def write_functions(
     module.model_variables = [variable.value for variable in variables]
     with tempfile.TemporaryDirectory() as folder:
         if labels is not None:
-            file = Path(folder) / "labels.txt"
-            file.write_text("\n".join(labels) + "\n", encoding="utf-8")
+            file = Path(folder) / LABELS
+            file.write_text(labels_text(labels), encoding="utf-8")
             module.labels = tf.saved_model.Asset(str(file))
         if statement is not None:
             file = Path(folder) / STATEMENT

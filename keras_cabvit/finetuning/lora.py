@@ -6,6 +6,7 @@ import keras
 
 from keras_cabvit.finetuning.naming import as_names, matching_layers
 from keras_cabvit.layers.adaptable_dense import AdaptableDense
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.layers.leaf import add_lora, inner_layers
 from keras_cabvit.layers.numpy_arguments import accepts_numpy, is_positive_integer
 
@@ -64,7 +65,7 @@ def enable_lora(
         raise ValueError("`layers` must name at least one layer. Received: layers=[]")
     trained = _trained_layers(model, train)
     model.trainable = True
-    for layer in model._flatten_layers(include_self=False):
+    for layer in flatten_layers(model, include_self=False):
         # The layers of an inner model are among these. If it were frozen itself, Keras would freeze
         # all of its layers when the model is loaded.
         if not isinstance(layer, keras.Model):

@@ -31,6 +31,7 @@ from keras_cabvit.layers import (
     TokenMergeEnhancement,
 )
 from keras_cabvit.layers.composite import Composite
+from keras_cabvit.layers.flatten_layers import flatten_layers
 
 INFERENCE_CLASSES = {
     ChannelMixing: FusedChannelMixing,
@@ -121,7 +122,7 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
 
 def can_be_fused(model):
     """Returns whether a model has layers that `fuse` would replace."""
-    return any(type(layer) in INFERENCE_CLASSES for layer in model._flatten_layers())
+    return any(type(layer) in INFERENCE_CLASSES for layer in flatten_layers(model))
 
 
 class Forms:

@@ -4,6 +4,8 @@ import inspect
 
 import keras
 
+from keras_cabvit.layers.flatten_layers import flatten_layers
+
 
 class Composite(keras.layers.Layer):
     """Base of layers that take other layers as arguments, as `keras.layers.Bidirectional` does.
@@ -36,7 +38,7 @@ class Composite(keras.layers.Layer):
             dtype = layers[0].dtype_policy
         super().__init__(dtype=dtype, **kwargs)
         policy = self.dtype_policy
-        inner = [each for layer in layers for each in layer._flatten_layers()]
+        inner = [each for layer in layers for each in flatten_layers(layer)]
         if len({id(layer) for layer in inner}) < len(inner):
             raise ValueError(
                 f"Layer '{self.name}' was given the same layer twice: each part must be a separate "

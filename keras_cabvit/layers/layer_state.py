@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_cabvit.layers.flatten_layers import flatten_layers
+
 
 def set_weights(layer, values):
     """Sets the weights of a layer, as its own `set_weights` does, and what is derived from them.
@@ -14,6 +16,6 @@ def set_weights(layer, values):
         values: list of arrays, in the order of `layer.weights`.
     """
     layer.set_weights(values)
-    for part in layer._flatten_layers():
+    for part in flatten_layers(layer):
         if isinstance(part, keras.layers.Normalization):
             part.finalize_state()

@@ -3,6 +3,7 @@
 import keras
 
 from keras_cabvit.layers.adaptable_dense import AdaptableDense
+from keras_cabvit.layers.flatten_layers import flatten_layers
 
 
 class Leaf(keras.layers.Layer):
@@ -65,7 +66,7 @@ def inner_layers(layer, prefix=""):
         layer: a Keras layer or model.
         prefix: string that all paths begin with.
     """
-    for child in layer._flatten_layers(include_self=False, recursive=False):
+    for child in flatten_layers(layer, include_self=False, recursive=False):
         path = f"{prefix}{child.name}"
         yield path, child
         yield from inner_layers(child, f"{path}/")

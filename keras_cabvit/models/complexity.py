@@ -9,6 +9,7 @@ import keras
 
 from keras_cabvit.inference import FusedCrossBlockAttention, FusedCrossBlockAttentionComputedBias
 from keras_cabvit.layers import CrossBlockAttention
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
 
 
@@ -91,7 +92,7 @@ def _traced_macs(model):
     macs = dict.fromkeys((layer.name for layer in model.layers), 0)
     with contextlib.ExitStack() as observed:
         for owner in model.layers:
-            for layer in owner._flatten_layers():
+            for layer in flatten_layers(owner):
                 count = _count_of(layer)
                 if count is not None:
                     observed.enter_context(_observed_calls(layer, count, macs, owner.name))

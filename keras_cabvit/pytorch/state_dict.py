@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.data.listed import listed
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.pytorch.parameters import torch_parameters
 
 # BatchNorm's counter of training steps: every real checkpoint has it; inference ignores it.
@@ -84,7 +85,7 @@ def load_torch_state_dict(model: keras.Model, state_dict: Mapping[str, Any]) -> 
 
 
 def _check_trainable_form(model: keras.Model) -> None:
-    for layer in model._flatten_layers():
+    for layer in flatten_layers(model):
         if getattr(layer, "quantization_mode", None) is not None:
             form = f"is quantised to {layer.quantization_mode}"
         elif getattr(layer, "lora_enabled", False):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.data.class_names import match_classes
-from keras_cabvit.data.labels import read_labels
+from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.runtimes.keras_statements import keras_statements
 from keras_cabvit.runtimes.run_record import read_run
 
@@ -27,7 +27,7 @@ def names_of_model(model: str | os.PathLike[str], classes: int | None = None) ->
     stated = keras_statements(model).labels
     if stated is not None:
         return read_labels(stated, classes, f"The labels inside {model}")
-    file = Path(model).with_name("labels.txt")
+    file = Path(model).with_name(LABELS)
     if file.is_file():
         return read_labels(file, classes)
     run = read_run(file.parent) or {}

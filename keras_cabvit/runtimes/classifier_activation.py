@@ -58,7 +58,7 @@ def classifier_activation(model: keras.Model, name: str, stated: str | None = No
     found = _ending(output, {})
     if found == _FEATURES or (found == _UNKNOWN and _last_weights_are_features(model)):
         raise NotAClassifier(
-            f"{name} has no classifier: it ends in the layer '{_producer(output)[0].name}', which "
+            f"{name} has no classifier: it ends in the layer '{producer(output)[0].name}', which "
             f"gives features of shape {model.output_shape}. Build it with `include_top=True`."
         )
     if stated is not None:
@@ -101,7 +101,7 @@ def _check_shape(model: keras.Model, name: str) -> None:
     check_one_of_each(name, inputs, outputs)
     if len(model.output_shape) != 2:
         raise NotAClassifier(
-            f"{name} has no classifier: it ends in the layer '{_producer(outputs[0])[0].name}', "
+            f"{name} has no classifier: it ends in the layer '{producer(outputs[0])[0].name}', "
             f"which gives features of shape {model.output_shape}. Build it with `include_top=True`."
         )
 
@@ -126,8 +126,12 @@ def _check_units(activation: str, units: int, name: str) -> None:
         )
 
 
-def _producer(tensor: Any) -> tuple[Any, list[Any]]:
-    """Returns the operation that produced a symbolic tensor, and the tensors that it was given."""
+def producer(tensor: Any) -> tuple[Any, list[Any]]:
+    """Returns the operation that produced a symbolic tensor, and the tensors that it was given.
+
+    Args:
+        tensor: `KerasTensor` in a functional model.
+    """
     operation, node, _ = tensor._keras_history  # Keras has no public name for it
     return operation, operation._inbound_nodes[node].input_tensors
 
@@ -140,7 +144,7 @@ def _ending(tensor: Any, outside: Mapping[int, tuple[Any, Mapping]]) -> str:
         outside: dict from the identity of a nested model's input to the tensor that the outer
             model gives it, with the `outside` of that model.
     """
-    operation, given = _producer(tensor)
+    operation, given = producer(tensor)
     if isinstance(operation, keras.layers.InputLayer):
         return _ending(*outside[id(tensor)]) if id(tensor) in outside else _FEATURES
     if not _is_of_keras(operation):

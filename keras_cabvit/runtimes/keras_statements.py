@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_cabvit.data.labels import labels_in
+from keras_cabvit.data.labels import LABELS, labels_in, labels_text
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
 
 # The names of the files in a SavedModel's assets, with the same content.
-_LABELS = "labels.txt"
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def add_statements(
         crop: side of the centre crop in evaluation, as a share of the image.
     """
     with zipfile.ZipFile(local_path(path), "a") as archive:
-        archive.writestr(_LABELS, "\n".join(labels) + "\n")
+        archive.writestr(LABELS, labels_text(labels))
         archive.writestr(STATEMENT, crop_statement(image_size, crop))
 
 
@@ -62,7 +61,7 @@ def keras_statements(
     """
     path = local_path(path)
     found = _files_in(path)
-    labels, crop = found.get(_LABELS), found.get(STATEMENT)
+    labels, crop = found.get(LABELS), found.get(STATEMENT)
     return KerasStatements(
         labels=None if labels is None else tuple(labels_in(labels, path)),
         crop=None if crop is None else stated_crop(crop, path, image_shape or (None, None)),
@@ -71,7 +70,7 @@ def keras_statements(
 
 def _files_in(path: Path) -> dict[str, bytes]:
     """Returns the contents of the statements in the file, or in the folder of an unpacked one."""
-    names = (_LABELS, STATEMENT)
+    names = (LABELS, STATEMENT)
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
     try:

@@ -8,11 +8,11 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from keras_cabvit.data.labels import label_lines
+from keras_cabvit.data.labels import LABELS, label_lines, labels_text
 from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
 
-# The names of the files in the other exports, with the same content.
-LABELS = "labels.txt"
+# This project's entries: this one; LABELS and STATEMENT, with the content that the files of these
+# names have in the other exports.
 SCORES = "scores"
 # ONNX's names and values (docs/MetadataProps.md of ONNX).
 PIXEL_FORMAT = "Image.BitmapPixelFormat"
@@ -62,7 +62,7 @@ def image_statements(
     if pixel_format := _pixel_format(channels):
         found[PIXEL_FORMAT] = pixel_format
     if labels is not None:
-        found[LABELS] = "\n".join(labels) + "\n"
+        found[LABELS] = labels_text(labels)
     return found
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_cabvit.data.labels import read_labels
+from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifier import Classifier
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
@@ -184,7 +184,7 @@ def _class_names(
     classes = classifier.classes
     names = read_labels(classifier.labels, classes, f"The labels inside {path}")
     if names is None:
-        files = (folder / "labels.txt" for folder in folders)
+        files = (folder / LABELS for folder in folders)
         names = read_labels(next((file for file in files if file.is_file()), None), classes)
     if names is None and run is not None:
         names = read_labels(run.get("class_names"), classes, "`class_names` in the run.json")

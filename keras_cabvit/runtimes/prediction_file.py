@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-import numpy as np
-
 from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.paths import local_path, path_text
-from keras_cabvit.prediction_line import prediction_line
+from keras_cabvit.prediction_line import prediction_line, shortest
 from keras_cabvit.runtimes.file_predictions import FilePrediction
 
 # Rows of a row group in a Parquet file, which is kept in memory until it is written.
@@ -125,11 +123,6 @@ def _text(stream: BinaryIO) -> io.TextIOWrapper:
     return io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline="")
 
 
-def _shortest(probability: float) -> float:
-    """Returns the decimal number with the fewest digits that is the same float32."""
-    return float(str(np.float32(probability)))
-
-
 class _Csv:
     def __init__(self, stream: BinaryIO, top: int):
         self._top = top
@@ -140,7 +133,7 @@ class _Csv:
     def write(self, row: FilePrediction) -> None:
         cells: list[Any] = []
         for name, probability in zip(row.class_names, row.probabilities, strict=True):
-            cells += [name, _shortest(probability)]
+            cells += [name, shortest(probability)]
         cells += [""] * (2 * self._top - len(cells))
         self._rows.writerow([path_text(row.path), *cells, row.reason])
 
@@ -153,8 +146,7 @@ class _JsonLines:
         self._text = _text(stream)
 
     def write(self, row: FilePrediction) -> None:
-        numbered = zip(row.class_names, row.classes, row.probabilities, strict=True)
-        classes = ((name, number, _shortest(share)) for name, number, share in numbered)
+        classes = zip(row.class_names, row.classes, row.probabilities, strict=True)
         self._text.write(prediction_line(row.path, classes, row.reason) + "\n")
 
     def finish(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from keras_cabvit.data.labels import labels_in
+from keras_cabvit.data.labels import LABELS, labels_in
 from keras_cabvit.runtimes.classifier import (
     Classifier,
     as_type,
@@ -61,7 +61,7 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
 
 def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
     """Returns the names in `assets/labels.txt` of a SavedModel, or None."""
-    file = _asset(path, "labels.txt")
+    file = _asset(path, LABELS)
     return tuple(labels_in(file.read_bytes(), file)) if file.is_file() else None
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cabvit.data.labels import labels_in
+from keras_cabvit.data.labels import LABELS, labels_in
 from keras_cabvit.runtimes.stated_crop import STATEMENT
 
 BUFFER_NAME = b"TFLITE_METADATA"
@@ -216,7 +216,7 @@ def _labels(path: str | os.PathLike[str], scores: dict[str, Any]) -> tuple[str, 
         )
     named = [file for file in files if file.get("type") == TENSOR_AXIS_LABELS]
     named.sort(key=lambda file: bool(file.get("locale")))  # stable: the first of a kind remains so
-    name = named[0].get("name", "") if named else "labels.txt"
+    name = named[0].get("name", "") if named else LABELS
     content = _archived(path, name)
     if content is None:
         if named:

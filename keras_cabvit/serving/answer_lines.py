@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,17 +24,8 @@ def answer_line(row: FileAnswer, top: int | None = None) -> str:
     if row.answer is not None and not row.error:
         answer = row.answer
         named = zip(answer.labels, answer.classes, answer.scores, strict=True)
-        classes = [(label, number, _shortest(score)) for label, number, score in named][:top]
+        classes = list(named)[:top]
     return prediction_line(row.path, classes, row.error)
-
-
-def _shortest(score: float) -> float:
-    """Returns the decimal number with the fewest digits that is the same float32."""
-    for digits in range(6, 9):
-        shorter = float(f"{score:.{digits}g}")
-        if struct.pack("f", shorter) == struct.pack("f", score):
-            return shorter
-    return score
 
 
 class AnswerFile:

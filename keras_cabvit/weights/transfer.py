@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.layers import ConvolutionalStem, PatchEmbedding
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.layers.layer_state import set_weights
 from keras_cabvit.layers.stored_grid import GRID_AXES, StoredGrid
 from keras_cabvit.weights.resampling import Grid, resampled
@@ -92,7 +93,7 @@ def token_grids(layer: keras.layers.Layer) -> dict[int, Grid]:
     """
     return {
         id(weight): part.token_grid
-        for part in layer._flatten_layers()
+        for part in flatten_layers(layer)
         if isinstance(part, StoredGrid)
         for weight in part.weights
         if weight.name in GRID_AXES

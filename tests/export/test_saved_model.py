@@ -203,6 +203,13 @@ def test_number_taken_by_another_process_at_the_last_moment_is_passed_over(tmp_p
     assert [entry.name for entry in (tmp_path / "a" / "1").iterdir()] == ["saved_model.pb"]
 
 
+def test_path_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    path = tmp_path / "file" / "served"
+    with pytest.raises(OSError, match=f"^{path} cannot be written: Not a directory"):
+        to_saved_model(tiny_models.pattern_classifier(), path, batch_sizes=())
+
+
 def test_full_disk_gives_a_clear_error_and_leaves_nothing(tmp_path):
     with files_of_at_most(20_000), pytest.raises(OSError, match="The disk is full") as raised:
         to_saved_model(tiny_models.pattern_classifier(), tmp_path / "served", batch_sizes=())

@@ -72,6 +72,18 @@ def test_every_form_holds_every_row(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+@pytest.mark.parametrize("digits", ["0.1", "0.666666", "0.6666667", "0.114932634", "1e-09", "nan"])
+def test_text_has_as_few_digits_as_float32_needs(tmp_path, suffix, digits):
+    path = tmp_path / f"predictions{suffix}"
+    with prediction_file(path, 2) as file:
+        probabilities = (float(np.float32(digits)), 0.0)
+        file.write(FilePrediction(Path("a.jpg"), (0, 1), ("cat", "dog"), probabilities))
+
+    ((_, [(_, written), _], _),) = read(path)
+    assert str(written) == digits
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
 def test_interrupted_file_says_so_in_its_name_and_keeps_its_rows(tmp_path, suffix, error):

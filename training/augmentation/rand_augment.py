@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras_cabvit.models.preprocessing import IMAGENET_MEAN
 from training.augmentation import geometric_operations as geometric
 from training.augmentation import pixel_operations as pixel
+from training.augmentation.noinline import noinline
 from training.augmentation.random_numbers import Purpose, seed_for, uniform
-from training.augmentation.traced_once import traced_once
 from training.recipes.recipe import Augmentation
 
 # The mean of the ImageNet pixels: the colour of areas that a moved image leaves empty.
@@ -41,7 +41,7 @@ def rand_augment(image: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) 
     return image
 
 
-@traced_once
+@noinline
 def _applied(
     image: tf.Tensor, number: tf.Tensor, strength: tf.Tensor, sign: tf.Tensor, interpolation: str
 ) -> tf.Tensor:

@@ -5,8 +5,8 @@ import math
 import tensorflow as tf
 
 from keras_cabvit.data.decoding.decode import decode_part
+from training.augmentation.noinline import noinline
 from training.augmentation.random_numbers import Purpose, uniform
-from training.augmentation.traced_once import traced_once
 from training.recipes.recipe import Augmentation
 
 _TRIES = 10
@@ -105,7 +105,7 @@ def _random_box(shape: tf.Tensor, augmentation: Augmentation, seed: tf.Tensor) -
 
 
 # A graph draws it once for every format that a file may have.
-@traced_once
+@noinline
 def _drawn_box(
     shape: tf.Tensor,
     crop_scale: tuple[float, float],

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_cabvit.data.class_names import ClassMatch, match_classes
-from keras_cabvit.data.labels import read_labels
+from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.models.variants import VARIANTS, build_variant, variant_of
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.class_order import names_of_model
@@ -143,7 +143,7 @@ def stored_names(path: Path) -> list[str] | None:
     """Returns the class names in or beside a `.keras` or `.weights.h5` file, or None."""
     if path.suffix == ".keras":
         return names_of_model(path)
-    labels = path.with_name("labels.txt")
+    labels = path.with_name(LABELS)
     return read_labels(labels, None) if labels.is_file() else None
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
+from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.runtimes.keras_statements import add_statements
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.data_set import DataSet
@@ -19,7 +20,7 @@ from training.run.checkpoints import CheckpointFolder
 from training.run.folder import write_record
 
 # Without one of these a run is not finished, whatever its run.json says.
-_RESULTS = ("model.keras", "labels.txt", "report.md")
+_RESULTS = ("model.keras", LABELS, "report.md")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ def write_results(
     with precision("float32"):
         model = build_model(recipe.model, len(data_set.class_names))
     model.set_weights(trained.weights)
-    write_text_atomically(folder / "labels.txt", "\n".join(data_set.class_names) + "\n")
+    write_text_atomically(folder / LABELS, labels_text(data_set.class_names))
     with atomic_path(folder / "model.keras") as partial:
         model.save(partial)
         add_statements(

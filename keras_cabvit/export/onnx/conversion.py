@@ -21,6 +21,7 @@ from keras_cabvit.export.onnx.operators import with_erf, with_layer_normalizatio
 from keras_cabvit.export.signatures import float32_form, pixel_functions
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.layers import ChannelMixing, CrossBlockAttention
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
 
 # The first version of ONNX's operators with LayerNormalization.
@@ -97,7 +98,7 @@ def convert(
 
 def _kernels(model: keras.Model) -> list[keras.Variable]:
     """Returns the kernels of a fused model's dense layers, which are nearly all of its weights."""
-    layers = [each for each in model._flatten_layers() if isinstance(each, MatMulDense)]
+    layers = [each for each in flatten_layers(model) if isinstance(each, MatMulDense)]
     return list({id(each.kernel): each.kernel for each in layers}.values())
 
 

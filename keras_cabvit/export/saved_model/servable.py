@@ -29,6 +29,7 @@ from keras_cabvit.export.signatures import (
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.inference import can_be_fused
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import crop_statement
@@ -146,7 +147,8 @@ def to_saved_model(
         file = tf.io.encode_jpeg(grey.astype("uint8")).numpy()
         inputs["serving_bytes"] = ("image_bytes", file)
 
-    with temporary_path(path / "version") as partial:  # not a number, so TF Serving ignores it
+    # The name is no number, so that TF Serving ignores it.
+    with temporary_path(path / "version", named=path) as partial:
         variables = [] if frozen_weights else model.variables
         write_functions(variables, functions, partial, labels, crop_statement(size, crop))
         if batch_sizes:
@@ -158,7 +160,7 @@ def _in_precision(model: keras.Model, precision: str | None, frozen_weights: boo
     """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
     classes = FROZEN_FLOAT32_CLASSES if frozen_weights else FLOAT32_CLASSES
     if precision is None:
-        half = any(is_half(layer.compute_dtype) for layer in model._flatten_layers())
+        half = any(is_half(layer.compute_dtype) for layer in flatten_layers(model))
         return inference_form(model, classes=None if half else classes)
     check_choice("precision", precision, PRECISIONS)
     if not can_be_fused(model):

@@ -23,6 +23,7 @@ from keras_cabvit.export.tflite.int8_products import with_calibrated_products, w
 from keras_cabvit.export.tflite.layer_normalization import LateEpsilonLayerNormalization
 from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
 from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
 
 # In addition to those of `keras_cabvit.inference`.
@@ -116,7 +117,7 @@ def _converted(folder: str, model: keras.Model, quantization: str, pixels: Any) 
         with warnings.catch_warnings(action="ignore"):  # on deprecated interfaces
             return converter.convert()
     except ConverterError as error:
-        for layer in model._flatten_layers():
+        for layer in flatten_layers(model):
             if getattr(layer, "quantization_mode", None):
                 raise ValueError(
                     f"Layer '{layer.name}' is quantised to {layer.quantization_mode} by Keras, "

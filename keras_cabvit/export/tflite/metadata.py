@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.export.metadata import Metadata
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement
@@ -23,7 +24,6 @@ from keras_cabvit.runtimes.tflite_metadata import (
     TENSOR_AXIS_LABELS,
 )
 
-LABELS = "labels.txt"
 # The first version of the schema that has every field below.
 _OLDEST_READER = "1.0.0"
 # Values of the schema's enumerations and unions.
@@ -70,7 +70,7 @@ def with_metadata(
     file = io.BytesIO(pack(model))
     files = {}
     if labels is not None:
-        files[LABELS] = "\n".join(labels) + "\n"
+        files[LABELS] = labels_text(labels)
     if crop is not None:
         files[STATEMENT] = crop_statement(image_shape[1:3], crop)
     if files:

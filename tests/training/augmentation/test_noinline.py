@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from training.augmentation.traced_once import traced_once
+from training.augmentation.noinline import noinline
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def numbers(function, count, constant=1):
 
 
 def test_graphs_share_what_is_traced_for_a_shape_and_a_constant(traced):
-    function = traced_once(traced)
+    function = noinline(traced)
 
     for _ in range(3):
         np.testing.assert_array_equal(numbers(function, 2), [2, 4])
@@ -34,7 +34,7 @@ def test_graphs_share_what_is_traced_for_a_shape_and_a_constant(traced):
 
 
 def test_nothing_is_traced_outside_graphs(traced):
-    function = traced_once(traced)
+    function = noinline(traced)
 
     for constant in (1, 2):
         assert function(np.array([1, 2]), constant).tolist() == [1 + constant, 2 + constant]
