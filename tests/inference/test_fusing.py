@@ -26,7 +26,11 @@ def images_for(model, batch=2):
 @pytest.mark.every_backend
 @pytest.mark.parametrize(("kind", "attention_bias"), [("hybrid", "stored"), ("plain", "computed")])
 def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind, attention_bias):
-    model = built(kind)
+    if (keras.config.backend(), kind) == ("jax", "hybrid"):
+        # All layers of a hybrid model, which JAX compiles in a third of the time.
+        model = filled(tiny_models.two_blocks(activation=None, stem=True))
+    else:
+        model = built(kind)
     images, before = images_for(model), model.get_weights()
     expected = outputs(model, images)
     fused = fuse(model, attention_bias)
@@ -185,7 +189,8 @@ ROUNDING = {"int8": 0.03, "int4": 1e-5, "int4/4": 1e-5, "float8": 0.1}
 @pytest.mark.parametrize(
     "mode",
     [
-        *(pytest.param(mode, marks=pytest.mark.every_backend) for mode in ("int4/4", "float8")),
+        pytest.param("int4/4", marks=pytest.mark.every_backend),
+        pytest.param("float8", marks=pytest.mark.torch_too),  # JAX would compile Keras' layers
         "int4",  # is unpacked as "int4/4"
         "int8",  # is dequantised by numpy
     ],
