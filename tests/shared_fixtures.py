@@ -42,8 +42,14 @@ def graphs_as_written(request):
     if tf is None or not request.node.nodeid.startswith(folders):
         yield
         return
+    from tensorflow.python.framework import ops
+
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        # Nor has every operation of a graph the Python stack that made it.
+        untraced = functools.partial(ops._create_c_op, extract_traceback=False)
+        patch.setattr(ops, "_create_c_op", untraced)
+        yield
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
