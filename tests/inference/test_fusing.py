@@ -43,7 +43,7 @@ def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind,
     np.testing.assert_array_equal(outputs(model, images), expected)
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 def test_normalization_that_was_adapted_to_images_stays_adapted():
     model = filled(tiny_models.two_blocks(activation=None))
     inputs = np.random.default_rng(0).uniform(0, 255, (4, 5, 3, 8)).astype("float32")

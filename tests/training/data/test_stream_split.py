@@ -51,7 +51,8 @@ def shared_by_processes():
     return split, whole
 
 
-@pytest.mark.parametrize("processes", [3, 32])
+# Six processes divide pairs of lanes among three; 32 divide each of the 16 lanes between two.
+@pytest.mark.parametrize("processes", [6, 32])
 def test_processes_share_the_order_of_a_single_one(shared_by_processes, processes):
     split, whole = shared_by_processes
     # At the beginning, within a window, and among the last ones, which are in no lane.
