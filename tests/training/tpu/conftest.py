@@ -25,7 +25,7 @@ def compiled():
 
     def run_captured(command, env):
         assert command[:3] == [sys.executable, "-m", "training"]
-        assert process.ENVIRONMENT.items() <= env.items()
+        assert not process.ENVIRONMENT.items() - env.items()
         processes.append(
             run(
                 [sys.executable, PROGRAMS, *command[3:]],
