@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import types
 import unittest.mock
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import tiny_models
 from backend_process import backend_environment
 from filelock import FileLock
 from keras.src.saving import saving_lib
+from keras.src.utils import module_utils, rng_utils
 from numpy_initializers import replace_initializers
 from png_decoder import read_png_only
 from small_classifier import save_forms, small_classifier
@@ -22,7 +24,12 @@ from small_classifier import save_forms, small_classifier
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_saved_model
 
-keras.utils.set_random_seed(0)
+if keras.config.backend() == "jax":
+    # Keras would import TensorFlow to save a model, which takes seconds. No test on JAX gives it
+    # tensors or data sets of TensorFlow.
+    module_utils.tensorflow._available = False
+else:
+    keras.utils.set_random_seed(0)
 
 # Keras makes a layer for each layer that it saves or loads, to know which attributes every layer
 # has: it stores its answer under another name than it looks for.
@@ -42,16 +49,24 @@ def graphs_as_written(request):
     if tf is None or not request.node.nodeid.startswith(folders):
         yield
         return
+    from tensorflow.python.framework import ops
+
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        # Nor has every operation of a graph the Python stack that made it.
+        untraced = functools.partial(ops._create_c_op, extract_traceback=False)
+        patch.setattr(ops, "_create_c_op", untraced)
+        yield
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
 
 
 @pytest.fixture(autouse=True)
 def fixed_seed():
     # TensorFlow's own seed is set once per process, above: setting it clears all compiled kernels,
-    # after which a graph's next call takes up to a second. Keras does not use it.
-    with unittest.mock.patch("tensorflow.random.set_seed"):
+    # after which a graph's next call takes up to a second. Keras does not use it, and would import
+    # TensorFlow for it on other backends.
+    no_tensorflow = types.SimpleNamespace(available=False)
+    with unittest.mock.patch.object(rng_utils, "tf", no_tensorflow):
         keras.utils.set_random_seed(0)
 
 

@@ -23,10 +23,10 @@ def examples():
     for name in library_modules():
         for test in finder.find(importlib.import_module(name), name):
             if test.examples:
-                # Exporters use TensorFlow on every backend.
+                # The others are Keras' code and this library's, which have tests on every backend.
+                of_torch = test.name.startswith("keras_cabvit.pytorch.")
+                marks = [pytest.mark.torch_too] if of_torch else []
                 exports = test.name.startswith("keras_cabvit.export.")
-                once = exports or LARGE_VARIANT.search(test.name)
-                marks = [] if once else [pytest.mark.torch_too]
                 if exports or test.name.endswith("count_complexity"):
                     marks.append(pytest.mark.slow)
                 yield pytest.param(test, id=test.name, marks=marks)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.export import tensorflow_process, to_saved_model, to_tflite
+from keras_cabvit.export import tensorflow_process, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_keras, load_saved_model, load_tflite
 
 # Operations that call Python, and the one with a whole program of JAX.
@@ -19,10 +19,14 @@ NOT_IN_A_SERVER = (b"PyFunc", b"XlaCallModule")
 
 @pytest.fixture(scope="module")
 def exported(request, tmp_path_factory):
-    """A model and its SavedModel; on other backends than TensorFlow, a quicker one."""
+    """A model and its SavedModel; on other backends than TensorFlow, a quicker one.
+
+    That ends with a user's layer, so that one export shows that it is found, too.
+    """
     if keras.config.backend() == "tensorflow":
         return request.getfixturevalue("tiny_hybrid"), request.getfixturevalue("served_hybrid")
     model = tiny_models.filled(tiny_models.plain(depth=1))
+    model = keras.Model(model.input, keras.layers.Softmax()(Half()(model.output)))
     return model, to_saved_model(model, tmp_path_factory.mktemp("exported") / "m", batch_sizes=())
 
 
@@ -46,6 +50,24 @@ def test_only_tensorflow_exports_in_its_own_process(monkeypatch, tmp_path):
     assert path == tmp_path / "exported"
     in_tensorflow = keras.config.backend() == "tensorflow"
     assert (exported, asked) == (([model], []) if in_tensorflow else ([], ["export"]))
+
+
+@pytest.mark.every_backend
+@pytest.mark.parametrize(
+    ("export", "name"), [(to_saved_model, "m"), (to_tflite, "m.tflite"), (to_onnx, "m.onnx")]
+)
+def test_every_format_is_exported_in_that_process(monkeypatch, tmp_path, export, name):
+    class Asked(Exception):
+        pass
+
+    def answer(request):
+        raise Asked
+
+    if keras.config.backend() == "tensorflow":
+        monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    monkeypatch.setattr(tensorflow_process, "_answer_of_second_process", answer)
+    with pytest.raises(Asked):
+        export(tiny_models.pattern_classifier(), tmp_path / name)
 
 
 @pytest.mark.torch_too
@@ -76,19 +98,6 @@ class Half(keras.layers.Layer):
 
     def call(self, x):
         return x / 2
-
-
-@pytest.mark.slow
-@pytest.mark.torch_too
-def test_layers_of_the_users_own_modules_are_found(tmp_path):
-    model = tiny_models.pattern_classifier()
-    scores = keras.layers.Softmax()(Half()(model.output))
-    model = keras.Model(model.input, scores)
-    images = tiny_models.images(model).astype("uint8")
-    path = to_tflite(model, tmp_path / "model.tflite", quantization="none")
-
-    expected = tiny_models.outputs(model, images)
-    np.testing.assert_allclose(load_tflite(path)(images), expected, atol=1e-5)
 
 
 @pytest.fixture

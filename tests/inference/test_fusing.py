@@ -26,7 +26,11 @@ def images_for(model, batch=2):
 @pytest.mark.every_backend
 @pytest.mark.parametrize(("kind", "attention_bias"), [("hybrid", "stored"), ("plain", "computed")])
 def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind, attention_bias):
-    model = built(kind)
+    if (keras.config.backend(), kind) == ("jax", "hybrid"):
+        # All layers of a hybrid model, which JAX compiles in a third of the time.
+        model = filled(tiny_models.two_blocks(activation=None, stem=True))
+    else:
+        model = built(kind)
     images, before = images_for(model), model.get_weights()
     expected = outputs(model, images)
     fused = fuse(model, attention_bias)
@@ -39,7 +43,7 @@ def test_fused_model_gives_the_same_outputs_and_leaves_the_model_unchanged(kind,
     np.testing.assert_array_equal(outputs(model, images), expected)
 
 
-@pytest.mark.every_backend
+@pytest.mark.torch_too
 def test_normalization_that_was_adapted_to_images_stays_adapted():
     model = filled(tiny_models.two_blocks(activation=None))
     inputs = np.random.default_rng(0).uniform(0, 255, (4, 5, 3, 8)).astype("float32")
@@ -185,7 +189,8 @@ ROUNDING = {"int8": 0.03, "int4": 1e-5, "int4/4": 1e-5, "float8": 0.1}
 @pytest.mark.parametrize(
     "mode",
     [
-        *(pytest.param(mode, marks=pytest.mark.every_backend) for mode in ("int4/4", "float8")),
+        pytest.param("int4/4", marks=pytest.mark.every_backend),
+        pytest.param("float8", marks=pytest.mark.torch_too),  # JAX would compile Keras' layers
         "int4",  # is unpacked as "int4/4"
         "int8",  # is dequantised by numpy
     ],

@@ -1,23 +1,29 @@
-from pathlib import Path
+"""Training on JAX recomputes attention maps and hidden activations instead of storing them."""
 
+import keras
 import pytest
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def layers(run_python):
-    return run_python([Path(__file__).with_name("training_gradients.py")], "jax")
+def layers():
+    import training_gradients
+
+    return training_gradients.results()
 
 
-def test_recomputed_gradients_are_exact(layers):
-    assert {name: layer["difference"] for name, layer in layers.items()} == pytest.approx(
-        dict.fromkeys(layers, 0), abs=1e-6
-    )
+if keras.config.backend() == "jax":  # where `test_every_backend.py` runs them
 
+    @pytest.mark.every_backend
+    def test_recomputed_gradients_are_exact(layers):
+        assert {name: layer["difference"] for name, layer in layers.items()} == pytest.approx(
+            dict.fromkeys(layers, 0), abs=1e-6
+        )
 
-def test_training_stores_no_attention_maps_or_hidden_activations(layers):
-    kept = {name: layer["kept"] for name, layer in layers.items()}
-    # As a control: the arrays are there when nothing is recomputed.
-    assert all(layer["kept_at_inference"] > kept[name] for name, layer in layers.items())
-    assert set(kept.values()) == {0}
+    @pytest.mark.every_backend
+    def test_training_stores_no_attention_maps_or_hidden_activations(layers):
+        kept = {name: layer["kept"] for name, layer in layers.items()}
+        # As a control: the arrays are there when nothing is recomputed.
+        assert all(layer["kept_at_inference"] > kept[name] for name, layer in layers.items())
+        assert set(kept.values()) == {0}

@@ -41,13 +41,20 @@ def test_a_small_buffer_gives_every_record_once_wherever_it_starts():
     assert order(split, start=77) == whole[77:]
 
 
-@pytest.mark.parametrize("processes", [2, 3, 32])
-def test_processes_share_the_order_of_a_single_one(processes):
+@pytest.fixture(scope="module")
+def shared_by_processes():
+    """A split of twenty files, and its order in a single process."""
     kept = np.arange(300) % 7 != 2
     split = stream([15] * 20, kept=kept, buffer_size=100)
     whole = order(split)
     assert sorted(whole) == np.flatnonzero(kept).tolist()
+    return split, whole
 
+
+# Six processes divide pairs of lanes among three; 32 divide each of the 16 lanes between two.
+@pytest.mark.parametrize("processes", [6, 32])
+def test_processes_share_the_order_of_a_single_one(shared_by_processes, processes):
+    split, whole = shared_by_processes
     # At the beginning, within a window, and among the last ones, which are in no lane.
     for start in (0, 2 * processes, len(whole) // processes * processes - processes):
         part = order(split, 0, 0, start, processes - 1, processes)
@@ -75,9 +82,9 @@ def test_order_in_a_single_file_differs_for_every_seed_and_epoch():
     kept = np.arange(120) < 40
     split = stream(kept=kept)
 
-    orders = [order(split, seed, epoch) for seed in (0, 1) for epoch in (0, 1)]
+    orders = [order(split, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     assert all(sorted(numbers) == list(range(40)) for numbers in orders)
-    assert len(set(map(tuple, orders))) == 4
+    assert len(set(map(tuple, orders))) == 3
 
 
 def test_even_a_small_buffer_takes_records_far_out_of_their_order():

@@ -125,9 +125,14 @@ def forked(settings):
     sys.exit()
 
 
-if __name__ == "__main__":
+def import_commands():
+    """Imports what the forks would import, each for itself."""
     for module in ("commands.train", "data.folder", "evaluate", "report.page"):
         importlib.import_module(f"training.{module}")
+
+
+if __name__ == "__main__":
+    import_commands()
     processes = [forked(settings) for settings in json.loads(sys.argv[1])]
     statuses = [os.waitpid(process, 0)[1] for process in processes]
     sys.exit(any(statuses))

@@ -16,34 +16,37 @@ BACKENDS = {"mirrored": "tensorflow", "tpu": "tensorflow", "data_parallel": "jax
 
 
 @pytest.fixture(scope="module")
-def on_two_devices(run_python):
-    """A function that runs a program on two mirrored devices and returns its result."""
+def on_two_devices(run_python, tmp_path_factory):
+    """The folder of two runs and their outcome, and the states of small models.
 
-    def run(**settings):
-        program = [HERE / "mirrored_devices.py", json.dumps(settings)]
-        return run_python(program, "tensorflow", CUDA_VISIBLE_DEVICES="-1")
-
-    return run
-
-
-def test_mirrored_devices_train_as_one(on_two_devices, tmp_path):
-    images = image_folder(tmp_path / "images")
+    Those are the values on two mirrored devices after a batch, with and without averages.
+    """
+    folder = tmp_path_factory.mktemp("on_two_devices")
+    images = image_folder(folder / "images")
     too_many = "--optimization.accumulation-steps", "2"
     training = {
         # Each device has its own BatchNorm statistics.
         "frozen": True,
         "commands": [
-            command(images, tmp_path / "single", "single"),
-            command(images, tmp_path / "mirrored", "mirrored"),
-            command(images, tmp_path / "none", "mirrored", "--batch-size", "9"),
-            command(images, tmp_path / "none", "mirrored", *too_many),
+            command(images, folder / "single", "single"),
+            command(images, folder / "mirrored", "mirrored"),
+            command(images, folder / "none", "mirrored", "--batch-size", "9"),
+            command(images, folder / "none", "mirrored", *too_many),
         ],
         "unscored": [0],
     }
-    outcome = on_two_devices(training=training)
+    settings = [{"training": training}, {"momenta": [0.75, None]}]
+    program = [HERE / "mirrored_devices.py", json.dumps(settings)]
+    # Forks must not inherit threads.
+    environment = {"CUDA_VISIBLE_DEVICES": "-1", "OPENBLAS_NUM_THREADS": "1"}
+    return folder, *run_python(program, "tensorflow", **environment)
+
+
+def test_mirrored_devices_train_as_one(on_two_devices):
+    folder, outcome, _ = on_two_devices
 
     assert outcome["statuses"] == [0, 0, 1, 1]
-    assert_trained_alike(tmp_path / "mirrored", tmp_path / "single")
+    assert_trained_alike(folder / "mirrored", folder / "single")
     errors = outcome["errors"]
     assert "`batch_size` must be a multiple of 2" in errors[2]
     assert "--strategy data_parallel" in errors[3]
@@ -52,7 +55,8 @@ def test_mirrored_devices_train_as_one(on_two_devices, tmp_path):
 @pytest.fixture(scope="module")
 def mirrored(on_two_devices):
     """The state of two mirrored devices after a batch, with and without averages."""
-    return on_two_devices(momenta=[0.75, None])
+    *_, states = on_two_devices
+    return states
 
 
 def test_mirrored_devices_average_their_own_copies(mirrored):

@@ -1,9 +1,11 @@
-"""Prints the results of all programs on JAX of these tests, as JSON.
+"""Runs `python -m training` with its own arguments, and then all programs on JAX of these tests.
 
-They share one process, because importing JAX and its TPU compiler takes longer than most of them.
+Prints the programs' results as JSON, in one line, and ends with the status of the command. They
+share one process, because importing JAX and its TPU compiler takes longer than most of them.
 """
 
 import json
+import sys
 
 import jax
 
@@ -14,7 +16,10 @@ from first_step import compared_steps  # noqa: E402
 from refused_step import refusal  # noqa: E402
 from small_programs import programs  # noqa: E402
 
+from training.__main__ import main  # noqa: E402
+
 if __name__ == "__main__":
+    status = main(sys.argv[1:])
     results = {
         "slices": described_slices(),
         "first step": compared_steps(),
@@ -22,3 +27,4 @@ if __name__ == "__main__":
         "programs": programs(),
     }
     print(json.dumps(results))
+    sys.exit(status)

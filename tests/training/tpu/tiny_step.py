@@ -9,6 +9,7 @@ TINY = ModelOptions(
     "CabViTP", image_size=(32, 32), embed_dims=(64,), depths=(2,), num_heads=(2,), patch_size=4
 )
 CLASSES = 10
+BATCH = 64
 TOPOLOGY = "v5e:2x2"
 # The same as options of `python -m training compile-tpu`.
 OPTIONS = shlex.split(
