@@ -19,7 +19,8 @@ def orderly_shutdown():
     the garbage collector (JAX has one, and Keras imports JAX) it prints the exception and discards
     it; TensorFlow discards one that is raised while it asks `isinstance` for an argument. An
     exception that no longer exists, although `interruption_is_handled` was not called, was lost
-    and is raised again a moment later.
+    and is raised again a moment later. It is also raised instead of an error that it was turned
+    into.
 
     For the main thread of a program. The handlers stay in place afterwards: while the program says
     that it was interrupted, another signal must not end it silently.
@@ -31,8 +32,10 @@ def orderly_shutdown():
     sys.unraisablehook = _say_nothing_of_interruptions
     try:
         yield
-    except Exception:
+    except Exception as error:
         raise_lost_interruption()
+        if _lost.is_reason_of(error):
+            raise _new_interruption() from None
         raise
     else:
         raise_lost_interruption()
@@ -85,6 +88,13 @@ class _Lost:
     def is_lost(self):
         exception = self.exception
         return self.watched and exception is not None and exception() is None
+
+    def is_reason_of(self, error):
+        """Returns whether an error was raised for the interruption, or while it was handled."""
+        interruption = None if self.exception is None else self.exception()
+        while error is not None and error is not interruption:
+            error = error.__cause__ or error.__context__
+        return error is not None
 
 
 _lost = _Lost()

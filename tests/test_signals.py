@@ -83,6 +83,13 @@ def ended_by_an_error():
     Destructor()
     raise RuntimeError("a library met the exception, and made another of it")
 
+def turned_into_an_error():
+    try:
+        signalled()
+        time.sleep(1)
+    except KeyboardInterrupt:
+        raise SystemError("a library written in C met the exception")
+
 def published_file():
     with atomic_path(sys.argv[1]) as partial:
         partial.touch()
@@ -116,6 +123,7 @@ except KeyboardInterrupt:
         ("caught", ["went on"]),
         ("ended", ["last", "interrupted"]),
         ("ended_by_an_error", ["interrupted"]),
+        ("turned_into_an_error", ["interrupted"]),
         ("published_file", ["interrupted"]),
         ("published_folder", ["interrupted"]),
     ],

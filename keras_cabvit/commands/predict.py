@@ -71,11 +71,17 @@ def _predict(options):
     if options.output is None:
         table = _Table(model, width)
         # In a terminal the rows themselves show the progress.
-        unread = _each(rows, total, table.add, show_progress=not sys.stdout.isatty())
+        seen, unread = _each(rows, total, table.add, show_progress=not sys.stdout.isatty())
     else:
-        unread = _write(rows, total, options.output, top)
+        seen, unread = _write(rows, total, options.output, top)
     if unread:
-        print(f"{unread:,} of {total:,} files could not be read.", file=sys.stderr)
+        print(f"{unread:,} of {seen:,} files could not be read.", file=sys.stderr)
+    if seen != total:
+        print(
+            f"A folder has changed meanwhile: it held {total:,} files at the start, and {seen:,} "
+            "were found.",
+            file=sys.stderr,
+        )
     return 1 if unread else 0
 
 
@@ -103,29 +109,30 @@ def _introduce(model, options):
 
 
 def _each(rows, total, write, show_progress=True):
-    """Writes every row, names the files that were not read, and returns their number."""
-    unread = 0
+    """Writes every row, names the files that were not read, and returns the number of both."""
+    seen = unread = 0
     with Progress(total, show_progress) as progress:
         for row in rows:
             write(row)
+            seen += 1
             if row.reason:
                 unread += 1
                 progress.say(f"{one_line(path_text(row.path))}: {row.reason}")
             progress.advance()
-    return unread
+    return seen, unread
 
 
 def _write(rows, total, output, top):
-    """Writes a file of predictions, and returns the number of files that were not read."""
+    """Writes a file of predictions; returns the number of files, and of those not read."""
     file = None
     try:
         with prediction_file(output, top) as file:
-            unread = _each(rows, total, file.write)
+            seen, unread = _each(rows, total, file.write)
     except BaseException:
         _say_what_is_left(file, output, total)
         raise
-    print(f"{output} ({total - unread:,} files classified)")
-    return unread
+    print(f"{output} ({seen - unread:,} files classified)")
+    return seen, unread
 
 
 def _say_what_is_left(file, output, total):

@@ -2,13 +2,14 @@
 
 import contextlib
 import csv
+import errno
 import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import DISK_FULL, atomic_path, is_disk_full
 from keras_cabvit.paths import local_path, path_text
 from keras_cabvit.prediction_line import prediction_line, shortest
 from keras_cabvit.runtimes.file_predictions import FilePrediction
@@ -80,21 +81,29 @@ def prediction_file(path: str | os.PathLike[str], top: int) -> Iterator[Predicti
     """
     path = local_path(path, "output")
     writer_class = _writer_class(path)
-    with atomic_path(path) as partial:
-        interruption = None
-        with open(partial, "wb") as stream:
-            file = PredictionFile(path, writer_class(stream, top))
-            try:
-                yield file
-            except BaseException as error:
-                interruption = error
-            file.finish()
-        if interruption is not None:
-            if file.rows:
-                incomplete = path.with_name(f"{path.stem}.incomplete{path.suffix}")
-                os.replace(partial, incomplete)
-                file.incomplete = incomplete
-            raise interruption
+    file = None
+    try:
+        with atomic_path(path) as partial:
+            interruption = None
+            with open(partial, "wb") as stream:
+                file = PredictionFile(path, writer_class(stream, top))
+                try:
+                    yield file
+                except BaseException as error:
+                    interruption = error
+                file.finish()
+            if interruption is not None:
+                if file.rows:
+                    incomplete = path.with_name(f"{path.stem}.incomplete{path.suffix}")
+                    os.replace(partial, incomplete)
+                    file.incomplete = incomplete
+                raise interruption
+    except OSError as error:
+        if file is None or file.incomplete is None or not is_disk_full(error):
+            raise
+        full = OSError(f"{DISK_FULL} {path_text(path)} was not written.")
+        full.errno = errno.ENOSPC
+        raise full from error
 
 
 def check_prediction_path(path: str | os.PathLike[str]) -> None:
@@ -118,39 +127,51 @@ def _columns(top: int) -> list[str]:
     return ["file", *(name for pair in pairs for name in pair), "error"]
 
 
-def _text(stream: BinaryIO) -> io.TextIOWrapper:
-    # Class names come from files of others, and may hold halves of surrogate pairs.
-    return io.TextIOWrapper(stream, encoding="utf-8", errors="backslashreplace", newline="")
+class _Lines:
+    """Text that is written row by row, of which a full disk leaves all whole rows."""
+
+    def __init__(self, stream: BinaryIO):
+        self._descriptor, self._size = stream.fileno(), 0
+
+    def _write(self, text: str) -> None:
+        # Class names come from files of others, and may hold halves of surrogate pairs.
+        data = text.encode("utf-8", errors="backslashreplace")
+        written = 0
+        while written < len(data):  # the last bytes of a disk take a part
+            written += os.write(self._descriptor, data[written:])
+        self._size += len(data)
+
+    def finish(self) -> None:
+        """Removes the part of a row that could not be written."""
+        os.ftruncate(self._descriptor, self._size)
 
 
-class _Csv:
+class _Csv(_Lines):
     def __init__(self, stream: BinaryIO, top: int):
+        super().__init__(stream)
         self._top = top
-        self._text = _text(stream)
-        self._rows = csv.writer(self._text, lineterminator="\n")
-        self._rows.writerow(_columns(top))
+        self._write_row(_columns(top))
 
     def write(self, row: FilePrediction) -> None:
         cells: list[Any] = []
         for name, probability in zip(row.class_names, row.probabilities, strict=True):
             cells += [name, shortest(probability)]
         cells += [""] * (2 * self._top - len(cells))
-        self._rows.writerow([path_text(row.path), *cells, row.reason])
+        self._write_row([path_text(row.path), *cells, row.reason])
 
-    def finish(self) -> None:
-        self._text.detach()  # which flushes
+    def _write_row(self, cells: list[Any]) -> None:
+        text = io.StringIO(newline="")
+        csv.writer(text, lineterminator="\n").writerow(cells)
+        self._write(text.getvalue())
 
 
-class _JsonLines:
+class _JsonLines(_Lines):
     def __init__(self, stream: BinaryIO, top: int):
-        self._text = _text(stream)
+        super().__init__(stream)
 
     def write(self, row: FilePrediction) -> None:
         classes = zip(row.class_names, row.classes, row.probabilities, strict=True)
-        self._text.write(prediction_line(row.path, classes, row.reason) + "\n")
-
-    def finish(self) -> None:
-        self._text.detach()  # which flushes
+        self._write(prediction_line(row.path, classes, row.reason) + "\n")
 
 
 class _Parquet:

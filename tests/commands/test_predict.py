@@ -75,6 +75,24 @@ def test_full_disk_is_named_and_nothing_is_written(run, folder, tmp_path, ending
     assert not output.parent.exists()
 
 
+def test_files_that_vanish_while_it_runs_are_not_counted(
+    run, folder, tmp_path, monkeypatch, capsys
+):
+    def opened(path):
+        next(folder.rglob("*.png")).unlink()
+        return open_model(path)
+
+    monkeypatch.setattr("keras_cabvit.commands.predict.open_model", opened)
+    output = tmp_path / "predictions.csv"
+    assert main(["predict", str(folder), "--model", str(run), "--output", str(output)]) == 0
+
+    printed, errors = capsys.readouterr()
+    with open(output, newline="", encoding="utf-8") as file:
+        count = len(list(csv.DictReader(file)))
+    assert printed == f"{output} ({count} files classified)\n"
+    assert f"held {count + 1} files at the start, and {count} were found." in errors
+
+
 def test_broken_files_are_named_and_the_exit_status_says_so(run, folder, capsys):
     bad = folder / "bad\x1b[2J\n.jpg"
     bad.write_bytes(b"text")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_disk import files_of_at_most
 
 from keras_cabvit.runtimes import FilePrediction
 from keras_cabvit.runtimes import prediction_file as module
@@ -106,6 +107,30 @@ def test_interrupted_file_says_so_in_its_name_and_keeps_its_rows(tmp_path, suffi
     assert file.incomplete == tmp_path / f"predictions.incomplete{suffix}"
     assert (file.rows, set(tmp_path.iterdir())) == (3, {path, file.incomplete})
     assert_holds(file.incomplete, ROWS[:3])
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_full_disk_leaves_all_whole_rows(tmp_path, suffix):
+    path = tmp_path / f"predictions{suffix}"
+
+    def written_until_full():
+        with prediction_file(path, 2) as file:
+            files.append(file)
+            for _ in range(1000):
+                file.write(ROWS[2])
+
+    files = []
+    with (
+        files_of_at_most(20_000),
+        pytest.raises(OSError, match=rf"The disk is full.*{path.name} was not written\.$"),
+    ):
+        written_until_full()
+    (file,) = files
+    size = file.incomplete.stat().st_size
+
+    assert 0 < 20_000 - size < 300  # less than a row
+    assert [row[0] for row in read(file.incomplete)] == [WRITTEN[2]] * file.rows
+    assert list(tmp_path.iterdir()) == [file.incomplete]
 
 
 def test_nothing_is_left_of_a_file_without_rows(tmp_path):

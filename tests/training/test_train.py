@@ -77,7 +77,7 @@ def test_run_has_a_threshold_for_none_of_these_and_its_training_images(run):
     assert refusal["validation"]["images"] == record["images"]["validation"]
     assert refusal["validation"]["right_refused"] <= 0.05
     assert refusal["scored"] is None  # the validation images are those that were scored
-    assert f"below the probability **{refusal['threshold']:.3f}**" in report
+    assert f"below the probability **{refusal['threshold']:.6f}**" in report
     assert "training images |" in report
     (row,) = [line for line in report.splitlines() if line.startswith("| bright")]
     assert row.split("|")[-2].strip() == str(training[0])

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from keras_cabvit.paths import local_path
 from training.commands.parsing import parsed
 from training.commands.recipe_name import names_recipe, recipe_name
 from training.devices.hosts import Hosts
@@ -16,6 +17,7 @@ from training.recipes.choice import FIELDS
 from training.recipes.recipe import Recipe
 from training.run.choosing import Choice
 from training.run.config import Config, read_config
+from training.run.continued_record import same_place
 from training.run.options import TrainOptions
 from training.seeds import train_seeds
 from training.train import train
@@ -116,10 +118,32 @@ def _config(arguments: list[str]) -> tuple[Config | None, list[str]]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--config", type=Path)
     known, others = parser.parse_known_args(arguments)
-    if known.config is not None:
-        return read_config(known.config), others
     parser.add_argument("--extend", type=Path)
-    extend = parser.parse_known_args(arguments)[0].extend
-    if extend is None or names_recipe(arguments):
+    parser.add_argument("--out", type=Path)
+    places = parser.parse_known_args(arguments)[0]
+    if known.config is not None:
+        return _settings(known.config, "config", places.out), others
+    if places.extend is None or names_recipe(arguments):
         return None, others
-    return read_config(extend, "extend"), others
+    return _settings(places.extend, "extend", places.out), others
+
+
+def _settings(source: Path, option: str, out: Path | None) -> Config:
+    """Returns the settings of a run, or if it is gone, of the run in OUT that began with them."""
+    try:
+        return read_config(source, option)
+    except FileNotFoundError:
+        runs = [] if out is None else _runs_in(local_path(out, "out"))
+        configs = [(folder, read_config(folder, "out")) for folder in runs]
+        for folder, config in configs:
+            extended = config.options.get("extend")
+            if option == "config" or (extended and same_place(str(extended), str(source))):
+                note = f"{source} is gone: the settings are those with which {folder} began."
+                return dataclasses.replace(config, notes=(*config.notes, note))
+        raise
+
+
+def _runs_in(folder: Path) -> list[Path]:
+    """Returns the folders of the run in a folder, or of its runs with several seeds."""
+    folders = [folder, *sorted(folder.glob("seed_*"))]
+    return [each for each in folders if (each / "run.json").is_file()]

@@ -96,7 +96,8 @@ def none_of_these(evaluation: Evaluation) -> str:
     return "\n\n".join(
         [
             "## None of these",
-            f"A prediction below the probability **{refusal.threshold:.3f}** can be answered with "
+            # Rounded up, it would refuse images that it is said to keep.
+            f"A prediction below the probability **{refusal.threshold:.6f}** can be answered with "
             '"none of these". The threshold is the largest that keeps at least '
             f"{100 * refusal.coverage:g} % of the correctly classified validation images. It "
             "costs, on images that are all of a known class:",

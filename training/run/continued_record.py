@@ -66,7 +66,7 @@ def _identities(earlier: dict, record: dict) -> tuple[dict[str, Any], dict[str, 
         dict(leaves({key: run.get(key) for key in _IDENTITY})) for run in (earlier, record)
     )
     for name, place in (("data", "data_source"), (_WEIGHTS, "")):
-        if _same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
+        if same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
             before[name] = now.get(name)
     # Earlier versions kept macOS' form of accented letters.
     if before["class_names"] is not None:
@@ -102,7 +102,7 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> No
     )
 
 
-def _same_place(before: str | None, now: str | None) -> bool:
+def same_place(before: str | None, now: str | None) -> bool:
     """Returns whether two specifications of data, or two paths, name the same place."""
     if before is None or now is None:
         return before == now

@@ -60,15 +60,17 @@ def extension(
         data_set: `DataSet`, as it is now.
         seed: integer, the seed of the draw among new images.
         own: dict, the run.json of the extension itself if it is resumed; `source` is then no longer
-            needed.
+            needed, and may have been moved or removed.
 
     Raises:
         ValueError: there is no finished run, or its training images are not known.
     """
     folder = local_path(source, "extend").resolve()
-    model = dataclasses.replace(recipe.model, initial_weights=str(folder / "model.keras"))
-    recipe = dataclasses.replace(recipe, model=model)
+    recipe = _starting_from(recipe, folder)
     if own is not None and own.get("extends"):
+        began = Path(own["extends"].get("run") or folder)
+        if not began.is_dir():  # `source` is where it is now, and the run is the same
+            recipe = _starting_from(recipe, began)
         record = {name: own[name] for name in ("extends", "validation_images") if name in own}
         if "validation_images" in record:
             data_set = with_validation(
@@ -106,6 +108,12 @@ def extension(
         record["validation_images"] = sorted(names)
         now = image_list(data_set) or now
     return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
+
+
+def _starting_from(recipe: Recipe, folder: Path) -> Recipe:
+    """Returns a recipe whose initial weights are those of a run."""
+    model = dataclasses.replace(recipe.model, initial_weights=str(folder / "model.keras"))
+    return dataclasses.replace(recipe, model=model)
 
 
 def _finished_run(folder: Path) -> dict:

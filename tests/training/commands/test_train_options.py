@@ -65,6 +65,35 @@ def test_extension_has_the_settings_of_its_source(finished_run, started, tmp_pat
     assert options.log == ("tensorboard",)
 
 
+@pytest.mark.parametrize("option", ["--config", "--extend"])
+@pytest.mark.parametrize("seeds", [[], ["--seeds", "3", "4"]])
+def test_begun_run_is_resumed_when_the_run_whose_settings_it_has_is_gone(
+    finished_run, started, tmp_path, option, seeds, capsys
+):
+    source, out = tmp_path / "source", tmp_path / "out"
+    begun = out / "seed_3" if seeds else out
+    begun.mkdir(parents=True)
+    record = json.loads((finished_run / "run.json").read_text())
+    record["recipe"]["epochs"] = 7
+    record["extends"] = {"run": str(source), "epoch": 2, "added": 0, "removed": 0}
+    (begun / "run.json").write_text(json.dumps(record))
+    arguments = ["train", option, str(source), "--out", str(out), *seeds]
+
+    assert main(arguments) == 0
+    assert f"{source} is gone" in capsys.readouterr().out
+    assert {recipe.epochs for recipe, _ in started} == {7}
+    assert {(run.extend, run.data) for _, run in started} == {(source, record["data_source"])}
+
+
+def test_run_in_the_folder_that_extends_another_is_not_taken_for_one_that_is_gone(
+    finished_run, started, tmp_path, capsys
+):
+    shutil.copy(finished_run / "run.json", tmp_path)
+
+    assert main(["train", "--extend", str(tmp_path / "gone"), "--out", str(tmp_path)]) == 1
+    assert "`extend` must be the run.json of a run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("option", ["--config", "--config=runs", "--extend"])
 def test_two_recipes_are_refused_or_one_is_taken(finished_run, started, tmp_path, option, capsys):
     source = [option] if "=" in option else [option, str(finished_run)]

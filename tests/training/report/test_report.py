@@ -200,10 +200,10 @@ def test_report_without_suspects_removes_those_of_an_earlier_one(tmp_path):
 @pytest.mark.usefixtures("text_alone")
 def test_threshold_for_none_of_these_is_given_with_its_cost(tmp_path):
     validation = RefusalCost(100, 0.08, 0.05, 0.3, 0.91)
-    refusal = Refusal(0.4321, 0.95, validation, RefusalCost(200, 0.1, 0.06, None, None))
+    refusal = Refusal(0.432187, 0.95, validation, RefusalCost(200, 0.1, 0.06, None, None))
     text = write_report(tmp_path, evaluation(refusal=refusal)).read_text(encoding="utf-8")
 
-    assert "below the probability **0.432**" in text
+    assert "below the probability **0.432187**" in text
     assert "at least 95 % of the correctly classified validation images" in text
     assert ("validation images", "100", "8.0 %", "5.0 %", "30.0 %", "91.0 %") in rows_of(text)
     assert ("images scored here", "200", "10.0 %", "6.0 %", "-", "-") in rows_of(text)

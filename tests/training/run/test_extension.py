@@ -230,6 +230,18 @@ def test_resumed_extension_has_the_same_split_without_its_source(finished):
     assert again.record == first.record
 
 
+def test_resumed_extension_starts_from_the_same_model_where_its_source_was_moved(finished):
+    images, run = finished
+    first = extension(run, RECIPE, opened(images), 0, None)
+    moved = run.rename(run.with_name("moved"))
+    again = extension(moved, RECIPE, opened(images), 0, first.record)
+    other = shutil.copytree(moved, run).with_name("moved")
+    refused = extension(other, RECIPE, opened(images), 0, first.record)
+
+    assert again.recipe == first.recipe
+    assert refused.recipe != first.recipe  # the source is there, and this is another
+
+
 def test_changed_images_without_a_list_are_refused(finished):
     images, run = finished
     (run / "images.json.gz").unlink()
