@@ -41,19 +41,18 @@ def with_calibrated_products(content: bytes, images: np.ndarray) -> bytes:
             rare large values.)
     """
     quantizer, operations = _quantizer(content)
-    from litert_quantizer import calibrator, qtyping
+    from litert_quantizer import calibrator, qtyping, recipe_manager
     from litert_quantizer.utils import qsv_utils
 
     for operation in operations:
         _calibrate(quantizer, ".*", operation)
     for name in _paddings_of_convolutions(content):
         _calibrate(quantizer, re.escape(name), qtyping.TFLOperationName.PAD)
+    recipe = recipe_manager.RecipeManager()
+    recipe.load_quantization_recipe(quantizer.get_quantization_recipe())
     with _quiet():
         ranges = calibrator.Calibrator(content, qsv_update_func=qsv_utils.min_max_update)
-        ranges.calibrate(
-            {"serving_default": [{"image": image[None]} for image in images]},
-            quantizer._recipe_manager,
-        )
+        ranges.calibrate({"serving_default": [{"image": image[None]} for image in images]}, recipe)
         return bytes(quantizer.quantize(ranges.get_model_qsvs()).quantized_model)
 
 
