@@ -37,8 +37,8 @@ def temporary_path(
     Args:
         path: path of the file or folder that is to be written in the end. Missing parent folders
             are created, and removed if the block fails and nothing is in them.
-        named: path that an error of the parent folder names, if `path` is no word of the user's.
-            Defaults to None for `path`.
+        named: path that an error about the parent folder names, for a `path` that the user has not
+            given. Defaults to None for `path`.
 
     Yields:
         A `pathlib.Path` with the same suffixes, at which there is nothing.

@@ -109,7 +109,7 @@ def _introduce(model, options):
 
 
 def _each(rows, total, write, show_progress=True):
-    """Writes every row, names the files that were not read, and returns the number of both."""
+    """Writes every row, names the files that were not read, and returns the numbers of both."""
     seen = unread = 0
     with Progress(total, show_progress) as progress:
         for row in rows:

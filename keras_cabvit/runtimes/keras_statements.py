@@ -13,8 +13,6 @@ from keras_cabvit.data.labels import LABELS, labels_in, labels_text
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
 
-# The names of the files in a SavedModel's assets, with the same content.
-
 
 @dataclass(frozen=True)
 class KerasStatements:
@@ -70,7 +68,7 @@ def keras_statements(
 
 def _files_in(path: Path) -> dict[str, bytes]:
     """Returns the contents of the statements in the file, or in the folder of an unpacked one."""
-    names = (LABELS, STATEMENT)
+    names = (LABELS, STATEMENT)  # those in a SavedModel's assets, with the same content
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
     try:

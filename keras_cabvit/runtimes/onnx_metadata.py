@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from keras_cabvit.data.labels import LABELS, label_lines, labels_text
 from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
 
-# This project's entries: this one; LABELS and STATEMENT, with the content that the files of these
-# names have in the other exports.
+# This project's entries are this one, and LABELS and STATEMENT, whose contents are those of the
+# files with these names in the other exports.
 SCORES = "scores"
 # ONNX's names and values (docs/MetadataProps.md of ONNX).
 PIXEL_FORMAT = "Image.BitmapPixelFormat"
