@@ -1,5 +1,6 @@
 """Presets by name, of weights that the package contains."""
 
+# KerasHub has no public name for it.
 from keras_hub.src.utils.preset_utils import register_presets
 
 from keras_cabvit.hub.backbone import CabViTBackbone

@@ -8,7 +8,7 @@ _ON_THE_HUB = {
     "tfds:imagenet2012": "ILSVRC/imagenet-1k",
 }
 # A name of TensorFlow Datasets, with a configuration, a version and a part; else it is a path.
-_NAME = re.compile(r"tfds:(\w+(?:/[\w.-]+)?)(?::[\w.*%]+)?")
+_NAME = re.compile(r"tfds:(\w+(?:/[\w.-]+)?)(?::[\w.*]+)?(?:\[[^\[\]]*\])?")
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def data_set_name(data: str | None, dataset: str | None = None) -> DataSetName:
             or is known.
     """
     spec = data or ""
-    known = dataset or _ON_THE_HUB.get(re.sub(r"(fashion_mnist|tfds:\w+)[:/].*", r"\1", spec))
+    known = dataset or _ON_THE_HUB.get(re.sub(r"(fashion_mnist|tfds:\w+)[:/\[].*", r"\1", spec))
     if known:
         return DataSetName(known, known, on_the_hub=True)
     named = _NAME.fullmatch(spec)

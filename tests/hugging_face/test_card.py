@@ -71,7 +71,10 @@ def test_terms_of_the_initial_weights_are_in_the_card(tmp_path):
     [
         ("fashion_mnist:10000", None, ("zalando-datasets/fashion_mnist", True)),
         ("tfds:imagenet2012:5.1.0", None, ("ILSVRC/imagenet-1k", True)),
+        ("tfds:imagenet2012[:50%]", None, ("ILSVRC/imagenet-1k", True)),
         ("tfds:cifar10", None, ("cifar10", False)),
+        ("tfds:cifar10[1000:5000]", None, ("cifar10", False)),
+        ("tfds:glue/cola:1.*.*[:50%]", None, ("glue/cola", False)),
         ("tfds:/data/secret/cifar10", None, ("unknown", False)),
         ("folder:/home/ann/photographs", None, ("imagefolder", False)),
         ("folder:/home/ann/photographs", "ann/clothes", ("ann/clothes", True)),

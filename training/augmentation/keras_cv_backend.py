@@ -22,7 +22,7 @@ try:
     import keras_cv
 except ImportError as error:
     raise ImportError(
-        'The augmentation library "keras_cv" needs keras-cv: pip install keras-cabvit[keras-cv]'
+        'The augmentation library "keras_cv" needs keras-cv: pip install "keras-cabvit[keras-cv]"'
     ) from error
 
 

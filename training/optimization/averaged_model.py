@@ -115,6 +115,7 @@ class AveragedModel(keras.Model):
     def _assign_on_tensorflow(self, logs: Any) -> Any:
         import tensorflow as tf
 
+        # The public `iterations` counts updates, these are batches.
         momentum = self._momentum_after(self.optimizer._iterations)
 
         def move(average: Any, weight: Any) -> None:

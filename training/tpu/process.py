@@ -43,7 +43,7 @@ def run_again(arguments: list[str], module: str = "training") -> int:
         if importlib.util.find_spec(package) is None:
             raise ImportError(
                 f"Compiling for a TPU needs {package}, which is not installed. "
-                "pip install keras-cabvit[tpu-compile] brings it."
+                'pip install "keras-cabvit[tpu-compile]" brings it.'
             )
     command = [sys.executable, "-m", module, *arguments]
     status = subprocess.run(command, env=os.environ | ENVIRONMENT).returncode

@@ -159,4 +159,4 @@ def test_missing_compiler_gives_the_install_command(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "libtpu", None)
 
     assert main(["compile-tpu", *OPTIONS, "--batch", str(BATCH)]) == 1
-    assert "pip install keras-cabvit[tpu-compile]" in capsys.readouterr().err
+    assert 'pip install "keras-cabvit[tpu-compile]"' in capsys.readouterr().err
