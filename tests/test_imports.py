@@ -21,7 +21,7 @@ ALLOWED = {
     },
     "models": {"models", "inference", "layers", "ops", "paths", "weights"},
     "explain": {
-        *("explain", "figures", "inference", "layers", "ops", "runtimes"),
+        *("explain", "data", "figures", "inference", "layers", "ops", "runtimes"),
         *("jax", "matplotlib", "tensorflow", "torch"),
     },
     "hub": {"hub", "models", "weights", "keras_hub"},

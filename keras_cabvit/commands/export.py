@@ -13,9 +13,7 @@ from keras_cabvit.export import Metadata, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.export.options import INPUT_TYPES
 from keras_cabvit.export.saved_model import PRECISIONS
 from keras_cabvit.export.tflite import ATTENTION_BIASES, QUANTIZATIONS
-from keras_cabvit.paths import path_text
 from keras_cabvit.runtimes.classifier_activation import ACTIVATIONS
-from keras_cabvit.runtimes.pixel_scale import note_on_pixels
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.weights import resized_model
@@ -156,9 +154,6 @@ def _add_metadata(parser):
 
 def _model(options):
     model = read_keras_model(options.model)
-    # The export states pixels in [0, 255]: whoever opens it can no longer tell.
-    for note in note_on_pixels(model, path_text(options.model)):
-        print(one_line(note), file=sys.stderr)
     sides = options.image_size
     if sides is None:
         return model
@@ -183,6 +178,17 @@ def _crop(options):
     return crop
 
 
+@contextlib.contextmanager
+def _warnings_as_sentences():
+    """Prints warnings without the lines of code that they come from."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: print(
+            one_line(str(message)), file=sys.stderr
+        )
+        yield
+
+
+@_warnings_as_sentences()
 def _saved_model(options):
     options.model = keras_file(options.model)
     version = to_saved_model(
@@ -208,6 +214,7 @@ def _metadata(options):
     return Metadata(**given)
 
 
+@_warnings_as_sentences()
 def _onnx(options):
     options.model = keras_file(options.model)
     path = to_onnx(
@@ -223,27 +230,19 @@ def _onnx(options):
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
 
 
+@_warnings_as_sentences()
 def _tflite(options):
     options.model = keras_file(options.model)
-    with _warnings_as_sentences():
-        path = to_tflite(
-            _model(options),
-            options.output,
-            quantization=options.quantization,
-            calibration=options.calibration,
-            labels=_labels(options),
-            input_type=options.input_type,
-            crop=_crop(options),
-            attention_bias=options.attention_bias,
-            metadata=_metadata(options),
-            classifier_activation=options.classifier_activation,
-        )
+    path = to_tflite(
+        _model(options),
+        options.output,
+        quantization=options.quantization,
+        calibration=options.calibration,
+        labels=_labels(options),
+        input_type=options.input_type,
+        crop=_crop(options),
+        attention_bias=options.attention_bias,
+        metadata=_metadata(options),
+        classifier_activation=options.classifier_activation,
+    )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
-
-
-@contextlib.contextmanager
-def _warnings_as_sentences():
-    """Prints warnings without the lines of code that they come from."""
-    with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *_, **__: print(message, file=sys.stderr)
-        yield

@@ -10,6 +10,10 @@ from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.decoding.decode import decode_rgb
 from keras_cabvit.gpu import leave_gpus_to_the_backend
 
+# Values per channel between the two steps of resizing above which columns go first: 256 MiB of
+# float32 per channel, which with 224 rows no image of fewer than 299,594 columns reaches.
+_MOST_BETWEEN = 2**26
+
 
 def evaluation_image(image, size, crop=1.0):
     """Resizes one image as the published model is evaluated: bicubic with antialiasing.
@@ -116,20 +120,49 @@ def _evaluation_batch(images, size, crop):
     whole = tf.constant(size, tf.int64) if crop == 1 else _covering(shape, size, crop)
     # Half a pixel is rounded to even, as by Python's round in torchvision.
     corner = tf.round(tf.cast(whole - size, tf.float32) / 2)
-    # The operation behind `tf.image.resize`, but computing nothing outside the crop.
-    resized = tf.raw_ops.ScaleAndTranslate(
-        images=images,
-        size=size,
-        scale=tf.cast(whole, tf.float32) / tf.cast(shape, tf.float32),
-        translation=-corner,
-        kernel_type="keyscubic",
-        antialias=True,
+    scale = tf.cast(whole, tf.float32) / tf.cast(shape, tf.float32)
+    # The operation resizes rows first, and between the steps has all columns of the image: of an
+    # image of one row and millions of columns, gigabytes.
+    rows, columns = tf.unstack(shape)
+    is_strip = (rows < size[0]) & (columns * size[0] > _MOST_BETWEEN)
+    resized = tf.cond(
+        is_strip,
+        lambda: _columns_first(images, size, scale, -corner),
+        lambda: _scaled(images, size, scale, -corner),
     )
     # Bicubic interpolation overshoots at edges.
     pixels = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
     if pixels.shape[-1] == 1:
         pixels = tf.repeat(pixels, 3, axis=-1)
     return tf.ensure_shape(pixels, (None, *size, 3))
+
+
+def _scaled(images, size, scale, translation):
+    """Resizes and moves images as `tf.image.resize`, but computes nothing outside the crop."""
+    import tensorflow as tf
+
+    return tf.raw_ops.ScaleAndTranslate(
+        images=images,
+        size=size,
+        scale=scale,
+        translation=translation,
+        kernel_type="keyscubic",
+        antialias=True,
+    )
+
+
+def _columns_first(images, size, scale, translation):
+    """Does the same with the columns resized before the rows."""
+    import tensorflow as tf
+
+    rows = tf.shape(images)[1]
+    narrow = _scaled(
+        images,
+        tf.stack([rows, size[1]]),
+        tf.stack([1.0, scale[1]]),
+        tf.stack([0.0, translation[1]]),
+    )
+    return _scaled(narrow, size, tf.stack([scale[0], 1.0]), tf.stack([translation[0], 0.0]))
 
 
 def _covering(shape, size, crop):

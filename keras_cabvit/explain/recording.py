@@ -1,5 +1,6 @@
 """Running a model and keeping the attention maps of its blocks."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,10 +8,12 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_cabvit.data.array_checks import check_not_scaled
 from keras_cabvit.explain.backends import for_inference
 from keras_cabvit.explain.blocks import Block, stages_of
 from keras_cabvit.explain.replaced_calls import replaced
 from keras_cabvit.ops import at_least_single, is_half
+from keras_cabvit.runtimes.pixel_scale import note_on_pixels
 
 Maps = dict[str, np.ndarray]
 
@@ -97,7 +100,7 @@ def batches(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 
 def checked_images(model: keras.Model, images: npt.ArrayLike) -> np.ndarray:
-    """Returns images as an array.
+    """Returns images as an array, and warns of scaled ones for a model that normalises pixels.
 
     Raises:
         ValueError: there are none, or they do not have the shape that the model takes.
@@ -120,4 +123,14 @@ def checked_images(model: keras.Model, images: npt.ArrayLike) -> np.ndarray:
             f"`images` must be an array (count, {right}) of at least one image, as '{model.name}' "
             f"takes them. Received: shape {array.shape}"
         )
+    if not note_on_pixels(model, model.name):
+        try:
+            check_not_scaled(array)
+        except ValueError as error:
+            # Only a warning: a model of the caller's own may normalise pixels in [0, 1].
+            warnings.warn(
+                f"'{model.name}' normalises pixels itself. As this library's models take them, "
+                f"{error}",
+                stacklevel=3,
+            )
     return array

@@ -161,8 +161,9 @@ class _Csv(_Lines):
 
     def _write_row(self, cells: list[Any]) -> None:
         text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerow(cells)
-        self._write(text.getvalue())
+        # Before Python 3.13 a carriage return is quoted only if lines end in it.
+        csv.writer(text, lineterminator="\r\n").writerow(cells)
+        self._write(text.getvalue().removesuffix("\r\n") + "\n")
 
 
 class _JsonLines(_Lines):

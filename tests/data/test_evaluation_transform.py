@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from huge_image import peak_growth
 from PIL import Image
 
 from keras_cabvit.data import evaluation_image, evaluation_pixels
@@ -47,6 +48,25 @@ def test_crop_is_the_centre_of_pillows_antialiased_bicubic_resize(shape, size, r
     top, left = round((rows - height) / 2), round((columns - width) / 2)
     expected = np.asarray(whole)[top : top + height, left : left + width]
     # Pillow also rounds after each direction.
+    assert np.abs(result.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("crop", [0.875, 1.0])
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_row_of_millions_of_pixels_takes_little_memory(crop):
+    row = np.tile(noise(1000), 4_000)[None]  # 4 MB
+
+    # 224 rows of all columns would be 3.6 GB of float32.
+    assert peak_growth(lambda: evaluation_image(row, (224, 224), crop)) < 500e6
+
+
+@pytest.mark.parametrize("shape", [(1, 400_000, 1), (3, 400_000, 3)])
+def test_strip_is_resized_as_pillow_does(shape):
+    strip = picture(10, 400_000)[: shape[0], :, : shape[2]]
+
+    result = evaluation_image(strip, (224, 224)).numpy()
+    image = Image.fromarray(strip.squeeze(-1) if shape[2] == 1 else strip)
+    expected = np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BICUBIC))
     assert np.abs(result.astype(int) - expected).max() <= 1
 
 

@@ -1,6 +1,7 @@
 """Attention maps, and their shares, of every block on every backend."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tiny_models
 
 import keras_cabvit
-from keras_cabvit.explain import attention_maps, block_names, digest_shares, place_shares
+from keras_cabvit.explain import attention_maps, block_names, digest_shares, grad_cam, place_shares
 from keras_cabvit.explain.explanation import explain_image
 
 NAMES = ["stage/block_0", "stage/block_1", "stage/block_2"]
@@ -144,6 +145,16 @@ def test_what_cannot_be_explained_gives_a_clear_error(tiny_plain, pixels, change
     model, arguments = change(tiny_plain)
     with pytest.raises(ValueError, match=re.escape(sentence)):
         attention_maps(**{"model": model, "images": pixels, **arguments})
+
+
+@pytest.mark.parametrize("explain", [attention_maps, grad_cam])
+def test_scaled_images_are_warned_of_unless_the_model_takes_such(tiny_plain, pixels, explain):
+    with pytest.warns(UserWarning, match=r"pixels in \[0, 255\]. Received: .* scaled to \[0, 1\]"):
+        explain(tiny_plain, pixels / 255)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        explain(tiny_plain, pixels)
+        explain(tiny_models.plain(include_preprocessing=False), pixels / 255)
 
 
 @pytest.mark.parametrize("query", ["class", (5, 0), (0, 1, 2), None])

@@ -133,6 +133,34 @@ def test_full_disk_leaves_all_whole_rows(tmp_path, suffix):
     assert list(tmp_path.iterdir()) == [file.incomplete]
 
 
+ODD_NAMES = (
+    'say "hi"',
+    "a, b",
+    "=SUM(A1)",
+    "🦉",
+    "../x",
+    "007",
+    "",
+    "line\nbreak",
+    "carriage\rreturn",
+)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_odd_class_names_come_back_as_they_are(tmp_path, suffix):
+    path = tmp_path / f"odd{suffix}"
+    count = len(ODD_NAMES)
+    with prediction_file(path, count) as file:
+        file.write(FilePrediction(Path("a.png"), tuple(range(count)), ODD_NAMES, (0.1,) * count))
+    with open(path, newline="", encoding="utf-8") as stream:
+        if suffix == ".csv":
+            (row,) = csv.DictReader(stream)
+            found = tuple(row[f"class_{place}"] for place in range(1, count + 1))
+        else:
+            found = tuple(each["class"] for each in json.loads(stream.read())["classes"])
+    assert found == ODD_NAMES
+
+
 def test_nothing_is_left_of_a_file_without_rows(tmp_path):
     with pytest.raises(KeyboardInterrupt), prediction_file(tmp_path / "a.csv", 2) as file:
         raise KeyboardInterrupt

@@ -13,8 +13,10 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         header: names of the columns.
         rows: the rows' cells.
     """
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    lines = []
+    for row in (header, *rows):
+        text = io.StringIO()
+        # Before Python 3.13 a carriage return is quoted only if lines end in it.
+        csv.writer(text, lineterminator="\r\n").writerow(row)
+        lines.append(text.getvalue().removesuffix("\r\n") + "\n")
+    return "".join(lines)

@@ -13,13 +13,20 @@ from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
 from keras_cabvit.export.onnx.conversion import convert
-from keras_cabvit.export.options import INPUT_TYPES, check_batch_size, check_choice, check_suffix
+from keras_cabvit.export.options import (
+    INPUT_TYPES,
+    check_batch_size,
+    check_choice,
+    check_suffix,
+    warns_of_pixels,
+)
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes import load_onnx
 from keras_cabvit.runtimes.onnx_metadata import AUTHOR, LICENSE, image_statements
 
 
+@warns_of_pixels
 def to_onnx(
     model: keras.Model,
     path: str | os.PathLike[str],
@@ -70,6 +77,10 @@ def to_onnx(
             precision, the model does not have exactly one image input and one classifier, tf2onnx
             cannot convert it, or onnxruntime cannot load the result.
         FileNotFoundError: there is no file of labels.
+
+    Warns:
+        UserWarning: the model does not normalise its pixels itself, as one built with
+            `include_preprocessing=False`.
 
     Example:
         >>> import tempfile

@@ -12,7 +12,7 @@ from keras_cabvit.atomic_files import temporary_path
 from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.labels import read_labels
-from keras_cabvit.export.options import check_choice
+from keras_cabvit.export.options import check_choice, warns_of_pixels
 from keras_cabvit.export.saved_model.forms import (
     BFLOAT16_CLASSES,
     FLOAT32_CLASSES,
@@ -39,6 +39,7 @@ TOP = 5
 PRECISIONS = ("float32", "bfloat16")
 
 
+@warns_of_pixels
 @exports_with_tensorflow
 def to_saved_model(
     model: keras.Model,
@@ -101,6 +102,10 @@ def to_saved_model(
         ValueError: `path` is a file, the model does not have exactly one image input and one
             classifier, or an argument is wrong.
         FileNotFoundError: there is no file of labels at `labels`.
+
+    Warns:
+        UserWarning: the model does not normalise its pixels itself, as one built with
+            `include_preprocessing=False`.
 
     Example:
         >>> import tempfile

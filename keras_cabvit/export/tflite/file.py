@@ -14,7 +14,7 @@ from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
-from keras_cabvit.export.options import INPUT_TYPES, check_choice, check_suffix
+from keras_cabvit.export.options import INPUT_TYPES, check_choice, check_suffix, warns_of_pixels
 from keras_cabvit.export.signatures import class_count, classifier_output_name
 from keras_cabvit.export.tflite.calibration import calibration_images
 from keras_cabvit.export.tflite.conversion import convert
@@ -27,6 +27,7 @@ CALIBRATED = ("int8-static", "int8-full")
 QUANTIZATIONS = ("none", "float16", "int8", *CALIBRATED)
 
 
+@warns_of_pixels
 def to_tflite(
     model: keras.Model,
     path: str | os.PathLike[str],
@@ -92,6 +93,10 @@ def to_tflite(
             quantised as `fuse` refuses, the model does not have exactly one image input and one
             classifier, the converter cannot convert it, or LiteRT cannot load the result.
         FileNotFoundError: there is no file of labels or no folder of calibration images.
+
+    Warns:
+        UserWarning: the model does not normalise its pixels itself, as one built with
+            `include_preprocessing=False`.
 
     Example:
         >>> import tempfile
