@@ -1,15 +1,14 @@
 """Files of predictions: CSV, JSON lines and Parquet, written row by row."""
 
 import contextlib
-import csv
 import errno
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from keras_cabvit.atomic_files import DISK_FULL, atomic_path, is_disk_full
+from keras_cabvit.csv_row import csv_row
 from keras_cabvit.paths import local_path, path_text
 from keras_cabvit.prediction_line import prediction_line, shortest
 from keras_cabvit.runtimes.file_predictions import FilePrediction
@@ -150,20 +149,14 @@ class _Csv(_Lines):
     def __init__(self, stream: BinaryIO, top: int):
         super().__init__(stream)
         self._top = top
-        self._write_row(_columns(top))
+        self._write(csv_row(_columns(top)))
 
     def write(self, row: FilePrediction) -> None:
         cells: list[Any] = []
         for name, probability in zip(row.class_names, row.probabilities, strict=True):
             cells += [name, shortest(probability)]
         cells += [""] * (2 * self._top - len(cells))
-        self._write_row([path_text(row.path), *cells, row.reason])
-
-    def _write_row(self, cells: list[Any]) -> None:
-        text = io.StringIO(newline="")
-        # Before Python 3.13 a carriage return is quoted only if lines end in it.
-        csv.writer(text, lineterminator="\r\n").writerow(cells)
-        self._write(text.getvalue().removesuffix("\r\n") + "\n")
+        self._write(csv_row([path_text(row.path), *cells, row.reason]))
 
 
 class _JsonLines(_Lines):

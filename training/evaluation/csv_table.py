@@ -1,9 +1,9 @@
 """A table as CSV text."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from keras_cabvit.csv_row import csv_row
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -13,10 +13,4 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         header: names of the columns.
         rows: the rows' cells.
     """
-    lines = []
-    for row in (header, *rows):
-        text = io.StringIO()
-        # Before Python 3.13 a carriage return is quoted only if lines end in it.
-        csv.writer(text, lineterminator="\r\n").writerow(row)
-        lines.append(text.getvalue().removesuffix("\r\n") + "\n")
-    return "".join(lines)
+    return "".join(map(csv_row, (header, *rows)))
