@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_cabvit.explain.blocks import Block, chosen_blocks
-from keras_cabvit.explain.recording import recorded_maps
+from keras_cabvit.explain.recording import checked_images, recorded_maps
 
 BATCH_SIZE = 32
 
@@ -55,6 +55,7 @@ def attention_maps(
         {'stage/block_0': (1, 3, 65, 65), 'stage/block_1': (1, 3, 65, 69)}
     """
     chosen = chosen_blocks(model, blocks)
+    images = checked_images(model, images)
     found = list(recorded_maps(model, images, chosen, batch_size))
     return {name: np.concatenate([maps[name] for maps in found]) for name in chosen}
 
@@ -93,6 +94,7 @@ def place_shares(
         (1, 8, 12)
     """
     chosen = chosen_blocks(model, blocks)
+    images = checked_images(model, images)
     found = _shares(over_places, model, images, chosen, query, batch_size)
     return {name: np.concatenate([shares[name] for shares in found]) for name in chosen}
 
@@ -134,6 +136,7 @@ def digest_shares(
         (1, 2, 3)
     """
     chosen = chosen_blocks(model, blocks)
+    images = checked_images(model, images)
     found = _shares(over_digests, model, images, chosen, query, batch_size)
     return {
         name: {
@@ -147,7 +150,7 @@ def digest_shares(
 def _shares(
     share: Callable[[np.ndarray, Block, slice], Any],
     model: keras.Model,
-    images: npt.ArrayLike,
+    images: np.ndarray,
     chosen: dict[str, Block],
     query: Query,
     batch_size: int,

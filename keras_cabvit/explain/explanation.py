@@ -71,7 +71,7 @@ def explain_image(
     """
     every = blocks_of(model)
     chosen = chosen_blocks(model, blocks) if blocks is not None else _some(every)
-    images = np.asarray(image)[None]
+    images = np.asarray(image)[None]  # `grad_cam` checks them
     heat = grad_cam(model, images, class_number)[0]
     path = rollout_path(model)
     (maps,) = recorded_maps(model, images, every, batch_size=1)

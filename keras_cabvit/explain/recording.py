@@ -19,13 +19,13 @@ Maps = dict[str, np.ndarray]
 
 
 def recorded_maps(
-    model: keras.Model, images: npt.ArrayLike, blocks: dict[str, Block], batch_size: int
+    model: keras.Model, images: np.ndarray, blocks: dict[str, Block], batch_size: int
 ) -> Iterator[Maps]:
     """Yields the attention maps of some blocks, a batch of images at a time.
 
     Args:
         model: Keras model.
-        images: array (count, height, width, channels), as the model takes them.
+        images: array (count, height, width, channels), as `checked_images` returns it.
         blocks: dict of `Block`s by name.
         batch_size: integer, images at a time.
 
@@ -34,10 +34,8 @@ def recorded_maps(
         least float32. Rows of a model that computes in half precision are divided by their sum.
 
     Raises:
-        ValueError: `images` does not fit the model, `batch_size` is less than 1, or the model calls
-            a stage never or more than once.
+        ValueError: `batch_size` is less than 1, or the model calls a stage never or more than once.
     """
-    images = checked_images(model, images)
     stages = stages_of(model)
     found: dict[str, Any] = {}
 
@@ -101,6 +99,8 @@ def batches(images: np.ndarray, batch_size: int) -> Iterator[np.ndarray]:
 
 def checked_images(model: keras.Model, images: npt.ArrayLike) -> np.ndarray:
     """Returns images as an array, and warns of scaled ones for a model that normalises pixels.
+
+    The warning names the line that called the caller: for the first lines of public functions.
 
     Raises:
         ValueError: there are none, or they do not have the shape that the model takes.

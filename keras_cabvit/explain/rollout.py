@@ -35,7 +35,7 @@ import numpy.typing as npt
 
 from keras_cabvit.explain.attention import BATCH_SIZE, Query, query_rows
 from keras_cabvit.explain.blocks import Block, blocks_of, layers_in_order, stages_of
-from keras_cabvit.explain.recording import Maps, recorded_maps
+from keras_cabvit.explain.recording import Maps, checked_images, recorded_maps
 from keras_cabvit.inference import FusedConvolutions
 from keras_cabvit.layers import CabViTStage, PatchMerging
 
@@ -80,6 +80,7 @@ def attention_rollout(
         {'stage_2': (1, 16, 16), 'stage_3': (1, 4, 16)}
     """
     path = rollout_path(model, residual)
+    images = checked_images(model, images)
     found = [path.rows(maps) for maps in recorded_maps(model, images, blocks_of(model), batch_size)]
     return {
         name: np.concatenate([rows[name] for rows in found]).astype("float32") for name in found[0]

@@ -9,7 +9,14 @@ import pytest
 import tiny_models
 
 import keras_cabvit
-from keras_cabvit.explain import attention_maps, block_names, digest_shares, grad_cam, place_shares
+from keras_cabvit.explain import (
+    attention_maps,
+    attention_rollout,
+    block_names,
+    digest_shares,
+    grad_cam,
+    place_shares,
+)
 from keras_cabvit.explain.explanation import explain_image
 
 NAMES = ["stage/block_0", "stage/block_1", "stage/block_2"]
@@ -147,10 +154,19 @@ def test_what_cannot_be_explained_gives_a_clear_error(tiny_plain, pixels, change
         attention_maps(**{"model": model, "images": pixels, **arguments})
 
 
-@pytest.mark.parametrize("explain", [attention_maps, grad_cam])
-def test_scaled_images_are_warned_of_unless_the_model_takes_such(tiny_plain, pixels, explain):
-    with pytest.warns(UserWarning, match=r"pixels in \[0, 255\]. Received: .* scaled to \[0, 1\]"):
+@pytest.mark.parametrize(
+    "explain",
+    [attention_maps, digest_shares, place_shares, attention_rollout, grad_cam, explain_image],
+)
+def test_scaled_images_are_warned_of_once_unless_the_model_takes_such(tiny_plain, pixels, explain):
+    if explain is explain_image:
+        (pixels,) = pixels[:1]
+    scaled = r"pixels in \[0, 255\]. Received: .* scaled to \[0, 1\]"
+    with pytest.warns(UserWarning, match=scaled) as given:
         explain(tiny_plain, pixels / 255)
+    (warning,) = [each for each in given if re.search(scaled, str(each.message))]
+    if explain is not explain_image:  # which calls `grad_cam`
+        assert warning.filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         explain(tiny_plain, pixels)
