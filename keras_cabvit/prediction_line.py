@@ -15,7 +15,8 @@ def prediction_line(path: Path, classes: Iterable[tuple[str, int, float]], error
 
     Args:
         path: path of the image file.
-        classes: tuples of a class' name, number and probability, which is given as `shortest` does.
+        classes: tuples of a class' name, number and probability, a float32, of which the line has
+            the digits that `shortest` returns.
         error: empty, or the reason for which the file has no classes.
     """
     content = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
+from keras_cabvit.data.labels import LABELS
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.keras_statements import add_statements, keras_statements
 from keras_cabvit.runtimes.run_record import read_finished_run
@@ -50,7 +51,7 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
         if stated.labels and stated.crop:
             size = model.input_shape[1:3]
             add_statements(partial / "model.keras", stated.labels, size, stated.crop)
-        for name in ("labels.txt", "run.json", "metrics.csv"):
+        for name in (LABELS, "run.json", "metrics.csv"):
             shutil.copyfile(run / name, partial / name)
         evaluation = dataclasses.replace(evaluate(partial), name=out.name, path=Path("model.keras"))
         write_report(partial, evaluation, read_metrics_csv(run / "metrics.csv"), record)

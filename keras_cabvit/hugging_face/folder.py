@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cabvit.atomic_files import atomic_folder
+from keras_cabvit.data.labels import LABELS
 from keras_cabvit.hugging_face.card import model_card
 from keras_cabvit.hugging_face.data_set import data_set_name
 from keras_cabvit.hugging_face.library import check_repo_id
@@ -25,7 +26,7 @@ _PICTURES = ("curves.png", "confusion.png", "calibration.png")
 # Shows images of the data set.
 _PHOTOGRAPHS = ("mistakes.png",)
 # Every file that a push can write, so that a later one removes what it no longer has.
-FILES = (*_MODEL_FILES, "labels.txt", "run.json", "README.md", *_PICTURES, *_PHOTOGRAPHS)
+FILES = (*_MODEL_FILES, LABELS, "run.json", "README.md", *_PICTURES, *_PHOTOGRAPHS)
 # Of run.json; the other fields name files and folders, or what was typed.
 _PUBLIC = (
     "recipe",
@@ -86,7 +87,7 @@ def write_folder(
             for name in (*_PICTURES, *(_PHOTOGRAPHS if photographs else ()))
             if (run / name).is_file()
         ]
-        for name in ("labels.txt", *pictures):
+        for name in (LABELS, *pictures):
             shutil.copyfile(run / name, partial / name)
         _write(partial / "run.json", json.dumps(_public(record), indent=2) + "\n")
         # Opened as its users open it: what is pushed loads.
@@ -118,7 +119,7 @@ def finished_run(run: Path) -> dict:
         ValueError: it is not finished, or damaged.
     """
     record = read_finished_run(run)
-    for name in ("model.keras", "labels.txt"):
+    for name in ("model.keras", LABELS):
         if not (run / name).is_file():
             raise FileNotFoundError(
                 f"The run in {run} is finished, but {name} was removed. Restore it."

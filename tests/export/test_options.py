@@ -1,4 +1,4 @@
-"""What all exporters do with a model, whatever the form."""
+"""Warnings that every exporter gives."""
 
 import warnings
 

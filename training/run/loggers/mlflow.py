@@ -11,6 +11,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.data.labels import LABELS
 from keras_cabvit.url_credentials import without_credentials
 from training.run.callbacks.history import History
 from training.run.record import leaves
@@ -69,7 +70,7 @@ class MLflowLogger:
             for name, value in record.get("scores", {}).items():
                 if isinstance(value, (int, float)):
                     self._client.log_metric(self._run_id, f"final_{name}", value)
-            for name in ("report.md", "run.json", "metrics.csv", "labels.txt"):
+            for name in ("report.md", "run.json", "metrics.csv", LABELS):
                 self._client.log_artifact(self._run_id, str(self.folder / name))
             for picture in sorted(self.folder.glob("*.png")):
                 self._client.log_artifact(self._run_id, str(picture))
