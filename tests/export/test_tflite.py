@@ -122,10 +122,17 @@ def test_dark_calibration_images_do_not_change_the_pixel_range(tmp_path):
         keras.layers.MaxPooling2D(1),
         keras.layers.Resizing(64, 64),
         lambda image: keras.ops.concatenate([image, image], axis=1)[:, ::2],
+        lambda image: keras.ops.pad(image, [(0, 0), (9, 0), (0, 0), (0, 0)], constant_values=99)[
+            :, :64
+        ],
+        keras.layers.Dense(
+            3, kernel_initializer="identity", bias_initializer=keras.initializers.Constant(50)
+        ),
     ],
-    ids=["reversed", "padded", "pooled", "resized", "joined"],
+    ids=["reversed", "padded", "pooled", "resized", "joined", "padded with 99", "dense"],
 )
-def test_pixels_keep_their_range_where_a_model_moves_them_first(tmp_path, first):
+@pytest.mark.filterwarnings("ignore:.*does not normalise pixels itself")
+def test_pixels_keep_their_range_in_whatever_takes_them_first(tmp_path, first):
     image = keras.Input((64, 64, 3), name="image")
     inner = tiny_models.pattern_classifier(activation=None)
     model = keras.Model(image, inner(first(image)))

@@ -21,7 +21,7 @@ from keras_cabvit.export.tflite.flat_depthwise import FlatDepthwiseConv2D
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.tflite.layer_normalization import LateEpsilonLayerNormalization
-from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, take_whole_pixel_range
+from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, with_whole_pixel_range
 from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
@@ -75,14 +75,12 @@ def convert(
             )
             write_functions([], functions, folder)
         content = _converted(folder, model, quantization, pixels)
-    converted = unpack(content)
-    if full:
-        take_whole_pixel_range(converted)
-    else:
+    if not full:
+        converted = unpack(content)
         dequantize_pixels(converted)
         if quantization != "float16":
             compact_attention_biases(converted, "float16" if quantization == "none" else "int8")
-    content = pack(converted)
+        content = pack(converted)
     if quantization == "int8":
         content = with_int8_products(content)
     elif quantization == "int8-static":
@@ -108,8 +106,9 @@ def _converted(folder: str, model: keras.Model, quantization: str, pixels: Any) 
         converter.target_spec.supported_types = [tf.float16]
     elif quantization == "int8-full":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        images = with_whole_pixel_range(pixels)
         converter.representative_dataset = lambda: (
-            {"image": image[None].astype("float32")} for image in pixels
+            {"image": image[None].astype("float32")} for image in images
         )
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.uint8

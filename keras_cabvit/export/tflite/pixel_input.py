@@ -35,44 +35,18 @@ def dequantize_pixels(model: Any) -> None:
                 source.quantization.zeroPoint = np.zeros(1, "int64")
 
 
-def take_whole_pixel_range(model: Any) -> None:
-    """Sets the range of an integer model's input to 0..255, one level per pixel value.
+def with_whole_pixel_range(images: np.ndarray) -> np.ndarray:
+    """Returns calibration images that give an integer model's input one level per pixel value.
 
-    The converter takes its scale from the calibration images: if they are dark, 255 would mean
-    their brightest pixel, and every image would be read as darker than it is. Operations that only
-    move pixels, such as padding, have the same range on both sides, and keep it.
+    The converter takes the range of the input from the images: if they are dark, 255 would mean
+    their brightest pixel, and every image would be read as darker than it is. Of all their values
+    the smallest becomes 0 and the largest 255. The converter then gives the range 0..255 to the
+    input, and to all that depends on it: the bias of a first convolution, the constants of a
+    padding, the other inputs of a concatenation.
 
     Args:
-        model: `ModelT`, which is changed.
+        images: uint8 array (count, height, width, channels) of at least two different values.
     """
-    from ai_edge_litert import schema_py_generated as schema
-
-    for graph in model.subgraphs:
-        (pixels,) = graph.inputs
-        _set_range(graph.tensors[pixels], 0)
-        before: dict[int, Any] = {}  # the ranges that pixels in int8 had, by tensor
-        for operator in graph.operators:
-            code = model.operatorCodes[operator.opcodeIndex].builtinCode
-            if code == schema.BuiltinOperator.QUANTIZE and operator.inputs[0] == pixels:
-                moved = list(operator.outputs)
-            else:
-                ranges = [before[index] for index in operator.inputs if index in before]
-                moved = [each for each in operator.outputs if _range(graph.tensors[each]) in ranges]
-            for output in moved:
-                before[output] = _range(graph.tensors[output])
-                _set_range(graph.tensors[output], -128)
-
-
-def _range(tensor: Any) -> tuple[float, int] | None:
-    """Returns the scale and the zero point of an int8 tensor, or None for any other."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    stated = tensor.quantization
-    if tensor.type != schema.TensorType.INT8 or stated is None or stated.scale is None:
-        return None
-    return float(stated.scale[0]), int(stated.zeroPoint[0])
-
-
-def _set_range(tensor: Any, zero_point: int) -> None:
-    tensor.quantization.scale = [1.0]
-    tensor.quantization.zeroPoint = [zero_point]
+    images = images.copy()
+    images.flat[[images.argmin(), images.argmax()]] = 0, 255
+    return images
