@@ -2,12 +2,15 @@
 
 import contextlib
 import os
-import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_cabvit.atomic_files import DISK_FULL, is_disk_full, write_text_atomically
+from keras_cabvit.atomic_files import (
+    DISK_FULL,
+    is_disk_full,
+    temporary_path,
+    write_text_atomically,
+)
 from keras_cabvit.figures.fonts import drawing_note
 from keras_cabvit.paths import local_path
 from training.evaluation.result import Evaluation
@@ -61,10 +64,9 @@ def write_report(
     if broken_names is None:
         broken_names = run.get("broken_images", ())
     scores, names = evaluation.scores, evaluation.class_names
-    is_new = not folder.exists()
-    partial = folder / f".report.{os.getpid()}-{time.monotonic_ns()}.partial"
-    try:
-        partial.mkdir(parents=True)
+    # Hidden in the folder, so that renaming its files is all that is left to do at the end.
+    with _clear_error(folder), temporary_path(folder / "report", named=folder) as partial:
+        partial.mkdir()
         text = [summary(evaluation, run)]
         if history:
             draw_curves(history, partial / "curves.png")
@@ -98,17 +100,19 @@ def write_report(
             os.replace(file, folder / file.name)
         for name in {*_OPTIONAL} - {file.name for file in written}:
             (folder / name).unlink(missing_ok=True)
+    return folder / "report.md"
+
+
+@contextlib.contextmanager
+def _clear_error(folder):
+    try:
+        yield
     except OSError as error:
-        reason = DISK_FULL if is_disk_full(error) else f"{error.strerror or error}."
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = DISK_FULL if is_disk_full(error) else f"{reason}."
         clear = OSError(
             f"The report could not be written to {folder}: {reason} An earlier one there is "
             "unchanged."
         )
         clear.errno = error.errno
         raise clear from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if is_new:
-            with contextlib.suppress(OSError):  # the report is in it
-                folder.rmdir()
-    return folder / "report.md"
