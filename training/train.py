@@ -14,7 +14,7 @@ from training.data.data_set import DataSet
 from training.data.image_list import IMAGES_FILE, write_image_list
 from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts
-from training.devices.slow_on_processors import tell_slow_on_processors
+from training.devices.slow_on_cpus import tell_slow_on_cpus
 from training.devices.strategies import place
 from training.evaluate import evaluate
 from training.optimization.class_weights import training_loss
@@ -76,7 +76,7 @@ def train(
         choice = dataclasses.replace(choice, fields=choice.fields - {"model.initial_weights"})
     if placement.share.is_first and not finished:
         print(data_overview(data_set), flush=True)
-        tell_slow_on_processors(recipe.precision)
+        tell_slow_on_cpus(recipe.precision)
     if choice is not None:
         if earlier is not None and begun:
             recipe = resumed_recipe(recipe, choice, folder)

@@ -1,7 +1,7 @@
 import keras
 import pytest
 
-from training.devices import slow_on_processors
+from training.devices import slow_on_cpus
 
 
 @pytest.mark.parametrize(
@@ -16,13 +16,13 @@ from training.devices import slow_on_processors
         ("tensorflow", "mixed_bfloat16", True, []),
     ],
 )
-def test_a_run_on_processors_names_the_faster_settings(
+def test_a_run_on_cpus_names_the_faster_settings(
     monkeypatch, capsys, backend, precision, accelerator, told
 ):
     monkeypatch.setattr(keras.backend, "backend", lambda: backend)
-    monkeypatch.setattr(slow_on_processors, "_has_accelerator", lambda _: accelerator)
+    monkeypatch.setattr(slow_on_cpus, "_has_accelerator", lambda _: accelerator)
 
-    slow_on_processors.tell_slow_on_processors(precision)
+    slow_on_cpus.tell_slow_on_cpus(precision)
 
     sentences = capsys.readouterr().out.splitlines()
     assert len(sentences) == len(told)
@@ -30,5 +30,5 @@ def test_a_run_on_processors_names_the_faster_settings(
         assert words in sentence
 
 
-def test_processors_are_not_an_accelerator():
-    assert not slow_on_processors._has_accelerator("tensorflow")
+def test_cpus_are_not_an_accelerator():
+    assert not slow_on_cpus._has_accelerator("tensorflow")

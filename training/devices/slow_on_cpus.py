@@ -1,11 +1,11 @@
-"""Notice of a backend and of a precision that train slowly on processors."""
+"""Notice of a backend and of a precision that train slowly on CPUs."""
 
 import keras
 
 _NAMES = {"jax": "JAX", "torch": "PyTorch"}
 
 
-def tell_slow_on_processors(precision: str) -> None:
+def tell_slow_on_cpus(precision: str) -> None:
     """Prints a sentence for each choice that trains slowly if no accelerator is visible.
 
     Args:
@@ -16,14 +16,14 @@ def tell_slow_on_processors(precision: str) -> None:
         return
     if backend in _NAMES:
         print(
-            f"{_NAMES[backend]} trains CabViT more slowly on processors than TensorFlow, and no "
+            f"{_NAMES[backend]} trains CabViT more slowly on CPUs than TensorFlow, and no "
             "accelerator is visible: set the environment variable KERAS_BACKEND=tensorflow.",
             flush=True,
         )
     if precision != "float32":
         print(
-            f"{precision} trains CabViT more slowly on processors than float32, and no accelerator "
-            "is visible: give --precision float32.",
+            f"{precision} trains CabViT more slowly on CPUs than float32, and no accelerator is "
+            "visible: give --precision float32.",
             flush=True,
         )
 
