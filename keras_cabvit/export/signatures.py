@@ -14,7 +14,7 @@ from keras_cabvit.inference import can_be_fused, fuse
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
 from keras_cabvit.runtimes.classifier_activation import classifier_activation, producer
-from keras_cabvit.runtimes.stated_crop import STATEMENT
+from keras_cabvit.runtimes.stated_crop import CROP_FILE
 
 
 def classifier_output_name(model: keras.Model, activation: str | None = None) -> str:
@@ -185,7 +185,7 @@ def write_functions(
             file.write_text(labels_text(labels), encoding="utf-8")
             module.labels = tf.saved_model.Asset(str(file))
         if statement is not None:
-            file = Path(folder) / STATEMENT
+            file = Path(folder) / CROP_FILE
             file.write_text(statement, encoding="utf-8")
             module.evaluation_transform = tf.saved_model.Asset(str(file))
         # Constants have no gradients, and those that Keras defines for int8 weights are refused.

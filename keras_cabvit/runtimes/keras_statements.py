@@ -11,7 +11,7 @@ from pathlib import Path
 
 from keras_cabvit.data.labels import LABELS, labels_in, labels_text
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
+from keras_cabvit.runtimes.stated_crop import CROP_FILE, crop_statement, stated_crop
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def add_statements(
     """
     with zipfile.ZipFile(local_path(path), "a") as archive:
         archive.writestr(LABELS, labels_text(labels))
-        archive.writestr(STATEMENT, crop_statement(image_size, crop))
+        archive.writestr(CROP_FILE, crop_statement(image_size, crop))
 
 
 def keras_statements(
@@ -59,7 +59,7 @@ def keras_statements(
     """
     path = local_path(path)
     found = _files_in(path)
-    labels, crop = found.get(LABELS), found.get(STATEMENT)
+    labels, crop = found.get(LABELS), found.get(CROP_FILE)
     return KerasStatements(
         labels=None if labels is None else tuple(labels_in(labels, path)),
         crop=None if crop is None else stated_crop(crop, path, image_shape or (None, None)),
@@ -68,7 +68,7 @@ def keras_statements(
 
 def _files_in(path: Path) -> dict[str, bytes]:
     """Returns the contents of the statements in the file, or in the folder of an unpacked one."""
-    names = (LABELS, STATEMENT)  # those in a SavedModel's assets, with the same content
+    names = (LABELS, CROP_FILE)  # those in a SavedModel's assets, with the same content
     if path.is_dir():
         return {name: (path / name).read_bytes() for name in names if (path / name).is_file()}
     try:

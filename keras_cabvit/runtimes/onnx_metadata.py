@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from keras_cabvit.data.labels import LABELS, label_lines, labels_text
-from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement, stated_crop
+from keras_cabvit.runtimes.stated_crop import CROP_FILE, crop_statement, stated_crop
 
-# This project's entries are this one, and LABELS and STATEMENT, whose contents are those of the
+# This project's entries are this one, and LABELS and CROP_FILE, whose contents are those of the
 # files with these names in the other exports.
 SCORES = "scores"
 # ONNX's names and values (docs/MetadataProps.md of ONNX).
@@ -54,7 +54,7 @@ def image_statements(
     """
     height, width, channels = shape
     found = {
-        STATEMENT: crop_statement((height, width), crop),
+        CROP_FILE: crop_statement((height, width), crop),
         PIXEL_RANGE: WHOLE_RANGE,
         COLOR_SPACE: "SRGB",
         SCORES: scores,
@@ -86,7 +86,7 @@ def read_statements(
                 f"{path} must take pixels in [0, 255], red before green before blue: "
                 f"{name}={value} in its metadata. It has {name}={entries[name]}."
             )
-    crop, labels = entries.get(STATEMENT), entries.get(LABELS)
+    crop, labels = entries.get(CROP_FILE), entries.get(LABELS)
     return OnnxMetadata(
         labels=None if labels is None else tuple(label_lines(labels)),
         crop=None if crop is None else stated_crop(crop.encode(), path, shape),

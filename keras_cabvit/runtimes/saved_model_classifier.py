@@ -17,7 +17,7 @@ from keras_cabvit.runtimes.classifier import (
 )
 from keras_cabvit.runtimes.classifier_activation import check_one_of_each
 from keras_cabvit.runtimes.reading import latest_version, read_saved_model
-from keras_cabvit.runtimes.stated_crop import STATEMENT, stated_crop
+from keras_cabvit.runtimes.stated_crop import CROP_FILE, stated_crop
 
 
 def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
@@ -67,7 +67,7 @@ def _asset_labels(path: str | os.PathLike[str]) -> tuple[str, ...] | None:
 
 def _asset_crop(path: str | os.PathLike[str], image_shape: Sequence[int | None]) -> float | None:
     """Returns the crop that a SavedModel states, or None."""
-    file = _asset(path, STATEMENT)
+    file = _asset(path, CROP_FILE)
     return stated_crop(file.read_bytes(), path, image_shape) if file.is_file() else None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_cabvit.data.crops import is_crop
 
-STATEMENT = "evaluation_transform.json"
+CROP_FILE = "evaluation_transform.json"
 
 
 def crop_statement(image_size: Sequence[int], crop: float) -> str:
@@ -32,7 +32,7 @@ def stated_crop(content: bytes, source: object, image_shape: Sequence[int | None
     Raises:
         ValueError: the content is damaged, absurd, or that of another model.
     """
-    where = f"{STATEMENT} in {source}"
+    where = f"{CROP_FILE} in {source}"
     remedy = "Export the model again."
     try:
         stated = json.loads(content)

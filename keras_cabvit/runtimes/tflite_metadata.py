@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from keras_cabvit.data.labels import LABELS, labels_in
-from keras_cabvit.runtimes.stated_crop import STATEMENT
+from keras_cabvit.runtimes.stated_crop import CROP_FILE
 
 BUFFER_NAME = b"TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -227,12 +227,12 @@ def _labels(path: str | os.PathLike[str], scores: dict[str, Any]) -> tuple[str, 
 
 def _crop_statement(path: str | os.PathLike[str], stated: dict[str, Any]) -> bytes | None:
     """Returns the file that states the crop in evaluation, or None if the metadata names none."""
-    if all(file.get("name") != STATEMENT for file in stated.get("associated_files", ())):
+    if all(file.get("name") != CROP_FILE for file in stated.get("associated_files", ())):
         return None
-    content = _archived(path, STATEMENT)
+    content = _archived(path, CROP_FILE)
     if content is None:
         raise ValueError(
-            f"{path} is damaged: its metadata names the file {STATEMENT}, and it must contain it. "
+            f"{path} is damaged: its metadata names the file {CROP_FILE}, and it must contain it. "
             "Export the model again."
         )
     return content

@@ -20,7 +20,7 @@ from keras_cabvit.runtimes.size_and_crop import size_and_crop
 # Every test opens an exported model.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("png_files")]
 
-STATEMENT = "evaluation_transform.json"
+CROP_FILE = "evaluation_transform.json"
 SAVED_MODEL, TFLITE, ONNX = "servable", "model.tflite", "model.onnx"
 
 
@@ -86,16 +86,16 @@ def copied(exports, tmp_path):
 def state(export, content):
     """Replaces the statement of an export."""
     if export.is_dir():
-        (export / "1" / "assets" / STATEMENT).write_bytes(content)
+        (export / "1" / "assets" / CROP_FILE).write_bytes(content)
         return
     if export.suffix == ".onnx":
         model = onnx.load(export)
-        (entry,) = (each for each in model.metadata_props if each.key == STATEMENT)
+        (entry,) = (each for each in model.metadata_props if each.key == CROP_FILE)
         entry.value = content.decode("utf-8", "replace")
         onnx.save(model, export)
         return
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(export, "a") as archive:
-        archive.writestr(STATEMENT, content)
+        archive.writestr(CROP_FILE, content)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_absurd_statement_gives_a_clear_error(copied, name, content, sentence):
     export = copied(name)
     state(export, content)
 
-    with pytest.raises(ValueError, match=f"{STATEMENT} in .*{name}.*{sentence}"):
+    with pytest.raises(ValueError, match=f"{CROP_FILE} in .*{name}.*{sentence}"):
         open_model(export)
 
 
@@ -212,7 +212,7 @@ def test_flipped_bits_of_a_statement_give_a_clear_error(copied):
     content = export.read_bytes()
     export.write_bytes(content.replace(b'crop": 1.0', b'crop": 0.5'))
 
-    with pytest.raises(ValueError, match=rf"{STATEMENT} in .*model\.tflite is damaged"):
+    with pytest.raises(ValueError, match=rf"{CROP_FILE} in .*model\.tflite is damaged"):
         open_model(export)
 
 

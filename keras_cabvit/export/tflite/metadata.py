@@ -15,7 +15,7 @@ import numpy as np
 from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.export.metadata import Metadata
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
-from keras_cabvit.runtimes.stated_crop import STATEMENT, crop_statement
+from keras_cabvit.runtimes.stated_crop import CROP_FILE, crop_statement
 from keras_cabvit.runtimes.tflite_metadata import (
     BUFFER_NAME,
     IDENTIFIER,
@@ -72,7 +72,7 @@ def with_metadata(
     if labels is not None:
         files[LABELS] = labels_text(labels)
     if crop is not None:
-        files[STATEMENT] = crop_statement(image_shape[1:3], crop)
+        files[CROP_FILE] = crop_statement(image_shape[1:3], crop)
     if files:
         file.seek(0, io.SEEK_END)
         with zipfile.ZipFile(file, "a") as archive:
@@ -139,7 +139,7 @@ def _metadata_flatbuffer(
     if has_statement:
         described = _associated_file(
             write,
-            STATEMENT,
+            CROP_FILE,
             "Size in pixels and centre crop of the images in evaluation.",
             _DESCRIPTIONS,
         )
