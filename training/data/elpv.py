@@ -35,8 +35,8 @@ def elpv(validation_share: float, seed: int) -> DataSet:
         from elpv_dataset.utils import load_dataset
     except ImportError as error:
         raise ImportError(
-            "The data set elpv comes as a package that is not installed: "
-            "pip install elpv-dataset (91 MB; CC BY-NC-SA 4.0, for non-commercial use)."
+            "The data set elpv comes as a package that is not installed: pip install "
+            '"keras-cabvit[elpv]" (91 MB; CC BY-NC-SA 4.0, for non-commercial use).'
         ) from error
     images, probabilities, types = load_dataset()
     labels = (probabilities > 0.5).astype(np.int64)

@@ -51,7 +51,8 @@ def perceptual_hashes(root: Path, files: Sequence[str]) -> tuple[np.ndarray, np.
     except ImportError as error:
         raise ImportError(
             "Near duplicates among the images of a folder are found with a package that is not "
-            "installed: pip install ImageHash. Without it, train with --no-group-duplicates."
+            'installed: pip install "keras-cabvit[train]". Without it, train with '
+            "--no-group-duplicates."
         ) from error
     hashes = np.zeros((len(files), BITS // 8), np.uint8)
     known = np.zeros(len(files), bool)

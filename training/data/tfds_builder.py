@@ -29,8 +29,8 @@ def _builder(name: str, data_folder: str | os.PathLike | None) -> Any:
         import tensorflow_datasets as tfds
     except ImportError as error:
         raise ImportError(
-            "Data sets by tfds:NAME need TensorFlow Datasets: "
-            f"pip install tensorflow-datasets importlib_resources ({error})"
+            'Data sets by tfds:NAME need TensorFlow Datasets: pip install "keras-cabvit[tfds]" '
+            f"({error})"
         ) from error
     if name.startswith(("/", "~", ".")):
         return _builder_at(Path(name).expanduser())

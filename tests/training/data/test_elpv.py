@@ -59,7 +59,7 @@ def test_the_test_images_are_the_same_for_every_seed(cells):
 def test_a_missing_package_gives_a_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "elpv_dataset", None)
 
-    with pytest.raises(ImportError, match="pip install elpv-dataset"):
+    with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[elpv\]"'):
         open_data_set("elpv")
 
 

@@ -160,5 +160,5 @@ def test_a_misspelt_local_data_set_is_recognised(tmp_path):
 def test_a_missing_package_gives_a_clear_error(monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
 
-    with pytest.raises(ImportError, match="pip install tensorflow-datasets importlib_resources"):
+    with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[tfds\]"'):
         open_data_set("tfds:tiny_pictures")

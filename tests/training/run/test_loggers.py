@@ -38,5 +38,5 @@ def test_place_of_tensorboard_is_fixed(tmp_path):
 def test_missing_mlflow_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mlflow", None)
 
-    with pytest.raises(ImportError, match=r"pip install 'keras-cabvit\[mlflow\]'"):
+    with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[mlflow\]"'):
         open_loggers(["mlflow"], tmp_path)

@@ -47,7 +47,7 @@ class MLflowLogger:
         except ImportError as error:
             raise ImportError(
                 "`log` mlflow needs MLflow, which is not installed: pip install "
-                f"'keras-cabvit[mlflow]'. ({error})"
+                f'"keras-cabvit[mlflow]" ({error})'
             ) from error
         self.folder = folder
         self.uri = uri or mlflow.get_tracking_uri()
