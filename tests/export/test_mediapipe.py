@@ -77,7 +77,10 @@ def classify(path, photographs):
     import mediapipe
     from mediapipe.tasks.python import BaseOptions, vision
 
-    options = vision.ImageClassifierOptions(BaseOptions(model_asset_path=str(path)))
+    options = vision.ImageClassifierOptions(
+        BaseOptions(model_asset_path=str(path)),
+        score_threshold=float("-inf"),  # MediaPipe 1.2.0 would leave out negative logits
+    )
     with vision.ImageClassifier.create_from_options(options) as classifier:
         return [
             [
