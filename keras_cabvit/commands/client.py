@@ -93,7 +93,7 @@ def _client(options):
         # The rows in a terminal show the progress themselves.
         shown = file is not None or not sys.stdout.isatty()
         try:
-            unread = _each(rows, total, output, shown)
+            unread = _add_rows(rows, total, output, shown)
         except BaseException:
             if 1 < total != output.count:
                 _say_what_is_left(output.count, total, file)
@@ -105,7 +105,7 @@ def _client(options):
     return 1 if unread else 0
 
 
-def _each(rows, total, output, show_progress):
+def _add_rows(rows, total, output, show_progress):
     """Passes on every row, names the files without classes, and returns their number."""
     unread = 0
     with Progress(total, show_progress) as progress:

@@ -1,8 +1,7 @@
 """Opening the model whose attention a command shows."""
 
 from keras_cabvit.runtimes.opened_model import model_at, open_model
-from keras_cabvit.runtimes.pretrained_model import open_pretrained
-from keras_cabvit.weights import PRETRAINED
+from keras_cabvit.runtimes.pretrained_model import is_pretrained, open_pretrained
 
 
 def open_explained(path):
@@ -18,7 +17,7 @@ def open_explained(path):
         FileNotFoundError: there is nothing at `path`.
         ValueError: it is an export, which has no attention maps, or cannot be opened.
     """
-    if str(path) in PRETRAINED and not path.exists():
+    if is_pretrained(path):
         return open_pretrained(str(path))
     form, found, _ = model_at(path)
     if form != "Keras":

@@ -10,7 +10,7 @@ from keras_cabvit.paths import path_text
 from keras_cabvit.runtimes.file_predictions import predict_files
 from keras_cabvit.runtimes.opened_model import open_model
 from keras_cabvit.runtimes.prediction_file import check_prediction_path, prediction_file
-from keras_cabvit.runtimes.pretrained_model import open_pretrained
+from keras_cabvit.runtimes.pretrained_model import is_pretrained, open_pretrained
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.weights import PRETRAINED
 
@@ -71,7 +71,7 @@ def _predict(options):
     if options.output is None:
         table = _Table(model, width)
         # In a terminal the rows themselves show the progress.
-        seen, unread = _each(rows, total, table.add, show_progress=not sys.stdout.isatty())
+        seen, unread = _write_rows(rows, total, table.add, show_progress=not sys.stdout.isatty())
     else:
         seen, unread = _write(rows, total, options.output, top)
     if unread:
@@ -86,7 +86,7 @@ def _predict(options):
 
 
 def _opened(path):
-    if str(path) in PRETRAINED and not path.exists():
+    if is_pretrained(path):
         return open_pretrained(str(path))
     return open_model(path)
 
@@ -108,7 +108,7 @@ def _introduce(model, options):
         )
 
 
-def _each(rows, total, write, show_progress=True):
+def _write_rows(rows, total, write, show_progress=True):
     """Writes every row, names the files that were not read, and returns the numbers of both."""
     seen = unread = 0
     with Progress(total, show_progress) as progress:
@@ -127,7 +127,7 @@ def _write(rows, total, output, top):
     file = None
     try:
         with prediction_file(output, top) as file:
-            seen, unread = _each(rows, total, file.write)
+            seen, unread = _write_rows(rows, total, file.write)
     except BaseException:
         _say_what_is_left(file, output, total)
         raise

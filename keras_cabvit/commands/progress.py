@@ -19,10 +19,10 @@ class Progress:
 
     def __init__(self, total=0, shown=True):
         self._total = total
-        self._shows = shown
+        self._enabled = shown
         self._done = 0
         self._in_terminal = sys.stderr.isatty()
-        self._started = self._shown = time.monotonic()
+        self._started = self._last_line = time.monotonic()
         self._width = 0
 
     def __enter__(self):
@@ -39,8 +39,10 @@ class Progress:
         """Takes the number of files that are finished, and that of all."""
         self._done, self._total = done, total
         now = time.monotonic()
-        if self._shows and now - self._shown >= (_IN_TERMINAL if self._in_terminal else _IN_LOG):
-            self._shown = now
+        if self._enabled and now - self._last_line >= (
+            _IN_TERMINAL if self._in_terminal else _IN_LOG
+        ):
+            self._last_line = now
             self._show(now - self._started)
 
     def say(self, sentence):

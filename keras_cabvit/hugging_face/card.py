@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from keras_cabvit.figures.names import one_line
+from keras_cabvit.figures.names import without_controls
 from keras_cabvit.hugging_face.data_set import DataSetName
 from keras_cabvit.hugging_face.library import hub_library
 from keras_cabvit.hugging_face.scores import METRICS
@@ -167,4 +167,4 @@ def _origin(run: dict, data: DataSetName) -> str:
 
 def _verbatim(lines: Sequence[str]) -> str:
     """Returns lines as an indented block, in which no character has a meaning in Markdown."""
-    return "\n".join(f"    {one_line(line)}" for line in lines)
+    return "\n".join(f"    {without_controls(line)}" for line in lines)

@@ -99,7 +99,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         )
     height, width, _ = classifier.image_shape
     folders = _folders_beside(path)
-    run = _run(folders)
+    run, run_file = _run(folders)
     image_size = None if height is None or width is None else (height, width)
     crop, notes = preferred_crop(path, classifier.evaluation_crop, crop_of_run(run, image_size))
     return OpenedModel(
@@ -109,7 +109,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         predict=Probabilities(path, classifier),
         image_size=image_size,
         classes=classifier.classes,
-        class_names=_class_names(path, folders, run, classifier),
+        class_names=_class_names(path, folders, run, run_file, classifier),
         size=size_on_disk(path),
         run=run,
         evaluation_crop=crop,
@@ -178,7 +178,11 @@ def _folders_beside(path: Path) -> list[Path]:
 
 
 def _class_names(
-    path: Path, folders: list[Path], run: dict | None, classifier: Classifier
+    path: Path,
+    folders: list[Path],
+    run: dict | None,
+    run_file: Path | None,
+    classifier: Classifier,
 ) -> tuple[str, ...] | None:
     """Returns the names inside the model, else in labels.txt or run.json beside it, else None."""
     classes = classifier.classes
@@ -187,10 +191,11 @@ def _class_names(
         files = (folder / LABELS for folder in folders)
         names = read_labels(next((file for file in files if file.is_file()), None), classes)
     if names is None and run is not None:
-        names = read_labels(run.get("class_names"), classes, "`class_names` in the run.json")
+        names = read_labels(run.get("class_names"), classes, f"`class_names` in {run_file}")
     return None if names is None else tuple(names)
 
 
-def _run(folders: list[Path]) -> dict | None:
-    runs = (read_run(folder) for folder in folders)
-    return next((run for run in runs if run is not None), None)
+def _run(folders: list[Path]) -> tuple[dict | None, Path | None]:
+    """Returns the content and the path of the first run.json, or None for both."""
+    runs = ((read_run(folder), folder / "run.json") for folder in folders)
+    return next((found for found in runs if found[0] is not None), (None, None))

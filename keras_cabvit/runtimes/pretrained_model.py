@@ -1,5 +1,7 @@
 """Opening a model with weights that have a name of their own."""
 
+from pathlib import Path
+
 import numpy as np
 
 from keras_cabvit.models import CabViTH_T, decode_predictions
@@ -8,6 +10,11 @@ from keras_cabvit.runtimes.opened_model import OpenedModel
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.weights import PRETRAINED
+
+
+def is_pretrained(path: Path) -> bool:
+    """Returns whether a path of a command line is the name of weights; a file goes before it."""
+    return str(path) in PRETRAINED and not path.exists()
 
 
 def open_pretrained(weights: str) -> OpenedModel:

@@ -1,6 +1,6 @@
 """The same model at another image size."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -103,25 +103,35 @@ def _changed(item: Any, *changes: Any) -> Any:
     return item
 
 
-def own_sizes(model: keras.Model) -> tuple[tuple[int, int], int, int | None] | None:
-    """Returns the sizes of a model that `StoredSizes` gives of a file.
+class OwnSizes(NamedTuple):
+    """Sizes of a model, as `StoredSizes` has those of a file.
 
-    Returns:
-        Image size (height, width) in pixels, with windows that of an image of one window; channels;
-        classes, None without the classifier. None if it is not a model of this library.
+    Attributes:
+        image_size: (height, width) in pixels; with windows, that of an image of one window.
+        channels: integer, channels of the images.
+        classes: integer, None without the classifier.
     """
+
+    image_size: tuple[int, int]
+    channels: int
+    classes: int | None
+
+
+def own_sizes(model: keras.Model) -> OwnSizes | None:
+    """Returns the sizes of a model; None if it is not one of this library."""
     classes = next((layer.units for layer in model.layers if layer.name == CLASSIFIER), None)
     channels = None
     for layer in model.layers:
         if isinstance(layer, PatchEmbedding):
             rows, columns = layer.token_grid
             size = (layer.patch_size * rows, layer.patch_size * columns)
-            return size, layer.projection.kernel.shape[-2], classes
+            return OwnSizes(size, layer.projection.kernel.shape[-2], classes)
         if isinstance(layer, ConvolutionalStem):
             channels = layer.convolution_1.convolution.kernel.shape[-2]
         if isinstance(layer, CabViTStage) and channels is not None:
             rows, columns = layer.blocks[0].attention.token_grid
-            return (TOKEN_PIXELS * rows, TOKEN_PIXELS * columns), channels, classes
+            size = (TOKEN_PIXELS * rows, TOKEN_PIXELS * columns)
+            return OwnSizes(size, channels, classes)
     return None
 
 

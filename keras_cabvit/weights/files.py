@@ -128,11 +128,11 @@ def _source(model: keras.Model, stored: StoredSizes | None) -> keras.Model:
     own = own_sizes(model)
     if own is None or stored is None:
         return model
-    image_size, channels, classes = own
-    has_other_classes = None not in (stored.classes, classes) and stored.classes != classes
-    if (stored.image_size, stored.channels) == (image_size, channels) and not has_other_classes:
+    has_other_classes = None not in (stored.classes, own.classes) and stored.classes != own.classes
+    has_own_images = (stored.image_size, stored.channels) == (own.image_size, own.channels)
+    if has_own_images and not has_other_classes:
         return model
-    scale = stored.image_size[0] / image_size[0]
+    scale = stored.image_size[0] / own.image_size[0]
     return counterpart(model, stored.image_size, stored.channels, stored.classes, scale)
 
 
@@ -146,8 +146,8 @@ def check_image_size(model: keras.Model, path: str | os.PathLike[str]) -> None:
     shapes = _shapes(path)
     _check_form(model, path, shapes)
     own, stored = own_sizes(model), _sizes(shapes)
-    if own is not None and stored is not None and stored.image_size != own[0]:
-        (height, width), (rows, columns) = stored.image_size, own[0]
+    if own is not None and stored is not None and stored.image_size != own.image_size:
+        (height, width), (rows, columns) = stored.image_size, own.image_size
         raise ValueError(
             f"The weights in {path} were saved for images of {height}x{width} pixels, and model "
             f"'{model.name}' has position-dependent weights for {rows}x{columns}, which Keras "

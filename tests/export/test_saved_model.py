@@ -1,5 +1,8 @@
 import concurrent.futures
+import contextlib
 import os
+import signal
+import sys
 import threading
 
 import keras
@@ -13,6 +16,7 @@ from keras_cabvit.export import to_saved_model
 from keras_cabvit.export.saved_model import servable as servable_module
 from keras_cabvit.inference import fuse
 from keras_cabvit.runtimes import load_saved_model
+from keras_cabvit.signals import interrupt, interruption_is_handled, orderly_shutdown
 
 pytestmark = pytest.mark.usefixtures("png_files")
 
@@ -250,3 +254,31 @@ def test_model_with_two_outputs_is_refused_before_anything_is_written(tmp_path):
 def test_missing_saved_model_gives_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no saved_model\.pb"):
         load_saved_model(tmp_path)
+
+
+@pytest.fixture
+def signal_handlers():
+    """Restores the handlers that `orderly_shutdown` leaves in place."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    hook = sys.unraisablehook
+    yield
+    interruption_is_handled()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    sys.unraisablehook = hook
+
+
+@pytest.mark.usefixtures("signal_handlers")
+def test_lost_interruption_publishes_no_version(tiny_hybrid, tmp_path, monkeypatch):
+    write_functions = servable_module.write_functions
+
+    def interrupted(*arguments):
+        write_functions(*arguments)
+        with contextlib.suppress(KeyboardInterrupt):  # as TensorFlow does while it writes
+            interrupt()
+
+    monkeypatch.setattr(servable_module, "write_functions", interrupted)
+    with pytest.raises(KeyboardInterrupt), orderly_shutdown():
+        to_saved_model(tiny_hybrid, tmp_path / "served", batch_sizes=())
+
+    assert list(tmp_path.iterdir()) == []

@@ -124,10 +124,9 @@ class Trainer:
         (loss, others), gradients = jax.value_and_grad(self._loss, has_aux=True)(
             state.trainable, state.others, images, targets
         )
-        rates = [variable is self.optimizer.learning_rate for variable in self.optimizer.variables]
         optimizer = [
-            rate.astype(value.dtype) if is_rate else value
-            for is_rate, value in zip(rates, state.optimizer, strict=True)
+            rate.astype(value.dtype) if variable is self.optimizer.learning_rate else value
+            for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True)
         ]
         trainable, optimizer = self.optimizer.stateless_apply(optimizer, gradients, state.trainable)
         averages = self._averages(state, [*trainable, *others])

@@ -15,7 +15,7 @@ from training.recipes.recipe import Recipe
 
 
 def compiled_model(
-    trained: keras.Model,
+    model: keras.Model,
     recipe: Recipe,
     steps: int,
     jit_compile: bool | str,
@@ -24,7 +24,7 @@ def compiled_model(
     """Returns the `AveragedModel` of a model, compiled by a recipe, with its optimizer built.
 
     Args:
-        trained: the recipe's model, as `build_model` returns it.
+        model: the recipe's model, as `build_model` returns it.
         recipe: `Recipe`.
         steps: integer, batches per epoch.
         jit_compile: as `model.compile` takes it.
@@ -36,8 +36,8 @@ def compiled_model(
             has fewer images than there are sizes.
     """
     options = recipe.optimization
-    classes = trained.output_shape[-1]
-    frozen = freeze(trained, recipe.freeze)
+    classes = model.output_shape[-1]
+    frozen = freeze(model, recipe.freeze)
     averaging = (
         options.average_momentum,
         options.accumulation_steps,
@@ -46,12 +46,12 @@ def compiled_model(
     )
     sides = recipe.model.image_sizes
     if sides is None:
-        model = AveragedModel(trained, *averaging)
+        averaged = AveragedModel(model, *averaging)
     else:
         _check_batch(recipe.batch_size, sides)
-        model = SeveralSizesModel(trained, sides, *averaging)
-    optimizer = make_optimizer(model, recipe, steps)
-    model.compile(
+        averaged = SeveralSizesModel(model, sides, *averaging)
+    optimizer = make_optimizer(averaged, recipe, steps)
+    averaged.compile(
         optimizer,
         training_loss(recipe.class_balance, class_counts),
         # Weighted, because the last validation batch is padded with images of weight 0.
@@ -62,12 +62,12 @@ def compiled_model(
         ],
         jit_compile=jit_compile,
     )
-    optimizer.build(model.trainable_variables)
+    optimizer.build(averaged.trainable_variables)
     # Keras creates the metrics' variables at the first scores; a checkpoint may need them earlier.
     scores = np.full((1, classes), 1 / classes, "float32")
-    model.compute_metrics(None, scores, scores, np.ones(1, "float32"))
-    model.reset_metrics()
-    return model
+    averaged.compute_metrics(None, scores, scores, np.ones(1, "float32"))
+    averaged.reset_metrics()
+    return averaged
 
 
 def _check_batch(batch_size: int, sides: Sequence[int]) -> None:

@@ -82,8 +82,7 @@ def learning_rate_schedule(
 class LayerwiseAdamW(keras.optimizers.Adam):
     """AdamW with a separate learning rate for each variable.
 
-    Keras' AdamW has one learning rate for all, and with gradient accumulation it decays the weights
-    at every batch instead of at every update.
+    Keras' AdamW has one learning rate for all, and clips each device's part of the gradients alone.
 
     Args:
         learning_rate: float or schedule.

@@ -3,7 +3,7 @@
 import collections
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -13,7 +13,14 @@ from keras_cabvit.weights.resampling import Grid, resampling_matrices
 from keras_cabvit.weights.transfer import token_grids
 from training.optimization.averaged_model import AveragedModel
 
-Weight = tuple[keras.Variable, keras.Variable, Grid | None, Grid | None]
+
+class _Pair(NamedTuple):
+    """A variable of the model and that of its counterpart for another size, with their grids."""
+
+    weight: keras.Variable
+    other: keras.Variable
+    grid: Grid | None
+    other_grid: Grid | None
 
 
 class SeveralSizesModel(AveragedModel):
@@ -62,20 +69,20 @@ class SeveralSizesModel(AveragedModel):
         return ops.concatenate(scores, axis=0)
 
 
-def _scores(model: keras.Model, pairs: list[Weight], images: Any) -> Any:
+def _scores(model: keras.Model, pairs: list[_Pair], images: Any) -> Any:
     """Calls a model in training with the weights of another, whose statistics it moves."""
-    values = [(other, _resampled(weight, other, old, new)) for weight, other, old, new in pairs]
+    values = [(pair.other, _resampled(pair)) for pair in pairs]
     with keras.StatelessScope(state_mapping=values) as scope:
         scores = model(images, training=True)
-    for weight, other, grid, _ in pairs:
-        if not weight.trainable and grid is None:  # statistics and seeds, or a frozen weight
-            weight.assign(scope.get_current_value(other))
+    for pair in pairs:
+        # Statistics and seeds, or a frozen weight.
+        if not pair.weight.trainable and pair.grid is None:
+            pair.weight.assign(scope.get_current_value(pair.other))
     return scores
 
 
-def _resampled(
-    weight: keras.Variable, other: keras.Variable, old: Grid | None, new: Grid | None
-) -> Any:
+def _resampled(pair: _Pair) -> Any:
+    weight, other, old, new = pair
     value = weight.value
     if old is None or new is None:
         return value
@@ -85,10 +92,10 @@ def _resampled(
     return value
 
 
-def _pairs(model: keras.Model, other: keras.Model) -> list[Weight]:
+def _pairs(model: keras.Model, other: keras.Model) -> list[_Pair]:
     """Returns each variable of a model and of its counterpart, and the token grids of both."""
     grids, other_grids = token_grids(model), token_grids(other)
     return [
-        (weight, own, grids.get(id(weight)), other_grids.get(id(own)))
+        _Pair(weight, own, grids.get(id(weight)), other_grids.get(id(own)))
         for weight, own in zip(model.variables, other.variables, strict=True)
     ]

@@ -3,7 +3,7 @@
 import statistics
 
 from keras_cabvit.data.listed import listed
-from keras_cabvit.figures.names import one_line
+from keras_cabvit.figures.names import without_controls
 from training.data.data_set import DataSet
 from training.report.markdown import table
 
@@ -39,7 +39,7 @@ def data_overview(data_set: DataSet) -> str:
     smallest = ""
     if counts and classes <= _MOST_CLASSES:
         rows = [
-            row(one_line(class_name), {name: counts[name][index] for name in counts})
+            row(without_controls(class_name), {name: counts[name][index] for name in counts})
             for index, class_name in enumerate(names)
         ]
     elif counts:
@@ -54,7 +54,7 @@ def data_overview(data_set: DataSet) -> str:
         of_training = counts.get("training", next(iter(counts.values())))
         order = sorted(range(classes), key=of_training.__getitem__)[:_SMALLEST]
         smallest = "The smallest classes: " + ", ".join(
-            f"{one_line(names[index])} ({of_training[index]:,})" for index in order
+            f"{without_controls(names[index])} ({of_training[index]:,})" for index in order
         )
     rows.append([f"all {classes:,} classes", *(f"{size:,}" for size in sizes.values())])
     lines = [f"Data: {data_set.name}", "", table(header, rows), ""]
@@ -83,7 +83,7 @@ def _few_images(names: tuple[str, ...], counts: tuple[int, ...]) -> list[str]:
     few = sorted((count, name) for name, count in zip(names, counts, strict=True) if count < _FEW)
     if not few:
         return []
-    named = listed((f"{one_line(name)} ({count:,})" for count, name in few), _SMALLEST)
+    named = listed((f"{without_controls(name)} ({count:,})" for count, name in few), _SMALLEST)
     return [
         f"Fewer than {_FEW} training images: {named}. Expect more mistakes there, and scores that "
         "vary by chance; more photographs of these help most.",
@@ -96,4 +96,4 @@ def _number(value: float) -> str:
 
 
 def _examples(names: tuple[str, ...]) -> str:
-    return ", ".join(map(one_line, names[:2])) + (", ..." if len(names) > 2 else "")
+    return ", ".join(map(without_controls, names[:2])) + (", ..." if len(names) > 2 else "")

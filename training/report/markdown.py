@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-from keras_cabvit.figures.names import one_line
+from keras_cabvit.figures.names import without_controls
 
 # Characters with a meaning in Markdown, or in the HTML and formulas inside it. An underscore within
 # a word has none.
@@ -38,7 +38,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], text_columns: in
 
 def escaped(text: str) -> str:
     """Escapes text, such as the name of a class or a file, for Markdown."""
-    return _MARKS.sub(r"\\\1", one_line(text))
+    return _MARKS.sub(r"\\\1", without_controls(text))
 
 
 def percent(share: float, images: int) -> str:

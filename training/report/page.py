@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_cabvit.atomic_files import (
@@ -104,7 +104,7 @@ def write_report(
 
 
 @contextlib.contextmanager
-def _clear_error(folder):
+def _clear_error(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -104,7 +104,7 @@ class Progress(keras.callbacks.Callback):
         seconds = self._seconds_per_step()
         # The bar is drawn anew below the line.
         tqdm.write(
-            f"About {_duration(seconds * left)} for the {left:,} steps left, at "
+            f"About {_clock(seconds * left)} for the {left:,} steps left, at "
             f"{self.batch_size / seconds:.0f} images/s, without the scoring of validation images."
         )
         sys.stdout.flush()
@@ -121,7 +121,7 @@ class Progress(keras.callbacks.Callback):
             return scores
         seconds = self._seconds_per_step()
         left = seconds * (self.epochs * self.steps_per_epoch - self.step)
-        return f"{scores}, {self.batch_size / seconds:.0f} images/s, {_duration(left)} left"
+        return f"{scores}, {self.batch_size / seconds:.0f} images/s, {_clock(left)} left"
 
 
 def _wait(logs: dict | None) -> None:
@@ -130,7 +130,7 @@ def _wait(logs: dict | None) -> None:
         float(logs["loss"])
 
 
-def _duration(seconds: float) -> str:
+def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
