@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 
 import keras
@@ -136,6 +137,10 @@ def test_crop_and_classes_of_the_run_are_known(forms, tmp_path):
 
     (tmp_path / "run.json").write_text(json.dumps({"class_names": CLASS_NAMES}))
     assert open_model(tmp_path).class_names == CLASS_NAMES
+
+    (tmp_path / "run.json").write_text(json.dumps({"class_names": CLASS_NAMES[1:]}))
+    with pytest.raises(ValueError, match=rf"`class_names` in {re.escape(str(tmp_path))}.run\.json"):
+        open_model(tmp_path)
 
     (tmp_path / "run.json").write_text(json.dumps({"class_names": "labels.txt"}))
     with pytest.raises(ValueError, match=r"run\.json is damaged: class_names must be a list"):
