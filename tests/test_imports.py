@@ -11,7 +11,7 @@ import keras_cabvit
 LIBRARY = Path(keras_cabvit.__file__).parent
 # What each subpackage may import besides the standard library, Keras and numpy.
 ALLOWED = {
-    "ops": {"ops", "jax", "tensorflow"},
+    "ops": {"ops", "jax", "tensorflow", "torch"},
     "layers": {"layers", "ops"},
     "inference": {"inference", "layers", "ops"},
     "finetuning": {"finetuning", "layers"},
@@ -61,6 +61,7 @@ def test_only_backend_operations_import_a_backend():
         allowed = {
             "on_jax.py": {"jax"},
             "on_tensorflow.py": {"tensorflow"},
+            "on_torch.py": {"torch"},
             "backends.py": {"jax", "tensorflow", "torch"},  # gradients
         }.get(path.name, set())
         assert imported(path) & {"jax", "tensorflow", "torch"} <= allowed

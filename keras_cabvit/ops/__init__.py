@@ -1,8 +1,9 @@
 """Operations for which some backends have a faster or leaner way than plain `keras.ops`.
 
-`plain` defines them; `on_jax` and `on_tensorflow` compute the same results in a way that suits
-their backend. Only this module chooses between them, and only this module decides whether a layer
-passed to an operation may be bypassed: its weights read instead of the layer called.
+`plain` defines them; `on_jax`, `on_tensorflow` and `on_torch` compute the same results in a way
+that suits their backend. Only this module chooses between them, and only this module decides
+whether a layer passed to an operation may be bypassed: its weights read instead of the layer
+called.
 """
 
 import contextlib
@@ -19,6 +20,8 @@ if _BACKEND == "jax":
     from keras_cabvit.ops import on_jax
 elif _BACKEND == "tensorflow":
     from keras_cabvit.ops import on_tensorflow
+elif _BACKEND == "torch":
+    from keras_cabvit.ops import on_torch
 
 __all__ = [
     "activate",
@@ -48,7 +51,8 @@ def definitions():
 def attend(query, key, value, bias=None, dropout=None, training=None):
     """Softmax attention.
 
-    On JAX a training step stores no attention maps.
+    On JAX a training step stores no attention maps. On PyTorch there are none at all, unless the
+    bias differs between tokens.
 
     Args:
         query: tensor (batch, heads, tokens, head_dim), already scaled.
@@ -61,8 +65,12 @@ def attend(query, key, value, bias=None, dropout=None, training=None):
     Returns:
         A tensor (batch, heads, tokens, head_dim).
     """
-    if _implementation.get() == "jax" and training and not _drops(dropout):
+    implementation = _implementation.get()
+    dropped = training and _drops(dropout)
+    if implementation == "jax" and training and not dropped:
         return on_jax.attend(query, key, value, bias)
+    if implementation == "torch" and not dropped and (bias is None or bias.shape[1] == 1):
+        return on_torch.attend(query, key, value, bias)
     return plain.attend(query, key, value, bias, dropout, training)
 
 

@@ -1,6 +1,7 @@
 """Fused models have the recorded operations and outputs.
 
-`fused_record.json` was written by `record_fused.py` with an earlier implementation.
+`fused_record.json` was written by `record_fused.py` with an earlier implementation; the operations
+of plain models on PyTorch are those of its fused attention.
 """
 
 import json
