@@ -63,9 +63,9 @@ def inference_form(model: keras.Model, **options: Any) -> keras.Model:
 
 
 def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
-    """Returns the fused form of a model for a runtime without bfloat16, computing in float32.
+    """Returns the fused form of a model, computing in float32, for a runtime without other floats.
 
-    A model with layers of this library may have been trained in bfloat16.
+    A model with layers of this library may have been trained in bfloat16 or float64.
 
     Args:
         model: Keras model on the TensorFlow backend.
@@ -73,11 +73,11 @@ def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
         **options: options of `fuse`.
 
     Raises:
-        ValueError: a layer still computes in half precision.
+        ValueError: a layer still computes in half or double precision.
     """
     model = inference_form(model, dtype="float32", **options)
     for layer in flatten_layers(model):
-        if is_half(layer.compute_dtype):
+        if is_half(layer.compute_dtype) or layer.compute_dtype == "float64":
             raise ValueError(
                 f"{rule}, but layer '{layer.name}' computes in {layer.compute_dtype}. Export the "
                 f'trained model, not the result of `fuse(model, dtype="{layer.compute_dtype}")`. '

@@ -308,6 +308,16 @@ def test_model_fused_for_bfloat16_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_model_in_double_precision_without_layers_of_this_library_is_refused(tmp_path):
+    with tiny_models.dtype_policy("float64"):
+        image = keras.Input((8, 8, 3))
+        x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+        model = keras.Model(image, keras.layers.Dense(2, "softmax")(x))
+    with pytest.raises(ValueError, match=r"float64.*copy its weights to the same model in float32"):
+        to_tflite(model, tmp_path / "double.tflite")
+    assert not list(tmp_path.iterdir())
+
+
 def test_maps_are_reshaped_only_for_attention_and_digest_tokens(files):
     """Each RESHAPE is a copy, and products take maps directly."""
     interpreter = Interpreter(model_path=str(files["none"]))
