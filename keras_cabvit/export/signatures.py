@@ -62,10 +62,24 @@ def inference_form(model: keras.Model, **options: Any) -> keras.Model:
     return fuse(model, **options) if can_be_fused(model) else model
 
 
-def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
-    """Returns the fused form of a model for a runtime without bfloat16, computing in float32.
+def computing_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers that compute something in their `compute_dtype`.
 
-    A model with layers of this library may have been trained in bfloat16.
+    That of inputs and of functional and sequential models, the model itself included, is Keras'
+    default when they were loaded, and says nothing.
+    """
+    return [
+        layer
+        for layer in flatten_layers(model)
+        if not isinstance(layer, (keras.layers.InputLayer, keras.Sequential))
+        and not hasattr(layer, "operations")
+    ]
+
+
+def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
+    """Returns the fused form of a model, computing in float32, for a runtime without other floats.
+
+    A model with layers of this library may have been trained in bfloat16 or float64.
 
     Args:
         model: Keras model on the TensorFlow backend.
@@ -73,11 +87,11 @@ def float32_form(model: keras.Model, rule: str, **options: Any) -> keras.Model:
         **options: options of `fuse`.
 
     Raises:
-        ValueError: a layer still computes in half precision.
+        ValueError: a layer still computes in half or double precision.
     """
     model = inference_form(model, dtype="float32", **options)
-    for layer in flatten_layers(model):
-        if is_half(layer.compute_dtype):
+    for layer in computing_layers(model):
+        if is_half(layer.compute_dtype) or layer.compute_dtype == "float64":
             raise ValueError(
                 f"{rule}, but layer '{layer.name}' computes in {layer.compute_dtype}. Export the "
                 f'trained model, not the result of `fuse(model, dtype="{layer.compute_dtype}")`. '

@@ -188,9 +188,13 @@ class Forms:
         """Returns the arguments for a layer's form that all Keras layers take."""
         if not isinstance(layer, keras.layers.Layer):
             return {}  # an operation, such as slicing
-        half = ops.is_half(layer.compute_dtype)
-        changes = self._policy is not None and (self._inside or half)
-        return {"name": layer.name, "dtype": self._policy if changes else plain_policy(layer)}
+        policy = plain_policy(layer)
+        if self._policy is not None:
+            if self._inside or ops.is_half(layer.compute_dtype):
+                policy = self._policy
+            elif layer.compute_dtype == "float64" != self._policy.compute_dtype:
+                policy = keras.DTypePolicy("float32")  # pixels and scores
+        return {"name": layer.name, "dtype": policy}
 
     def copy_weights(self):
         """Copies to the built forms the weights of their source layers."""

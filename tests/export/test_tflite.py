@@ -308,6 +308,29 @@ def test_model_fused_for_bfloat16_is_refused(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("default", ["float16", "float64"])
+def test_default_type_of_keras_has_no_influence(tmp_path, default):
+    model = tiny_models.filled(tiny_models.plain(depth=1))
+    model.save(tmp_path / "model.keras")
+    with tiny_models.dtype_policy(default):
+        loaded = keras.saving.load_model(tmp_path / "model.keras")
+        path = to_tflite(loaded, tmp_path / "model.tflite", quantization="none")
+
+    pixels = tiny_models.images(model).astype("uint8")
+    expected = tiny_models.outputs(model, pixels)
+    np.testing.assert_allclose(load_tflite(path)(pixels), expected, atol=1e-4)
+
+
+def test_model_in_double_precision_without_layers_of_this_library_is_refused(tmp_path):
+    with tiny_models.dtype_policy("float64"):
+        image = keras.Input((8, 8, 3))
+        x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(image))
+        model = keras.Model(image, keras.layers.Dense(2, "softmax")(x))
+    with pytest.raises(ValueError, match=r"float64.*copy its weights to the same model in float32"):
+        to_tflite(model, tmp_path / "double.tflite")
+    assert not list(tmp_path.iterdir())
+
+
 def test_maps_are_reshaped_only_for_attention_and_digest_tokens(files):
     """Each RESHAPE is a copy, and products take maps directly."""
     interpreter = Interpreter(model_path=str(files["none"]))

@@ -318,6 +318,23 @@ def test_dtype_leaves_half_precision(policy):
         np.testing.assert_array_equal(outputs(fused, images), outputs(fuse(model), images))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_dtype_leaves_double_precision(dtype):
+    """Pixels and scores are computed in float32."""
+    with tiny_models.dtype_policy("float64"):
+        model = built("plain", depth=2)
+    images = images_for(model)
+    expected = outputs(model, images)
+    assert expected.dtype == "float64"
+
+    fused = fuse(model, dtype=dtype)
+    found = {layer.name: layer.compute_dtype for layer in fused._flatten_layers()}
+    assert set(found.values()) == {"float32", dtype}
+    assert found["normalization"] == found["predictions"] == "float32"
+    tolerance = {"float32": 1e-5, "bfloat16": 2**-5}[dtype]
+    np.testing.assert_allclose(outputs(fused, images), expected, atol=tolerance * expected.max())
+
+
 def test_unknown_precision_is_refused():
     with pytest.raises(ValueError, match="float99"):
         fuse(built("plain"), dtype="float99")

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
+from PIL import Image
 
 from keras_cabvit.export import to_onnx
 from keras_cabvit.runtimes import predict_files
@@ -69,6 +70,23 @@ def test_requests_of_a_batch_get_the_classes_that_predict_gives(model, tmp_path)
             assert abs(found[name.encode()] - probability) < 0.01
     assert second["status"][0] == [b"The bytes are not an image."]
     assert not second["scores"][0].any()
+
+
+def test_strip_is_classified_in_little_memory(model, tmp_path):
+    """All of it, resized to cover the crop, would take 80 GB."""
+    columns = np.arange(4_000_000)
+    strip = np.stack([columns // 9 % 256, columns // 7 % 256, columns // 5 % 256], axis=-1)
+    Image.fromarray(strip[None].astype("uint8")).save(tmp_path / "strip.png", compress_level=1)
+
+    (answer,) = model.execute(
+        [{"image_bytes": np.array([[(tmp_path / "strip.png").read_bytes()]], object)}]
+    )
+
+    assert answer["status"] == [[b""]]
+    (expected,) = predict_files(tmp_path / "1" / "model.onnx", [tmp_path / "strip.png"])
+    found = dict(zip(answer["labels"][0], answer["scores"][0], strict=True))
+    for name, probability in zip(expected.class_names, expected.probabilities, strict=True):
+        assert abs(found[name.encode()] - probability) < 0.01
 
 
 def test_configuration_names_what_the_model_takes_and_gives(model):

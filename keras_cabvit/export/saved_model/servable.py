@@ -23,13 +23,13 @@ from keras_cabvit.export.saved_model.warmup import write_warmup_requests
 from keras_cabvit.export.signatures import (
     class_count,
     classifier_output_name,
+    computing_layers,
     inference_form,
     pixel_functions,
     write_functions,
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.inference import can_be_fused
-from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import is_half
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import crop_statement
@@ -165,7 +165,7 @@ def _in_precision(model: keras.Model, precision: str | None, frozen_weights: boo
     """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
     classes = FROZEN_FLOAT32_CLASSES if frozen_weights else FLOAT32_CLASSES
     if precision is None:
-        half = any(is_half(layer.compute_dtype) for layer in flatten_layers(model))
+        half = any(is_half(layer.compute_dtype) for layer in computing_layers(model))
         return inference_form(model, classes=None if half else classes)
     check_choice("precision", precision, PRECISIONS)
     if not can_be_fused(model):
