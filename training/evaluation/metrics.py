@@ -3,6 +3,7 @@
 Means over classes (balanced, macro) give every class the same weight, however many images it has.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,18 @@ class Calibration:
         """Expected calibration error: the bins' mean |accuracy - confidence|, by image count."""
         gaps = np.nan_to_num(np.abs(self.accuracy - self.confidence))
         return float(np.average(gaps, weights=self.images))
+
+    @property
+    def error_by_chance(self) -> float:
+        """`error` to expect of a calibrated model with this confidence, on so few images.
+
+        It is not 0, because the accuracy of a bin of few images varies by chance: the number of
+        right predictions is taken to be binomial, with the bin's mean confidence.
+        """
+        filled = self.images > 0
+        images, confidence = self.images[filled], np.clip(self.confidence[filled], 0, 1)
+        deviations = [_mean_deviation(*each) for each in zip(images, confidence, strict=True)]
+        return float(sum(deviations) / self.images.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +204,22 @@ def _calibration(confidence: np.ndarray, right: np.ndarray) -> Calibration:
         _share(np.bincount(bins, confidence, CALIBRATION_BINS), images),
         _share(np.bincount(bins, right, CALIBRATION_BINS), images),
     )
+
+
+def _mean_deviation(trials: int, share: float) -> float:
+    """Returns the mean of |successes - their mean| of a binomial distribution (de Moivre, 1730)."""
+    trials, share = int(trials), float(share)
+    if not 0 < share < 1:
+        return 0.0
+    above = min(math.floor(trials * share) + 1, trials)  # the first number above the mean
+    logarithm = (
+        math.lgamma(trials + 1)
+        - math.lgamma(above + 1)
+        - math.lgamma(trials - above + 1)
+        + above * math.log(share)
+        + (trials - above + 1) * math.log1p(-share)
+    )
+    return 2 * above * math.exp(logarithm)
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

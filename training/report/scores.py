@@ -36,8 +36,10 @@ def summary(evaluation: Evaluation, run: dict) -> str:
         f"# {escaped(evaluation.name)}: {percent(scores.top1, n)} top-1",
         escaped(" ".join(filter(None, notes))),
         table(["score", evaluation.form], rows),
-        f"± is the standard error of scoring only {n:,} images. Balanced accuracy and macro scores "
-        "are means over the classes with images, each with the same weight. Images are "
+        f"± is the standard error of scoring only {n:,} images. "
+        + _all_right(scores)
+        + "Balanced accuracy and macro scores are means over the classes with images, each with "
+        "the same weight. Images are "
         f"{width}x{height}"
         + (
             ", resized as a whole"
@@ -52,6 +54,18 @@ def summary(evaluation: Evaluation, run: dict) -> str:
     return "\n\n".join(lines)
 
 
+def _all_right(scores: Scores) -> str:
+    """Returns a sentence on the top-1 of 100 %, whose standard error says nothing; else nothing."""
+    if scores.top1 < 1:
+        return ""
+    # The smallest top-1 with which so many images are all right in at least 5 % of the tests.
+    smallest = percent(0.05 ** (1 / scores.images), scores.images)
+    return (
+        f"As all are right it is 0, but any top-1 above {smallest} is compatible with that (95 % "
+        "confidence). "
+    )
+
+
 def calibration(scores: Scores) -> str:
     """Returns the section about confidence."""
     bins = scores.calibration
@@ -59,6 +73,8 @@ def calibration(scores: Scores) -> str:
     difference = claimed - scores.top1
     if abs(difference) < 0.01:
         verdict = "that is about right"
+    elif abs(difference) < 2 * scores.top1_standard_error:
+        verdict = "that may be right, as far as so few images tell"
     else:
         verdict = "it is overconfident" if difference > 0 else "it is underconfident"
     return "\n\n".join(
@@ -68,7 +84,9 @@ def calibration(scores: Scores) -> str:
             "On average the model gives its prediction a probability of "
             f"{100 * claimed:.1f} %, and it is right for {100 * scores.top1:.1f} % of the images: "
             f"{verdict}. The expected calibration error over {len(bins.images)} bins of equal "
-            f"width is {100 * bins.error:.2f} % (Guo et al. 2017).",
+            f"width is {100 * bins.error:.2f} % (Guo et al. 2017). By chance, that of a "
+            f"calibrated model would be about {100 * bins.error_by_chance:.1f} % with "
+            f"{scores.images:,} images.",
         ]
     )
 

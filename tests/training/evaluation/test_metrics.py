@@ -139,6 +139,24 @@ def test_calibrated_predictions_have_no_calibration_error():
     assert score_predictions(probabilities, labels).calibration_error == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.parametrize("images", [20, 372])
+def test_calibration_error_by_chance_is_that_of_simulated_calibrated_models(images):
+    rng = np.random.default_rng(0)
+    errors, by_chance = [], []
+    for _ in range(200):
+        probabilities = rng.dirichlet(np.full(5, 0.4), images)
+        labels = (probabilities.cumsum(axis=1) > rng.random((images, 1))).argmax(axis=1)
+        calibration = score_predictions(probabilities, labels).calibration
+        errors.append(calibration.error)
+        by_chance.append(calibration.error_by_chance)
+
+    assert np.mean(by_chance) == pytest.approx(np.mean(errors), rel=0.05)
+
+
+def test_certain_predictions_have_no_calibration_error_by_chance():
+    assert score_predictions(np.eye(4), np.arange(4)).calibration.error_by_chance == 0
+
+
 def test_of_equal_probabilities_the_first_class_is_the_prediction():
     scores = score_predictions(np.full((8, 8), 1 / 8), np.arange(8))
 

@@ -129,6 +129,37 @@ def rows_of(text):
 
 
 @pytest.mark.usefixtures("text_alone")
+@pytest.mark.parametrize(
+    ("right", "images", "verdict"),
+    [
+        (4, 15, "that may be right, as far as so few images tell."),
+        (267, 1000, "it is overconfident."),
+        (345, 1000, "that is about right."),
+        (420, 1000, "it is underconfident."),
+    ],
+)
+def test_few_images_do_not_make_a_model_overconfident(tmp_path, right, images, verdict):
+    answers = np.tile([0.35, 0.33, 0.32], (images, 1))
+    labels = (np.arange(images) >= right).astype(int)
+    scored = evaluation(classes=3, scores=score_predictions(answers, labels))
+    text = write_report(tmp_path, scored).read_text(encoding="utf-8")
+
+    assert verdict in text
+    chance = 100 * scored.scores.calibration.error_by_chance
+    assert f"would be about {chance:.1f} % with {images:,} images." in text
+
+
+@pytest.mark.usefixtures("text_alone")
+def test_report_of_no_mistake_says_which_top1_is_compatible(tmp_path):
+    all_right = write_report(tmp_path / "a", evaluation(images=20, right=True))
+    most_right = write_report(tmp_path / "b", evaluation(images=20))
+
+    # 0.861 ** 20 is 0.05.
+    assert "any top-1 above 86.1 % is compatible" in all_right.read_text(encoding="utf-8")
+    assert "is compatible" not in most_right.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("text_alone")
 def test_report_compares_with_the_majority_and_gives_every_class_the_same_weight(tmp_path):
     labels = np.repeat([0, 1], [150, 50])
     answers = np.tile([0.8, 0.2], (200, 1))

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from matplotlib.patheffects import withStroke
+
 from keras_cabvit.figures.style import BLUE, GREY, ORANGE, epoch_axis, figure_style, new_figure
 
 
@@ -46,7 +48,7 @@ def _draw_line(axes: Any, history: list[dict], key: str, label: str | None, colo
 def _name_best(axes: Any, points: list[tuple], color: str) -> None:
     epoch, best = max(points, key=lambda point: (point[1], -point[0]))
     axes.plot([epoch], [best], "o", color=color, markersize=8, fillstyle="none")
-    axes.annotate(
+    name = axes.annotate(
         f"{best:.1f} %",
         (epoch, best),
         textcoords="offset points",
@@ -55,6 +57,8 @@ def _name_best(axes: Any, points: list[tuple], color: str) -> None:
         color=color,
         weight="bold",
     )
+    # The curve of the training images may pass through it.
+    name.set_path_effects([withStroke(linewidth=3, foreground="white")])
 
 
 def _finish(axes: Any, title: str) -> None:

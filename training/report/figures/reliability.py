@@ -56,7 +56,8 @@ def _draw_accuracy(axes: Any, calibration: Calibration) -> None:
     axes.set_aspect("equal")
     axes.set_title(f"Calibration error {100 * calibration.error:.2f} %")
     axes.grid(True)
-    axes.legend(loc="best", fontsize=9)
+    # Below the axes: inside, few images leave no place that is free of dots.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=9)
 
 
 def _draw_confidence(axes: Any, calibration: Calibration) -> None:
