@@ -285,7 +285,7 @@ def _classes_spelled_alike(names: Sequence[str]) -> list[str]:
         alike.setdefault(_letters(name), []).append(name)
     return [
         f"{listed(spellings)} are different classes, though their names differ only by case, "
-        "spaces or hyphens. If they are one, join their folders."
+        "spaces or hyphens. If they are one, give them one name."
         for spellings in alike.values()
         if len(spellings) > 1
     ]
