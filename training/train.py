@@ -76,7 +76,7 @@ def train(
         choice = dataclasses.replace(choice, fields=choice.fields - {"model.initial_weights"})
     if placement.share.is_first and not finished:
         print(data_overview(data_set), flush=True)
-        tell_slow_on_cpus(recipe.precision)
+        tell_slow_on_cpus(recipe.model.variant, recipe.precision)
     if choice is not None:
         if earlier is not None and begun:
             recipe = resumed_recipe(recipe, choice, folder)
