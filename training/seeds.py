@@ -19,6 +19,7 @@ from training.train import train
 _SCORES = {
     "top1": "top-1",
     "top5": "top-5",
+    "balanced_accuracy": "balanced accuracy",
     "cross_entropy": "cross-entropy",
     "calibration_error": "calibration error",
 }

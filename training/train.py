@@ -66,6 +66,8 @@ def train(
     options = dataclasses.replace(options, out=folder)
     check_outside(options.data, options.out)
     found = earlier = read_run(folder)
+    if earlier is None:
+        _check_not_of_seeds(folder)
     checkpoints = CheckpointFolder(folder / "checkpoints")
     placement = place(options.strategy, recipe, hosts)
     finished = is_finished(earlier, folder)
@@ -119,6 +121,16 @@ def train(
             write_image_list(folder, data_set, learned_earlier)
         run.complete(evaluate)
     return folder
+
+
+def _check_not_of_seeds(folder: Path) -> None:
+    """Raises a ValueError if a folder holds the runs of several seeds, which it would hide."""
+    seeds = sorted(file.parent.name for file in folder.glob("seed_*/run.json"))
+    if seeds:
+        raise ValueError(
+            f"{folder} holds a run for each seed, such as {seeds[0]}: choose another folder with "
+            "--out, or resume them with --seeds."
+        )
 
 
 def _opened_data(

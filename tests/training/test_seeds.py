@@ -9,6 +9,7 @@ from tiny_runs import RECIPE
 from training.run.choosing import Choice
 from training.run.options import TrainOptions
 from training.seeds import spread, train_seeds
+from training.train import train
 
 SCORES = {0: 0.80, 1: 0.84, 2: 0.82}
 
@@ -70,6 +71,13 @@ def test_summary_says_which_images_were_scored(tmp_path, test, split):
     assert json.loads((tmp_path / "seeds.json").read_text())["split"] == split
 
 
+def test_spread_of_balanced_accuracy():
+    scores = {seed: {"images": 9, "balanced_accuracy": 0.5 + 0.1 * seed} for seed in (0, 1, 2)}
+
+    assert spread(scores)["mean"] == pytest.approx({"balanced_accuracy": 0.6})
+    assert spread(scores)["standard_deviation"] == pytest.approx({"balanced_accuracy": 0.1})
+
+
 def test_one_seed_has_no_deviation():
     result = spread({7: {"images": 10, "top1": 0.5}})
 
@@ -89,3 +97,13 @@ def test_folder_of_a_single_run_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="holds a single run, not one for each seed"):
         train_seeds(RECIPE, options, [0, 1], train_one=one_run)
+
+
+def test_single_run_is_not_written_into_the_folder_of_several(tmp_path):
+    options = TrainOptions("fashion_mnist:64", tmp_path)
+    train_seeds(RECIPE, options, [0, 1], train_one=one_run)
+    before = sorted(tmp_path.rglob("*"))
+
+    with pytest.raises(ValueError, match=r"holds a run for each seed, such as seed_0: .* --seeds"):
+        train(RECIPE, options)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -450,7 +450,7 @@ def write_images(folder):
 
 
 @pytest.mark.slow
-def test_few_broken_files_are_listed_in_the_report(tmp_path):
+def test_few_broken_files_are_listed_in_the_report(tmp_path, capsys):
     folder = tmp_path / "images"
     write_images(folder)
     broken = ["train/dark/070.png", "val/dark/019.png"]
@@ -461,6 +461,7 @@ def test_few_broken_files_are_listed_in_the_report(tmp_path):
 
     assert json.loads((run / "run.json").read_text())["broken_images"] == broken
     assert "".join(f"- {name}\n" for name in broken) in (run / "report.md").read_text()
+    assert f"Not readable, and left out: {', '.join(broken)}.\n" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def read_config(path: str | os.PathLike, option: str = "config") -> Config:
     if not file.is_file():
         raise FileNotFoundError(
             f"`{option}` must be the run.json of a run, or its folder. There is no {file}."
-            f"{sentence_on_runs_in(file.parent)}"
+            f"{sentence_on_runs_in(file.parent if file.name == 'run.json' else file)}"
         )
     run = read_run(file.parent, file.name)
     if run is None or not isinstance(run.get("recipe"), dict):

@@ -91,3 +91,13 @@ def test_other_files_give_a_clear_error(tmp_path, content):
 def test_missing_file_gives_a_clear_error(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"must be the run\.json of a run, or its folder"):
         read_config(tmp_path)
+
+
+def test_runs_beside_a_missing_one_are_not_taken_for_its_seeds(tmp_path):
+    (tmp_path / "seeds" / "seed_0").mkdir(parents=True)
+    (tmp_path / "seeds" / "seed_0" / "run.json").write_text("{}")
+
+    with pytest.raises(FileNotFoundError, match=r"It holds several runs: .*seed_0\."):
+        read_config(tmp_path / "seeds")
+    with pytest.raises(FileNotFoundError, match=r"There is no \S*gone\.$"):
+        read_config(tmp_path / "seeds" / "gone")
