@@ -13,6 +13,8 @@ from keras_cabvit.gpu import leave_gpus_to_the_backend
 # Values per channel between the two steps of resizing above which columns go first: 256 MiB of
 # float32 per channel, which with 224 rows no image of fewer than 299,594 columns reaches.
 _MOST_BETWEEN = 2**26
+# Pixels of a side above which positions in float32 are too coarse for interpolation.
+_LONGEST_SIDE = 2**16
 
 
 def evaluation_image(image, size, crop=1.0):
@@ -119,11 +121,17 @@ def _evaluation_batch(images, size, crop):
     shape = tf.cast(tf.shape(images)[1:3], tf.int64)
     whole = tf.constant(size, tf.int64) if crop == 1 else _covering(shape, size, crop)
     # Half a pixel is rounded to even, as by Python's round in torchvision.
-    corner = tf.round(tf.cast(whole - size, tf.float32) / 2)
-    scale = tf.cast(whole, tf.float32) / tf.cast(shape, tf.float32)
+    corner = tf.round(tf.cast(whole - size, tf.float64) / 2)
+    scale = tf.cast(whole, tf.float64) / tf.cast(shape, tf.float64)
+    images, corner = tf.cond(
+        tf.reduce_max(shape) > _LONGEST_SIDE,
+        lambda: _around_the_crop(images, size, scale, corner),
+        lambda: (images, corner),
+    )
+    corner, scale = tf.cast(corner, tf.float32), tf.cast(scale, tf.float32)
     # The operation resizes rows first, and between the steps has all columns of the image: of an
     # image of one row and millions of columns, gigabytes.
-    rows, columns = tf.unstack(shape)
+    rows, columns = tf.unstack(tf.cast(tf.shape(images)[1:3], tf.int64))
     is_strip = (rows < size[0]) & (columns * size[0] > _MOST_BETWEEN)
     resized = tf.cond(
         is_strip,
@@ -135,6 +143,23 @@ def _evaluation_batch(images, size, crop):
     if pixels.shape[-1] == 1:
         pixels = tf.repeat(pixels, 3, axis=-1)
     return tf.ensure_shape(pixels, (None, *size, 3))
+
+
+def _around_the_crop(images, size, scale, corner):
+    """Cuts off what is too far from the crop to influence it.
+
+    Returns:
+        The pixels that are left, and the crop's upper left corner after they are resized.
+    """
+    import tensorflow as tf
+
+    shape = tf.shape(images)[1:3]
+    reach = 2 / tf.minimum(scale, 1) + 2  # that of a bicubic kernel with antialiasing, and rounding
+    first = tf.cast(tf.floor(corner / scale - reach), tf.int32)
+    end = tf.cast(tf.math.ceil((corner + size) / scale + reach), tf.int32)
+    first, end = tf.maximum(first, 0), tf.minimum(end, shape)
+    images = images[:, first[0] : end[0], first[1] : end[1]]
+    return images, corner - tf.cast(first, tf.float64) * scale
 
 
 def _scaled(images, size, scale, translation):

@@ -70,6 +70,22 @@ def test_strip_is_resized_as_pillow_does(shape):
     assert np.abs(result.astype(int) - expected).max() <= 1
 
 
+def test_crop_of_a_strip_is_interpolated_at_the_right_places():
+    """In float32 they would be half a pixel off."""
+    columns = 4_000_001
+    strip = np.resize(noise(1, 1_000_003, 3), (1, columns, 3))
+
+    result = evaluation_image(strip, (224, 224), crop=0.875).numpy()
+    # Covers 256 rows. The kernel of bicubic interpolation, with -0.5 (Keys 1981).
+    left = (columns * 256 - 224) // 2
+    places = (left + np.arange(224) + 0.5) / 256 - 0.5
+    near = np.floor(places).astype(int)[:, None] + np.arange(-1, 3)
+    x = abs(places[:, None] - near)
+    kernel = np.where(x < 1, (1.5 * x - 2.5) * x**2 + 1, ((-0.5 * x + 2.5) * x - 4) * x + 2)
+    expected = np.einsum("on,onc->oc", kernel, strip[0, near]).round().clip(0, 255)
+    assert np.abs(result - expected).max() <= 1
+
+
 @pytest.mark.parametrize("size", [(64, 64), (16, 24)])
 def test_array_is_resized_as_pillow_does(size):
     # Pillow clips to 0 to 255 after each of the two directions; nothing overshoots here.
