@@ -10,7 +10,7 @@ DeiT. All have the same recipe, data and seeds.
   the grid is 8x8.
 - With `--images`, the unpacked folder of Tiny ImageNet, on a fixed draw of 100 images of each of
   its 200 classes, at 64x64 in patches of 4: a grid of 16x16. KERAS_BACKEND=torch trains this one
-  fastest on processors. DIR/images.csv lists the draw.
+  fastest on CPUs. DIR/images.csv lists the draw.
 
 Each run is one of `python -m training train`: when restarted, the command resumes where it stopped.
 At the end it prints the mean and the spread of the top-1 on the 10,000 test images (Tiny ImageNet's

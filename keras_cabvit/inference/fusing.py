@@ -69,7 +69,8 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
         attention_bias: "stored", the default, stores the biases of the attention maps expanded,
             which is faster and takes up to 0.8 bytes per parameter more in float32 at 224x224;
             "computed" expands the smaller learned tables in every call.
-        dtype: Keras dtype policy of the new layers, used for everything except pixels and scores.
+        dtype: Keras dtype policy of the new layers, used for everything except pixels and scores,
+            which are computed in float32 if `model` computes them in float64.
             "bfloat16" also stores the weights in bfloat16, in half the bytes; a policy such as
             "mixed_bfloat16" rounds all of them again in every call. LayerNorm, softmax and the
             biases added before it are computed in float32 regardless. Defaults to None: as in
@@ -192,7 +193,7 @@ class Forms:
         if self._policy is not None:
             if self._inside or ops.is_half(layer.compute_dtype):
                 policy = self._policy
-            elif layer.compute_dtype == "float64" != self._policy.compute_dtype:
+            elif layer.compute_dtype == "float64" and self._policy.compute_dtype != "float64":
                 policy = keras.DTypePolicy("float32")  # pixels and scores
         return {"name": layer.name, "dtype": policy}
 

@@ -10,6 +10,7 @@ import numpy as np
 from keras_cabvit.atomic_files import atomic_path, write_text_atomically
 from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.data.listed import listed
+from keras_cabvit.figures.names import without_controls
 from keras_cabvit.runtimes.keras_statements import add_statements
 from keras_cabvit.runtimes.run_record import read_run
 from training.data.data_set import DataSet
@@ -91,7 +92,9 @@ def write_results(
     write_record(folder, record)
     print(f"\nThe report is in {folder / 'report.md'}.")
     if trained.broken_names:
-        print(f"Not readable, and left out: {listed(trained.broken_names, 3)}.")
+        print(
+            f"Not readable, and left out: {listed(map(without_controls, trained.broken_names), 3)}."
+        )
     return record
 
 
