@@ -56,8 +56,7 @@ def _draw_accuracy(axes: Any, calibration: Calibration) -> None:
     axes.set_aspect("equal")
     axes.set_title(f"Calibration error {100 * calibration.error:.2f} %")
     axes.grid(True)
-    # Below the axes: inside, few images leave no place that is free of dots.
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=9)
+    _legend_below(axes)
 
 
 def _draw_confidence(axes: Any, calibration: Calibration) -> None:
@@ -79,7 +78,12 @@ def _draw_confidence(axes: Any, calibration: Calibration) -> None:
     axes.set(xlim=(0, 1.02), xlabel="confidence: the probability of the predicted class")
     axes.set_title("Share of the images (%)")
     axes.grid(True, axis="y")
-    axes.legend(loc="best", fontsize=9)
+    _legend_below(axes)
+
+
+def _legend_below(axes: Any) -> None:
+    # Inside, few images leave no place that is free of dots or bars.
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=3, fontsize=9)
 
 
 def _mean(values: np.ndarray, share: np.ndarray) -> float:
