@@ -128,8 +128,13 @@ def test_dark_calibration_images_do_not_change_the_pixel_range(tmp_path):
         keras.layers.Dense(
             3, kernel_initializer="identity", bias_initializer=keras.initializers.Constant(50)
         ),
+        lambda image: keras.ops.minimum(image, 60),
+        lambda image: keras.ops.clip(image, 20, 200),
     ],
-    ids=["reversed", "padded", "pooled", "resized", "joined", "padded with 99", "dense"],
+    ids=[
+        *("reversed", "padded", "pooled", "resized", "joined", "padded with 99", "dense"),
+        *("minimum", "clipped"),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:.*does not normalise pixels itself")
 def test_pixels_keep_their_range_in_whatever_takes_them_first(tmp_path, first):

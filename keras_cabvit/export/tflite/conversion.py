@@ -21,7 +21,11 @@ from keras_cabvit.export.tflite.flat_depthwise import FlatDepthwiseConv2D
 from keras_cabvit.export.tflite.flatbuffer import pack, unpack
 from keras_cabvit.export.tflite.int8_products import with_calibrated_products, with_int8_products
 from keras_cabvit.export.tflite.layer_normalization import LateEpsilonLayerNormalization
-from keras_cabvit.export.tflite.pixel_input import dequantize_pixels, with_whole_pixel_range
+from keras_cabvit.export.tflite.pixel_input import (
+    dequantize_pixels,
+    read_pixels_as_they_are,
+    with_whole_pixel_range,
+)
 from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
@@ -75,12 +79,14 @@ def convert(
             )
             write_functions([], functions, folder)
         content = _converted(folder, model, quantization, pixels)
-    if not full:
-        converted = unpack(content)
+    converted = unpack(content)
+    if full:
+        read_pixels_as_they_are(converted)
+    else:
         dequantize_pixels(converted)
         if quantization != "float16":
             compact_attention_biases(converted, "float16" if quantization == "none" else "int8")
-        content = pack(converted)
+    content = pack(converted)
     if quantization == "int8":
         content = with_int8_products(content)
     elif quantization == "int8-static":

@@ -30,9 +30,32 @@ def dequantize_pixels(model: Any) -> None:
                 operator.opcodeIndex = operator_code(model, schema.BuiltinOperator.DEQUANTIZE)
                 operator.builtinOptions = None
                 operator.builtinOptionsType = schema.BuiltinOptions.NONE
-                source.quantization = schema.QuantizationParametersT()
-                source.quantization.scale = np.ones(1, "float32")
-                source.quantization.zeroPoint = np.zeros(1, "int64")
+                source.quantization = _one_level_per_pixel_value()
+
+
+def read_pixels_as_they_are(model: Any) -> None:
+    """Gives the uint8 input of an integer model a scale of 1, whatever its first operation.
+
+    Operations like MINIMUM have one scale for inputs and output, so that the converter gives the
+    input of a model that begins with `keras.ops.clip(image, 0, 200)` the range 0..200, and its
+    pixels would be read as 200 / 255 of what they are. The QUANTIZE after the input takes them to
+    that range instead, and what exceeds it is what the operation would cut off.
+
+    Args:
+        model: `ModelT`, which is changed.
+    """
+    for graph in model.subgraphs:
+        for index in graph.inputs:
+            graph.tensors[index].quantization = _one_level_per_pixel_value()
+
+
+def _one_level_per_pixel_value() -> Any:
+    from ai_edge_litert import schema_py_generated as schema
+
+    quantization = schema.QuantizationParametersT()
+    quantization.scale = np.ones(1, "float32")
+    quantization.zeroPoint = np.zeros(1, "int64")
+    return quantization
 
 
 def with_whole_pixel_range(images: np.ndarray) -> np.ndarray:
