@@ -1,6 +1,7 @@
 """Predictions for image files: in order, as in evaluation, and none lost because of another."""
 
 import dataclasses
+import io
 import itertools
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 import tiny_models
 from huge_image import huge_png
+from PIL import Image
 
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.export import to_saved_model, to_tflite
@@ -49,6 +51,13 @@ def rows(model, images):
     return list(predict_files(model, images))
 
 
+def long_png():
+    """Returns a PNG file of one row more than libpng reads, written by Pillow."""
+    content = io.BytesIO()
+    Image.new("L", (1, 1_000_001)).save(content, "PNG")
+    return content.getvalue()
+
+
 def broken_files(folder):
     """Returns a dict from the paths of files that are not images to a part of the reason."""
     photograph = PHOTOGRAPH.read_bytes()
@@ -58,6 +67,7 @@ def broken_files(folder):
         "cut.jpg": (photograph[: len(photograph) // 2], "damaged or cut short"),
         "start.png": (b"\x89PNG\r\n\x1a\n", "damaged or cut short"),
         "huge.png": (huge_png(), "has 12000x12000 pixels, and at most 64 million"),
+        "strip.png": (long_png(), "PNG files of more than 1,000,000 pixels a side"),
         "packed.bmp": (b"BM" + bytes(12) + bytes([40, 0, 0, 0, 8, 0, 0, 0, 8, 0, 0, 0, 1, 0, 8, 0])
             + bytes([1]) + bytes(60), "Run-length encoded BMP"),
     }  # fmt: skip

@@ -12,6 +12,7 @@ from keras_cabvit.data.decoding.formats import (
     padded_start,
 )
 from keras_cabvit.data.decoding.gif import decode_gif
+from keras_cabvit.data.decoding.image_header import image_size
 from keras_cabvit.data.decoding.jpeg import jpeg_header, jpeg_refusal
 from keras_cabvit.data.decoding.jpeg_pixels import decode_jpeg, decode_jpeg_part
 from keras_cabvit.data.decoding.orientation import upright
@@ -117,6 +118,19 @@ def _by_format(encoded, read_jpeg, finish):
     return tf.ensure_shape(decoded, (None, None, 3))
 
 
+# Limit of libpng (PNG_USER_WIDTH_MAX and PNG_USER_HEIGHT_MAX), with which TensorFlow decodes.
+_MOST_PNG_SIDE = 1_000_000
+
+
+def _png_refusal(encoded):
+    import tensorflow as tf
+
+    too_long = tf.reduce_max(image_size(encoded)) > _MOST_PNG_SIDE
+    return tf.where(
+        too_long, f"PNG files of more than {_MOST_PNG_SIDE:,} pixels a side are not read.", ""
+    )
+
+
 @rarely
 def refusal(encoded):
     """Returns a sentence if a file is of a kind that is not read, else an empty string.
@@ -130,6 +144,7 @@ def refusal(encoded):
     return tf.case(
         [
             (is_jpeg(start), lambda: jpeg_refusal(jpeg_header(encoded))),
+            (is_png(start), lambda: _png_refusal(encoded)),
             (is_bmp(start), lambda: bmp_refusal(bmp_header(encoded))),
             (is_heif(start), lambda: tf.constant(_HEIF)),
         ],
