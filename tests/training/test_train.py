@@ -11,7 +11,9 @@ import pytest
 from report_text import leave_out_pictures
 from tiny_runs import RECIPE, image_folder
 
+from training.commands import train as train_command
 from training.data.broken import TooManyBrokenImages
+from training.evaluate import evaluate
 from training.optimization.optimizer import learning_rate_schedule
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
@@ -175,6 +177,78 @@ def test_another_folder_is_another_run(run, folder, tmp_path):
         train(RECIPE, TrainOptions(f"folder:{tmp_path / 'copy'}", run, seed=3))
 
 
+@pytest.fixture
+def moved(run, folder, tmp_path):
+    """A finished run whose images are gone, and the place where they are now."""
+    shutil.copytree(run, tmp_path / "run")
+    write_record(tmp_path / "run", data="folder:gone", data_source=f"folder:{tmp_path / 'gone'}")
+    shutil.copytree(folder, tmp_path / "here")
+    return tmp_path / "run", tmp_path / "here"
+
+
+def write_record(run, without=(), **values):
+    """Changes run.json of a run."""
+    record = json.loads((run / "run.json").read_text()) | values
+    kept = {name: value for name, value in record.items() if name not in without}
+    (run / "run.json").write_text(json.dumps(kept))
+
+
+def unfinish(run):
+    """Makes a run one that was killed while its report was written."""
+    write_record(run, without=["finished"])
+    (run / "model.keras").unlink()
+
+
+@pytest.mark.slow
+def test_run_is_resumed_where_its_images_were_moved_to(moved):
+    run, place = moved
+    unfinish(run)
+    train_without_pictures(RECIPE, options(place, run, seed=3))
+
+    record = json.loads((run / "run.json").read_text())
+    assert record["data"] == record["data_source"] == f"folder:{place}"
+    assert record["continued"][-1]["data"] == [f"folder:{place.parent / 'gone'}", record["data"]]
+    note = evaluate(run, split="validation", latency_rounds=1).note
+    assert "The model was not trained on them." in note
+
+
+def test_other_contents_at_another_place_are_another_run(moved):
+    run, place = moved
+    unfinish(run)
+    before = (run / "run.json").read_bytes()
+    image = next(place.rglob("*.png"))
+    image.write_bytes(image.read_bytes() + b"\0")
+
+    with pytest.raises(ValueError, match="images have other contents than when it began"):
+        train(RECIPE, options(place, run, seed=3))
+    assert (run / "run.json").read_bytes() == before
+
+
+IMAGES_ARE_GONE = (
+    r"The images of this run were at .*gone, .* give their new place: --data folder:PATH"
+)
+
+
+def test_images_that_are_gone_are_given_a_new_place_to_evaluate(moved):
+    run, place = moved
+    with pytest.raises(FileNotFoundError, match=IMAGES_ARE_GONE):
+        evaluate(run)
+    assert evaluate(run, f"folder:{place}", latency_rounds=1).scores.images == 10
+
+
+def test_images_of_a_relative_folder_are_found_from_elsewhere(moved):
+    run, place = moved
+    write_record(run, data="folder:here", data_source=f"folder:{place}")
+    assert evaluate(run, latency_rounds=1).scores.images == 10
+
+
+@pytest.mark.parametrize("option", ["--config", "--extend"])
+def test_images_that_are_gone_are_given_a_new_place_to_train(moved, option):
+    run, _ = moved
+    with pytest.raises(FileNotFoundError, match=IMAGES_ARE_GONE):
+        train_command.run([option, str(run), "--out", str(run.parent / "other")])
+
+
 def test_run_keeps_what_was_understood_of_the_data(run):
     record = json.loads((run / "run.json").read_text())
 
@@ -265,10 +339,7 @@ def test_failed_start_does_not_block_the_folder(restarted):
 def test_initial_weights_are_needed_only_at_the_start(restarted, folder):
     run, recipe, weights = restarted
     weights.unlink()
-    record = json.loads((run / "run.json").read_text())
-    del record["finished"]  # as if it had been killed while the report was written
-    (run / "run.json").write_text(json.dumps(record))
-    (run / "model.keras").unlink()
+    unfinish(run)
 
     train_without_pictures(recipe, options(folder, run))
     assert (run / "model.keras").is_file()

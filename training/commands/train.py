@@ -11,6 +11,7 @@ import tyro
 from keras_cabvit.paths import local_path
 from training.commands.parsing import parsed
 from training.commands.recipe_name import names_recipe, recipe_name
+from training.data.opening import check_still_there
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
 from training.recipes.choice import FIELDS
@@ -83,6 +84,8 @@ def run(arguments: list[str]) -> None:
         description=description,
         default=Train(Options(**options), recipe),
     )
+    if config is not None and "data" not in _given(others):
+        check_still_there(command.options.data, command.options.labels)
     if command.options.extend is not None and "model.initial_weights" in _given(others):
         raise ValueError(
             "Give --extend, which starts from the model of a run, or --model.initial-weights, not "

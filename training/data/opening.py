@@ -70,6 +70,29 @@ def open_data_set(
     )
 
 
+def check_still_there(spec: str, labels: str | os.PathLike | None = None) -> None:
+    """Raises an error if the images that the record of a run names are gone.
+
+    Args:
+        spec: string, the data, as `open_data_set` takes it. Only "folder:PATH" is checked.
+        labels: its table of labels, or None.
+
+    Raises:
+        FileNotFoundError: the folder or the table is no longer there; the message says how to give
+            a new place.
+    """
+    kind, _, path = spec.partition(":")
+    if kind != "folder":
+        return
+    options = f"--data {kind}:PATH" + ("" if labels is None else " --data.labels FILE")
+    for what, place in (("images", path), ("labels", labels)):
+        if place is not None and not os.path.exists(os.path.expanduser(place)):
+            raise FileNotFoundError(
+                f"The {what} of this run were at {place}, and nothing is there now. If they were "
+                f"moved, give their new place: {options}"
+            )
+
+
 def check_outside(spec: str, out: str | os.PathLike, option: str = "--out") -> None:
     """Raises ValueError if a file or folder to write lies in a folder of images, or holds it.
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from training.data.data_set import DataSet
 from training.data.image_list import with_validation
 from training.data.joined_split import JoinedSplit
-from training.data.opening import open_data_set
+from training.data.opening import check_still_there, open_data_set
 from training.data.split import Split
 from training.recipes.recipe import Recipe
+from training.run.continued_record import same_place
 
 SPLITS = ("test", "validation", "training", "all")
 
@@ -59,7 +60,7 @@ def scored_images(
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     run = run or {}
-    spec = data or run.get("data")
+    spec = data or _data_of(run)
     if labels is not None and not isinstance(data, str):
         raise ValueError("A table of labels needs the folder of its images: give data too.")
     if data is None:
@@ -71,6 +72,8 @@ def scored_images(
     if isinstance(spec, DataSet):
         data_set = spec
     else:
+        if data is None:
+            check_still_there(spec, labels)
         recipe = run.get("recipe", {})
         share = recipe.get("validation_share", Recipe.validation_share)
         # Earlier runs drew their validation images one by one, and without a run none are repeated.
@@ -123,6 +126,12 @@ def _changed(
     if not changed or (named_alike and not isinstance(data, DataSet)):
         return changed
     return None
+
+
+def _data_of(run: dict) -> str | None:
+    """Returns the data of a run: its name, or the full path of a folder that is elsewhere now."""
+    name, source = run.get("data"), run.get("data_source")
+    return name if source is None or same_place(name, source) else source
 
 
 def _is_data_of(run: dict, spec: str, data_set: DataSet) -> bool:

@@ -31,7 +31,8 @@ def continued_record(
 
     Returns:
         `earlier`, in which "continued" lists the changes of each resumption: new values of
-        "hardware" and the like, and under "optimization" pairs of an old and a new value.
+        "hardware" and the like, under "optimization" pairs of an old and a new value, and under
+        "data" the old and the new place of a folder of images that was moved.
 
     Raises:
         ValueError: it is another run.
@@ -54,10 +55,33 @@ def continued_record(
     news = {key: record[key] for key in _CIRCUMSTANCES if record[key] != latest.get(key)}
     if changes:
         news["optimization"] = changes
+    places = {}
+    if _has_moved(earlier, record):
+        news["data"] = [_place(earlier), _place(record)]
+        places = {name: record[name] for name in ("data", "data_source", "labels", "command")}
     if not news:
         return earlier
     continued = [*earlier.get("continued", ()), news]
-    return earlier | {"recipe": record["recipe"], "continued": continued}
+    return earlier | places | {"recipe": record["recipe"], "continued": continued}
+
+
+def _has_moved(earlier: dict, record: dict) -> bool:
+    """Returns whether the images of a run are in another folder now, with the same names.
+
+    Their contents are not compared here, but by `check_contents`, for which the run's record must
+    have them.
+    """
+    before, now = _place(earlier), _place(record)
+    return (
+        all(str(place).startswith("folder:") for place in (before, now))
+        and not os.path.isdir(os.path.expanduser(before.removeprefix("folder:")))
+        and "contents" in earlier
+        and earlier.get("checksums") == record.get("checksums")
+    )
+
+
+def _place(run: dict) -> str:
+    return run.get("data_source") or run["data"]
 
 
 def _identities(earlier: dict, record: dict) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,6 +92,8 @@ def _identities(earlier: dict, record: dict) -> tuple[dict[str, Any], dict[str, 
     for name, place in (("data", "data_source"), (_WEIGHTS, "")):
         if same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
             before[name] = now.get(name)
+    if _has_moved(earlier, record):
+        before["data"] = now["data"]
     # Earlier versions kept macOS' form of accented letters.
     if before["class_names"] is not None:
         before["class_names"] = [
