@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -49,8 +50,9 @@ class DemoServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    # On Windows two programs could otherwise listen to one port.
-    allow_reuse_address = False
+    # Without it the port is refused for a minute after a connection; on Windows, with it, two
+    # programs could listen to one.
+    allow_reuse_address = os.name != "nt"
 
     def __init__(self, photographs: Photographs, port: int = 0):
         try:

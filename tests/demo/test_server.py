@@ -3,6 +3,7 @@
 import base64
 import http.client
 import json
+import socket
 import threading
 from pathlib import Path
 
@@ -182,6 +183,20 @@ def test_server_listens_to_this_computer_alone(server):
 def test_port_in_use_gives_a_clear_error(server):
     with pytest.raises(OSError, match="Choose another one with --port"):
         DemoServer(server.photographs, server.server_port)
+
+
+def test_port_is_free_again_at_once(server):
+    with DemoServer(server.photographs) as first:
+        threading.Thread(target=first.serve_forever, daemon=True).start()
+        # It ends the connection of a request that it refuses, which the system then remembers.
+        with socket.create_connection(first.server_address) as browser:
+            browser.sendall(b"GET / HTTP/1.1\r\nHost: elsewhere\r\n\r\n")
+            while browser.recv(4096):
+                pass
+        first.shutdown()
+
+    with DemoServer(server.photographs, first.server_port) as again:
+        assert again.server_port == first.server_port
 
 
 @pytest.mark.slow
