@@ -142,10 +142,7 @@ def compare(
     rows = _rows(candidates, predictions.labels, latency_rounds)
     notes = [note for *_, found in framings for note in found]
     notes += [note for found in classes for note in found.notes]
-    broken = predictions.broken_names
-    if broken:
-        notes.append(f"{len(broken)} images cannot be read and were not scored: {broken[0]}, ...")
-    return Comparison(rows, scored.note, (*notes, *scored.data_set.notes))
+    return Comparison(rows, scored.note, (*predictions.notes, *notes, *scored.data_set.notes))
 
 
 def score_forms(

@@ -103,7 +103,7 @@ def evaluate(
         data=scored.data_set.name,
         note=scored.note,
         are_test_of_run=scored.are_test_of_run,
-        notes=(*notes, *classes.notes, *scored.data_set.notes),
+        notes=(*predictions.notes, *notes, *classes.notes, *scored.data_set.notes),
         class_names=classes.names,
         scores=score_predictions(predictions.probabilities, predictions.labels),
         names=predictions.names,

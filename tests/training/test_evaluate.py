@@ -365,6 +365,7 @@ def test_broken_image_is_listed_and_not_scored(run, tmp_path):
     evaluation = evaluate(run, f"folder:{data}", latency_rounds=1)
 
     assert evaluation.broken_names == ("test/bee/broken.png",)
+    assert evaluation.notes[0].startswith("1 of the images cannot be read and got no score: test/")
     assert evaluation.scores.images == COUNT
     assert evaluation.scores.top1 == pytest.approx(2 / 3)
     assert "test/bee/broken.png" not in evaluation.names

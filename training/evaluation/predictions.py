@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cabvit.data import evaluation_image
+from keras_cabvit.data.listed import listed
 from training.data.batches import evaluation_batches
 from training.data.split import Split
 from training.evaluation.suspects import Suspect, suspected_labels
@@ -74,6 +75,14 @@ class Predictions:
     suspects: tuple[Suspect, ...]
     broken_names: tuple[str, ...]
     examples: np.ndarray
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence on the images that cannot be read, if there are any."""
+        if not self.broken_names:
+            return ()
+        count, names = len(self.broken_names), listed(self.broken_names, 3)
+        return (f"{count:,} of the images cannot be read and got no score: {names}.",)
 
 
 def predict_split(
