@@ -466,8 +466,8 @@ def test_export_of_a_missing_model_gives_a_clear_error(tmp_path, capsys):
 
     assert main(["export", "saved-model", missing, "--output", str(tmp_path / "served")]) == 1
     assert capsys.readouterr().err == (
-        f"cabvit export: There is nothing at {missing}. Give a run's folder or a .keras file (or "
-        "the folder of an unpacked one).\n"
+        f"cabvit export: There is nothing at {missing}. Give a run's folder, a .keras file (or "
+        "the folder of an unpacked one), or the name of weights, imagenet or tiny_imagenet.\n"
     )
     assert not (tmp_path / "served").exists()
 

@@ -97,7 +97,8 @@ def _add_model(parser, metavar, meaning):
         "model",
         type=path_argument,
         metavar="MODEL",
-        help="a trained model: a run's folder or a .keras file",
+        help="a trained model: a run's folder or a .keras file; or imagenet or tiny_imagenet, for "
+        "CabViTH_T with these weights",
     )
     parser.add_argument(
         "--output", type=path_argument, required=True, metavar=metavar, help=meaning
@@ -190,18 +191,18 @@ def _warnings_as_sentences():
 
 @_warnings_as_sentences()
 def _saved_model(options):
-    options.model = keras_file(options.model)
-    version = to_saved_model(
-        _model(options),
-        options.output,
-        labels=_labels(options),
-        crop=_crop(options),
-        max_megapixels=options.max_megapixels,
-        batch_sizes=tuple(options.batch_sizes),
-        classifier_activation=options.classifier_activation,
-        precision=options.precision,
-        frozen_weights=options.frozen_weights,
-    )
+    with keras_file(options.model) as options.model:
+        version = to_saved_model(
+            _model(options),
+            options.output,
+            labels=_labels(options),
+            crop=_crop(options),
+            max_megapixels=options.max_megapixels,
+            batch_sizes=tuple(options.batch_sizes),
+            classifier_activation=options.classifier_activation,
+            precision=options.precision,
+            frozen_weights=options.frozen_weights,
+        )
     print(f"{version} ({size_on_disk(version) / 1e6:.1f} MB)")
 
 
@@ -216,33 +217,33 @@ def _metadata(options):
 
 @_warnings_as_sentences()
 def _onnx(options):
-    options.model = keras_file(options.model)
-    path = to_onnx(
-        _model(options),
-        options.output,
-        labels=_labels(options),
-        input_type=options.input_type,
-        crop=_crop(options),
-        metadata=_metadata(options),
-        classifier_activation=options.classifier_activation,
-        batch_size=options.batch_size,
-    )
+    with keras_file(options.model) as options.model:
+        path = to_onnx(
+            _model(options),
+            options.output,
+            labels=_labels(options),
+            input_type=options.input_type,
+            crop=_crop(options),
+            metadata=_metadata(options),
+            classifier_activation=options.classifier_activation,
+            batch_size=options.batch_size,
+        )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
 
 
 @_warnings_as_sentences()
 def _tflite(options):
-    options.model = keras_file(options.model)
-    path = to_tflite(
-        _model(options),
-        options.output,
-        quantization=options.quantization,
-        calibration=options.calibration,
-        labels=_labels(options),
-        input_type=options.input_type,
-        crop=_crop(options),
-        attention_bias=options.attention_bias,
-        metadata=_metadata(options),
-        classifier_activation=options.classifier_activation,
-    )
+    with keras_file(options.model) as options.model:
+        path = to_tflite(
+            _model(options),
+            options.output,
+            quantization=options.quantization,
+            calibration=options.calibration,
+            labels=_labels(options),
+            input_type=options.input_type,
+            crop=_crop(options),
+            attention_bias=options.attention_bias,
+            metadata=_metadata(options),
+            classifier_activation=options.classifier_activation,
+        )
     print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")

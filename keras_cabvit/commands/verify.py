@@ -37,7 +37,8 @@ def add(commands):
         type=path_argument,
         required=True,
         metavar="MODEL",
-        help="the source model: a run's folder or a .keras file",
+        help="the source model: a run's folder or a .keras file; or imagenet or tiny_imagenet, for "
+        "CabViTH_T with these weights",
     )
     parser.add_argument(
         "--data",
@@ -95,10 +96,10 @@ def add(commands):
 
 
 def _verify(options):
-    options.against = keras_file(options.against)
-    model = load_keras(options.against)
-    with opened_export(options.export, options.accelerator) as export:
-        return _verify_opened(options, model, export)
+    with keras_file(options.against) as options.against:
+        model = load_keras(options.against)
+        with opened_export(options.export, options.accelerator) as export:
+            return _verify_opened(options, model, export)
 
 
 def _verify_opened(options, model, export):

@@ -385,7 +385,7 @@ def test_command_scores_some_of_the_classes_in_another_case(folder, tmp_path, ca
         (["--data", "cut.npz"], "cut.npz is damaged, or not an .npz file"),
         (["--data", "bent.npz"], "bent.npz is damaged, or not an .npz file"),
         (["--data", "none.npz"], "There is no file at none.npz"),
-        (["--data", "images", "--against", "empty.npz"], "Give a run's folder or a .keras file"),
+        (["--data", "images", "--against", "empty.npz"], "Give a run's folder, a .keras file"),
     ],
     ids=range(9),
 )
