@@ -256,6 +256,25 @@ def test_run_keeps_what_was_understood_of_the_data(run):
     assert record["data_source"].startswith("folder:/")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+def test_run_does_not_depend_on_the_floats_of_keras_settings(run, folder, tmp_path, floatx):
+    before = keras.config.floatx()
+    keras.config.set_floatx(floatx)
+    try:
+        train_without_pictures(RECIPE, options(folder, tmp_path / "run", seed=3))
+        assert keras.config.floatx() == floatx
+    finally:
+        keras.config.set_floatx(before)
+
+    timeless = {"images_per_second": None, "seconds": None}
+    rows, expected = (
+        [row | timeless for row in csv.DictReader(each.open(newline=""))]
+        for each in (tmp_path / "run" / "metrics.csv", run / "metrics.csv")
+    )
+    assert rows == expected
+
+
 @pytest.mark.parametrize("out", ["run", "bright/run", ".", ".."])
 def test_output_inside_the_data_is_refused_before_anything_is_written(tmp_path, out):
     folder = image_folder(tmp_path / "images", 2)

@@ -80,14 +80,19 @@ def _check_batch(batch_size: int, sides: Sequence[int]) -> None:
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Builds layers with a dtype policy until the block ends.
+    """Builds layers with a dtype policy, and losses and metrics in float32, until the block ends.
+
+    Whatever "floatx" Keras' settings (`keras.json`) give: sums over thousands of images in float16
+    are rounded, or overflow.
 
     Args:
         policy: "float32" or "mixed_bfloat16".
     """
-    before = keras.config.dtype_policy()
+    floatx, before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float32")
     keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
+        keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(before)
