@@ -24,7 +24,7 @@ from training.evaluation.refusal import (
 )
 from training.evaluation.result import Evaluation
 from training.evaluation.scored_classes import ScoredClasses, scored_classes
-from training.evaluation.scored_images import Scored, scored_images
+from training.evaluation.scored_images import Scored, data_of_run, scored_images
 from training.run.metrics_csv import read_metrics_csv
 
 
@@ -81,7 +81,7 @@ def evaluate(
     out = None if out is None else local_path(out, "out")
     started = time.perf_counter()
     model = open_model(path)
-    spec = data or (model.run or {}).get("data")
+    spec = data or data_of_run(model.run or {})
     if out is not None and isinstance(spec, str):
         check_outside(spec, out)
     as_in_run = image_size is None and crop is None

@@ -62,10 +62,12 @@ def _is_size(value: Any) -> bool:
     return _is_list_of(_is_integer)(value) and len(value) == 2 and min(value) > 0
 
 
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
 def _is_object_of_pairs(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(pair, list) and len(pair) == 2 for pair in value.values()
-    )
+    return isinstance(value, dict) and all(map(_is_pair, value.values()))
 
 
 def _is_list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -141,6 +143,7 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "continued": (_is_list_of(_is_object), "a list of objects"),
     "continued[].versions": (_is_object, "an object"),
     "continued[].optimization": (_is_object_of_pairs, "an object of lists [before, now]"),
+    "continued[].data": (_is_pair, "a list [before, now]"),
     "recipe.group_duplicates": (_is_flag, "true or false"),
     "recipe.evaluation_crop": (is_crop, "a number above 0, at most 1"),
     "recipe.model.image_size": (_is_size, "[height, width] in pixels"),

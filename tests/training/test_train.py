@@ -208,6 +208,8 @@ def test_run_is_resumed_where_its_images_were_moved_to(moved):
     record = json.loads((run / "run.json").read_text())
     assert record["data"] == record["data_source"] == f"folder:{place}"
     assert record["continued"][-1]["data"] == [f"folder:{place.parent / 'gone'}", record["data"]]
+    changes = f"data {record['data']} (before: folder:{place.parent / 'gone'})"
+    assert changes in (run / "report.md").read_text().replace("\\", "")
     note = evaluate(run, split="validation", latency_rounds=1).note
     assert "The model was not trained on them." in note
 

@@ -60,7 +60,7 @@ def scored_images(
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     run = run or {}
-    spec = data or _data_of(run)
+    spec = data or data_of_run(run)
     if labels is not None and not isinstance(data, str):
         raise ValueError("A table of labels needs the folder of its images: give data too.")
     if data is None:
@@ -128,7 +128,7 @@ def _changed(
     return None
 
 
-def _data_of(run: dict) -> str | None:
+def data_of_run(run: dict) -> str | None:
     """Returns the data of a run: its name, or the full path of a folder that is elsewhere now."""
     name, source = run.get("data"), run.get("data_source")
     return name if source is None or same_place(name, source) else source

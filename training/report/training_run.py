@@ -78,13 +78,14 @@ def _extended(extends: dict | None) -> str:
 
 def _changes(news: dict) -> str:
     """Describes the changes of a resumed run."""
-    words = [
-        f"{name} {new} (before: {old})" for name, (old, new) in news.get("optimization", {}).items()
-    ]
+    pairs = dict(news.get("optimization", {}))
+    if "data" in news:
+        pairs["data"] = news["data"]
+    words = [f"{name} {new} (before: {old})" for name, (old, new) in pairs.items()]
     for name, value in news.items():
         if name == "versions":
             words.append(_listed(value))
-        elif name != "optimization":
+        elif name not in ("optimization", "data"):
             words.append(f"{name} {value}")
     return "; ".join(words)
 
