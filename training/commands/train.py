@@ -11,14 +11,13 @@ import tyro
 from keras_cabvit.paths import local_path
 from training.commands.parsing import parsed
 from training.commands.recipe_name import names_recipe, recipe_name
-from training.data.opening import check_still_there
+from training.data.opening import check_still_there, same_place
 from training.devices.hosts import Hosts
 from training.recipes import RECIPES
 from training.recipes.choice import FIELDS
 from training.recipes.recipe import Recipe
 from training.run.choosing import Choice
 from training.run.config import Config, read_config
-from training.run.continued_record import same_place
 from training.run.options import TrainOptions
 from training.seeds import train_seeds
 from training.train import train

@@ -70,6 +70,19 @@ def open_data_set(
     )
 
 
+def same_place(before: str | None, now: str | None) -> bool:
+    """Returns whether two specifications of data, or two paths, name the same place."""
+    if before is None or now is None:
+        return before == now
+    kind = "folder:"
+    if before.startswith(kind) != now.startswith(kind):
+        return False
+    one, other = (
+        os.path.realpath(os.path.expanduser(each.removeprefix(kind))) for each in (before, now)
+    )
+    return one == other
+
+
 def check_still_there(spec: str, labels: str | os.PathLike | None = None) -> None:
     """Raises an error if the images that the record of a run names are gone.
 

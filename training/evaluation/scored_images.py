@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from training.data.data_set import DataSet
 from training.data.image_list import with_validation
 from training.data.joined_split import JoinedSplit
-from training.data.opening import check_still_there, open_data_set
+from training.data.opening import check_still_there, open_data_set, same_place
 from training.data.split import Split
 from training.recipes.recipe import Recipe
-from training.run.continued_record import same_place
 
 SPLITS = ("test", "validation", "training", "all")
 

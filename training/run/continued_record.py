@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cabvit.runtimes.run_record import REMEDY
+from training.data.opening import same_place
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
 from training.run.record import leaves, plain
 
@@ -126,19 +127,6 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> No
             else ""
         )
     )
-
-
-def same_place(before: str | None, now: str | None) -> bool:
-    """Returns whether two specifications of data, or two paths, name the same place."""
-    if before is None or now is None:
-        return before == now
-    kind = "folder:"
-    if before.startswith(kind) != now.startswith(kind):
-        return False
-    one, other = (
-        os.path.realpath(os.path.expanduser(each.removeprefix(kind))) for each in (before, now)
-    )
-    return one == other
 
 
 def _recipe_defaults() -> dict:

@@ -46,6 +46,7 @@ def test_settings_of_another_run_are_defaults(finished_run, started, tmp_path):
 
 def test_a_table_of_labels_is_an_option_and_a_default(finished_run, started, tmp_path):
     table, run = tmp_path / "labels.csv", tmp_path / "run"
+    table.touch()
     places = ["--data", "folder:photos", "--out", str(run)]
     assert main(["train", *places, "--data.labels", str(table)]) == 0
     record = json.loads((finished_run / "run.json").read_text())
