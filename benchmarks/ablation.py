@@ -9,9 +9,9 @@ DeiT. All have the same recipe, data and seeds.
 - By default on a fixed draw of 10,000 images of Fashion-MNIST, at 32x32 in patches of 4, so that
   the grid is 8x8.
 - With `--images`, the unpacked folder of Tiny ImageNet, on a fixed draw of 100 images of each of
-  its 200 classes, at 64x64 in patches of 4: a grid of 16x16. Of the
-  backends TensorFlow or PyTorch is the fastest on CPUs, depending on the processor, and JAX is by
-  far the slowest. DIR/images.csv lists the draw.
+  its 200 classes, at 64x64 in patches of 4: a grid of 16x16. On CPUs TensorFlow
+  or PyTorch trains this one fastest, depending on the processor, and JAX by far the slowest.
+  DIR/images.csv lists the draw.
 
 Each run is one of `python -m training train`: when restarted, the command resumes where it stopped.
 At the end it prints the mean and the spread of the top-1 on the 10,000 test images (Tiny ImageNet's

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.data.listed import listed
+from keras_cabvit.figures.names import without_controls
 from training.data.batches import evaluation_batches
 from training.data.split import Split
 from training.evaluation.suspects import Suspect, suspected_labels
@@ -81,7 +82,8 @@ class Predictions:
         """A sentence on the images that cannot be read, if there are any."""
         if not self.broken_names:
             return ()
-        count, names = len(self.broken_names), listed(self.broken_names, 3)
+        names = listed(map(without_controls, self.broken_names), 3)
+        count = len(self.broken_names)
         return (f"{count:,} of the images cannot be read and got no score: {names}.",)
 
 

@@ -41,7 +41,10 @@ def continued_record(
     missing = [name for name in ("recipe", "data", "seed") if name not in earlier]
     if missing:
         raise ValueError(f"{folder / 'run.json'} is damaged: it lacks {missing[0]}. {REMEDY}")
+    moved = _has_moved(earlier, record)
     before, now = _identities(earlier, record)
+    if moved:
+        before["data"] = now["data"]
     changes = {}
     if change_optimization:
         changes = {
@@ -57,7 +60,7 @@ def continued_record(
     if changes:
         news["optimization"] = changes
     places = {}
-    if _has_moved(earlier, record):
+    if moved:
         news["data"] = [_place(earlier), _place(record)]
         places = {name: record[name] for name in ("data", "data_source", "labels", "command")}
     if not news:
@@ -93,8 +96,6 @@ def _identities(earlier: dict, record: dict) -> tuple[dict[str, Any], dict[str, 
     for name, place in (("data", "data_source"), (_WEIGHTS, "")):
         if same_place(earlier.get(place, before.get(name)), record.get(place, now.get(name))):
             before[name] = now.get(name)
-    if _has_moved(earlier, record):
-        before["data"] = now["data"]
     # Earlier versions kept macOS' form of accented letters.
     if before["class_names"] is not None:
         before["class_names"] = [
