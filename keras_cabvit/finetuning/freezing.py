@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import keras
 
 from keras_cabvit.finetuning.naming import as_names, matching_layers, parts
+from keras_cabvit.layers.flatten_layers import flatten_layers
 
 
 def freeze(model: keras.Model, names: Sequence[str]) -> list[keras.layers.Layer]:
@@ -50,5 +51,7 @@ def freeze(model: keras.Model, names: Sequence[str]) -> list[keras.layers.Layer]
             f"Received: {', '.join(names)}"
         )
     for layer in frozen:
-        layer.trainable = False
+        # On TensorFlow, a layer that is frozen already, as around LoRA, freezes nothing inside it.
+        for each in flatten_layers(layer):
+            each.trainable = False
     return frozen

@@ -187,6 +187,10 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
             self.inner_optimizer = self.inner_optimizer.inner_optimizer
         self.inner_optimizer.loss_scale_factor = value
 
+    def exclude_from_weight_decay(self, var_list: Any = None, var_names: Any = None) -> None:
+        """Excludes variables from the inner optimizer's weight decay."""
+        self._core().exclude_from_weight_decay(var_list, var_names)
+
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
         """Takes one step of the inner optimizer, with the factors."""
         if not self.built and trainable_variables is not None:

@@ -15,7 +15,7 @@ from keras_cabvit.layers.heads import (
     split_heads,
 )
 from keras_cabvit.layers.position_bias import offsets, pairs_of_tokens
-from keras_cabvit.layers.token_grid import digest_blocks, token_grid, validated_grid
+from keras_cabvit.layers.token_grid import built_for, digest_blocks, token_grid, validated_grid
 from keras_cabvit.ops import at_least_single, attend, attention_maps, dense
 
 
@@ -96,6 +96,7 @@ class _FusedAttention(Composite):
         batch, channels = inputs_shape[0], inputs_shape[-1]
         self.head_dim = head_dim(channels, self.num_heads, self.name)
         self.layout = token_grid(inputs_shape, self.grid, self.name)
+        self.input_spec = built_for(inputs_shape)
         self.digest_blocks = digest_blocks(digests_shape, self.layout, self.name)
         tokens_shape = (batch, self.layout.tokens, channels)
         for part in (self.norm, self.query, self.key, self.value, self.projection):

@@ -3,7 +3,12 @@
 import keras
 
 from keras_cabvit.layers.composite import Composite
-from keras_cabvit.layers.token_grid import merge_output_shape, token_grid, validated_grid
+from keras_cabvit.layers.token_grid import (
+    built_for,
+    merge_output_shape,
+    token_grid,
+    validated_grid,
+)
 
 
 @keras.saving.register_keras_serializable(package="keras_cabvit")
@@ -52,6 +57,7 @@ class FusedTokenMergeEnhancement(Composite):
     def build(self, input_shape):
         """Creates the weights for a feature map, or for tokens on `grid`."""
         self.layout = token_grid(input_shape, self.grid, self.name)
+        self.input_spec = built_for(input_shape)
         map_shape = (input_shape[0], self.layout.height, self.layout.width, input_shape[-1])
         for part in (self.merge_convolution, self.enhancement):
             if part is not None:

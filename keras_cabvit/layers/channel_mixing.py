@@ -26,7 +26,8 @@ class ChannelMixing(Leaf):
         drop_path_rate: float, stochastic depth rate of the branch. Defaults to 0.
         kernel_initializer: initializer of both Dense kernels. Defaults to None: normal(0.02).
         quantized: dict from `expand` and `project`, where they are quantised, to their dtype
-            policies; the config of a quantised layer contains it. Defaults to None.
+            policies, or to these and their quantisers; the config of a quantised layer contains it.
+            Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:

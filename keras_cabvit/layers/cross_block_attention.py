@@ -17,7 +17,7 @@ from keras_cabvit.layers.numpy_arguments import accepts_numpy
 from keras_cabvit.layers.position_bias import expanded_position_bias
 from keras_cabvit.layers.quantized_parts import dense_part, quantized_parts
 from keras_cabvit.layers.stored_grid import StoredGrid
-from keras_cabvit.layers.token_grid import digest_blocks, token_grid, validated_grid
+from keras_cabvit.layers.token_grid import built_for, digest_blocks, token_grid, validated_grid
 from keras_cabvit.ops import attend, attention_maps, dense
 
 
@@ -52,7 +52,8 @@ class CrossBlockAttention(StoredGrid, Leaf):
             channels); None, the default, when it is a feature map.
         kernel_initializer: initializer of the Dense kernels. Defaults to None: normal(0.02).
         quantized: dict from `query`, `key_value` and `projection`, where they are quantised, to
-            their dtype policies; the config of a quantised layer contains it. Defaults to None.
+            their dtype policies, or to these and their quantisers; the config of a quantised layer
+            contains it. Defaults to None.
         **kwargs: `name`, `dtype` and the like, for `keras.layers.Layer`.
 
     Call arguments:
@@ -68,8 +69,9 @@ class CrossBlockAttention(StoredGrid, Leaf):
         `digest_bias` (num_heads, blocks, rows, columns) and `digest_scale` (blocks, rows, columns).
 
     Raises:
-        ValueError: the channels are not divisible by `num_heads`, the shapes do not fit `grid`, or
-            the digest tokens are not those of a whole number of blocks.
+        ValueError: the channels are not divisible by `num_heads`, the shapes do not fit `grid`, the
+            digest tokens are not those of a whole number of blocks, or the layer was built for
+            another grid.
 
     Example:
         >>> layer = keras_cabvit.layers.CrossBlockAttention(num_heads=2)
@@ -125,6 +127,7 @@ class CrossBlockAttention(StoredGrid, Leaf):
         batch, channels = inputs_shape[0], inputs_shape[-1]
         self.head_dim = head_dim(channels, self.num_heads, self.name)
         self.layout = token_grid(inputs_shape, self.grid, self.name)
+        self.input_spec = built_for(inputs_shape)
         if self.use_position_bias and self.layout.prefix:
             raise ValueError(
                 f"Layer '{self.name}': the relative position bias is defined on the grid only, "

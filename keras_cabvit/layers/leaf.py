@@ -34,6 +34,8 @@ class Leaf(keras.layers.Layer):
                 layer.trainable = trainable
             if "lora_rank" in changes and not layer.lora_enabled:
                 add_lora(layer, changes["lora_rank"], changes["lora_alpha"], changes["lora_bias"])
+                if not trainable:  # frozen after the factors were added
+                    layer.trainable = False
 
     def _changes(self):
         if not self.built:

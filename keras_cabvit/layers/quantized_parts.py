@@ -1,8 +1,16 @@
 """Dense layers inside other layers, which Keras may quantise, and their part of the config."""
 
+import json
+
 import keras
 
 from keras_cabvit.layers.adaptable_dense import AdaptableDense
+
+_CONFIG = "quantization_config"
+_WITH_QUANTIZERS = (
+    keras.quantizers.Int8QuantizationConfig,
+    keras.quantizers.Int4QuantizationConfig,
+)
 
 
 def dense_part(layer, name, units):
@@ -13,11 +21,15 @@ def dense_part(layer, name, units):
         name: name of the dense layer, and of the attribute that holds it.
         units: integer, channels out.
     """
+    dtype, config = layer.quantized.get(name, layer.dtype_policy), None
+    if isinstance(dtype, dict) and _CONFIG in dtype:
+        dtype, config = dtype["policy"], keras.saving.deserialize_keras_object(dtype[_CONFIG])
     return AdaptableDense(
         units,
         kernel_initializer=layer.kernel_initializer.clone(),
+        quantization_config=config,
         name=name,
-        dtype=layer.quantized.get(name, layer.dtype_policy),
+        dtype=dtype,
     )
 
 
@@ -33,13 +45,34 @@ def quantized_parts(layer, *names):
 
     Returns:
         An empty dict, or one with the entry `quantized`: a dict from attribute names to serialised
-        policies.
+        policies; or, where the quantisers are not those of the mode, to a dict of "policy" and
+        "quantization_config".
     """
     parts = {name: getattr(layer, name, None) for name in names}
     quantized = {
-        name: keras.dtype_policies.serialize(part.dtype_policy)
+        name: _quantization(part)
         for name, part in parts.items()
         if part is not None and part.quantization_mode is not None
     }
     quantized = {**layer.quantized, **quantized}
     return {"quantized": quantized} if quantized else {}
+
+
+def _quantization(part):
+    policy = keras.dtype_policies.serialize(part.dtype_policy)
+    config = part.quantization_config
+    # The other modes compute with nothing but what their policy says.
+    if not isinstance(config, _WITH_QUANTIZERS) or _quantizers(config) == _quantizers(
+        type(config)()
+    ):
+        return policy
+    return {"policy": policy, _CONFIG: keras.saving.serialize_keras_object(config)}
+
+
+def _quantizers(config):
+    """Returns what two configs with the same quantisers have in common."""
+    # Not serialised as a whole: inside `model.save`, that would number shared objects.
+    return [
+        quantizer and (type(quantizer), json.dumps(quantizer.get_config(), sort_keys=True))
+        for quantizer in (config.weight_quantizer, config.activation_quantizer)
+    ]

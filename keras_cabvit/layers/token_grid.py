@@ -8,6 +8,7 @@ be read from the shape of tokens and must be given.
 import math
 from typing import NamedTuple
 
+import keras
 from keras import ops
 
 from keras_cabvit.layers.numpy_arguments import is_positive_integer
@@ -94,6 +95,14 @@ def token_grid(input_shape, grid, layer_name):
         "None, or tokens (batch, prefix + height * width, channels) when `grid` is "
         f"(height, width). Received: input shape {tuple(input_shape)}, grid={grid}"
     )
+
+
+def built_for(input_shape):
+    """Returns the `InputSpec` of a layer built for a shape, with batches of any size.
+
+    Tokens of another grid are refused, as they could not be told from those of more images.
+    """
+    return keras.layers.InputSpec(shape=(None, *input_shape[1:]))
 
 
 def merge_output_shape(layer, input_shape):

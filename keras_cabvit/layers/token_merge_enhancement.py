@@ -9,6 +9,7 @@ from keras_cabvit.layers.padded_convolution import PaddedDepthwiseConv2D
 from keras_cabvit.layers.token_grid import (
     MERGE_KERNEL,
     MERGE_STRIDE,
+    built_for,
     merge_output_shape,
     token_grid,
     validated_grid,
@@ -39,7 +40,7 @@ class TokenMergeEnhancement(Leaf):
         tokens (batch, ceil(height / 4) * ceil(width / 4), channels).
 
     Raises:
-        ValueError: the input's shape does not fit `grid`.
+        ValueError: the input's shape does not fit `grid`, or the layer was built for another one.
 
     Example:
         >>> layer = keras_cabvit.layers.TokenMergeEnhancement()
@@ -86,6 +87,7 @@ class TokenMergeEnhancement(Leaf):
         """Creates the weights for a feature map, or for tokens on `grid`."""
         batch, channels = input_shape[0], input_shape[-1]
         self.layout = token_grid(input_shape, self.grid, self.name)
+        self.input_spec = built_for(input_shape)
         map_shape = (batch, self.layout.height, self.layout.width, channels)
         if self.merge:
             self.merge_convolution.build(map_shape)

@@ -125,18 +125,20 @@ class _Inference(keras.Operation):
 @contextlib.contextmanager
 def _observed_calls(layer, count, macs, owner):
     """Adds the operations of each call of `layer` to `macs[owner]`, inside the `with` block."""
-    original = layer.call
+    # Keras calls a quantised layer by another method.
+    method = "call" if getattr(layer, "quantization_mode", None) is None else "quantized_call"
+    original = getattr(layer, method)
 
     def observed(*args, **kwargs):
         outputs = original(*args, **kwargs)
         macs[owner] += count(layer, outputs, *args)
         return outputs
 
-    layer.call = observed
+    setattr(layer, method, observed)
     try:
         yield
     finally:
-        del layer.call  # the class's own method is visible again
+        delattr(layer, method)  # the class's own method is visible again
 
 
 def _kernel_macs(layer, outputs, *_):

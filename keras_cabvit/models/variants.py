@@ -203,8 +203,8 @@ Args:
     pooling: pooling of the features if `include_top` is False. None returns
         {features}. "avg" and "max" pool
         {pooled} to (batch, channels){pooling}.
-    classes: integer, the number of classes. None, the default, means 1000, or those of
-        `weights`.
+    classes: integer, the number of classes. None, the default, means 1000, or those of `weights`
+        with a name.
     classifier_activation: activation of the classifier, "softmax" by default; None gives logits.
     include_preprocessing: whether the model takes pixels in [0, 255] and normalises them itself.
         Defaults to True; False takes normalised pixels: (x / 255 - 0.449) / 0.226 of grey images.

@@ -119,7 +119,9 @@ class OwnSizes(NamedTuple):
 
 def own_sizes(model: keras.Model) -> OwnSizes | None:
     """Returns the sizes of a model; None if it is not one of this library."""
-    classes = next((layer.units for layer in model.layers if layer.name == CLASSIFIER), None)
+    # A layer of the user's own may have the name too.
+    heads = (layer for layer in model.layers if layer.name == CLASSIFIER)
+    classes = next((getattr(layer, "units", None) for layer in heads), None)
     channels = None
     for layer in model.layers:
         if isinstance(layer, PatchEmbedding):

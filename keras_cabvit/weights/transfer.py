@@ -140,7 +140,8 @@ def _channel_notes(layer: keras.layers.Layer, source: keras.layers.Layer) -> lis
 
 
 def _classifier_note(layer: keras.layers.Layer, source: keras.layers.Layer | None) -> str:
-    found = "no classifier" if source is None else f"a classifier of {source.units} classes"
+    units = getattr(source, "units", None)
+    found = "no classifier" if units is None else f"a classifier of {units} classes"
     return (
         f"The classifier of {layer.units} classes keeps its own values, because the weights have "
         f"{found}."

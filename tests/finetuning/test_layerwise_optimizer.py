@@ -124,6 +124,17 @@ def test_without_factors_every_bit_is_the_wrapped_optimizers():
             np.testing.assert_array_equal(value, same)
 
 
+def test_variables_are_excluded_from_the_weight_decay():
+    wrapped, plain = LayerwiseOptimizer(optimizer("AdamW"), {}), optimizer("AdamW")
+    for each in (wrapped, plain):
+        each.exclude_from_weight_decay(var_names=["bias"])
+
+    found, expected = after(wrapped, variables()), after(plain, variables())
+    for value, same in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(value, same)
+    assert not np.array_equal(found[2], after(optimizer("AdamW"), variables())[2])
+
+
 def test_rate_of_zero_keeps_a_variable():
     values = variables()
     start = np.array(values[0])

@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 from tiny_models import filled, outputs
 
-from keras_cabvit.finetuning import enable_lora
+from keras_cabvit.finetuning import enable_lora, freeze
 from keras_cabvit.inference import fuse
 
 
@@ -181,3 +181,13 @@ def test_weights_without_lora_are_loaded_into_a_model_with_it_but_not_the_revers
     assert np.any(query.lora_kernel_a)  # otherwise neither factor would have a gradient
     with pytest.raises(ValueError, match=r"(?s)contain LoRA factors, .*enable_lora"):
         plain.load_weights(tmp_path / "adapted.weights.h5")
+
+
+def test_factors_that_were_frozen_stay_frozen(tmp_path):
+    model = adapted(layers=["query", "expand"])
+    freeze(model, ["stage_2", "stage_1_block_0/channel_mixing/expand"])
+    assert trainable(model) == ["predictions/kernel", "predictions/bias"]
+
+    loaded = reloaded(model, tmp_path)
+    assert trainable(loaded) == trainable(model)
+    np.testing.assert_array_equal(outputs(loaded, maps()), outputs(model, maps()))

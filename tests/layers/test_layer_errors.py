@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from tiny_models import block
+from tiny_models import block, two_blocks
 
+from keras_cabvit.inference import fuse
 from keras_cabvit.inference.convolution import FusedConvolution, FusedConvolutions
 from keras_cabvit.inference.token_merge_enhancement import FusedTokenMergeEnhancement
 from keras_cabvit.layers import (
@@ -67,6 +68,17 @@ def test_map_of_unknown_size(layer_class):
     arguments = {"num_heads": 2} if layer_class is CrossBlockAttention else {}
     with pytest.raises(ValueError, match=r"known height and width.*\(None, None, 4, 8\)"):
         layer_class(**arguments).build((None, None, 4, 8))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_map_of_another_size_than_at_build(fused):
+    # 64 tokens could be those of four images.
+    model = two_blocks()
+    stage = (fuse(model) if fused else model).get_layer("stage_2")
+    for layer in (stage, stage.blocks[0].attention, stage.blocks[0].merge_enhancement):
+        for shape in ((1, 6, 4, 8), (1, 3, 4, 8)):
+            with pytest.raises(ValueError, match=r"shape=\(None, 3, 2, 8\), found shape=\(1, "):
+                layer(np.ones(shape, "float32"))
 
 
 @pytest.mark.parametrize("grid", [(4,), (4, 0), (4, 4, 4)])

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import warnings
 from pathlib import Path
 
 import keras
@@ -231,3 +232,13 @@ def test_counting_leaves_the_model_unchanged():
     after = tiny_models.outputs(model, tiny_models.images(model))
     assert (before == after).all()
     assert count_complexity(model) == count_complexity(model)
+
+
+@pytest.mark.parametrize("mode", ["int8", "int4"])
+def test_quantised_model_has_the_same_counts(mode):
+    model = tiny_models.two_blocks()
+    expected = [part.macs for part in count_complexity(model)]
+    with warnings.catch_warnings(action="ignore"):  # about layers that cannot be quantised
+        model.quantize(mode)
+
+    assert [part.macs for part in count_complexity(model)] == expected

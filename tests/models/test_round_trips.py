@@ -133,10 +133,33 @@ def test_quantised_layers(family, mode, tmp_path):
     assert loaded.to_json() == model.to_json()
 
 
-def quantised_layers(model, mode):
+@pytest.mark.parametrize(
+    "config",
+    [
+        keras.quantizers.Int8QuantizationConfig(activation_quantizer=None),
+        keras.quantizers.Int4QuantizationConfig(
+            block_size=-1, activation_quantizer=keras.quantizers.AbsMaxQuantizer()
+        ),
+    ],
+    ids=["int8", "int4"],
+)
+def test_quantisers_of_activations(config, tmp_path):
+    image = keras.Input((5, 3, 8))
+    x = image
+    for layer in QUANTISED_PARTS["hybrid"]():
+        x = layer(x)
+    model = filled(keras.Model(image, x))
+    quantised_layers(model, config=config)
+
+    inputs = np.random.default_rng(0).standard_normal((2, 5, 3, 8))
+    for other in (saved_and_loaded(model, tmp_path), cloned(model, tmp_path)):
+        np.testing.assert_array_equal(outputs(other, inputs), outputs(model, inputs))
+
+
+def quantised_layers(model, mode=None, config=None):
     """Quantises a model, and returns the names of the layers that it has quantised."""
     with warnings.catch_warnings(action="ignore"):  # about layers that cannot be quantised
-        model.quantize(mode)
+        model.quantize(mode, config=config)
     return [layer.name for layer in model._flatten_layers() if layer.quantization_mode]
 
 

@@ -1,8 +1,9 @@
+import keras
 import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.weights import transfer_weights
+from keras_cabvit.weights import load_weights, transfer_weights
 
 BUILDERS = {"hybrid": tiny_models.hybrid, "plain": tiny_models.plain}
 
@@ -117,4 +118,17 @@ def test_another_model_gives_a_clear_error_and_changes_nothing(other):
     with pytest.raises(ValueError, match=r"another model.* is '(stage_2|merging_3)'"):
         transfer_weights(model, source)
     for weight, value in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, value)
+
+
+def test_last_layer_of_the_users_own_may_have_the_name_of_the_classifier(tmp_path):
+    backbone = tiny_models.plain(depth=1, include_top=False, pooling="avg")
+    x = keras.layers.Dense(4, name="scores")(backbone.output)
+    model = keras.Model(backbone.input, keras.layers.Activation("softmax", name="predictions")(x))
+    expected = [np.array(weight) for weight in tiny_models.filled(model).weights]
+    model.save_weights(tmp_path / "model.weights.h5")
+    tiny_models.filled(model, seed=1)
+    load_weights(model, tmp_path / "model.weights.h5")
+
+    for weight, value in zip(model.weights, expected, strict=True):
         np.testing.assert_array_equal(weight, value)
