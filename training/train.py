@@ -103,6 +103,9 @@ def train(
         )
     if finished:
         _tell_finished(folder, checkpoints, options.keep_checkpoints)
+        if placement.share.is_first:
+            for logger in open_loggers(options.log, folder):
+                logger.finish(earlier or {})
         return folder
     if earlier is None:
         record["contents"] = contents_of(data_set)

@@ -159,11 +159,17 @@ def _check(recipe: Recipe, options: InMemoryOptions) -> None:
         raise ValueError(
             f'Training in memory needs `class_balance="none"`. Received: "{recipe.class_balance}"'
         )
-    for name, off in (("freeze", ()), ("patience", None)):
-        if getattr(recipe, name) != off:
+    others = (
+        ("freeze", recipe.freeze, ()),
+        ("patience", recipe.patience, None),
+        ("select", recipe.select, "last"),
+        ("evaluation_crop", recipe.evaluation_crop or 1.0, 1.0),
+        ("model.image_sizes", recipe.model.image_sizes, None),
+    )
+    for name, value, available in others:
+        if value != available:
             raise ValueError(
-                f"Training in memory does not implement `{name}`: leave it out. "
-                f"Received: {name}={getattr(recipe, name)}"
+                f"Training in memory needs `{name}={available}`. Received: {name}={value}"
             )
 
 

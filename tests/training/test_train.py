@@ -17,6 +17,7 @@ from training.evaluate import evaluate
 from training.optimization.optimizer import learning_rate_schedule
 from training.run.callbacks import Diverged, LossGuard
 from training.run.checkpoints import CheckpointFolder
+from training.run.choosing import Choice
 from training.run.continued_record import continued_record
 from training.run.options import TrainOptions
 from training.train import train
@@ -584,8 +585,14 @@ def test_address_of_a_bucket_gives_a_clear_error(folder, tmp_path, monkeypatch):
 def test_model_that_does_not_fit_into_memory_gives_a_clear_error(folder, tmp_path):
     recipe = changed(model={"embed_dims": (2**40,)})  # the convolution's kernel has 119 TB
 
-    with pytest.raises(MemoryError, match=r"8 images of 32x32 per step\. --batch-size 4 "):
+    with pytest.raises(
+        MemoryError, match=r"8 images of 32x32 per step\. --batch-size 4 .*-steps 2 "
+    ):
         train(recipe, options(folder, tmp_path / "run"))
+    # Where the rate is measured first, after the first advice was followed.
+    recipe = changed(recipe, optimization={"accumulation_steps": 2, "warmup_epochs": 0})
+    with pytest.raises(MemoryError, match=r"--batch-size 4 --optimization.accumulation-steps 4 "):
+        train(recipe, options(folder, tmp_path / "run"), choice=Choice(frozenset({"epochs"}), 1))
 
 
 def test_fewer_images_than_a_batch_gives_a_clear_error_and_writes_nothing(folder, tmp_path):

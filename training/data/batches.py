@@ -1,5 +1,6 @@
 """Batches of a split for training and for evaluation."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -19,11 +20,18 @@ class Reader:
 
     Attributes:
         share: `Share` of each batch that it reads; mixup and cutmix stay inside it.
-        broken: `BrokenImages` to record broken images in; None leaves them unrecorded.
+        broken: `BrokenImages` to record broken images in, those of `evaluation_batches` as
+            validation images; None leaves them unrecorded.
     """
 
     share: Share = WHOLE
     broken: BrokenImages | None = None
+
+    def recorder(self, validation: bool) -> Callable[[str], None] | None:
+        """Returns the function that records the name of a broken image; None if none does."""
+        if self.broken is None:
+            return None
+        return self.broken.record_validation if validation else self.broken.record
 
 
 _ALONE = Reader()
@@ -95,7 +103,8 @@ def training_batches(
             images, labels, len(split.class_names), augmentation, stream_seed(seed, BATCH, step)
         )
 
-    readable = ReadableBatches(split, (part, height, width, 3), load, augment, reader.broken)
+    record = reader.recorder(validation=False)
+    readable = ReadableBatches(split, (part, height, width, 3), load, augment, record)
     epochs = tf.data.Dataset.range(first_epoch, tf.int64.max)
     batches = (
         readable.of(epochs.flat_map(of_epoch))
@@ -156,7 +165,8 @@ def evaluation_batches(
     places = split.in_order().enumerate().shard(share.count, share.index)
     missing = steps * part - share.size_of(split.size)
     padding = split.in_order().take(1).repeat(missing).map(_unlabelled).enumerate()
-    readable = ReadableBatches(split, (part, height, width, 3), load, as_floats, reader.broken)
+    record = reader.recorder(validation=True)
+    readable = ReadableBatches(split, (part, height, width, 3), load, as_floats, record)
     batches = (
         readable.of(places.concatenate(padding))
         .map(with_weights, num_parallel_calls=2)

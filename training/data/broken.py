@@ -14,7 +14,7 @@ class BrokenImages:
     """The names of the broken images of a data set.
 
     One in a hundred may be broken, and up to three of a small data set: no more than one in ten,
-    and fewer than it has validation images.
+    and fewer than it has validation images. Of these some must be readable in any case.
 
     Args:
         size: integer, the number of images.
@@ -25,7 +25,9 @@ class BrokenImages:
         self.size = size
         few = FEW if validation_size is None else min(FEW, max(0, validation_size - 1))
         self.most = most_unreadable(size, few)
+        self.validation_size = validation_size
         self._found: set[str] = set()
+        self._of_validation: set[str] = set()
         self._earlier: set[str] = set()
         self._lock = threading.Lock()
 
@@ -33,6 +35,12 @@ class BrokenImages:
         """Adds a name. Safe to call from several threads at once, and repeatedly with one name."""
         with self._lock:
             self._found.add(name)
+
+    def record_validation(self, name: str) -> None:
+        """Adds the name of a validation image, as `record` does."""
+        with self._lock:
+            self._found.add(name)
+            self._of_validation.add(name)
 
     def remember(self, names: Iterable[str]) -> None:
         """Adds names that an earlier process of the same run recorded.
@@ -56,11 +64,12 @@ class BrokenImages:
     def check(self) -> None:
         """Raises TooManyBrokenImages if more images are broken than allowed."""
         names = self.found
-        if len(names) > self.most:
+        # Of several processes, each knows only the images that it has read.
+        none_is_left = len(self._of_validation) == self.validation_size
+        if len(names) > self.most or (names and none_is_left):
             shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
             raise TooManyBrokenImages(
                 f"At least {len(names):,} of {self.size:,} images ({len(names) / self.size:.1%}) "
                 f"cannot be read, and at most {self.most:,} may be broken ({RULE}, and not all "
-                f"validation images): {shown}. Replace them and resume, or remove them and start "
-                "in another folder."
+                f"validation images): {shown}. Replace or remove them, and start in another folder."
             )

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from training.data.broken import BrokenImages
 from training.data.split import Example, Split
 
 # Batches assembled at the same time, so that the end of one does not leave cores idle.
@@ -30,14 +29,14 @@ class ReadableBatches:
         load: function from place and example to a uint8 image (height, width, 3). If it fails when
             it runs, the image is broken.
         prepare: function from place and such an image to a float32 one.
-        broken: `BrokenImages` to record names in, or None.
+        record: function that records the name of a broken image; None records nothing.
     """
 
     split: Split
     shape: tuple[int, int, int, int]
     load: Callable
     prepare: Callable
-    broken: BrokenImages | None = None
+    record: Callable[[str], None] | None = None
 
     def of(self, places: tf.data.Dataset) -> tf.data.Dataset:
         """Returns the batches of some images.
@@ -99,18 +98,18 @@ class ReadableBatches:
         # The first readable image at or after each place.
         index = tf.searchsorted(numbers, places, out_type=tf.int64) % tf.maximum(found, 1)
         readable = tf.reduce_any(places[:, None] == numbers, axis=1)
-        if self.broken is not None:
-            _record(self.broken, tf.boolean_mask(examples["name"], ~readable))
+        if self.record is not None:
+            _record(self.record, tf.boolean_mask(examples["name"], ~readable))
         padded = tf.concat([images, tf.zeros((1, *self.shape[1:]))], axis=0)
         source = tf.gather(tf.concat([numbers, [0]], axis=0), index)
         return tf.gather(padded, index), tf.gather(examples["label"], source), readable
 
 
-def _record(broken: BrokenImages, names: Any) -> None:
-    def record(names: Any) -> np.int64:
+def _record(record: Callable[[str], None], names: Any) -> None:
+    def record_all(names: Any) -> np.int64:
         for name in names:
             # A file's name need not be UTF-8.
-            broken.record(name.decode(errors="backslashreplace"))
+            record(name.decode(errors="backslashreplace"))
         return np.int64(0)
 
-    tf.numpy_function(record, [names], tf.int64, stateful=True)
+    tf.numpy_function(record_all, [names], tf.int64, stateful=True)

@@ -25,8 +25,8 @@ def clear_out_of_memory(recipe: Recipe) -> Iterator[None]:
         raise MemoryError(
             f"The memory of the device is too small to train {recipe.model.variant} with "
             f"{recipe.batch_size} images of {height}x{width} per step. --batch-size "
-            f"{max(1, recipe.batch_size // 2)} --optimization.accumulation-steps 2 takes about "
-            "half and trains the same wherever accumulation works (not under the strategies "
-            "mirrored and tpu); --precision mixed_bfloat16, smaller images or more devices help "
-            "too."
+            f"{max(1, recipe.batch_size // 2)} --optimization.accumulation-steps "
+            f"{2 * recipe.optimization.accumulation_steps} takes about half and trains the same "
+            "wherever accumulation works (not under the strategies mirrored and tpu); --precision "
+            "mixed_bfloat16, smaller images or more devices help too."
         ) from error

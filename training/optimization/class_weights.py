@@ -35,30 +35,41 @@ def balanced_class_weights(counts: Sequence[int]) -> np.ndarray:
 class ClassWeightedCrossentropy(keras.losses.Loss):
     """Cross-entropy of each image times the weight of its class.
 
-    The weight of a mixed or smoothed target is the mean of the classes' weights by the target's
-    shares. It scales the whole cross-entropy of the image, so the probabilities that minimise it
-    for this image are still the target.
+    The weight of a mixed target is the mean of the classes' weights by the target's shares. It
+    scales the whole cross-entropy of the image, so the probabilities that minimise it for this
+    image are still the target.
 
     Args:
         class_weights: float array (classes,).
+        label_smoothing: float, the share of the targets that is spread over all classes. It does
+            not count for the weight: images of common classes would have a part of the weight of
+            rare ones. Targets of one class that are not smoothed, those of validation images, have
+            the weight of the class too.
     """
 
-    def __init__(self, class_weights: np.ndarray):
+    def __init__(self, class_weights: np.ndarray, label_smoothing: float = 0.0):
         super().__init__(name="class_weighted_crossentropy")
         self.class_weights = np.asarray(class_weights, "float32")
+        self.spread = label_smoothing / len(self.class_weights)
 
     def call(self, y_true, y_pred):  # type: ignore[no-untyped-def]
         """Returns the losses (batch,) of targets and probabilities (batch, classes)."""
-        weights = keras.ops.sum(y_true * self.class_weights, axis=-1)
+        shares = keras.ops.maximum(y_true - self.spread, 0)
+        # The target of an image that pads a batch is 0 everywhere.
+        sums = keras.ops.maximum(keras.ops.sum(shares, axis=-1), 1e-6)
+        weights = keras.ops.sum(shares * self.class_weights, axis=-1) / sums
         return weights * keras.losses.categorical_crossentropy(y_true, y_pred)
 
 
-def training_loss(balance: str, counts: Sequence[int] | None) -> keras.losses.Loss:
+def training_loss(
+    balance: str, counts: Sequence[int] | None, label_smoothing: float = 0.0
+) -> keras.losses.Loss:
     """Returns the loss of a recipe.
 
     Args:
         balance: `class_balance` of the recipe.
         counts: integers, the training images of each class; None if they are unknown.
+        label_smoothing: float, that of the training targets.
 
     Raises:
         ValueError: the loss needs the counts, and they are unknown.
@@ -70,4 +81,4 @@ def training_loss(balance: str, counts: Sequence[int] | None) -> keras.losses.Lo
             '`class_balance="weights"` needs the training images of each class, which are unknown '
             'for this data without reading it. Choose "none".'
         )
-    return ClassWeightedCrossentropy(balanced_class_weights(counts))
+    return ClassWeightedCrossentropy(balanced_class_weights(counts), label_smoothing)

@@ -53,7 +53,7 @@ def compiled_model(
     optimizer = make_optimizer(averaged, recipe, steps)
     averaged.compile(
         optimizer,
-        training_loss(recipe.class_balance, class_counts),
+        training_loss(recipe.class_balance, class_counts, recipe.augmentation.label_smoothing),
         # Weighted, because the last validation batch is padded with images of weight 0.
         weighted_metrics=[
             keras.metrics.CategoricalAccuracy(name="top1"),

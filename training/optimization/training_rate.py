@@ -15,6 +15,7 @@ from training.data.data_set import DataSet
 from training.data.folder_split import FolderSplit
 from training.data.reduced_copies import with_reduced_copies
 from training.data.split import Split
+from training.devices.out_of_memory import clear_out_of_memory
 from training.devices.strategies import Placement
 from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.choice import Rate
@@ -37,12 +38,16 @@ def training_rate(
         data_set: `DataSet`, whose training images are read.
         placement: `Placement`.
         reduced_copies: whether training will read reduced copies of large photographs.
+
+    Raises:
+        MemoryError: a device has too little memory for the recipe.
     """
     timer = _Timer()
     plan = CopyPlan.if_it_pays(recipe, data_set) if reduced_copies else None
     with (
         precision(recipe.precision),
         placement.scope(),
+        clear_out_of_memory(recipe),
         _as_read(data_set.training, plan, recipe.batch_size) as (split, seconds_before),
     ):
         model = compiled_model(

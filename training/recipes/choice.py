@@ -81,11 +81,12 @@ class Time:
     """The time that is left for a run.
 
     Attributes:
-        seconds: float.
+        seconds_left: function that returns the seconds that are left when it is called: each
+            measurement of a rate takes some of them.
         rate: function that measures the `Rate` of a recipe.
     """
 
-    seconds: float
+    seconds_left: Callable[[], float]
     rate: Callable[[Recipe], Rate]
 
     def epochs(self, recipe: Recipe, images: Images) -> int:
@@ -93,7 +94,7 @@ class Time:
         rate = self.rate(recipe)
         epoch = (images.training + _SCORING_SHARE * images.validation) / rate.images_per_second
         besides = _SECONDS_BESIDES + rate.seconds_before
-        return max(0, int((_PLANNED_SHARE * self.seconds - besides) / epoch))
+        return max(0, int((_PLANNED_SHARE * self.seconds_left() - besides) / epoch))
 
 
 @dataclass(frozen=True)
@@ -145,8 +146,9 @@ def choose(
     else:
         decide("optimization.layer_decay", 0.85, "early layers need to change less")
     decide("batch_size", *_batch_size(images))
-    rate = _LEARNING_RATE * math.sqrt(recipe.batch_size / _BATCH_SIZE)
-    decide("optimization.learning_rate", float(f"{rate:.2g}"), f"batches of {recipe.batch_size}")
+    images_per_step = recipe.batch_size * recipe.optimization.accumulation_steps
+    rate = _LEARNING_RATE * math.sqrt(images_per_step / _BATCH_SIZE)
+    decide("optimization.learning_rate", float(f"{rate:.2g}"), f"batches of {images_per_step}")
     side, reason = _side(start, images)
     decide("model.image_size", (side, side), reason)
 
@@ -161,14 +163,20 @@ def choose(
             side = _smaller(side, fitting / fewest)
             decide("model.image_size", (side, side), "a larger one would leave time for few epochs")
             fitting = time.epochs(recipe, images)
-        least = 1 if "epochs" in fields else recipe.epochs
+        least, remedy = 1, ""
+        if "epochs" not in fields:
+            least = recipe.epochs
+        elif "optimization.warmup_epochs" not in fields and recipe.optimization.warmup_epochs > 1:
+            least = math.ceil(recipe.optimization.warmup_epochs)
+            remedy = "a shorter warm-up (--optimization.warmup-epochs), "
         if fitting < least:
             raise ValueError(
                 f"The time is too short for {'one epoch' if least == 1 else f'{least} epochs'}: "
-                "give more --minutes, or a smaller --model.image-size."
+                f"give more --minutes, {remedy}or a smaller --model.image-size."
             )
-        most = _TIMES * usual
         reason = "as many as fit into the time"
+        # A training from random weights goes on to improve.
+        most = fitting if start.weights is None else max(_TIMES * usual, recipe.epochs)
         if fitting > most:
             reason = "more would fit into the time, and change nothing"
         decide("epochs", min(fitting, most), reason)

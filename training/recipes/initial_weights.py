@@ -113,7 +113,9 @@ def stored_model(path: Path, options: ModelOptions, argument: str) -> keras.Mode
             sizes = read_stored_sizes(path)
         except ValueError as error:
             raise ValueError(f"`{argument}`: {describe_hdf5(path) or error}") from error
-        options = dataclasses.replace(options, image_size=sizes.image_size, drop_path_rate=None)
+        options = dataclasses.replace(
+            options, image_size=sizes.image_size, image_sizes=None, drop_path_rate=None
+        )
         model = build_model(options, sizes.classes or 1)
         if sizes.classes is None:
             model = keras.Model(model.input, model.get_layer("head_norm").output)

@@ -41,13 +41,13 @@ def escaped(text: str) -> str:
     return _MARKS.sub(r"\\\1", without_controls(text))
 
 
-def percent(share: float, images: int) -> str:
+def percent(share: float | None, images: int) -> str:
     """Returns a share as a percentage with as many decimals as the number of images justifies.
 
     Args:
-        share: float, 0 to 1, or NaN if there is none.
+        share: float, 0 to 1; NaN or None if there is none.
         images: integer, the number of images that it is a share of.
     """
-    if math.isnan(share):
+    if share is None or math.isnan(share):
         return "-"
     return f"{100 * share:.{2 if images >= 5000 else 1}f} %"

@@ -28,9 +28,9 @@ def score_table(rows: Sequence[ModelScore], columns: Sequence[str] = tuple(_COLU
             five classes or fewer, and the agreement of a single model.
     """
     silent = {
-        "top-5": rows[0].top5 is None,
-        "balanced": rows[0].balanced_accuracy is None,
-        "same class as the first": rows[0].agreement is None,
+        "top-5": all(row.top5 is None for row in rows),
+        "balanced": all(row.balanced_accuracy is None for row in rows),
+        "same class as the first": all(row.agreement is None for row in rows),
     }
     columns = [name for name in columns if not silent.get(name)]
     text_columns = sum(name in ("model", "form") for name in columns)

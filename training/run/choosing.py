@@ -64,14 +64,17 @@ def chosen_recipe(
                 "`minutes` is measured by one process: with several hosts give --epochs."
             )
         print("Measuring how fast this computer trains ...", flush=True)
-        left = 60 * choice.minutes - (time.monotonic() - started)
+        end = started + 60 * choice.minutes
         rate = functools.partial(
             training_rate,
             data_set=data_set,
             placement=placement,
             reduced_copies=reduced_copies,
         )
-        allowed, text = Time(left, rate), f" and {choice.minutes:g} minutes"
+        allowed, text = (
+            Time(lambda: end - time.monotonic(), rate),
+            f" and {choice.minutes:g} minutes",
+        )
     fields = choice.fields
     if placement.replicas > 1:
         fields -= {"batch_size"}  # it must divide by the devices

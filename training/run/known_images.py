@@ -10,6 +10,8 @@ class KnownImages:
 
     A name is that of the same image as long as the contents are the same. Others are looked up by
     their contents: files are renamed, with their class for example, and moved to other splits.
+    Contents that are not known, under a known name, are taken for that image edited, such as
+    rotated or saved anew: a model has learned nearly the same pixels.
 
     Args:
         before: `ImageList` of the finished run.
@@ -36,7 +38,7 @@ class KnownImages:
                 return part
         if {name, digest} & self._before.get("earlier", {}).keys():
             return "earlier"
-        copies = set(self._names.get(digest or "", ()))
+        copies = set(self._names.get(digest or "", (name,)))
         return next((part for part in parts if self._before.get(part, {}).keys() & copies), None)
 
     def is_learned(self, name: str) -> bool:

@@ -308,8 +308,6 @@ class Run:
         if trained.early_stop:
             print(trained.early_stop)
         record = write_results(self.folder, self.recipe, self.data_set, trained, evaluate)
-        for logger in self.loggers:
-            logger.finish(record)
         remove_copies(self.copies)
         if not self.options.keep_checkpoints:
             freed = self.checkpoints.remove_all()
@@ -317,6 +315,9 @@ class Run:
                 f"The checkpoints, {freed / 1e6:,.0f} MB, were removed; --keep-checkpoints would "
                 "keep them."
             )
+        # Last: a logger that fails, such as one of a server, leaves a run that is finished.
+        for logger in self.loggers:
+            logger.finish(record)
 
 
 def _score_epoch(

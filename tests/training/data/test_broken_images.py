@@ -119,6 +119,17 @@ def test_validation_images_may_not_all_be_broken(validation, allowed):
         broken.check()
 
 
+def test_of_many_images_the_few_for_validation_may_not_all_be_broken(tmp_path):
+    files = FolderSplit(tmp_path, ["a.png", "b.png"], [0, 1], CLASSES)
+    broken = BrokenImages(1000, validation_size=2)
+    broken.record("of_training.png")
+    broken.check()
+
+    list(evaluation_batches(files, (HEIGHT, WIDTH), 3, reader=Reader(broken=broken)))
+    with pytest.raises(TooManyBrokenImages, match=r"3 of 1,000.*start in another folder"):
+        broken.check()
+
+
 def test_remembered_images_are_listed_and_do_not_count():
     broken = BrokenImages(20)
     broken.remember(["a.jpg", "b.jpg"])

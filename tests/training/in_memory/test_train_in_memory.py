@@ -12,6 +12,7 @@ import pytest
 from backend_process import REPOSITORY
 
 from training.__main__ import main
+from training.recipes.choice import with_fields
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
 from training.recipes.tiny_imagenet import TINY_IMAGENET
@@ -174,4 +175,22 @@ def test_class_weights_give_a_clear_error(tmp_path, monkeypatch):
     recipe = dataclasses.replace(TINY_IMAGENET, class_balance="weights")
     options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
     with pytest.raises(ValueError, match=r'class_balance="none"`. Received: "weights"'):
+        train_in_memory(recipe, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("select", "best"),
+        ("evaluation_crop", 0.875),
+        ("patience", 2),
+        ("freeze", ("stem",)),
+        ("model.image_sizes", (32, 64)),
+    ],
+)
+def test_what_is_not_implemented_gives_a_clear_error(tmp_path, monkeypatch, name, value):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    recipe = with_fields(TINY_IMAGENET, {name: value})
+    options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
+    with pytest.raises(ValueError, match=rf"needs `{name}=.*Received: {name}="):
         train_in_memory(recipe, options)

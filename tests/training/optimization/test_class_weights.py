@@ -41,12 +41,30 @@ def test_hand_computed_loss_of_plain_and_mixed_targets():
     np.testing.assert_allclose(losses(targets, probabilities), [plain, mixed], rtol=1e-5)
 
 
-def test_probabilities_of_chance_have_the_loss_of_chance():
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_probabilities_of_chance_have_the_loss_of_chance(smoothing):
     # So the guard against divergence needs no other limit.
     targets = np.eye(3, dtype="float32")[np.repeat(range(3), COUNTS)]
-    loss = ClassWeightedCrossentropy(WEIGHTS)(targets, np.full_like(targets, 1 / 3))
+    targets = targets * (1 - smoothing) + np.float32(smoothing / 3)
+    losses = ClassWeightedCrossentropy(WEIGHTS, smoothing)
+    loss = losses(targets, np.full_like(targets, 1 / 3))
 
     assert float(loss) == pytest.approx(np.log(3), rel=1e-5)
+
+
+def test_label_smoothing_changes_the_target_and_not_its_weight():
+    smoothed = np.array([[0.1, 0.1, 0.8], [0.625, 0.275, 0.1]], "float32")  # [0.75, 0.25, 0]
+    validation = np.array([[0, 0, 1], [0, 0, 0]], "float32")  # the last one pads
+    probabilities = np.array([[0.2, 0.3, 0.5], [0.5, 0.25, 0.25]], "float32")
+    losses = ClassWeightedCrossentropy(WEIGHTS, 0.3)
+    losses.reduction = None
+
+    for targets, weights in (
+        (smoothed, [WEIGHTS[2], 0.75 * WEIGHTS[0] + 0.25 * WEIGHTS[1]]),
+        (validation, [WEIGHTS[2], 0]),
+    ):
+        expected = -np.array(weights) * (targets * np.log(probabilities)).sum(axis=1)
+        np.testing.assert_allclose(losses(targets, probabilities), expected, rtol=1e-5)
 
 
 def one_layer(classes):

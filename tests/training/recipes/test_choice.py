@@ -21,7 +21,7 @@ def chosen(
         height, width = recipe.model.image_size
         return Rate(rate * 128 * 128 / (height * width), seconds_before)
 
-    time = None if minutes is None else Time(60 * minutes, measured)
+    time = None if minutes is None else Time(lambda: 60 * minutes, measured)
     return choose(recipe, fields, images, time)
 
 
@@ -148,3 +148,48 @@ def test_model_of_a_size_of_its_own_is_kept():
     fields = set(FIELDS) - {"model.variant"}
 
     assert chosen(recipe=recipe, fields=fields)[0].model.embed_dims == SMALL.embed_dims
+
+
+def test_training_from_random_weights_takes_all_of_the_time():
+    recipe = dataclasses.replace(RECIPES["tiny_imagenet"], epochs=3)
+    new, made = chosen(recipe=recipe, fields={"epochs"}, minutes=10_000)
+
+    assert new.epochs > 10 * FINETUNE.epochs
+    assert [each.reason for each in made] == ["as many as fit into the time"]
+
+
+def test_epochs_are_no_fewer_than_those_of_a_warm_up_that_is_given():
+    recipe = dataclasses.replace(
+        FINETUNE, optimization=dataclasses.replace(FINETUNE.optimization, warmup_epochs=4.5)
+    )
+    fields = set(FIELDS) - {"optimization.warmup_epochs", "model.image_size"}
+
+    assert chosen(recipe=recipe, fields=fields, minutes=12)[0].epochs >= 5
+    with pytest.raises(ValueError, match=r"too short for 5 epochs: .*--optimization.warmup-epochs"):
+        chosen(recipe=recipe, fields=fields, minutes=5)
+
+
+def test_accumulated_steps_count_for_the_learning_rate():
+    halved = dataclasses.replace(
+        FINETUNE,
+        batch_size=32,
+        optimization=dataclasses.replace(FINETUNE.optimization, accumulation_steps=2),
+    )
+    rate = chosen(recipe=halved, fields=set(FIELDS) - {"batch_size"})[0].optimization.learning_rate
+
+    assert rate == chosen()[0].optimization.learning_rate
+
+
+def test_time_of_each_measurement_is_taken_off():
+    left = [60 * 20.0]
+
+    def measured(recipe):
+        left[0] -= 300
+        height, width = recipe.model.image_size
+        return Rate(50 * 128 * 128 / (height * width))
+
+    recipe, _ = choose(FINETUNE, FIELDS, PHOTOGRAPHS, Time(lambda: left[0], measured))
+    measurements = (60 * 20 - left[0]) / 300
+    assert measurements >= 2
+    assert recipe.model.image_size == chosen(minutes=20 - 5 * measurements)[0].model.image_size
+    assert recipe.epochs == chosen(minutes=20 - 5 * measurements)[0].epochs

@@ -153,3 +153,11 @@ def test_terms_of_the_weights_in_the_package_are_printed():
 
     assert said.count("non-commercial research only") == 1
     assert Path(said.split()[-1]).is_file()
+
+
+def test_weights_of_a_smaller_size_start_a_training_at_several_sizes(files):
+    folder, _ = files
+    sizes = {"image_size": (64, 64), "image_sizes": (32, 64)}
+    _, sentence = started(folder / "small.weights.h5", **sizes)
+
+    assert "(48x32)" in sentence

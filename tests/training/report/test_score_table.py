@@ -42,3 +42,12 @@ def test_agreement_of_a_single_model_is_left_out():
 def test_meaningless_top5_is_left_out():
     assert "top-5" in score_table([row()])
     assert "top-5" not in score_table([row(top5=None)])
+
+
+def test_score_that_one_model_does_not_have_is_a_dash():
+    for rows in ([row(), row(top5=None)], [row(top5=None), row()]):
+        cells = [
+            line.split("|")[2].strip()
+            for line in score_table(rows, ["model", "top-5"]).splitlines()[2:]
+        ]
+        assert sorted(cells) == ["-", "99.0 %"]

@@ -141,6 +141,21 @@ def test_files_that_exchange_their_names_keep_their_role(finished):
     assert not learned & by_contents(images, image_list(found.data_set)["validation"])
 
 
+def test_edited_images_keep_their_role(finished):
+    images, run = finished
+    before = read_image_list(run)
+    for part in ("training", "validation"):
+        for name in before[part]:
+            with Image.open(images / name) as image:
+                rotated = image.rotate(180)
+            rotated.save(images / name)
+    add(images, "bright", 8)
+    now = image_list(extension(run, RECIPE, opened(images), 0, None).data_set)
+
+    assert not before["training"].keys() & now["validation"].keys()
+    assert before["validation"].keys() <= now["validation"].keys()
+
+
 def test_images_that_an_earlier_run_learned_are_not_held_out_when_they_return(finished, tmp_path):
     images, run = finished
     learned = sorted(read_image_list(run)["training"])[:12]

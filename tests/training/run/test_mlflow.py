@@ -79,6 +79,27 @@ def test_a_resumed_run_is_one_run_with_every_epoch_once(run, database):
     assert [path.name for path in run.parent.iterdir()] == ["run"]  # nothing in this folder
 
 
+def test_finished_run_is_completed_once(run, database, monkeypatch):
+    client, uri = database
+    (run / "metrics.csv").write_text("epoch,step,loss\n1,10,0.5\n2,20,0.25\n")
+    (logger,) = open_loggers([f"mlflow:{uri}"], run)
+    with monkeypatch.context() as patch:
+        patch.setattr(type(client), "log_artifact", lambda *_: 1 / 0)
+        with pytest.raises(ValueError, match=r"run is finished, and its report is in .*same comm"):
+            logger.finish(RECORD)
+    for _ in range(2):
+        (logger,) = open_loggers([f"mlflow:{uri}"], run)
+        logger.finish(RECORD)
+
+    found = client.get_run(json.loads((run / "mlflow.json").read_text())["run_id"])
+    losses = client.get_metric_history(found.info.run_id, "loss")
+    assert [(each.step, each.value) for each in losses] == [(1, 0.5), (2, 0.25)]
+    assert found.info.status == "FINISHED"
+    assert len(client.list_artifacts(found.info.run_id)) == 5
+    finals = client.get_metric_history(found.info.run_id, "final_top1")
+    assert len(finals) == 2  # of the attempt that failed, and of the first that did not
+
+
 def test_run_that_was_removed_from_mlflow_begins_anew(run, database):
     client, uri = database
     (run / "mlflow.json").write_text(json.dumps({"uri": uri, "run_id": "0" * 32}))

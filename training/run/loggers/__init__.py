@@ -22,7 +22,7 @@ class Logger(Protocol):
         """
 
     def finish(self, record: dict) -> None:
-        """Writes the results of a finished run.
+        """Writes the results of a finished run, unless it has done so.
 
         Args:
             record: dict, the run's run.json, with its final scores.

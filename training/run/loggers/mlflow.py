@@ -14,9 +14,12 @@ from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.data.labels import LABELS
 from keras_cabvit.url_credentials import without_credentials
 from training.run.callbacks.history import History
+from training.run.metrics_csv import read_metrics_csv
 from training.run.record import leaves
 
 _EXPERIMENT = "cabvit"
+_FINISHED = "FINISHED"
+_RESUMES = "The same command resumes from the last checkpoint."
 _SQLITE = "sqlite:///"
 # MLflow refuses longer values.
 _LONGEST = 6000
@@ -63,10 +66,21 @@ class MLflowLogger:
         return _Rows(self, history)
 
     def finish(self, record: dict) -> None:
-        """Writes the final scores and the report, and ends MLflow's run."""
-        with self._clear_errors():
+        """Writes the final scores and the report, and ends MLflow's run, unless it has ended.
+
+        Of a run that was finished without MLflow, the scores of every epoch are written too.
+        """
+        then = (
+            f"The run is finished, and its report is in {self.folder}: the same command writes "
+            "into MLflow what is missing there."
+        )
+        with self._clear_errors(then):
             if not self._run_id:
+                known = self._known_run()
+                if known is not None and self._client.get_run(known).info.status == _FINISHED:
+                    return
                 self._begin(record)
+                self._write(read_metrics_csv(self.folder / "metrics.csv"))
             for name, value in record.get("scores", {}).items():
                 if isinstance(value, (int, float)):
                     self._client.log_metric(self._run_id, f"final_{name}", value)
@@ -74,24 +88,27 @@ class MLflowLogger:
                 self._client.log_artifact(self._run_id, str(self.folder / name))
             for picture in sorted(self.folder.glob("*.png")):
                 self._client.log_artifact(self._run_id, str(picture))
-            self._client.set_terminated(self._run_id, "FINISHED")
+            self._client.set_terminated(self._run_id, _FINISHED)
 
     def write(self, rows: list[dict]) -> None:
         """Writes the rows of epochs that MLflow does not have yet."""
+        with self._clear_errors():
+            self._write(rows)
+
+    def _write(self, rows: list[dict]) -> None:
         from mlflow.entities import Metric
 
-        with self._clear_errors():
-            known = self._client.get_metric_history(self._run_id, "loss")
-            written = {metric.step for metric in known}
-            now = int(1000 * time.time())
-            for row in rows:
-                if row["epoch"] not in written:
-                    metrics = [
-                        Metric(name, float(value), now, row["epoch"])
-                        for name, value in row.items()
-                        if name not in ("epoch", "step")
-                    ]
-                    self._client.log_batch(self._run_id, metrics=metrics)
+        known = self._client.get_metric_history(self._run_id, "loss")
+        written = {metric.step for metric in known}
+        now = int(1000 * time.time())
+        for row in rows:
+            if row["epoch"] not in written:
+                metrics = [
+                    Metric(name, float(value), now, row["epoch"])
+                    for name, value in row.items()
+                    if name not in ("epoch", "step")
+                ]
+                self._client.log_batch(self._run_id, metrics=metrics)
 
     def _begin(self, record: dict) -> None:
         """Begins a run of MLflow, or continues the one of this folder."""
@@ -148,7 +165,7 @@ class MLflowLogger:
         return (database.parent / "mlartifacts").as_uri()
 
     @contextlib.contextmanager
-    def _clear_errors(self) -> Iterator[None]:
+    def _clear_errors(self, then: str = _RESUMES) -> Iterator[None]:
         try:
             yield
         except OSError:
@@ -159,8 +176,7 @@ class MLflowLogger:
             raise ValueError(
                 f"MLflow cannot record the run at {uri}: "
                 f"{reason[0] if reason else type(error).__name__}. Give a tracking URI such as "
-                "--log mlflow:sqlite:///runs.db, or leave MLflow out of --log; the same command "
-                "resumes from the last checkpoint."
+                f"--log mlflow:sqlite:///runs.db, or leave MLflow out of --log. {then}"
             ) from error
 
 
