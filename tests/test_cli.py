@@ -65,10 +65,10 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def started(*arguments):
-    """Starts the command in a separate process."""
+def started(*arguments, **variables):
+    """Starts the command in a separate process, with environment variables."""
     paths = [str(Path(keras_cabvit.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | variables
     del environment["TF_CPP_MIN_LOG_LEVEL"]  # users have not set it
     return subprocess.Popen(
         [sys.executable, "-m", "keras_cabvit", *map(str, arguments)],
@@ -459,6 +459,25 @@ def test_terminated_export_leaves_nothing(tmp_path):
     assert process.returncode == 130
     assert errors == "\ncabvit export: interrupted.\n"  # TensorFlow has computed by then
     assert not served.exists()
+
+
+def test_terminated_export_by_a_second_process_leaves_nothing(tmp_path):
+    model, temporary = tmp_path / "model.keras", tmp_path / "temporary"
+    tiny_models.plain(depth=2).save(model)
+    temporary.mkdir()
+    variables = {"KERAS_BACKEND": "torch", "TMPDIR": str(temporary)}
+    output = tmp_path / "exported" / "model.tflite"
+    process = started("export", "tflite", model, "--output", output, **variables)
+    while not list(temporary.glob("*/*/*")):  # what the second process converts
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate()
+
+    assert process.returncode == 130
+    assert errors.endswith("\ncabvit export: interrupted.\n")
+    assert list(temporary.glob("tmp*")) == []  # PyTorch makes a folder of its own
+    assert not output.parent.exists()
 
 
 def test_export_of_a_missing_model_gives_a_clear_error(tmp_path, capsys):

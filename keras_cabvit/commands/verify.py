@@ -132,9 +132,9 @@ def _verify_opened(options, model, export):
 
 def _images(options, model, export):
     """Returns the images, their classes or None, and sentences on what was read."""
-    if options.data.suffix == ".npz":
+    if options.data.suffix.lower() == ".npz":
         return *read_npz(options.data), ()
-    size = model.image_shape[:2]
+    size = _size(options, model, export)
     found = images_of_folder(options.data, ("test", "val", "train"))
     labels, notes = _classes(found, options, model.classes)
     crop, crop_notes = _crop(options, size, export)
@@ -143,6 +143,18 @@ def _images(options, model, export):
         labels = np.delete(labels, list(unreadable))
     sentence = unreadable_sentence(found.files, unreadable)
     return images, labels, (*found.notes, *crop_notes, *notes, *([sentence] if sentence else []))
+
+
+def _size(options, model, export):
+    """Returns (height, width) of the images, which one of the two may leave open."""
+    pairs = zip(model.image_shape[:2], export.image_shape[:2], strict=True)
+    size = tuple(ours or theirs for ours, theirs in pairs)
+    if None in size:
+        raise ValueError(
+            f"{options.export} and {options.against} both take images of any size: give an .npz "
+            "file with images of one size as --data."
+        )
+    return size
 
 
 def _crop(options, size, export):

@@ -25,6 +25,7 @@ import keras
 
 from keras_cabvit.gpu import hide_gpus_from_tensorflow
 from keras_cabvit.runtimes.reading import is_refused_lambda, unknown_class
+from keras_cabvit.signals import orderly_shutdown
 
 P = ParamSpec("P")
 
@@ -62,36 +63,51 @@ def exports_with_tensorflow(export: Callable[P, Path]) -> Callable[P, Path]:
                 "options": given,
                 "import_path": sys.path,
             }
-            return Path(_answer_of_second_process(request))
+            return Path(_answer_of_second_process(request, folder))
 
     return wrapper
 
 
-def _answer_of_second_process(request: dict[str, Any]) -> str:
-    process = subprocess.run(
-        [sys.executable, "-m", __name__],
-        input=json.dumps(request, default=_as_json),
-        env={
-            **os.environ,
-            "KERAS_BACKEND": "tensorflow",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
-            "PYTHONIOENCODING": "utf-8",
-        },
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
-    answers = [line for line in process.stdout.splitlines() if line.startswith("{")]
+def _answer_of_second_process(request: dict[str, Any], folder: str) -> str:
+    """Runs the second process, whose temporary files lie in a folder, and returns the path."""
+    status, output, printed = _second_process(json.dumps(request, default=_as_json), folder)
+    answers = [line for line in output.splitlines() if line.startswith("{")]
     if not answers:
         raise RuntimeError(
-            f"The process that exports with TensorFlow ended with status {process.returncode} and "
-            f"without a result. It printed:\n{process.stderr}"
+            f"The process that exports with TensorFlow ended with status {status} and without a "
+            f"result. It printed:\n{printed}"
         )
     answer = json.loads(answers[-1])
     if "refused" in answer:
         raise _REFUSALS[answer["error"]](answer["refused"])
     return answer["path"]
+
+
+def _second_process(request: str, folder: str) -> tuple[int, str, str]:
+    """Returns the status of the process, and what it prints to standard output and error."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "tensorflow",
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHONIOENCODING": "utf-8",
+            "TMPDIR": folder,
+        },
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,  # Ctrl-C in a terminal reaches it once: from this process
+    )
+    try:
+        output, printed = process.communicate(request)
+    except BaseException:
+        process.terminate()
+        process.communicate()  # it removes what it has half written
+        raise
+    return process.returncode, output, printed
 
 
 def _as_json(option: Any) -> Any:
@@ -158,4 +174,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with orderly_shutdown():
+        main()

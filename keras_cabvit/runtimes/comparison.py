@@ -24,6 +24,7 @@ from keras_cabvit.runtimes.gpu_accelerator import NAME, Acceleration, GpuAcceler
 from keras_cabvit.runtimes.keras_classifier import load_keras
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.onnx_classifier import load_onnx
+from keras_cabvit.runtimes.reading import latest_version
 from keras_cabvit.runtimes.saved_model_classifier import load_saved_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.runtimes.tflite_classifier import load_tflite
@@ -125,7 +126,7 @@ def opened_export(path: str | os.PathLike[str], accelerator: str = "cpu") -> Ite
     if accelerator == "cpu":
         yield load_export(path)
         return
-    if path.suffix != ".tflite":
+    if path.suffix.lower() != ".tflite":
         raise ValueError(f"{NAME} runs .tflite files. Received: {path}")
     load_export(path)  # raises errors that say more
     with GpuAccelerator(path) as gpu:
@@ -134,7 +135,7 @@ def opened_export(path: str | os.PathLike[str], accelerator: str = "cpu") -> Ite
 
 def load_export(path: Path) -> Classifier:
     """Opens a `.tflite` file, an `.onnx` file or a SavedModel directory on the CPU."""
-    return _LOADERS.get(path.suffix, load_saved_model)(path)
+    return _LOADERS.get(path.suffix.lower(), load_saved_model)(path)
 
 
 _LOADERS: dict[str, Callable[[Path], Classifier]] = {".tflite": load_tflite, ".onnx": load_onnx}
@@ -187,10 +188,12 @@ def verify_opened(
         model_accuracy=None if labels is None else float(np.mean(model_classes == labels)),
         latency=latency,
         model_latency=model_latency,
-        size=size_on_disk(export),
+        size=size_on_disk((latest_version(export) if export.is_dir() else None) or export),
         model_size=size_on_disk(model),
         delegation=(
-            delegation(export) if export.suffix == ".tflite" and acceleration is None else None
+            delegation(export)
+            if export.suffix.lower() == ".tflite" and acceleration is None
+            else None
         ),
         acceleration=acceleration,
         moved_classes=moved_classes(given, wanted),
@@ -207,23 +210,34 @@ def _check_fit(
     labels: np.ndarray | None,
 ) -> None:
     """Raises a ValueError unless export, model, images and labels belong together."""
-    if not len(images) or images.shape[1:] != tuple(expected.image_shape):
-        raise ValueError(
-            f"`images` must be of shape (count, {', '.join(map(str, expected.image_shape))}), as "
-            f"{model} takes them, with at least one image. Received: shape {images.shape}"
-        )
+    if not len(images) or not _alike(images.shape[1:], expected.image_shape):
+        raise ValueError(_wrong_shape(images, expected, model))
     check_pixels(images, "`images`")
-    for what, of_export, of_model in (
-        ("images of shape", found.image_shape, expected.image_shape),
-        ("classes:", found.classes, expected.classes),
-    ):
-        if of_export != of_model:
-            raise ValueError(
-                f"{export} was not made from {model}: the export has {what} {of_export}, the model "
-                f"{of_model}."
-            )
+    different = f"{export} was not made from {model}: the export has"
+    if not _alike(found.image_shape, expected.image_shape):
+        raise ValueError(
+            f"{different} images of shape {found.image_shape}, the model {expected.image_shape}."
+        )
+    if found.classes != expected.classes:
+        raise ValueError(f"{different} classes: {found.classes}, the model {expected.classes}.")
+    if not _alike(images.shape[1:], found.image_shape):
+        raise ValueError(_wrong_shape(images, found, export))
     if labels is not None:
         check_labels(labels, len(images), expected.classes)
+
+
+def _alike(shape: Sequence[int | None], other: Sequence[int | None]) -> bool:
+    """Returns whether two shapes are equal where both are known."""
+    return len(shape) == len(other) and all(
+        None in pair or pair[0] == pair[1] for pair in zip(shape, other, strict=True)
+    )
+
+
+def _wrong_shape(images: np.ndarray, classifier: Classifier, path: Path) -> str:
+    return (
+        f"`images` must be of shape (count, {', '.join(map(str, classifier.image_shape))}), as "
+        f"{path} takes them, with at least one image. Received: shape {images.shape}"
+    )
 
 
 def comparable_scores(

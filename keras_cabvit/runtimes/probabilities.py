@@ -46,5 +46,7 @@ class Probabilities:
             self._are_probabilities = look_like_probabilities(scores)
         if not self._are_probabilities:
             scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        # In steps of 1/256, equal scores of more than 512 classes are all 0.
+        scores = np.where(scores.any(axis=1, keepdims=True), scores, np.float32(1))
         # Rows in half precision or 8 bits sum to 1 only approximately.
         return scores / scores.sum(axis=1, keepdims=True)

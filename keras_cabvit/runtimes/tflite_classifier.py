@@ -1,6 +1,7 @@
 """A `.tflite` file, run by LiteRT."""
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -39,7 +40,8 @@ def load_tflite(
             the CPU.
 
     Returns:
-        `Classifier`. It runs one image at a time, as the file requires, and dequantises the scores.
+        `Classifier`. It runs one image at a time, as the file requires, whatever the number of
+        threads that call it, and dequantises the scores.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -64,10 +66,14 @@ def load_tflite(
     statement = stated.crop_statement
     crop = None if statement is None else stated_crop(statement, path, shape)
 
+    # Several threads would write into each other's input.
+    lock = threading.Lock()
+
     def scores_of_one(pixels: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(image["index"], pixels[None])
-        interpreter.invoke()
-        return interpreter.get_tensor(output["index"])[0]
+        with lock:
+            interpreter.set_tensor(image["index"], pixels[None])
+            interpreter.invoke()
+            return interpreter.get_tensor(output["index"])[0]
 
     def scores(images: npt.ArrayLike) -> np.ndarray:
         fed = as_type(images, image["dtype"])

@@ -56,6 +56,16 @@ def test_quantised_model_without_layers_to_fuse_is_exported_as_it_is(tmp_path):
     np.testing.assert_allclose(predict(images), expected, atol=1e-6)
 
 
+def test_model_in_float64_is_exported_with_frozen_weights(tmp_path):
+    with tiny_models.dtype_policy("float64"):
+        model = tiny_models.filled(tiny_models.plain(depth=2))
+    path = to_saved_model(model, tmp_path, frozen_weights=True, batch_sizes=())
+    images = tiny_models.images(model).astype("uint8")
+
+    expected = tiny_models.outputs(model, images)
+    np.testing.assert_allclose(load_saved_model(path)(images), expected, atol=1e-6)
+
+
 def test_empty_batch_gives_empty_scores(tiny_hybrid, served):
     signatures = served.runtime.signatures
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import subprocess
 import sys
 
 import keras
@@ -34,7 +33,7 @@ def exported(request, tmp_path_factory):
 def test_only_tensorflow_exports_in_its_own_process(monkeypatch, tmp_path):
     asked = []
 
-    def answer(request):
+    def answer(request, folder):
         asked.append(request["export"])
         return request["path"]
 
@@ -60,7 +59,7 @@ def test_every_format_is_exported_in_that_process(monkeypatch, tmp_path, export,
     class Asked(Exception):
         pass
 
-    def answer(request):
+    def answer(request, folder):
         raise Asked
 
     if keras.config.backend() == "tensorflow":
@@ -107,13 +106,13 @@ def exported_by_second_process(tmp_path, monkeypatch):
     What the second process does is done in this one, which has imported TensorFlow already.
     """
 
-    def run(command, input, **options):
-        monkeypatch.setattr(sys, "stdin", io.StringIO(input))
+    def run(request, folder):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(request))
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             tensorflow_process.main()
-        return subprocess.CompletedProcess(command, 0, printed.getvalue(), "")
+        return 0, printed.getvalue(), ""
 
-    monkeypatch.setattr(tensorflow_process.subprocess, "run", run)
+    monkeypatch.setattr(tensorflow_process, "_second_process", run)
     path = tmp_path / "model.keras"
 
     def export(model, **options):
@@ -126,7 +125,7 @@ def exported_by_second_process(tmp_path, monkeypatch):
             "options": options,
             "import_path": sys.path,
         }
-        return tensorflow_process._answer_of_second_process(request)
+        return tensorflow_process._answer_of_second_process(request, str(tmp_path))
 
     return export, path
 

@@ -1,7 +1,9 @@
 """`verify` and `cabvit verify` on good and bad exports."""
 
+import dataclasses
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -12,9 +14,10 @@ from keras_cabvit.cli import main
 from keras_cabvit.export import to_saved_model, to_tflite
 from keras_cabvit.export.tflite import conversion
 from keras_cabvit.export.tflite import file as tflite_file
-from keras_cabvit.runtimes import load_tflite, verify
+from keras_cabvit.runtimes import load_tflite, open_model, verify
 from keras_cabvit.runtimes.class_order import moved_classes
 from keras_cabvit.runtimes.comparison import signal_to_noise
+from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 
 pytestmark = pytest.mark.usefixtures("png_files")
@@ -425,3 +428,70 @@ def test_scores_that_are_nan_do_not_agree(folder, tmp_path, spoilt):
     of_model, of_export = (tmp_path, folder) if spoilt == "model" else (folder, tmp_path)
     with pytest.raises(ValueError, match="returns NaN or infinite scores"):
         verify(of_export / "served", of_model / "model.keras", IMAGES, rounds=1)
+
+
+def test_loss_of_accuracy_of_exactly_the_maximum_is_accepted(folder, monkeypatch, capsys):
+    found = verify(folder / "int8.tflite", folder / "model.keras", IMAGES, np.arange(20) % 5, 1)
+    found = dataclasses.replace(found, model_accuracy=0.95, accuracy=0.94)
+    monkeypatch.setattr("keras_cabvit.commands.verify.verify_opened", lambda *_: found)
+    arguments = ["verify", folder / "int8.tflite", "--against", folder / "model.keras"]
+    arguments += ["--data", folder / "images", "--max-drop"]
+
+    assert main([*map(str, arguments), "1"]) == 0
+    assert main([*map(str, arguments), "0.99"]) == 1
+    assert "loses 1.00 percentage points" in capsys.readouterr().err
+
+
+def test_size_is_that_of_the_version_that_is_run(folder, tmp_path):
+    served = shutil.copytree(folder / "served", tmp_path / "served")
+    shutil.copytree(served / "1", served / "2")
+    (served / "1" / "more").write_bytes(bytes(10**6))
+
+    found = verify(served, folder / "model.keras", IMAGES, rounds=1)
+    assert found.size == size_on_disk(served / "2")
+
+
+def test_model_for_images_of_any_size_is_compared_at_that_of_its_export(tmp_path, capsys):
+    def model(side):
+        image = keras.Input((side, side, 3))
+        x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))
+        return keras.Model(image, keras.layers.Dense(2, "softmax", name="predictions")(x))
+
+    model(None).save(tmp_path / "any.keras")
+    fixed = model(16)
+    fixed.set_weights(keras.saving.load_model(tmp_path / "any.keras").get_weights())
+    to_tflite(fixed, tmp_path / "export.tflite", quantization="none")
+    for number, pixels in enumerate(IMAGES[:4]):
+        keras.utils.save_img(tmp_path / f"{number}.png", pixels, scale=False)
+    export, against = tmp_path / "export.tflite", tmp_path / "any.keras"
+    arguments = ["verify", export, "--against", against, "--data", tmp_path, "--rounds", 1]
+
+    assert main([str(each) for each in arguments]) == 0
+    assert "Of 4 images, 100.00 %" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"\(count, 16, 16, 3\), as .*export\.tflite takes"):
+        verify(export, against, IMAGES, rounds=1)
+
+
+def test_flat_scores_in_steps_of_many_classes_are_equal_probabilities(folder):
+    opened = open_model(folder / "int8.tflite")
+    scores = np.zeros((2, 1000), "float32")
+    scores[1, 3] = 0.5
+    classifier = dataclasses.replace(
+        load_tflite(folder / "int8.tflite"), scores=lambda images: scores, gives_probabilities=True
+    )
+    found = Probabilities(opened.path, classifier)(IMAGES[:2])
+
+    np.testing.assert_allclose(found[0], 1e-3)
+    assert found[1, 3] == 1
+
+
+def test_threads_that_share_a_file_get_the_scores_of_their_own_images(folder):
+    classifier = load_tflite(folder / "int8.tflite")
+    expected = classifier(IMAGES)
+
+    def scores(number):
+        return [classifier(IMAGES[number : number + 1])[0] for _ in range(50)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for number, found in enumerate(pool.map(scores, range(20))):
+            np.testing.assert_array_equal(found, np.tile(expected[number], (50, 1)))

@@ -165,8 +165,10 @@ def _in_precision(model: keras.Model, precision: str | None, frozen_weights: boo
     """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
     classes = FROZEN_FLOAT32_CLASSES if frozen_weights else FLOAT32_CLASSES
     if precision is None:
-        half = any(is_half(layer.compute_dtype) for layer in computing_layers(model))
-        return inference_form(model, classes=None if half else classes)
+        dtypes = {layer.compute_dtype for layer in computing_layers(model)}
+        if "float64" in dtypes:
+            classes = FLOAT32_CLASSES  # the operations of frozen weights do not take it
+        return inference_form(model, classes=None if any(map(is_half, dtypes)) else classes)
     check_choice("precision", precision, PRECISIONS)
     if not can_be_fused(model):
         raise ValueError(
