@@ -15,7 +15,8 @@ from keras_cabvit.signals import raise_lost_interruption
 
 # A leftover that has not been written to for this long belongs to a process that was killed.
 _ABANDONED_SECONDS = 24 * 3600
-# Marks a folder that `atomic_folder` wrote, so that a user's own folder is never replaced.
+# Marks a folder that `atomic_folder` wrote, so that a user's own folder is never replaced. The file
+# contains the kind of the folder; that of an earlier version is empty.
 _MARK = ".complete"
 # Errors of a full disk, and as TensorFlow and HDF5 report them.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -150,45 +151,48 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_folder(path: str | os.PathLike, kind: str) -> Iterator[Path]:
     """Yields a temporary folder to write into, renamed to `path` when the block ends.
 
-    Unlike `atomic_path`, it replaces an existing folder, provided that this function wrote it. The
+    Unlike `atomic_path`, it replaces an existing folder of the same kind that it wrote. The
     earlier folder stays until the block ends; of two that are written at once, the later one stays.
     An error, Ctrl-C or SystemExit removes the temporary folder.
 
     Args:
         path: path of the folder to write.
+        kind: string, what the folder holds, such as "demo page": a folder of another kind is not
+            replaced.
 
     Yields:
         The `pathlib.Path` of an empty folder.
 
     Raises:
-        ValueError: `path` is a file, or a folder that this function did not write; or an address of
-            remote storage, see `keras_cabvit.paths`.
+        ValueError: `path` is a file, or a folder that this function did not write, or of another
+            kind; or an address of remote storage, see `keras_cabvit.paths`.
     """
     path = local_path(path).resolve()
-    _check_replaceable(path)
+    _check_replaceable(path, kind)
     with temporary_path(path) as partial:
         partial.mkdir()
         yield partial
-        (partial / _MARK).touch()
+        (partial / _MARK).write_text(kind, encoding="utf-8")
         raise_lost_interruption()
-        _replace_folder(path, partial)
+        _replace_folder(path, partial, kind)
 
 
-def _check_replaceable(path):
-    if path.exists() and not (path / _MARK).is_file():
+def _check_replaceable(path, kind):
+    mark = path / _MARK
+    if path.exists() and not (mark.is_file() and mark.read_bytes() in (b"", kind.encode())):
         raise ValueError(
             f"{path} already exists and was not written by this command. Choose another folder, "
             "or remove it."
         )
 
 
-def _replace_folder(path, partial):
+def _replace_folder(path, partial, kind):
     """Renames a folder to `path`, after moving away what this module wrote there earlier."""
     while not _renamed(partial, path):
-        _check_replaceable(path)
+        _check_replaceable(path, kind)
         # Named so that `remove_abandoned` finds it too, should this process be killed.
         with temporary_path(path) as replaced:
             with contextlib.suppress(FileNotFoundError):  # another process has moved it away

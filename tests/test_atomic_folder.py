@@ -18,24 +18,24 @@ def rename_and_die(source, target, rename=os.rename):
     os.kill(os.getpid(), signal.SIGKILL)
 
 os.rename = rename_and_die
-with atomic_folder(sys.argv[1]) as partial:
+with atomic_folder(sys.argv[1], "test") as partial:
     (partial / "file").write_text("new")
 """
 
 
 def write(path, text):
-    with atomic_folder(path) as partial:
+    with atomic_folder(path, "test") as partial:
         (partial / "file").write_text(text)
 
 
 def write_half(path, error):
-    with atomic_folder(path) as partial:
+    with atomic_folder(path, "test") as partial:
         (partial / "file").write_text("half")
         raise error
 
 
 def test_folder_appears_only_when_the_block_ends(tmp_path):
-    with atomic_folder(tmp_path / "run") as partial:
+    with atomic_folder(tmp_path / "run", "test") as partial:
         (partial / "file").write_text("new")
         assert not (tmp_path / "run").exists()
 
@@ -86,9 +86,9 @@ def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path):
 
 
 def test_of_two_folders_written_at_once_the_later_one_stays(tmp_path):
-    with atomic_folder(tmp_path / "run") as first:
+    with atomic_folder(tmp_path / "run", "test") as first:
         (first / "file").write_text("first")
-        with atomic_folder(tmp_path / "run") as second:
+        with atomic_folder(tmp_path / "run", "test") as second:
             (second / "file").write_text("second")
 
     assert (tmp_path / "run" / "file").read_text() == "first"
@@ -96,7 +96,7 @@ def test_of_two_folders_written_at_once_the_later_one_stays(tmp_path):
 
 
 def write_while_a_folder_appears(path):
-    with atomic_folder(path) as partial:
+    with atomic_folder(path, "test") as partial:
         (partial / "file").write_text("new")
         path.mkdir()
         (path / "mine").write_text("mine")
@@ -106,3 +106,20 @@ def test_folder_that_appears_in_the_meantime_is_kept(tmp_path):
     with pytest.raises(ValueError, match="was not written by this command"):
         write_while_a_folder_appears(tmp_path / "run")
     assert [entry.name for entry in (tmp_path / "run").iterdir()] == ["mine"]
+
+
+def test_folder_of_another_kind_is_not_replaced(tmp_path):
+    path = tmp_path / "clothes"
+    with atomic_folder(path, "published run") as partial:
+        (partial / "model.keras").touch()
+    with (
+        pytest.raises(ValueError, match="was not written by this command"),
+        atomic_folder(path, "repository"),
+    ):
+        pass
+    assert (path / "model.keras").is_file()
+
+    (path / ".complete").write_bytes(b"")  # as earlier versions wrote it
+    with atomic_folder(path, "repository"):
+        pass
+    assert [file.name for file in path.iterdir()] == [".complete"]

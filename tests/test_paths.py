@@ -154,7 +154,7 @@ CALLS = {
     ("read_image_folder", "path"): read_image_folder,
     ("read_npz", "path"): read_npz,
     ("write_text_atomically", "path"): lambda path: write_text_atomically(path, "text"),
-    ("atomic_folder", "path"): lambda path: atomic_folder(path).__enter__(),
+    ("atomic_folder", "path"): lambda path: atomic_folder(path, "test").__enter__(),
     ("train", "out"): lambda path: train(QUICKSTART, TrainOptions("fashion_mnist", path)),
     ("train", "data"): lambda path: train(QUICKSTART, TrainOptions(f"folder:{path}", "run")),
     ("evaluate", "path"): evaluate,
@@ -201,7 +201,7 @@ def test_environment_variable_of_the_cache_follows_the_rule(home, monkeypatch):
 
 def test_outputs_below_the_home_folder_are_written_there(home, empty_folder):
     write_text_atomically("~/new/scores.json", "{}")
-    with atomic_folder("~/published"):
+    with atomic_folder("~/published", "test"):
         pass
     model = classifier()
     assert weights.save_weights(model, "~/a.weights.h5") == home / "a.weights.h5"

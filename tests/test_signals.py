@@ -96,7 +96,7 @@ def published_file():
         Destructor()
 
 def published_folder():
-    with atomic_folder(sys.argv[1]):
+    with atomic_folder(sys.argv[1], "test"):
         Destructor()
 
 try:

@@ -54,7 +54,7 @@ def quickstart(
     folder = local_path(folder, "folder")
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, "quickstart") as partial:
         print("1/4  Reading 5,000 training and 1,000 test images of Fashion-MNIST")
         training, test = fashion_mnist_subset()
         held = held_out(training.labels, recipe.validation_share, seed)

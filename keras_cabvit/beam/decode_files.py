@@ -15,6 +15,8 @@ from keras_cabvit.data.file_batches import obstacle
 from keras_cabvit.data.image_bytes import evaluation_image_of, length_reason, most_bytes
 
 UNREADABLE = "unreadable"
+# Statuses of an object that is not there, or that the worker may not read. Others may pass.
+_REFUSED = (401, 403, 404)
 
 
 class DecodeFiles(beam.DoFn):
@@ -66,6 +68,10 @@ class DecodeFiles(beam.DoFn):
         try:
             with FileSystems.open(file, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
                 return stream.read(most_bytes(self._limit) + 1)
-        except (OSError, BeamIOError) as error:
+        except Exception as error:
+            # Google's client of its storage has errors of its own.
+            refused = getattr(error, "code", None) in _REFUSED
+            if not refused and not isinstance(error, (OSError, BeamIOError)):
+                raise
             reason = getattr(error, "strerror", None) or str(error)
             raise ValueError(f"The file cannot be read: {reason}.") from error

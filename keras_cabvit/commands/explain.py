@@ -121,15 +121,15 @@ def _pixels(path, size, crop):
 
 
 def _class_number(name, model):
-    """Returns the number of a class by its name, or by the number itself."""
+    """Returns the number of a class by its name, or by the number itself if no class has it."""
     classes = model.classes
-    if model.class_names is None:
-        if not name.isdecimal() or int(name) >= classes:
-            raise ValueError(
-                f"`--class` must be a number from 0 to {classes - 1}: {model.path} does not name "
-                f"its classes. Received: {name}"
-            )
+    if name.isdecimal() and int(name) < classes and name not in (model.class_names or ()):
         return int(name)
+    if model.class_names is None:
+        raise ValueError(
+            f"`--class` must be a number from 0 to {classes - 1}: {model.path} does not name its "
+            f"classes. Received: {name}"
+        )
     match = match_classes(
         model.class_names, [name], classes, model=str(model.path), data="`--class`"
     )

@@ -1,5 +1,6 @@
 """`cabvit push`: a trained model on the Hugging Face Hub."""
 
+import shlex
 import sys
 
 from keras_cabvit.commands.arguments import path_argument
@@ -74,7 +75,16 @@ def _push(options):
         message=options.message,
         **card,
     )
-    print(
-        f"{pushed.url} ({'private' if pushed.private else 'public'}): {', '.join(pushed.files)}\n"
-        f'keras.saving.load_model("hf://{options.repo_id}") loads it, after `import keras_cabvit`.'
-    )
+    print(f"{pushed.url} ({'private' if pushed.private else 'public'}): {', '.join(pushed.files)}")
+    if options.revision in (None, "main"):
+        print(
+            f'keras.saving.load_model("hf://{options.repo_id}") loads it, after `import '
+            "keras_cabvit`."
+        )
+    else:
+        name = options.repo_id.partition("/")[2]
+        print(
+            f"`hf download {options.repo_id} --revision {shlex.quote(options.revision)} "
+            f'--local-dir {name}` fetches it, and keras.saving.load_model("{name}") loads that '
+            "folder, after `import keras_cabvit`. Addresses hf:// are of the branch main alone."
+        )

@@ -82,7 +82,7 @@ def write_static_page(
         "mostPixels": int(1e6 * MAX_MEGAPIXELS),
     }
     runtime = tasks_vision_files(tasks_vision)
-    with atomic_folder(folder) as partial:
+    with atomic_folder(folder, "demo page") as partial:
         for name, source in ALONE.items():
             shutil.copyfile(FOLDER / source, partial / name)
         shutil.copyfile(path, partial / "model.tflite")

@@ -80,7 +80,7 @@ def write_folder(
     check_repo_id(repo_id)
     run = local_path(run, "run")
     record = finished_run(run)
-    with atomic_folder(local_path(folder, "folder")) as partial:
+    with atomic_folder(local_path(folder, "folder"), "repository") as partial:
         _unpack(run / "model.keras", partial)
         pictures = [
             name

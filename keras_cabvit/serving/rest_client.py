@@ -3,6 +3,7 @@
 import base64
 import threading
 import urllib.parse
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +56,8 @@ class RestClient:
             )
         self.target = target
         self._requests = requests
-        self._sessions: list[Any] = []
+        # Weak references: a thread's session is closed when the thread ends.
+        self._sessions: weakref.WeakSet[Any] = weakref.WeakSet()
         self._of_thread = threading.local()
         path = ["models", target.model]
         if target.version is not None:
@@ -69,7 +71,7 @@ class RestClient:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for session in self._sessions:
+        for session in list(self._sessions):
             session.close()
 
     def classify(self, files: Sequence[bytes]) -> list[Answer]:
@@ -155,7 +157,7 @@ class RestClient:
         session = getattr(self._of_thread, "session", None)
         if session is None:
             session = self._of_thread.session = self._requests.Session()
-            self._sessions.append(session)
+            self._sessions.add(session)
             target = self.target
             if target.client_certificate is not None:
                 key = target.client_key or target.client_certificate

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # Seconds: before the first retry, and at most before any.
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 8.0
+# Seconds; sockets count nanoseconds, and cannot count to infinity.
+_LONGEST_TIMEOUT = 1e9
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # Shorter values are also parts of words.
 _SHORTEST_SECRET = 4
@@ -33,7 +35,7 @@ class Target:
             the highest one.
         version_label: string, a label such as "stable" that the server's configuration gives to a
             version; not together with `version`.
-        timeout: float, seconds to wait for an answer to one attempt. Defaults to 10.
+        timeout: float, seconds to wait for an answer to one attempt, at most 1e9. Defaults to 10.
         retries: integer, number of further attempts after a connection that is refused or breaks,
             and after the answer that the server is loading or overloaded (UNAVAILABLE; status 429,
             502, 503 or 504): classifying twice is harmless. There are none after a timeout or any
@@ -67,8 +69,11 @@ class Target:
     def __post_init__(self) -> None:
         if self.version is not None and self.version_label is not None:
             raise ValueError("Give `version` or `version_label`, not both.")
-        if not self.timeout > 0:
-            raise ValueError(f"`timeout` must be above 0. Received: timeout={self.timeout}")
+        if not 0 < self.timeout <= _LONGEST_TIMEOUT:
+            raise ValueError(
+                f"`timeout` must be above 0 and at most {_LONGEST_TIMEOUT:g} seconds. Received: "
+                f"timeout={self.timeout}"
+            )
         if self.retries < 0:
             raise ValueError(f"`retries` must be at least 0. Received: retries={self.retries}")
         for name, value in self.headers.items():

@@ -14,12 +14,14 @@ import pytest
 import tensorflow as tf
 import tiny_models
 from apache_beam.io import fileio
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.util import assert_that, equal_to
 from huge_image import huge_png
 
 from keras_cabvit.beam import ImageClassifierHandler, PredictedFile, PredictFiles, UnreadableFile
+from keras_cabvit.beam.decode_files import DecodeFiles
 from keras_cabvit.runtimes import open_model, predict_files
 
 PHOTOGRAPH = Path(__file__).parents[1] / "photographs" / "cat.jpg"
@@ -187,3 +189,24 @@ def test_mistakes_are_named_where_the_pipeline_is_made(model, arguments, error, 
 def test_other_arguments_of_inference_are_refused(model):
     with pytest.raises(ValueError, match=r"takes pixels alone\. Received: {'top': 3}"):
         ImageClassifierHandler(model).validate_inference_args({"top": 3})
+
+
+@pytest.mark.parametrize("code", [403, 404, 503])
+def test_object_that_storage_does_not_give_is_unreadable_unless_that_may_pass(monkeypatch, code):
+    class RefusedError(Exception):
+        """As those of google.api_core.exceptions."""
+
+    def refuse(*_, **__):
+        error = RefusedError("No such object: bucket/deleted.jpg")
+        error.code = code
+        raise error
+
+    monkeypatch.setattr(FileSystems, "open", refuse)
+    rows = DecodeFiles((8, 8), 1.0).process("gs://bucket/deleted.jpg")
+    if code == 503:
+        with pytest.raises(RefusedError):
+            next(rows)
+        return
+    (row,) = rows
+    sentence = "The file cannot be read: No such object: bucket/deleted.jpg."
+    assert row.value == UnreadableFile("gs://bucket/deleted.jpg", sentence)

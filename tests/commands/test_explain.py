@@ -55,10 +55,21 @@ def test_picture_is_of_what_the_model_sees(run, photo, monkeypatch, capsys):
         assert picture.size[0] == 1500
 
 
+def test_class_is_given_by_number_too(run, photo, monkeypatch):
+    def explain_image(model, image, number, blocks):
+        raise ZeroDivisionError(f"class {number}")
+
+    monkeypatch.setattr(explain, "explain_image", explain_image)
+    for name in ("2", "cat"):
+        with pytest.raises(ZeroDivisionError, match=r"^class 2$"):
+            main(["explain", "photo.png", "--model", str(run), "--class", name])
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (["photo.png", "--model", "RUN", "--class", "cow"], "cow"),
+        (["photo.png", "--model", "RUN", "--class", "5"], "'5'"),
         (["photo.png", "--model", "RUN", "--blocks", "stage/9"], "must be names of blocks"),
         (["photo.png", "--model", "RUN", "--output", "a.jpg"], "must end in .png"),
         (["photo.png", "--model", "RUN", "--crop", "2"], "at most 1"),

@@ -224,6 +224,14 @@ def test_browser_shows_predictions_and_maps_of_an_uploaded_photograph(server, op
         page.upload("#file", tmp_path / "broken.jpg")
         sentence = "broken.jpg: The bytes are not a JPEG, PNG, WebP, GIF or BMP file."
         page.wait(f"document.querySelector('#status').textContent === {sentence!r}")
+
+        # Maps that are being computed belong to the photograph that stays on the page.
+        page.value("document.querySelector('#thumbnails').replaceChildren()")
+        page.upload("#file", PHOTOGRAPH)
+        page.wait("document.querySelector('#status').textContent.startsWith('Computing')")
+        page.upload("#file", tmp_path / "broken.jpg")
+        page.wait("document.querySelectorAll('#thumbnails button').length")
+        page.wait(f"document.querySelector('#status').textContent === {sentence!r}")
         # The browser reports the answer's status 422, and nothing else.
         assert [each for each in page.complaints() if "422" not in each] == []
         assert all(each.startswith((server.address, "data:")) for each in page.addresses())

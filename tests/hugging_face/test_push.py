@@ -58,9 +58,12 @@ def test_later_push_removes_what_it_no_longer_has_and_keeps_files_of_others(run,
     assert hub.repositories["ann/clothes"].messages == ["First", "Push with keras_cabvit"]
 
 
-def test_revision_is_a_branch_that_is_created(run, hub):
+def test_revision_is_a_branch_that_is_created(run, hub, capsys):
     for _ in range(2):
         assert main(["push", str(run), "ann/clothes", "--revision", "v2"]) == 0
+        printed = capsys.readouterr().out
+        assert "`hf download ann/clothes --revision v2 --local-dir clothes`" in printed
+        assert 'load_model("hf://' not in printed
 
     assert pushed_files(hub, "v2").keys() >= FILES
     assert pushed_files(hub).keys() == {".gitattributes"}
@@ -179,7 +182,7 @@ def test_dry_run_writes_what_is_pushed_and_asks_nobody(run, hub, tmp_path, capsy
 
     written = {file.name: file.read_bytes() for file in (tmp_path / "dry").iterdir()}
     assert written.keys() - {".complete"} == FILES
-    assert written | pushed == pushed | {".complete": b""}
+    assert written | pushed == pushed | {".complete": b"repository"}
     assert hub.requests == []
     assert "Nothing was pushed." in capsys.readouterr().out
 

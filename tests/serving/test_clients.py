@@ -1,9 +1,12 @@
+import gc
 import socket
+import threading
 import time
 
 import grpc
 import numpy as np
 import pytest
+import requests
 import tensorflow as tf
 import tiny_models
 from stand_ins import FILES, VERSIONS, Service, dying, grpc_server, http_server, rest_answers
@@ -286,3 +289,23 @@ def test_other_errors_are_not_retried():
     ):
         classify_over_rest(FILES[:1], url)
     assert len(asked) == 1
+
+
+def test_connections_of_threads_that_have_ended_are_closed(rest):
+    def sessions():
+        gc.collect()
+        return [each for each in gc.get_objects() if isinstance(each, requests.Session)]
+
+    before = len(sessions())
+    with RestClient(Target(rest)) as client:
+        for _ in range(5):
+            thread = threading.Thread(target=client.status)
+            thread.start()
+            thread.join()
+        assert len(sessions()) == before
+
+
+@pytest.mark.parametrize("timeout", [0, float("nan"), float("inf"), 1e10])
+def test_impossible_timeout_gives_a_clear_error(timeout):
+    with pytest.raises(ValueError, match="`timeout` must be above 0 and at most 1e\\+09"):
+        Target("http://127.0.0.1:1", timeout=timeout)

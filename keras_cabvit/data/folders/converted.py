@@ -13,6 +13,10 @@ from keras_cabvit.data.folders.images_below import images_below
 from keras_cabvit.paths import local_path
 
 _QUALITY = 95
+# Pixels, of the library that writes JPEG files.
+_LONGEST_SIDE = 65_500
+# Nanoseconds between two times that FAT can store; those of most file systems are finer.
+_COARSEST_TIME = 2_000_000_000
 # JPEG's EXIF segment has at most 65,535 bytes.
 _LONGEST_EXIF = 65_000
 
@@ -72,9 +76,10 @@ def convert_images(
         raise ValueError(f"There are no images in {folder}.")
     source, target = Path(os.path.realpath(folder)), Path(os.path.realpath(out))
     if target.is_relative_to(source) or source.is_relative_to(target):
+        beside = source.with_name(f"{source.name}-jpeg") if source.name else "another disk"
         raise ValueError(
             f"The folder to write must lie outside of {folder}, and not hold it. Received: {out}. "
-            f"Choose {folder.with_name(folder.resolve().name + '-jpeg')}, for example."
+            f"Choose {beside}, for example."
         )
     chosen = {name for name in targets if _is_converted(folder / name)}
     _open_pillow(any(_brand(folder / name) == "heic" for name in chosen))
@@ -183,10 +188,11 @@ def _is_current(copy, source):
     """Returns whether a copy is of a file as it is now, from the `os.stat` of both.
 
     A copy has the modification time of its source. A later one means that the copy was edited, and
-    is kept; unless the source has come since, such as an older photograph of the same name.
+    is kept; unless the source has come since, such as an older photograph of the same name. An
+    earlier one, by less than two seconds, was rounded down by the file system of the copy.
     """
-    edited = copy.st_mtime_ns > source.st_mtime_ns and copy.st_ctime_ns > source.st_ctime_ns
-    return edited or copy.st_mtime_ns == source.st_mtime_ns
+    since = source.st_mtime_ns - copy.st_mtime_ns
+    return since == 0 or (since < _COARSEST_TIME and copy.st_ctime_ns > source.st_ctime_ns)
 
 
 def _upright(source):
@@ -196,6 +202,8 @@ def _upright(source):
     with Image.open(source) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError("pixels of more than 8 bits: convert it with another program")
+        if max(image.size) > _LONGEST_SIDE:
+            raise ValueError(f"more than {_LONGEST_SIDE:,} pixels a side, which JPEG cannot hold")
         upright = ImageOps.exif_transpose(image)
         metadata = {}
         # The EXIF of a TIFF file describes its own pixels.

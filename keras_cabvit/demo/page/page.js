@@ -7,7 +7,8 @@ import {fillMaps} from "./maps.js";
 const part = id => document.getElementById(id);
 const [file, drop, result, predictions] = ["file", "drop", "result", "predictions"].map(part);
 let classifier = null;
-let latest = 0; // the number of the latest photograph or class: answers to earlier ones are dropped
+let latest = 0; // the number of the latest photograph or class: nothing is said of earlier ones
+let explained = 0; // that of the latest one that is shown: maps of others are dropped
 
 function say(text, wrong = false) {
   part("status").textContent = text;
@@ -40,19 +41,19 @@ function predictionItem({number, name, probability}, choose) {
   return item;
 }
 
-async function explain(photograph, image, number) {
-  const turn = ++latest;
+async function explain(turn, photograph, image, number) {
+  explained = turn;
   for (const row of predictions.querySelectorAll("button")) {
     row.setAttribute("aria-pressed", row.dataset.number === String(number));
   }
   say("Computing the maps …");
   const found = await classifier.explain(photograph, number);
-  if (turn !== latest) return;
+  if (turn !== explained) return;
   part("looks").hidden = false;
   fillMaps(found, image, view => show(image, view), {
     thumbnails: part("thumbnails"), tables: part("tables"), digests: part("digests"),
   });
-  say("");
+  if (turn === latest) say("");
 }
 
 async function take([photograph, ...others]) {
@@ -75,8 +76,10 @@ async function take([photograph, ...others]) {
     const found = await classifier.predict(photograph);
     if (turn !== latest) return;
     const {image} = found;
-    const choose = classifier.explain &&
-      (number => explain(photograph, image, number).catch(failed));
+    const choose = classifier.explain && (number => {
+      const chosen = ++latest;
+      explain(chosen, photograph, image, number).catch(error => chosen === latest && failed(error));
+    });
     predictions.replaceChildren(...found.predictions.map(each => predictionItem(each, choose)));
     document.body.classList.add("shown");
     part("looks").hidden = part("digests").hidden = true;
@@ -86,10 +89,10 @@ async function take([photograph, ...others]) {
     const heard = `${photograph.name}: ${best.name}, ${(100 * best.probability).toFixed(1)} %` +
       (others.length ? `. The first of ${others.length + 1} files, as one is taken at a time.` : "");
     say(heard);
-    if (choose) await explain(photograph, image, best.number);
-    if (turn + 1 === latest || turn === latest) say(heard);
+    if (choose) await explain(turn, photograph, image, best.number);
+    if (turn === latest) say(heard);
   } catch (error) {
-    if (turn <= latest) failed(error, photograph.name);
+    if (turn === latest) failed(error, photograph.name);
   }
 }
 

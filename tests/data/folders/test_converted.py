@@ -189,3 +189,33 @@ def test_readers_name_a_command_after_which_they_read_the_folder(tmp_path):
     assert main(command[1:]) == 0
 
     assert images_of_folder(command[-1], ("test",)).classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize(("folder", "name"), [(".", "photos"), ("cat/..", "photos")])
+def test_recommended_folder_lies_outside(photographs, monkeypatch, folder, name, capsys):
+    monkeypatch.chdir(photographs)
+    assert main(["convert-images", folder, "jpeg"]) == 1
+    assert f"Choose {photographs.parent / f'{name}-jpeg'}, for example." in capsys.readouterr().err
+
+
+def test_copies_with_the_times_of_a_coarse_file_system_are_there(photographs, tmp_path, capsys):
+    out = tmp_path / "jpeg"
+    main(["convert-images", str(photographs), str(out)])
+    for copy in (path for path in out.rglob("*") if path.is_file()):
+        times = copy.stat()
+        even = times.st_mtime_ns - times.st_mtime_ns % (2 * 10**9)  # as FAT stores it
+        os.utime(copy, ns=(times.st_atime_ns, even))
+    capsys.readouterr()
+    assert main(["convert-images", str(photographs), str(out)]) == 0
+    assert "0 converted to JPEG, 0 copied as they are, 8 there" in capsys.readouterr().out
+
+
+def test_a_side_that_jpeg_cannot_hold_is_named_and_the_others_are_converted(
+    photographs, tmp_path, capsys
+):
+    save(Image.new("RGB", (65_501, 1)), photographs / "dog/line.tif", "TIFF")
+    assert main(["convert-images", str(photographs), str(tmp_path / "jpeg")]) == 1
+
+    errors = capsys.readouterr().err
+    assert "line.tif cannot be converted: more than 65,500 pixels a side" in errors
+    assert (tmp_path / "jpeg/dog/new.jpg").exists()
