@@ -73,7 +73,16 @@ def stages_of(model: keras.Model) -> dict[str, CabViTStage]:
 def _layers(model: Any) -> list[keras.layers.Layer]:
     if not isinstance(model, keras.layers.Layer):
         return []
-    return list(dict.fromkeys(flatten_layers(model)))
+    found = {model: None}
+
+    def walk(layer: keras.layers.Layer) -> None:
+        # Keras goes through the layers of a nested model from the last to the first.
+        for child in flatten_layers(layer, include_self=False, recursive=False):
+            found[child] = None
+            walk(child)
+
+    walk(model)
+    return list(found)
 
 
 def layers_in_order(model: keras.Model, classes: tuple[type, ...]) -> list[keras.layers.Layer]:

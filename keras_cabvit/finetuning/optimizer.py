@@ -157,6 +157,11 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         return self.inner_optimizer.variables
 
     @property
+    def _model_variables_moving_average(self) -> Any:
+        """The core's averages, where Keras' callback `SwapEMAWeights` looks for them."""
+        return self._core()._model_variables_moving_average
+
+    @property
     def iterations(self) -> Any:
         """The inner optimizer's number of steps."""
         return self.inner_optimizer.iterations

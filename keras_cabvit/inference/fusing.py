@@ -1,5 +1,6 @@
 """The inference form of a model: fewer operations, the same outputs."""
 
+import contextlib
 import functools
 
 import keras
@@ -32,6 +33,7 @@ from keras_cabvit.layers import (
 )
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.layers.flatten_layers import flatten_layers
+from keras_cabvit.layers.own_call import has_own_call
 
 INFERENCE_CLASSES = {
     ChannelMixing: FusedChannelMixing,
@@ -83,7 +85,8 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
         A new model with the same inputs and outputs, not trainable. Its weights are copies.
 
     Raises:
-        ValueError: `model` is neither functional nor sequential, so its layers cannot be seen;
+        ValueError: `model` is neither functional nor sequential, so its layers cannot be seen, or
+            its class has a `call` of its own;
             a layer is quantised that is no dense layer, or in a mode other than these;
             `attention_bias` is neither of the two; or Keras knows no `dtype` of that name.
 
@@ -101,6 +104,13 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
             "`model` must be a functional or a sequential model, because only then can its layers "
             f"be seen and fused. Received: '{model.name}' of type {type(model).__name__}"
         )
+    for each in _models_in(model):
+        if has_own_call(each):
+            raise ValueError(
+                f"`model` must compute what its layers do. '{each.name}' is a "
+                f"{type(each).__name__}, whose `call` may do more: put that into a layer, and make "
+                "a `keras.Model` of inputs and outputs."
+            )
     if attention_bias not in ATTENTION_BIASES:
         raise ValueError(
             f"`attention_bias` must be one of {ATTENTION_BIASES}. "
@@ -115,10 +125,40 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
         },
         None if dtype is None else keras.dtype_policies.get(dtype),
     )
-    fused = keras.models.clone_model(model, clone_function=form, recursive=True)
+    with _not_compiled(model):
+        fused = keras.models.clone_model(model, clone_function=form, recursive=True)
     form.copy_weights()
     fused.trainable = False
     return fused
+
+
+def _models_in(model):
+    """Returns a model and those inside it."""
+    return [each for each in flatten_layers(model) if isinstance(each, keras.Model)]
+
+
+@contextlib.contextmanager
+def _not_compiled(model):
+    """Keeps Keras from compiling a copy, for which it looks up losses and metrics by name."""
+    compiled = [each for each in _models_in(model) if each.compiled]
+    for each in compiled:
+        each.compiled = False
+    try:
+        yield
+    finally:
+        for each in compiled:
+            each.compiled = True
+
+
+def _copied_lambda(layer, options):
+    """Returns a copy of a Lambda layer, which Keras would refuse to make of its config."""
+    return keras.layers.Lambda(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=layer.arguments,
+        **options,
+    )
 
 
 def can_be_fused(model):
@@ -167,7 +207,11 @@ class Forms:
             layer: any Keras layer.
             inference_class: class that takes the same config; None for the layer's own class.
         """
-        config = plain_config(layer) | self.options(layer)
+        if isinstance(layer, keras.layers.Lambda):
+            return _copied_lambda(layer, self.options(layer))
+        config = plain_config(layer)
+        # A user's own layer may have no such arguments, and neither has Keras' Pipeline.
+        config |= {name: value for name, value in self.options(layer).items() if name in config}
         form = (inference_class or plain_class(layer)).from_config(config)
         # No weights to copy: an operation, such as slicing, or a layer that gets folded weights.
         if getattr(layer, "weights", None):

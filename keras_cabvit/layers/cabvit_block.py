@@ -63,6 +63,7 @@ class CabViTBlock(Composite):
 
     def build(self, inputs_shape, digests_shape=None):
         """Creates the weights for these shapes."""
+        self.check_parts_are_new()
         self.attention.build(inputs_shape, digests_shape)
         self.merge_enhancement.build(inputs_shape)
         self.channel_mixing.build(inputs_shape)

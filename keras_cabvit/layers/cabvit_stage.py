@@ -90,6 +90,7 @@ class CabViTStage(Composite):
 
     def build(self, inputs_shape):
         """Creates the weights of the blocks, each for the digest tokens that it will receive."""
+        self.check_parts_are_new()
         digests_shape, merged = None, 0
         if self.window is not None:
             inputs_shape = (None, self.window, self.window, inputs_shape[-1])

@@ -66,6 +66,18 @@ class Composite(keras.layers.Layer):
                 f"`{name}` of a {type(self).__name__} must be {right}. Received: {name}={part!r}"
             )
 
+    def check_parts_are_new(self):
+        """Raises a ValueError if a part is built, as that of another layer is."""
+        for name in self.part_names:
+            for part in _as_list(getattr(self, name)):
+                if part.built:
+                    raise ValueError(
+                        f"Layer '{self.name}' builds its parts itself, and '{part.name}' is built "
+                        "already, such as in another layer: give a new one, "
+                        "`type(part).from_config(part.get_config())`, and copy the weights with "
+                        "`set_weights`."
+                    )
+
     def with_parts(self, function):
         """Returns an unbuilt layer with the same arguments except for its parts.
 

@@ -87,7 +87,9 @@ def CabViTH(
             grey images.
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
-            Pixels are normalised and scores computed in the policy's variable dtype.
+            Pixels are normalised and scores computed in the policy's variable dtype. `compile`
+            scales the loss of "mixed_float16" if it is the global one; with it given here, train
+            with a `keras.optimizers.LossScaleOptimizer`.
         windowed: whether the attention, digest tokens and convolutions of the last two stages stay
             inside windows, as in the authors' code for dense prediction. A window is the token grid
             that the weights were trained on: with True that of the file at `weights`, or without

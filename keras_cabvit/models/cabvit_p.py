@@ -91,7 +91,9 @@ def CabViTP(
             grey images.
         name: string, the model's name.
         dtype: Keras dtype policy of the layers, or its name. None, the default, is the global one.
-            Pixels are normalised and scores computed in the policy's variable dtype.
+            Pixels are normalised and scores computed in the policy's variable dtype. `compile`
+            scales the loss of "mixed_float16" if it is the global one; with it given here, train
+            with a `keras.optimizers.LossScaleOptimizer`.
         windowed: only hybrid models can be windowed; anything but False, the default, is refused.
 
     Returns:

@@ -78,7 +78,8 @@ def decode_predictions(preds, top=5):
     if not 1 <= top <= count:
         raise ValueError(f"`top` must be between 1 and {count}. Received: top={top}")
     classes = _CLASSES[count]()
-    best = np.argsort(-preds, axis=1, kind="stable")[:, :top]
+    # As floats: the negative of an unsigned integer is another one.
+    best = np.argsort(-preds.astype("float64"), axis=1, kind="stable")[:, :top]
     return [
         [(*classes[index], scores[index]) for index in indices]
         for indices, scores in zip(best, preds, strict=True)

@@ -18,12 +18,20 @@ def cache_folder() -> Path:
     Returns:
         `$KERAS_CABVIT_HOME` if it is set, otherwise `$KERAS_HOME/models` if that is set, otherwise
         `~/.keras/models`, as a `pathlib.Path`.
+
+    Raises:
+        OSError: neither is set, and there is no home folder.
     """
     if home := os.environ.get("KERAS_CABVIT_HOME"):
         return local_path(home, "KERAS_CABVIT_HOME")
     if keras_home := os.environ.get("KERAS_HOME"):
         return local_path(keras_home, "KERAS_HOME") / "models"
-    return Path.home() / ".keras" / "models"
+    try:
+        return Path.home() / ".keras" / "models"
+    except RuntimeError as error:
+        raise OSError(
+            "There is no home folder for weight files: set KERAS_CABVIT_HOME to a folder."
+        ) from error
 
 
 def weights_file_name(variant: str) -> str:

@@ -5,10 +5,13 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_cabvit.layers import CabViTStage, ConvolutionalStem, PatchEmbedding
+from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.weights.stored_sizes import TOKEN_PIXELS
 from keras_cabvit.weights.transfer import CLASSIFIER, transfer_weights
 
 _HYBRID_MULTIPLE = 32  # pixels per token of the last stage
+# Modules of the layers of models for inference, all for one size.
+_FUSED = ("keras_cabvit.inference.", "keras_cabvit.export.")
 _ON_GRID = ("CrossBlockAttention", "TokenMergeEnhancement")
 
 
@@ -50,7 +53,7 @@ def counterpart(
     image_size: tuple[int, int],
     channels: int | None = None,
     classes: int | None = None,
-    window_scale: float = 1.0,
+    without_windows: bool = False,
 ) -> keras.Model:
     """Builds a model with the same layers for other images or classes, with random weights.
 
@@ -59,16 +62,22 @@ def counterpart(
         image_size: (height, width) in pixels.
         channels: integer, channels of the images; None is the model's.
         classes: integer, classes of the layer "predictions", if there is one; None is the model's.
-        window_scale: float, the sides of windows as a multiple of the model's.
+        without_windows: whether stages of the new model attend to all tokens. Their weights are
+            the same for images of one window.
 
     Raises:
         ValueError: the layers cannot be put together at this size.
     """
     shape = (*image_size, channels or model.input_shape[-1])
     old_shape = tuple(model.input_shape[1:])
-    config = _changed(model.get_config(), old_shape, shape, classes, window_scale)
+    if "layers" not in model.get_config():  # a class with arguments of its own, as of KerasHub
+        model = keras.Model(model.input, model.output, name=model.name)
+    config = _changed(model.get_config(), old_shape, shape, classes, without_windows)
     try:
-        return type(model).from_config(config)
+        built = type(model).from_config(config)
+        if tuple(built.input_shape[1:]) != shape:
+            raise ValueError(f"It takes {built.input_shape[1:]}.")
+        return built
     except Exception as error:  # layers of the user's own may raise anything
         raise ValueError(
             f"Model '{model.name}' cannot be built for images of shape {shape}: a layer in it fits "
@@ -79,9 +88,9 @@ def counterpart(
 def _changed(item: Any, *changes: Any) -> Any:
     """Returns a config for images of another shape (height, width, channels), recursively.
 
-    The changes are the old shape, the new one, classes and window scale.
+    The changes are the old shape, the new one, classes and whether windows are left out.
     """
-    old, new, classes, window_scale = changes
+    old, new, classes, without_windows = changes
     if isinstance(item, (list, tuple)):
         return type(item)(_changed(each, *changes) for each in item)
     if not isinstance(item, dict):
@@ -96,8 +105,8 @@ def _changed(item: Any, *changes: Any) -> Any:
     elif kind in _ON_GRID and config.get("grid"):
         rows, columns = config["grid"]
         config["grid"] = (rows * new[0] // old[0], columns * new[1] // old[1])
-    elif kind == "CabViTStage" and config.get("window"):
-        config["window"] = round(config["window"] * window_scale)
+    elif kind == "CabViTStage" and without_windows:
+        config["window"] = None
     elif classes is not None and config.get("name") == CLASSIFIER and "units" in config:
         config["units"] = classes
     return item
@@ -119,9 +128,9 @@ class OwnSizes(NamedTuple):
 
 def own_sizes(model: keras.Model) -> OwnSizes | None:
     """Returns the sizes of a model; None if it is not one of this library."""
-    # A layer of the user's own may have the name too.
-    heads = (layer for layer in model.layers if layer.name == CLASSIFIER)
-    classes = next((getattr(layer, "units", None) for layer in heads), None)
+    # The first dense layer is the one whose classes a file gives: Keras stores layers by class.
+    dense = next((layer for layer in model.layers if isinstance(layer, keras.layers.Dense)), None)
+    classes = dense.units if dense is not None and dense.name == CLASSIFIER else None
     channels = None
     for layer in model.layers:
         if isinstance(layer, PatchEmbedding):
@@ -146,6 +155,11 @@ def size_multiple(model: keras.Model) -> int:
     Raises:
         ValueError: it is another model, or a fused one.
     """
+    if any(type(layer).__module__.startswith(_FUSED) for layer in flatten_layers(model)):
+        raise ValueError(
+            f"Model '{model.name}' must be a trainable model of this library to be resized, not "
+            "fused: resize the one that it was fused from, and fuse that."
+        )
     for layer in model.layers:
         if isinstance(layer, ConvolutionalStem):
             return _HYBRID_MULTIPLE

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, check_space
+from keras_cabvit.layers import ConvolutionalStem, PatchEmbedding
 from keras_cabvit.layers.layer_state import set_weights
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights.counterpart import counterpart, own_sizes
@@ -132,8 +133,22 @@ def _source(model: keras.Model, stored: StoredSizes | None) -> keras.Model:
     has_own_images = (stored.image_size, stored.channels) == (own.image_size, own.channels)
     if has_own_images and not has_other_classes:
         return model
-    scale = stored.image_size[0] / own.image_size[0]
-    return counterpart(model, stored.image_size, stored.channels, stored.classes, scale)
+    classes = stored.classes if has_other_classes else None
+    part = _from_its_images(model)
+    return counterpart(part, stored.image_size, stored.channels, classes, without_windows=True)
+
+
+def _from_its_images(model: keras.Model) -> keras.Model:
+    """Returns the part of a model from the images that its first layer of weights takes.
+
+    Layers of the user's own may come before, which resize or join images.
+    """
+    for layer in model.layers:
+        if isinstance(layer, (ConvolutionalStem, PatchEmbedding)):
+            if layer.input.shape[1:] != model.input_shape[1:]:
+                return keras.Model(layer.input, model.output, name=model.name)
+            return model
+    return model
 
 
 def check_image_size(model: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -223,6 +238,9 @@ def _check_left_over(model: keras.Model, shapes: Shapes) -> None:
     layers = {layer.name for layer in model.layers}
     head = tuple(prefix for name, prefix in _HEAD.items() if name not in layers)
     names = [name for name in shapes if name.startswith("layers/")]  # not an optimizer's
-    left_over = len(names) - len(model.weights)
+    wanted = [weight.name for weight in model.weights]
+    if not any("lora_kernel" in name for name in names):  # LoRA was added since
+        wanted = [name for name in wanted if not name.startswith("lora_kernel")]
+    left_over = len(names) - len(wanted)
     if left_over not in (0, sum(name.startswith(head) for name in names)):
         raise ValueError(f"The file has {left_over} more weights than the model.")

@@ -140,9 +140,7 @@ def _channel_notes(layer: keras.layers.Layer, source: keras.layers.Layer) -> lis
 
 
 def _classifier_note(layer: keras.layers.Layer, source: keras.layers.Layer | None) -> str:
-    units = getattr(source, "units", None)
+    own, units = (getattr(each, "units", None) for each in (layer, source))
+    of_classes = "" if own is None else f" of {own} classes"
     found = "no classifier" if units is None else f"a classifier of {units} classes"
-    return (
-        f"The classifier of {layer.units} classes keeps its own values, because the weights have "
-        f"{found}."
-    )
+    return f"The classifier{of_classes} keeps its own values, because the weights have {found}."

@@ -7,7 +7,13 @@ import tiny_models
 from numpy_rollout import convolved, rollout_of_stage
 
 import keras_cabvit
-from keras_cabvit.explain import attention_maps, attention_rollout, rollout_map
+from keras_cabvit.explain import (
+    attention_maps,
+    attention_rollout,
+    block_names,
+    grad_cam,
+    rollout_map,
+)
 from keras_cabvit.explain.rollout import depthwise_shares
 
 
@@ -85,3 +91,14 @@ def test_padding_and_empty_channels_have_no_share():
 def test_residual_out_of_range_gives_a_clear_error(tiny_plain):
     with pytest.raises(ValueError, match="`residual` must be from 0 to 1"):
         attention_rollout(tiny_plain, tiny_models.images(tiny_plain), residual=1.5)
+
+
+def test_nested_hybrid_model_is_explained_as_the_model_itself(tiny_hybrid):
+    image = keras.Input(tiny_hybrid.input_shape[1:])
+    nested = keras.Model(image, tiny_hybrid(image))
+    pixels = tiny_models.images(tiny_hybrid, batch=1)
+
+    assert block_names(nested) == block_names(tiny_hybrid)
+    for explain in (rollout_map, grad_cam):
+        found, expected = explain(nested, pixels), explain(tiny_hybrid, pixels)
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)

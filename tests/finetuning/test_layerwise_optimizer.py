@@ -276,3 +276,25 @@ def test_rates_fall_from_block_to_block_towards_the_stem():
     assert "merging_2" not in layerwise_rates(model, 0.5)
     with pytest.raises(ValueError, match=r"above 0 and at most 1. Received: layer_decay=1.5"):
         layerwise_rates(model, 1.5)
+
+
+def test_averages_are_swapped_under_loss_scaling():
+    model = classifier()
+    optimizer = keras.optimizers.LossScaleOptimizer(wrapped_adamw(use_ema=True, ema_momentum=0.8))
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    x, y = np.ones((8, 4), "float32"), np.arange(8) % 3
+    swap = keras.callbacks.SwapEMAWeights()
+    history = model.fit(x, y, validation_data=(x, y), epochs=2, callbacks=[swap], verbose=0)
+
+    # The averages are behind the weights that have just been trained.
+    assert history.history["val_loss"][0] > model.evaluate(x, y, verbose=0)
+
+
+def test_optimizer_without_averages_has_none():
+    model = classifier()
+    model.compile(wrapped_adamw(), "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match="use_ema=True"):
+        model.fit(
+            np.ones((8, 4), "float32"), np.arange(8) % 3, validation_split=0.5,
+            callbacks=[keras.callbacks.SwapEMAWeights()], verbose=0,
+        )  # fmt: skip

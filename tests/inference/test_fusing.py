@@ -349,3 +349,70 @@ def test_model_without_visible_layers_is_refused():
 
     with pytest.raises(ValueError, match=r"functional or a sequential model.*type Hidden"):
         fuse(Hidden())
+
+
+def images_of_two_blocks():
+    return np.random.default_rng(0).standard_normal((2, 5, 3, 8)).astype("float32")
+
+
+def test_how_a_model_was_compiled_has_no_effect():
+    backbone = keras.Sequential([filled(tiny_models.two_blocks())], name="backbone")
+    model = keras.Sequential([keras.Input((5, 3, 8)), backbone])
+    expected = outputs(model, images_of_two_blocks())
+    for each in (model, backbone):
+        each.compile("adam", lambda y_true, y_pred: keras.ops.mean(y_pred - y_true, axis=-1))
+
+    found = fuse(model)
+    np.testing.assert_allclose(outputs(found, images_of_two_blocks()), expected, atol=1e-5)
+    assert model.compiled
+    assert backbone.compiled
+    assert not found.compiled
+
+
+class Doubling(keras.layers.Layer):
+    """A user's layer that takes neither name nor dtype."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, x):
+        return x * self.factor
+
+    def get_config(self):
+        return {"factor": self.factor}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: Doubling(2),
+        lambda: keras.layers.Pipeline([keras.layers.Rescaling(2)]),
+        lambda: keras.layers.Lambda(lambda x, factor: factor * x, arguments={"factor": 2}),
+    ],
+    ids=["own", "Pipeline", "Lambda"],
+)
+def test_layers_with_few_arguments_and_own_functions_are_copied(layer):
+    inner = filled(tiny_models.two_blocks())
+    image = keras.Input((5, 3, 8))
+    model = keras.Model(image, inner(layer()(image)))
+
+    expected = outputs(inner, 2 * images_of_two_blocks())
+    np.testing.assert_allclose(outputs(fuse(model), images_of_two_blocks()), expected, atol=1e-5)
+
+
+class Calibrated(keras.Model):
+    """Probabilities at another temperature, of a graph that ends in logits."""
+
+    def call(self, x, training=None):
+        return keras.ops.softmax(super().call(x, training=training) / 2)
+
+
+def test_model_with_a_call_of_its_own_is_refused():
+    inner = tiny_models.two_blocks(activation=None)
+    model = Calibrated(inner.input, inner.output, name="calibrated")
+    whole = keras.Sequential([keras.Input((5, 3, 8)), model])
+
+    for each in (model, whole):
+        with pytest.raises(ValueError, match="'calibrated' is a Calibrated, whose `call` may do"):
+            fuse(each)

@@ -7,6 +7,8 @@ import pytest
 import tiny_models
 from tiny_models import filled, outputs
 
+from keras_cabvit.layers import CabViTBlock, CabViTStage
+
 GRID = (5, 3)  # 15 tokens, which a block merges into 2x1 digest tokens
 
 
@@ -133,3 +135,22 @@ def test_memory_starts_empty_in_every_call():
     first = outputs(stage, inputs)
     outputs(stage, others)
     np.testing.assert_array_equal(outputs(stage, inputs), first)
+
+
+def test_parts_of_another_layer_are_refused_and_stay_as_they_are():
+    model = tiny_models.filled(tiny_models.two_blocks())
+    x = np.random.default_rng(0).standard_normal((1, 5, 3, 8)).astype("float32")
+    expected = tiny_models.outputs(model, x)
+    stage = model.get_layer("stage_2")
+    for late in (
+        CabViTStage(stage.blocks[1:]),
+        CabViTBlock(
+            stage.blocks[1].attention,
+            stage.blocks[1].merge_enhancement,
+            stage.blocks[1].channel_mixing,
+        ),
+    ):
+        with pytest.raises(ValueError, match="is built already, such as in another layer"):
+            late(np.ones((1, 3, 2, 8), "float32"))
+
+    np.testing.assert_array_equal(tiny_models.outputs(model, x), expected)

@@ -55,3 +55,13 @@ def test_listed_models_are_public_functions_that_build_them():
         assert variant in keras_cabvit.__all__
     model = build_variant("CabViTP_T", input_shape=(32, 32, 3))
     assert model.name == "CabViTP_T"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_integer_scores_are_ranked_by_their_values(dtype):
+    info = np.iinfo(dtype)
+    scores = np.full((1, 1000), info.min, dtype)
+    scores[0, [5, 7]] = info.max, info.max - 9
+
+    (found,) = keras_cabvit.decode_predictions(scores, top=2)
+    assert [score for *_, score in found] == [info.max, info.max - 9]

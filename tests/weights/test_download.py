@@ -18,6 +18,7 @@ from backend_process import WITHOUT_BACKEND
 from small_disk import files_of_at_most
 
 from keras_cabvit.weights import download as module
+from keras_cabvit.weights.cache import weights_path
 from keras_cabvit.weights.download import WeightsDownloadError, download, fetch_text
 
 CONTENT = np.random.default_rng(1).bytes(200_000)
@@ -487,3 +488,15 @@ def test_missing_text(file_server):
 
 def test_text_is_cut_at_its_limit(file_server):
     assert fetch_text(file_server.serve("/sum", b"a" * 10_000), limit=100) == "a" * 100
+
+
+def test_missing_home_folder_gives_a_clear_error(monkeypatch):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("KERAS_CABVIT_HOME", "KERAS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", home)
+
+    with pytest.raises(OSError, match="set KERAS_CABVIT_HOME to a folder"):
+        weights_path("CabViTH_T")

@@ -8,6 +8,7 @@ import pytest
 import tiny_models
 from model_weights import assert_equal, weights_of
 
+from keras_cabvit.inference import fuse
 from keras_cabvit.weights import load_weights, resized_model, save_weights, transfer_weights
 from keras_cabvit.weights.resampling import resampled
 
@@ -235,3 +236,54 @@ def test_damaged_keras_file_is_refused(saved, tmp_path):
         with pytest.raises(ValueError, match=r"model\.keras do not fit model"):
             load_weights(model, tmp_path / "model.keras")
     assert_equal(model.get_weights(), before)
+
+
+@pytest.mark.parametrize("before", ["resized", "grey"])
+def test_weights_of_another_size_are_loaded_behind_layers_of_the_users_own(before, tmp_path):
+    source = tiny_models.filled(tiny_models.plain())
+    path = save_weights(source, tmp_path / "source.weights.h5")
+    side = 56
+    if before == "resized":
+        image = keras.Input((None, None, 3))
+        x = keras.layers.Resizing(side, side)(image)
+    else:
+        image = keras.Input((side, side, 1))
+        x = keras.layers.Concatenate()([image] * 3)
+    model = tiny_models.plain(input_shape=None, input_tensor=x, weights=path)
+
+    expected = resized_model(source, (side, side))
+    for weight, other in zip(model.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_fused_model_is_not_resized():
+    for bias in ("stored", "computed"):
+        fused = fuse(tiny_models.plain(depth=1), attention_bias=bias)
+        with pytest.raises(ValueError, match="not fused: resize the one that it was fused from"):
+            resized_model(fused, (56, 56))
+
+
+def test_model_whose_class_has_arguments_of_its_own_is_resized():
+    class Named(keras.Model):
+        def get_config(self):
+            return {"variant": "small"}
+
+    source = tiny_models.filled(tiny_models.plain(depth=1))
+    model = Named(source.input, source.output, name="named")
+    resized = resized_model(model, (56, 56))
+
+    assert resized.input_shape == (None, 56, 56, 3)
+    for weight, other in zip(
+        resized.get_weights(), resized_model(source, (56, 56)).get_weights(), strict=True
+    ):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_weights_of_images_that_are_not_square_are_loaded_into_windows(tmp_path):
+    source = tiny_models.filled(tiny_models.hybrid(input_shape=(64, 96, 3)))
+    path = save_weights(source, tmp_path / "source.weights.h5")
+    model = tiny_models.hybrid(weights=path, windowed=96, input_shape=(None, None, 3))
+
+    expected = resized_model(source, (96, 96)).get_weights()
+    for weight, other in zip(model.get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(weight, other)

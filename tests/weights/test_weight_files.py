@@ -9,6 +9,7 @@ import tiny_models
 from model_weights import assert_equal, weights_of
 from small_disk import files_of_at_most
 
+from keras_cabvit.finetuning import enable_lora
 from keras_cabvit.runtimes import load_keras
 from keras_cabvit.runtimes.opened_model import open_model
 from keras_cabvit.weights import load_weights, save_weights
@@ -256,3 +257,32 @@ def test_full_disk_gives_a_clear_error(tiny_plain, tmp_path, monkeypatch):
         save_weights(tiny_plain, path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.weights.h5"]
     assert path.stat().st_size == size
+
+
+def test_dense_layer_before_the_classifier_is_not_taken_for_it(tmp_path):
+    def model(side):
+        backbone = tiny_models.plain(include_top=False, pooling="avg", input_shape=(side, side, 3))
+        x = keras.layers.Dense(16, "gelu", name="hidden")(backbone.output)
+        return keras.Model(backbone.input, keras.layers.Dense(4, name="predictions")(x))
+
+    source = tiny_models.filled(model(40))
+    path = save_weights(source, tmp_path / "own.weights.h5")
+    same, larger = model(40), model(56)
+    for each in (same, larger):
+        load_weights(each, path)
+
+    assert_equal(same.get_weights(), source.get_weights())
+    for name in ("hidden", "predictions"):
+        assert_equal(larger.get_layer(name).get_weights(), source.get_layer(name).get_weights())
+
+
+def test_weights_without_lora_are_loaded_into_a_model_with_it(saved):
+    source, path = saved("plain")
+    model = tiny_models.plain()
+    enable_lora(model, 2)
+    load_weights(model, path)
+
+    inputs = tiny_models.images(model)
+    expected = tiny_models.outputs(source, inputs)
+    np.testing.assert_allclose(tiny_models.outputs(model, inputs), expected, atol=1e-5)
+    assert_refused(tiny_models.plain(depth=2), path)

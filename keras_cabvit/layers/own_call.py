@@ -1,0 +1,12 @@
+"""Functional models whose class computes more than their layers do."""
+
+import keras
+
+
+def has_own_call(model):
+    """Returns whether a functional or sequential model's class has a `call` that is not Keras'.
+
+    Such a model need not compute what the graph from its inputs to its outputs does.
+    """
+    is_graph = isinstance(model, keras.Sequential) or hasattr(model, "operations")
+    return is_graph and not type(model).call.__module__.startswith("keras.")
