@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 
 from keras_cabvit.atomic_files import atomic_folder, write_text_atomically
-from keras_cabvit.data.labels import LABELS
+from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.keras_statements import add_statements, keras_statements
 from keras_cabvit.runtimes.run_record import read_finished_run
@@ -52,9 +52,14 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
             size = model.input_shape[1:3]
             add_statements(partial / "model.keras", stated.labels, size, stated.crop)
         for name in (LABELS, "run.json", "metrics.csv"):
-            shutil.copyfile(run / name, partial / name)
+            if (run / name).is_file():
+                shutil.copyfile(run / name, partial / name)
+        if not (partial / LABELS).is_file() and stated.labels:
+            write_text_atomically(partial / LABELS, labels_text(stated.labels))
+        metrics = partial / "metrics.csv"
+        rows = read_metrics_csv(metrics) if metrics.is_file() else None
         evaluation = dataclasses.replace(evaluate(partial), name=out.name, path=Path("model.keras"))
-        write_report(partial, evaluation, read_metrics_csv(run / "metrics.csv"), record)
+        write_report(partial, evaluation, rows, record)
         write_text_atomically(partial / "README.md", model_card(evaluation, record, description))
         scores = dataclasses.asdict(evaluation.as_row())
         write_text_atomically(partial / "scores.json", json.dumps(scores, indent=2) + "\n")

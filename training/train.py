@@ -68,6 +68,11 @@ def train(
     found = earlier = read_run(folder)
     if earlier is None:
         _check_not_of_seeds(folder)
+    elif "data" not in earlier and (folder / "model.weights.h5").is_file():
+        raise ValueError(
+            f"{folder} holds a run of `train-in-memory`, whose run.json would be replaced: choose "
+            "another folder with --out."
+        )
     checkpoints = CheckpointFolder(folder / "checkpoints")
     placement = place(options.strategy, recipe, hosts)
     finished = is_finished(earlier, folder)
@@ -120,6 +125,9 @@ def train(
     if recipe.freeze and earlier is None and recipe.model.initial_weights is None:
         print("The frozen parts keep random weights: --model.initial-weights is not given.")
     with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
+        if run.writes and earlier is None:
+            for logger in loggers:
+                logger.forget()
         if run.writes and (earlier is None or not (folder / IMAGES_FILE).is_file()):
             write_image_list(folder, data_set, learned_earlier)
         run.complete(evaluate)

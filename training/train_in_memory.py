@@ -111,8 +111,7 @@ def _train(recipe: Recipe, options: InMemoryOptions) -> None:
     record = {
         "recipe": asdict(recipe),
         "options": {name: str(value) for name, value in asdict(options).items()},
-        "training_images": len(training.labels),
-        "validation_images": len(validation.labels),
+        "images": {"training": len(training.labels), "validation": len(validation.labels)},
         "device": jax.devices()[0].device_kind,
         "versions": {"keras": keras.__version__, "jax": jax.__version__},
         "epochs": [],

@@ -140,3 +140,14 @@ def test_folder_of_something_else_is_not_replaced(finished_run, tmp_path):
     with pytest.raises(ValueError, match="was not written by this command"):
         publish(finished_run, tmp_path)
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_run_without_labels_and_metrics_is_published_without_curves(finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    for name in ("labels.txt", "metrics.csv"):
+        (run / name).unlink()
+    publish(run, tmp_path / "published")
+
+    labels = (tmp_path / "published" / "labels.txt").read_text()
+    assert labels == (finished_run / "labels.txt").read_text()
+    assert not (tmp_path / "published" / "curves.png").exists()

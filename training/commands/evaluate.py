@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from tqdm import tqdm
 
-from keras_cabvit.atomic_files import write_text_atomically
+from keras_cabvit.atomic_files import check_writable, write_text_atomically
 from training.commands.parsing import parsed
 from training.compare import compare
 from training.evaluate import evaluate
@@ -30,7 +30,7 @@ class Evaluate:
         split: the images to score; if the data has no test images, test means validation.
         out: folder for report.md and its pictures, of one model; not that of a run, whose report
             would be replaced.
-        json: file for the scores.
+        json: .json file for the scores.
         predictions: CSV file for the predictions of one model: name, class, predicted class and all
             probabilities of every image.
         image_size: (height, width) in pixels, for a model that takes any size.
@@ -77,6 +77,12 @@ def run(arguments: list[str]) -> None:
     for option, path in (("--predictions", options.predictions), ("--json", options.json)):
         if path is not None and path.is_dir():
             raise ValueError(f"{option} must be a file. {path} is a folder.")
+    if options.json is not None and options.json.suffix.lower() != ".json":
+        raise ValueError(f"--json writes a file that must end in .json. Received: {options.json}")
+    report = None if options.out is None else options.out / "report.md"
+    for path in (options.predictions, options.json, report):
+        if path is not None:
+            check_writable(path)
     rows: tuple[ModelScore, ...]
     with _Bar() as progress:
         settings: dict[str, Any] = {

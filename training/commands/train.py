@@ -127,7 +127,12 @@ def _config(arguments: list[str]) -> tuple[Config | None, list[str]]:
         return _settings(known.config, "config", places.out), others
     if places.extend is None or names_recipe(arguments):
         return None, others
-    return _settings(places.extend, "extend", places.out), others
+    config = _settings(places.extend, "extend", places.out)
+    # How that run took over a classifier says nothing of how this one takes over that run's.
+    model = dataclasses.replace(config.recipe.model, initial_classifier=None)
+    return dataclasses.replace(
+        config, recipe=dataclasses.replace(config.recipe, model=model)
+    ), others
 
 
 def _settings(source: Path, option: str, out: Path | None) -> Config:

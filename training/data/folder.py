@@ -195,13 +195,14 @@ class _Found:
         if name not in self.parts:
             return FolderSplit(self.root, (), (), class_names)
         part = self.parts[name]
-        unknown = [each for each in part.classes if each not in class_names]
+        known = {each: number for number, each in enumerate(class_names)}
+        unknown = [each for each in part.classes if each not in known]
         if unknown:
             raise ValueError(
                 f"{self.titles[name]} must not have classes that {self.titles[self.trained]} "
                 f"lacks. It has {listed(unknown)}.{_spelled_alike(unknown[0], class_names)}"
             )
-        numbers = [class_names.index(part.classes[label]) for label in part.labels]
+        numbers = [known[part.classes[label]] for label in part.labels]
         return FolderSplit(self.root, part.files, numbers, class_names)
 
 

@@ -1,5 +1,6 @@
 """Perceptual hashes of image files, which change little when an image does."""
 
+import collections
 import contextlib
 import hashlib
 import os
@@ -25,6 +26,7 @@ _LEAST_CONTRAST = 2.0
 # Hashes of fewer images take less than a second or two and are not stored.
 _FEWEST_STORED = 500
 _SECONDS_BETWEEN_REPORTS = 5
+_END = 4096
 
 
 def perceptual_hashes(root: Path, files: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +90,8 @@ def perceptual_hashes(root: Path, files: Sequence[str]) -> tuple[np.ndarray, np.
 def content_numbers(root: Path, files: Sequence[str]) -> np.ndarray:
     """Numbers files by their content: files with the same bytes have the same number.
 
-    Only files that share their size are read.
+    Only files that share their size are read, and of these only the beginning and the end unless
+    another file has them too.
 
     Args:
         root: folder.
@@ -97,17 +100,25 @@ def content_numbers(root: Path, files: Sequence[str]) -> np.ndarray:
     Returns:
         An integer array (files,).
     """
-    sizes = np.array([_state(root / file)[0] for file in files], np.int64)
-    alone = dict(zip(*np.unique(sizes, return_counts=True), strict=True))
+    known: list[Any] = [_state(root / file)[0] or file for file in files]
+    for digest in (_ends_digest, file_digest):
+        counts = collections.Counter(known)
+        for number, (file, each) in enumerate(zip(files, known, strict=True)):
+            if counts[each] > 1:
+                try:
+                    known[number] = (each, digest(root / file))
+                except OSError:  # training reports it as broken
+                    known[number] = file
     numbers: dict[Any, int] = {}
-    result = []
-    for file, size in zip(files, sizes.tolist(), strict=True):
-        content: Any = file
-        if size > 0 and alone[size] > 1:
-            with contextlib.suppress(OSError):  # training reports it as broken
-                content = file_digest(root / file)
-        result.append(numbers.setdefault(content, len(numbers)))
-    return np.array(result, np.int64)
+    return np.array([numbers.setdefault(each, len(numbers)) for each in known], np.int64)
+
+
+def _ends_digest(path: Path) -> bytes:
+    """Returns the SHA-256 of the first and the last 4 KiB of a file."""
+    with open(path, "rb") as file:
+        start = file.read(_END)
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _END))
+        return hashlib.sha256(start + file.read(_END)).digest()
 
 
 def _hash(path: Path) -> np.ndarray | None:
@@ -117,7 +128,8 @@ def _hash(path: Path) -> np.ndarray | None:
     try:
         with Image.open(path) as image:
             image.draft("L", (2 * _SIDE, 2 * _SIDE))
-            ImageOps.exif_transpose(image, in_place=True)
+            with contextlib.suppress(Exception):  # of a tag that cannot be written, after the turn
+                ImageOps.exif_transpose(image, in_place=True)
             small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
         if np.std(np.asarray(small)) < _LEAST_CONTRAST:
             return None
@@ -160,8 +172,8 @@ def _store(
     hashes: np.ndarray,
     known: np.ndarray,
 ) -> None:
-    place = _place(root)
     try:
+        place = _place(root)
         place.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(place) as partial, open(partial, "wb") as file:
             np.savez(
@@ -171,5 +183,5 @@ def _store(
                 hashes=hashes,
                 known=known,
             )
-    except OSError:
+    except (OSError, ValueError):
         pass  # they are computed again the next time

@@ -36,7 +36,7 @@ class ImageSizes:
         """Returns the sizes as text; empty if they are unknown."""
         if not self.sizes:
             return ""
-        ordered = sorted(self.sizes, key=lambda size: size[0] * size[1])
+        ordered = sorted(self.sizes, key=lambda size: (size[0] * size[1], size))
         smallest, median, largest = (
             f"{width}x{height}"
             for width, height in (ordered[0], ordered[len(ordered) // 2], ordered[-1])

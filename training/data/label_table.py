@@ -180,11 +180,18 @@ def _resolved(root: Path, table: Path, rows: list[_Row]) -> list[_Row]:
     """Returns the rows with the names that the files have, each file once."""
     missing: list[_Row] = []
     found: dict[str, _Row] = {}
+    on_disk: dict[str, list[str]] = {}
+    for path in images_below(root):
+        name = os.path.relpath(path, root)
+        on_disk.setdefault(_alike(name), []).append(name)
     for row in rows:
         file = _file(root, table, row)
         if file is None:
             missing.append(row)
             continue
+        same = on_disk.get(_alike(file), [])
+        if file not in same:  # a file system that ignores case, or forms of letters
+            file = next((each for each in same if os.path.samefile(root / each, root / file)), file)
         before = found.setdefault(file, row._replace(file=file))
         for what, one, other in (
             ("classes", before.class_name, row.class_name),
@@ -202,6 +209,11 @@ def _resolved(root: Path, table: Path, rows: list[_Row]) -> list[_Row]:
             f"{_name_hint(root, missing[0].file)}"
         )
     return list(found.values())
+
+
+def _alike(name: str) -> str:
+    """Returns what names have in common that some file systems do not tell apart."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _file(root: Path, table: Path, row: _Row) -> str | None:
@@ -250,7 +262,8 @@ def _name_hint(root: Path, file: str) -> str:
 def _part(table: Path, rows: list[_Row]) -> FolderPart:
     classes = sorted({row.class_name for row in rows})
     rows = sorted(rows, key=lambda row: (row.class_name, row.file))
-    labels = tuple(classes.index(row.class_name) for row in rows)
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = tuple(numbers[row.class_name] for row in rows)
     return FolderPart(table, tuple(classes), tuple(row.file for row in rows), labels)
 
 

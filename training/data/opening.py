@@ -80,7 +80,9 @@ def same_place(before: str | None, now: str | None) -> bool:
     one, other = (
         os.path.realpath(os.path.expanduser(each.removeprefix(kind))) for each in (before, now)
     )
-    return one == other
+    # Some file systems ignore case, or forms of letters.
+    there = os.path.exists(one) and os.path.exists(other)
+    return one == other or (there and os.path.samefile(one, other))
 
 
 def check_still_there(spec: str, labels: str | os.PathLike | None = None) -> None:

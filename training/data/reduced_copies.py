@@ -101,7 +101,13 @@ def with_reduced_copies(
                 found[name] = size
                 progress.add_one()
         except OSError as error:
-            tell(f"No more reduced copies can be written: {error.strerror or error}.")
+            # A quota, or another run, leaves less room than the disk seems to have.
+            kept = list(found)[: len(found) // 2]
+            found = _whole_copies(folder, set(kept))
+            tell(
+                f"No more reduced copies can be written: {error.strerror or error}. Half of them "
+                "are removed, to leave room for checkpoints."
+            )
     if not found:
         remove_copies(folder)
         return split

@@ -133,7 +133,7 @@ def predict_split(
         readable.append(positions)
         labels.append(truth)
         probabilities.append(predicted)
-        examples.extend(images[: 8 - len(examples)])
+        examples.extend(images[: 8 - len(examples)].copy())
         worst.add(images, predicted, truth, positions)
         done += len(weights)
         if progress is not None:
@@ -249,4 +249,5 @@ class _WorstMistakes:
             for index in np.flatnonzero(predicted != labels)
         ]
         order = sorted(self.found + found, key=lambda mistake: (-mistake[0], mistake[1]))
-        self.found = order[:_MOST_MISTAKES]
+        # Copies: a part of a batch would keep all of it in memory.
+        self.found = [(*facts, image.copy()) for *facts, image in order[:_MOST_MISTAKES]]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from keras_cabvit.atomic_files import write_text_atomically
-from training.evaluation.csv_table import csv_text
+from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.csv_row import csv_row
 from training.evaluation.result import Evaluation
 
 
@@ -20,7 +20,6 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
     """
     names = evaluation.class_names
     header = ["file", "class", "predicted", "probability", *(f"p({name})" for name in names)]
-    rows = []
     images = zip(
         evaluation.names,
         evaluation.labels,
@@ -28,8 +27,15 @@ def write_predictions(evaluation: Evaluation, path: Path) -> None:
         evaluation.probabilities,
         strict=True,
     )
-    for name, label, predicted, probabilities in images:
-        numbers = [f"{float(value):.6g}" for value in probabilities]
-        rows.append([name, names[label], names[predicted], numbers[predicted], *numbers])
-    rows += [[name, *[""] * (3 + len(names))] for name in evaluation.broken_names]
-    write_text_atomically(path, csv_text(header, rows))
+    # Row by row: as text, the probabilities of many images and classes are many gigabytes.
+    with (
+        atomic_path(path) as partial,
+        partial.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        file.write(csv_row(header))
+        for name, label, predicted, probabilities in images:
+            numbers = [f"{float(value):.6g}" for value in probabilities]
+            row = [name, names[label], names[predicted], numbers[predicted], *numbers]
+            file.write(csv_row(row))
+        for name in evaluation.broken_names:
+            file.write(csv_row([name, *[""] * (3 + len(names))]))

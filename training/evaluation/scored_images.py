@@ -85,7 +85,7 @@ def scored_images(
             group_duplicates=grouped,
             labels=labels,
         )
-        if run.get("validation_images") and _is_data_of(run, spec, data_set):
+        if isinstance(run.get("validation_images"), list) and _is_data_of(run, spec, data_set):
             note = run.get("validation_note") or ""
             data_set = with_validation(data_set, run["validation_images"], note)
 
@@ -128,9 +128,15 @@ def _changed(
 
 
 def data_of_run(run: dict) -> str | None:
-    """Returns the data of a run: its name, or the full path of a folder that is elsewhere now."""
+    """Returns the data of a run: its name, or the full path of a folder that is elsewhere now.
+
+    The source of a data set of TensorFlow Datasets is its name and version, which leave out the
+    part that is trained on and the folder, and are not opened by that spelling.
+    """
     name, source = run.get("data"), run.get("data_source")
-    return name if source is None or same_place(name, source) else source
+    if source is None or source.startswith("tfds:") or same_place(name, source):
+        return name
+    return source
 
 
 def _is_data_of(run: dict, spec: str, data_set: DataSet) -> bool:

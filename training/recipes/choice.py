@@ -153,30 +153,34 @@ def choose(
     decide("model.image_size", (side, side), reason)
 
     usual = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(_VIEWS / images.training)))
-    reason = f"{usual * images.training:,} training images in all"
+    # Those of a warm-up that is given.
+    rising = 0 if "optimization.warmup_epochs" in fields else recipe.optimization.warmup_epochs
+    least = max(1, math.ceil(rising)) if "epochs" in fields else recipe.epochs
     if time is None:
-        decide("epochs", usual, reason)
+        reason = f"{usual * images.training:,} training images in all"
+        if usual < least:
+            reason = "those of the warm-up"
+        decide("epochs", max(usual, least), reason)
     else:
-        fewest = math.ceil(usual / _TIMES) if "epochs" in fields else recipe.epochs
+        fewest = max(least, math.ceil(usual / _TIMES)) if "epochs" in fields else recipe.epochs
         fitting = time.epochs(recipe, images)
         while fitting < fewest and "model.image_size" in fields and side > _SMALLEST_SIDE:
             side = _smaller(side, fitting / fewest)
             decide("model.image_size", (side, side), "a larger one would leave time for few epochs")
             fitting = time.epochs(recipe, images)
-        least, remedy = 1, ""
-        if "epochs" not in fields:
-            least = recipe.epochs
-        elif "optimization.warmup_epochs" not in fields and recipe.optimization.warmup_epochs > 1:
-            least = math.ceil(recipe.optimization.warmup_epochs)
-            remedy = "a shorter warm-up (--optimization.warmup-epochs), "
         if fitting < least:
+            shorter = "epochs" in fields and least > 1
+            remedy = "a shorter warm-up (--optimization.warmup-epochs), " if shorter else ""
             raise ValueError(
                 f"The time is too short for {'one epoch' if least == 1 else f'{least} epochs'}: "
                 f"give more --minutes, {remedy}or a smaller --model.image-size."
             )
         reason = "as many as fit into the time"
-        # A training from random weights goes on to improve.
-        most = fitting if start.weights is None else max(_TIMES * usual, recipe.epochs)
+        most = max(_TIMES * usual, least)
+        if start.weights is None:
+            most = fitting  # a training from random weights goes on to improve
+        elif "optimization.learning_rate" not in fields:
+            most = max(most, recipe.epochs)  # a schedule of its own
         if fitting > most:
             reason = "more would fit into the time, and change nothing"
         decide("epochs", min(fitting, most), reason)

@@ -168,8 +168,8 @@ def _matched_classifier(
         return ClassMatch(tuple(range(own)), ())
     if options.initial_classifier is False or not heads or names is None or class_names is None:
         return None
-    if len(names) != heads[0].units:
-        return None  # labels of another file
+    if len(names) != getattr(heads[0], "units", None):
+        return None  # labels of another file, or a last layer of the user's own
     try:
         return match_classes(names, class_names, model="the initial weights", data="the data")
     except ValueError:

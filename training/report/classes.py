@@ -72,7 +72,8 @@ def classes(
     if len(everything) <= _MOST_CLASS_ROWS:
         lines.append(table(header, [row(index) for index in everything]))
         return "\n\n".join(lines)
-    hardest = sorted(everything, key=lambda index: scores.f1[index])[:20]
+    f1 = scores.f1  # computed from the whole confusion matrix, every time
+    hardest = sorted(everything, key=lambda index: f1[index])[:20]
     lines += [
         f"The {len(hardest)} classes with the lowest F1:",
         table(header, [row(index) for index in hardest]),

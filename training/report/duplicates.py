@@ -14,11 +14,8 @@ def duplicates(found: Duplicates) -> str:
     if not found.groups:
         return f"{title}\n\n{escaped(found.note)}" if found.note else ""
     images = sum(map(len, found.groups))
-    notable = [
-        group
-        for group in found.groups
-        if group in found.across_splits or group in found.across_classes
-    ]
+    across = {*found.across_splits, *found.across_classes}
+    notable = [group for group in found.groups if group in across]
     groups = "1 group" if len(found.groups) == 1 else f"{len(found.groups):,} groups"
     lines = [
         title,

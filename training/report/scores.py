@@ -71,9 +71,11 @@ def calibration(scores: Scores) -> str:
     bins = scores.calibration
     claimed = float(np.average(np.nan_to_num(bins.confidence), weights=bins.images))
     difference = claimed - scores.top1
+    # Of the top-1 of a calibrated model. That of the observed one is 0 when all are right.
+    deviation = (claimed * max(0.0, 1 - claimed) / scores.images) ** 0.5
     if abs(difference) < 0.01:
         verdict = "that is about right"
-    elif abs(difference) < 2 * scores.top1_standard_error:
+    elif abs(difference) < 2 * deviation:
         verdict = "that may be right, as far as so few images tell"
     else:
         verdict = "it is overconfident" if difference > 0 else "it is underconfident"

@@ -71,7 +71,8 @@ class CheckpointFolder:
                 "Earlier checkpoints are unchanged; free some "
                 "space or grant the right to write, and the same command resumes from them."
             ) from error
-        for _, old in self._files()[:-2]:
+        # A later one may be there, if it cannot be read: the one just written stays in any case.
+        for _, old in [each for each in self._files() if each[1] != path][:-1]:
             old.unlink(missing_ok=True)
 
     def read_latest(self) -> Checkpoint | None:
@@ -87,7 +88,10 @@ class CheckpointFolder:
                     arrays = {name: stored[name] for name in stored.files}
                 progress = json.loads(arrays.pop(_PROGRESS).tobytes())
                 return Checkpoint(arrays, progress, tuple(errors))
-            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            except (
+                *(OSError, EOFError, ValueError, KeyError),
+                *(zipfile.BadZipFile, NotImplementedError),  # an unknown kind of compression
+            ) as error:
                 errors[path] = f"{path.name}: {str(error).rstrip('.')}."
         if errors:
             raise ValueError(

@@ -64,7 +64,9 @@ def read_config(path: str | os.PathLike, option: str = "config") -> Config:
         for name, kind in (("seed", int), ("split_seed", int), ("deterministic", bool))
         if name in run
     }
-    data = run.get("data_source") or run.get("data")
+    data, source = run.get("data"), run.get("data_source")
+    if source and not source.startswith("tfds:"):  # that of a folder: its full path
+        data = source
     if data is not None:
         options["data"] = _checked(str, data, "data", file)
     labels = _checked(str | None, run.get("labels"), "labels", file)

@@ -81,6 +81,9 @@ def extension(
     record = {"extends": {"run": str(folder), "epoch": run.get("epoch"), "added": 0, "removed": 0}}
     epochs = f"{run.get('epoch')} of {run['recipe'].get('epochs')} epochs"
     text = f"Extending {folder}, trained for {epochs}: its model starts a new schedule."
+    data_set = _with_its_validation(run, data_set)
+    if isinstance(run.get("validation_images"), list) and _same(run, data_set):
+        record["validation_images"] = run["validation_images"]
     before, now, same = read_image_list(folder), image_list(data_set), _same(run, data_set)
     if before is None or now is None:
         if same:
@@ -110,6 +113,17 @@ def extension(
     return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
 
 
+def _with_its_validation(run: dict, data_set: DataSet) -> DataSet:
+    """Returns a data set with the validation images that a run has chosen, if these are there."""
+    names, now = run.get("validation_images"), image_list(data_set)
+    if not isinstance(names, list) or now is None:
+        return data_set
+    if not set(names) <= {*now["training"], *now["validation"]}:
+        return data_set
+    chosen = with_validation(data_set, names, run.get("validation_note") or "")
+    return chosen if _same(run, chosen) else data_set
+
+
 def _starting_from(recipe: Recipe, folder: Path) -> Recipe:
     """Returns a recipe whose initial weights are those of a run."""
     model = dataclasses.replace(recipe.model, initial_weights=str(folder / "model.keras"))
@@ -125,7 +139,7 @@ def _finished_run(folder: Path) -> dict:
         "`extend` must be the folder of a finished run, with run.json and model.keras. "
         f"Received: {folder}."
     )
-    if run and not run.get("finished"):
+    if run and not run.get("finished") and run.get("command"):
         sentence += f" That run is not finished; this command resumes it: {run.get('command')}"
     raise ValueError(sentence)
 

@@ -144,6 +144,9 @@ def test_evaluate_compares_files(trained_by_command, folder, tmp_path, capsys):
         (["--compare", "a", "b", "--out", "c"], "--out is for one model"),
         (["a", "--predictions", "b.xlsx"], "must end in .csv. Received: b.xlsx"),
         (["a", "--json", "."], "--json must be a file. . is a folder"),
+        (["--compare", "a.keras", "--json", "b.tflite"], "must end in .json. Received: b.tflite"),
+        (["a", "--json", "/proc/scores.json"], "/proc/scores.json cannot be written"),
+        (["a", "--out", "/proc/report"], "/proc/report"),
     ],
 )
 def test_wrong_arguments_of_evaluate_give_a_clear_error(arguments, sentence, capsys):

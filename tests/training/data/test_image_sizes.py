@@ -22,6 +22,12 @@ def test_sizes_of_files(tmp_path):
     assert sizes.sentence() == "Image sizes: 10x12 to 30x40 pixels, median 50x20."
 
 
+def test_both_orientations_of_one_size_are_two_sizes(tmp_path):
+    sizes = image_sizes(split_of(tmp_path, [(40, 30), (30, 40), (30, 40), (40, 30)]))
+
+    assert sizes.sentence() == "Image sizes: 30x40 to 40x30 pixels, median 40x30."
+
+
 def test_many_images_are_sampled_evenly(tmp_path):
     sizes = image_sizes(split_of(tmp_path, [(8, 8 + number) for number in range(250)]))
 

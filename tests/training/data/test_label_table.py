@@ -155,3 +155,22 @@ def test_test_images_alone_are_enough_to_evaluate(root):
     data_set = opened(root, "file,class,split\nshelf/4.png,ant,test\n", to_train=False)
 
     assert (data_set.class_names, data_set.test.size) == (("ant",), 1)
+
+
+def test_images_keep_their_own_spelling_where_case_is_ignored(root, monkeypatch):
+    (root / "shelf" / "A.PNG").write_bytes(encoded(picture(5)))
+    is_file, same_file = os.path.isfile, os.path.samefile
+
+    def on_disk(path):
+        folder, name = os.path.split(path)
+        names = [each for each in os.listdir(folder) if each.lower() == name.lower()]
+        return os.path.join(folder, *names) if os.path.isdir(folder) else path
+
+    monkeypatch.setattr(os.path, "isfile", lambda path: is_file(on_disk(path)))
+    monkeypatch.setattr(os.path, "samefile", lambda *two: same_file(*map(on_disk, two)))
+    data_set = opened(root, rows() + "shelf/a.png,bee,test\r\n")
+
+    assert ("shelf/A.PNG", "bee") in data_set.test.files_and_classes()
+    assert "images without a label" not in [each.kind for each in data_set.left_out]
+    with pytest.raises(ValueError, match=r"shelf/A\.PNG has two classes: bee .* and ant"):
+        opened(root, rows() + "shelf/a.png,bee,test\r\nshelf/A.png,ant,test\r\n")

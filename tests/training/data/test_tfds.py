@@ -5,6 +5,7 @@ from image_files import CLASSES, decoded, numbers
 
 from training.data.batches import evaluation_batches
 from training.data.opening import open_data_set
+from training.evaluation.scored_images import data_of_run
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -162,3 +163,11 @@ def test_a_missing_package_gives_a_clear_error(monkeypatch, package):
 
     with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[tfds\]"'):
         open_data_set("tfds:tiny_pictures")
+
+
+def test_data_of_a_run_is_opened_again(tfds_folder):
+    name = f"tfds:{tfds_folder}/tiny_pictures/1.0.0[:50%]"
+    data_set = open_data_set(name)
+    again = open_data_set(data_of_run({"data": name, "data_source": data_set.source}))
+
+    assert again.checksums() == data_set.checksums()

@@ -94,7 +94,7 @@ def test_command_trains_a_classifier_without_tensorflow(images, outcomes):
     record = json.loads((images / "run" / "run.json").read_text())
     assert [row["epoch"] for row in record["epochs"]] == [5, 10, 12]
     assert record["epochs"][-1]["val_top1"] == 1.0
-    assert record["training_images"] == 48
+    assert record["images"]["training"] == 48
     model = build_model(MODEL, classes=2)
     model.load_weights(images / "run" / "model.weights.h5")
     pixels, labels = (np.load(images / name) for name in ("images.npy", "labels.npy"))

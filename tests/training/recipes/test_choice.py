@@ -165,6 +165,13 @@ def test_epochs_are_no_fewer_than_those_of_a_warm_up_that_is_given():
     fields = set(FIELDS) - {"optimization.warmup_epochs", "model.image_size"}
 
     assert chosen(recipe=recipe, fields=fields, minutes=12)[0].epochs >= 5
+    # Of 20,000 images, 12 epochs are usual, and 4 of them would do: smaller ones leave time for 5.
+    many = {"images": Images(20_000, 2000, 400), "fields": {*fields, "model.image_size"}}
+    found = chosen(recipe=recipe, minutes=36, **many)[0]
+    assert found.model.image_size < (128, 128)
+    assert found.epochs >= 5
+    long = dataclasses.replace(recipe.optimization, warmup_epochs=15)
+    assert chosen(recipe=dataclasses.replace(recipe, optimization=long), **many)[0].epochs == 15
     with pytest.raises(ValueError, match=r"too short for 5 epochs: .*--optimization.warmup-epochs"):
         chosen(recipe=recipe, fields=fields, minutes=5)
 

@@ -161,3 +161,14 @@ def test_weights_of_a_smaller_size_start_a_training_at_several_sizes(files):
     _, sentence = started(folder / "small.weights.h5", **sizes)
 
     assert "(48x32)" in sentence
+
+
+def test_last_layer_of_the_users_own_gives_a_new_classifier(files, tmp_path):
+    source = build_model(SMALL, classes=4)
+    features = source.get_layer("head_norm").output
+    scores = keras.layers.Dense(4, name="scores")(features)
+    last = keras.layers.Activation("softmax", name="predictions")(scores)
+    keras.Model(source.input, last).save(tmp_path / "own.keras")
+    (tmp_path / "labels.txt").write_text("\n".join(NAMES) + "\n", encoding="utf-8")
+
+    assert "the classifier is new" in started(tmp_path / "own.keras")[1].lower()

@@ -150,6 +150,15 @@ def test_few_images_do_not_make_a_model_overconfident(tmp_path, right, images, v
 
 
 @pytest.mark.usefixtures("text_alone")
+def test_few_images_without_a_mistake_do_not_make_a_model_underconfident(tmp_path):
+    for count, verdict in ((20, "that may be right"), (500, "it is underconfident")):
+        answers = np.tile([0.97, 0.02, 0.01], (count, 1))
+        scores = score_predictions(answers, np.zeros(count, int))
+        text = write_report(tmp_path / str(count), evaluation(classes=3, scores=scores))
+        assert verdict in text.read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("text_alone")
 def test_report_of_no_mistake_says_which_top1_is_compatible(tmp_path):
     all_right = write_report(tmp_path / "a", evaluation(images=20, right=True))
     most_right = write_report(tmp_path / "b", evaluation(images=20))

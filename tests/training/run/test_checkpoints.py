@@ -34,6 +34,15 @@ def test_latest_two_are_kept(tmp_path):
     ]
 
 
+def test_checkpoint_before_two_that_are_damaged_is_not_lost(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    for step in (10, 20):
+        (tmp_path / f"step_{step:09}.npz").write_bytes(b"damaged")
+    for step in (5, 6, 7):
+        folder.write(step, checkpoint(step))
+        assert folder.read_latest().progress == {"step": step}
+
+
 @pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b"", lambda data: b"x"])
 def test_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, damage):
     folder = CheckpointFolder(tmp_path)

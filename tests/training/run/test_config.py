@@ -101,3 +101,12 @@ def test_runs_beside_a_missing_one_are_not_taken_for_its_seeds(tmp_path):
         read_config(tmp_path / "seeds")
     with pytest.raises(FileNotFoundError, match=r"There is no \S*gone\.$"):
         read_config(tmp_path / "seeds" / "gone")
+
+
+def test_data_of_tensorflow_datasets_is_opened_by_the_name_it_was_given(tmp_path):
+    for data, source, opened in (
+        ("tfds:cifar10[:50%]", "tfds:cifar10/3.0.2", "tfds:cifar10[:50%]"),
+        ("folder:photos", "folder:/data/photos", "folder:/data/photos"),
+    ):
+        write(tmp_path, data=data, data_source=source)
+        assert read_config(tmp_path).options["data"] == opened

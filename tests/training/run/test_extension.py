@@ -306,3 +306,24 @@ def test_validation_must_not_become_empty(finished):
 
     with pytest.raises(ValueError, match="No image is left for validation"):
         extension(run, dataclasses.replace(RECIPE), opened(images), 0, None)
+
+
+def test_extension_of_an_extension_says_that_the_images_are_the_same(finished, tmp_path):
+    images, run = finished
+    add(images, "bright", 8)
+    first = extension(run, RECIPE, opened(images), 0, None)
+    second = tmp_path / "second"
+    second.mkdir()
+    (second / "model.keras").touch()
+    record = json.loads((run / "run.json").read_text()) | first.record
+    record["checksums"] = first.data_set.checksums()
+    (second / "run.json").write_text(json.dumps(record))
+    for listed in (True, False):  # a published run has no list
+        if listed:
+            write_image_list(second, first.data_set, first.earlier)
+        else:
+            (second / "images.json.gz").unlink()
+        found = extension(second, RECIPE, opened(images), 0, None)
+        assert "The images are the same." in found.text
+        assert found.data_set.checksums() == first.data_set.checksums()
+        assert found.record["validation_images"] == first.record["validation_images"]

@@ -48,6 +48,7 @@ def run(tmp_path, monkeypatch):
     folder.mkdir()
     for name in ("report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"):
         (folder / name).write_text(name)
+    (folder / "run.json").write_text('{"finished": "yes"}')
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -100,6 +101,20 @@ def test_finished_run_is_completed_once(run, database, monkeypatch):
     assert len(finals) == 2  # of the attempt that failed, and of the first that did not
 
 
+def test_training_that_begins_anew_is_a_run_of_its_own(run, database):
+    client, uri = database
+    known = []
+    for epochs, anew in ((2, True), (1, True), (2, False)):
+        (logger,) = open_loggers([f"mlflow:{uri}"], run)
+        if anew:
+            logger.forget()
+        logger.callback(history(epochs), RECORD).on_train_begin()
+        known.append(json.loads((run / "mlflow.json").read_text())["run_id"])
+
+    assert known[0] != known[1] == known[2]
+    assert len(client.get_metric_history(known[1], "loss")) == 2
+
+
 def test_run_that_was_removed_from_mlflow_begins_anew(run, database):
     client, uri = database
     (run / "mlflow.json").write_text(json.dumps({"uri": uri, "run_id": "0" * 32}))
@@ -150,6 +165,14 @@ def test_password_in_the_uri_is_written_nowhere_and_a_resumed_run_is_found(
         assert not any(word in text for word in ("ann", "cret", "changed", "space", "sign"))
         known.add(json.loads(text)["run_id"])
     assert len(known) == 1
+
+
+def test_server_that_is_still_away_does_not_promise_to_resume_a_finished_run(run, database):
+    with pytest.raises(ValueError, match="The run is finished, and its report is in"):
+        open_loggers(["mlflow:nowhere://x"], run)
+    (run / "run.json").write_text("{}")
+    with pytest.raises(ValueError, match="resumes from the last checkpoint"):
+        open_loggers(["mlflow:nowhere://x"], run)
 
 
 def test_unusable_store_gives_a_clear_error(run, database):

@@ -71,9 +71,14 @@ def most_confused_pairs(confusion: np.ndarray, count: int) -> list[tuple[int, in
     """
     wrong = np.array(confusion)
     np.fill_diagonal(wrong, 0)
-    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
-    pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
-    return [(int(wrong[pair]), int(pair[0]), int(pair[1])) for pair in pairs if wrong[pair]]
+    cells = np.flatnonzero(wrong)  # few of the squared number of classes
+    images = wrong.ravel()[cells]
+    order = np.argsort(-images, kind="stable")[:count]
+    pairs = zip(*np.unravel_index(cells[order], wrong.shape), strict=True)
+    return [
+        (int(found), int(true), int(predicted))
+        for found, (true, predicted) in zip(images[order], pairs, strict=True)
+    ]
 
 
 def most_confused_classes(confusion: np.ndarray, count: int) -> list[int]:

@@ -21,6 +21,9 @@ class Logger(Protocol):
             record: dict, the run's run.json.
         """
 
+    def forget(self) -> None:
+        """Forgets an earlier training in the folder, which begins anew."""
+
     def finish(self, record: dict) -> None:
         """Writes the results of a finished run, unless it has done so.
 

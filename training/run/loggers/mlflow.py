@@ -12,6 +12,7 @@ import keras
 
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.data.labels import LABELS
+from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.url_credentials import without_credentials
 from training.run.callbacks.history import History
 from training.run.metrics_csv import read_metrics_csv
@@ -19,6 +20,7 @@ from training.run.record import leaves
 
 _EXPERIMENT = "cabvit"
 _FINISHED = "FINISHED"
+_IDENTITY, _METRICS = "mlflow.json", "metrics.csv"
 _RESUMES = "The same command resumes from the last checkpoint."
 _SQLITE = "sqlite:///"
 # MLflow refuses longer values.
@@ -55,7 +57,7 @@ class MLflowLogger:
         self.folder = folder
         self.uri = uri or mlflow.get_tracking_uri()
         self._run_id = ""
-        with self._clear_errors():
+        with self._clear_errors(self._then()):
             self._client = mlflow.MlflowClient(self.uri)
             self._experiment = self._client.get_experiment_by_name(_EXPERIMENT)
 
@@ -65,27 +67,29 @@ class MLflowLogger:
             self._begin(record)
         return _Rows(self, history)
 
+    def forget(self) -> None:
+        """Has the next training in the folder begin a run of its own in MLflow."""
+        (self.folder / _IDENTITY).unlink(missing_ok=True)
+
     def finish(self, record: dict) -> None:
         """Writes the final scores and the report, and ends MLflow's run, unless it has ended.
 
         Of a run that was finished without MLflow, the scores of every epoch are written too.
         """
-        then = (
-            f"The run is finished, and its report is in {self.folder}: the same command writes "
-            "into MLflow what is missing there."
-        )
-        with self._clear_errors(then):
+        with self._clear_errors(self._then()):
             if not self._run_id:
                 known = self._known_run()
                 if known is not None and self._client.get_run(known).info.status == _FINISHED:
                     return
                 self._begin(record)
-                self._write(read_metrics_csv(self.folder / "metrics.csv"))
+                if (self.folder / _METRICS).is_file():
+                    self._write(read_metrics_csv(self.folder / _METRICS))
             for name, value in record.get("scores", {}).items():
                 if isinstance(value, (int, float)):
                     self._client.log_metric(self._run_id, f"final_{name}", value)
-            for name in ("report.md", "run.json", "metrics.csv", LABELS):
-                self._client.log_artifact(self._run_id, str(self.folder / name))
+            for name in ("report.md", "run.json", _METRICS, LABELS):
+                if (self.folder / name).is_file():
+                    self._client.log_artifact(self._run_id, str(self.folder / name))
             for picture in sorted(self.folder.glob("*.png")):
                 self._client.log_artifact(self._run_id, str(picture))
             self._client.set_terminated(self._run_id, _FINISHED)
@@ -139,13 +143,13 @@ class MLflowLogger:
         self._client.set_tag(self._run_id, "folder", str(self.folder.resolve()))
         identities = {"uri": without_credentials(self.uri), "run_id": self._run_id}
         text = json.dumps(identities, indent=2)
-        write_text_atomically(self.folder / "mlflow.json", text + "\n")
+        write_text_atomically(self.folder / _IDENTITY, text + "\n")
 
     def _known_run(self) -> str | None:
         """Returns the identity of the folder's run at this URI, if there is one."""
         from mlflow.exceptions import MlflowException
 
-        file = self.folder / "mlflow.json"
+        file = self.folder / _IDENTITY
         if not file.is_file():
             return None
         try:
@@ -163,6 +167,15 @@ class MLflowLogger:
             return None
         database = Path(self.uri.removeprefix(_SQLITE)).resolve()
         return (database.parent / "mlartifacts").as_uri()
+
+    def _then(self) -> str:
+        """Returns a sentence on what the same command does, once MLflow can be reached."""
+        if not (read_run(self.folder) or {}).get("finished"):
+            return _RESUMES
+        return (
+            f"The run is finished, and its report is in {self.folder}: the same command writes "
+            "into MLflow what is missing there."
+        )
 
     @contextlib.contextmanager
     def _clear_errors(self, then: str = _RESUMES) -> Iterator[None]:

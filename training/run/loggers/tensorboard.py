@@ -22,5 +22,8 @@ class TensorBoardLogger:
         """Returns the callback that writes them."""
         return TensorBoard(self.folder, write_graph=False)
 
+    def forget(self) -> None:
+        """Does nothing: TensorBoard shows when each of its files was begun."""
+
     def finish(self, record: dict) -> None:
         """Does nothing: the callback has written everything."""
