@@ -234,13 +234,13 @@ def _jax_inference(model, contender):
 def _torch_inference(model, contender):
     import torch
 
-    images = torch.from_numpy(_images(contender))
+    images = torch.from_numpy(_images(contender)).to(_torch_device())
 
     def run():
         with torch.inference_mode():
             return model(images, training=False)
 
-    return run
+    return _finished(run)
 
 
 def _keras_step(model, contender):

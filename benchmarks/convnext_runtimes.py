@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.contenders import _fill_constants, _fill_torch_constants, _import_timm
 from benchmarks.filled_model import filled_model
 from benchmarks.in_turns import ratios
-from benchmarks.processor import processor_flags, processor_name
+from benchmarks.processor import processor_flags, processor_name, restrict_to
 from benchmarks.runtimes.openers import openvino
 from benchmarks.tflite import made_photographs
 from keras_cabvit.atomic_files import write_text_atomically
@@ -251,6 +251,7 @@ def main():
     parser.add_argument("--out", type=path_argument, help="folder for convnext_runtimes.json, .md")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    restrict_to(THREADS)  # TensorFlow has no such option here
     names = (options.variant, "convnext_tiny")
     print(versions(), flush=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -10,7 +10,6 @@ take turns in one process, so that other load on the machine affects all alike. 
 import argparse
 import dataclasses
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks.photographs import write_photographs
+from benchmarks.processor import restrict_to
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.terminal import output_that_never_fails
@@ -134,16 +134,6 @@ def measure(split, cores, rounds, seconds):
         if name != REFERENCE
     }
     return {"images per second": figures, "ratios": ratios}
-
-
-def restrict_to(cores):
-    """Restricts this process to some cores if possible, and returns their number."""
-    if not hasattr(os, "sched_setaffinity"):
-        return os.cpu_count()
-    # Before TensorFlow counts them and starts its threads.
-    chosen = sorted(os.sched_getaffinity(0))[:cores]
-    os.sched_setaffinity(0, chosen)
-    return len(chosen)
 
 
 def parsed_arguments(description, rounds, seconds):

@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.input_pipeline import parsed_arguments, restrict_to, turn
+from benchmarks.input_pipeline import parsed_arguments, turn
 from benchmarks.photographs import write_photographs
+from benchmarks.processor import restrict_to
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.terminal import output_that_never_fails
 from training.data.batches import training_batches

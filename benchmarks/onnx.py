@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.filled_model import filled_model
 from benchmarks.in_turns import ratios
-from benchmarks.processor import processor_name
+from benchmarks.processor import processor_name, restrict_to
 from benchmarks.runtimes.openers import openvino
 from keras_cabvit.export import to_onnx
 from keras_cabvit.inference import fuse
@@ -97,6 +97,7 @@ def main():
     parser.add_argument("--latency", nargs="*", choices=list_models(), default=[])
     parser.add_argument("--rounds", type=int, default=20)
     options = parser.parse_args()
+    restrict_to(THREADS)  # TensorFlow has no such option here
     print(processor_name(), flush=True)
     rows, timed, good = [], [], True
     for variant in options.latency or options.variants:

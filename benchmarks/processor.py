@@ -1,5 +1,6 @@
 """The processor and GPUs that a benchmark runs on."""
 
+import os
 import platform
 import shutil
 import subprocess
@@ -9,6 +10,18 @@ from pathlib import Path
 def processor_name():
     """Returns the processor's name."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def restrict_to(cores):
+    """Restricts this process to some cores if possible, and returns their number.
+
+    For the beginning of a program: TensorFlow counts them before its first operation.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        return os.cpu_count()
+    chosen = sorted(os.sched_getaffinity(0))[:cores]
+    os.sched_setaffinity(0, chosen)
+    return len(chosen)
 
 
 def gpu_names():

@@ -36,7 +36,11 @@ _PIXELS = """(async () => {
   const {evaluationImage} = await import("./evaluation.js");
   const {imageSize, crop, mostPixels} = await (await fetch("model.json")).json();
   const {data} = evaluationImage(await decoded(globalThis.given, mostPixels), imageSize, crop);
-  return btoa(String.fromCharCode(...data));
+  let text = "";  // in pieces: a call takes some hundred thousand arguments at most
+  for (let start = 0; start < data.length; start += 32768) {
+    text += String.fromCharCode(...data.subarray(start, start + 32768));
+  }
+  return btoa(text);
 })()"""
 _SHOWN = """[...document.querySelectorAll(".prediction")].map(row =>
     [row.querySelector("b").textContent, row.querySelector("progress").value])"""

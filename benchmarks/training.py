@@ -61,7 +61,8 @@ def main():
         # Last, because tracing each step again takes minutes.
         steps = [each for each in several if each.training and each.framework == "tensorflow"]
         result["memory"] = [
-            {**dataclasses.asdict(each), "memory": peak_memory(each)} for each in steps
+            {"label": each.label, **dataclasses.asdict(each), "memory": peak_memory(each)}
+            for each in steps
         ]
         report(result, options.out, f"{variant}-training")
     return 0

@@ -105,6 +105,9 @@ def run(files, images, folder):
         browser.wait()
         server.shutdown()
         server.server_close()
+    for form in files:
+        for runtime in RUNTIMES:
+            found.setdefault((form, runtime), {"refused": "The page gave no answer."})
     for each in found.values():
         if "scores" in each:
             each["scores"] = np.array(each["scores"], "float32")

@@ -92,7 +92,9 @@ class _PathBatches:
         paths = []
         try:
             for file in itertools.islice(self._files, self._batch_size):
-                paths.append(local_path(file, "files"))
+                # What a folder is found to contain may begin with ~, and is no home folder.
+                found = os.path.lexists(file)
+                paths.append(Path(file) if found else local_path(file, "files"))
         except Exception as error:
             self.error, self._files = error, iter(())
         return paths

@@ -8,7 +8,7 @@ SHARED = ("index.html", "page.css", "page.js", "maps.js", "heat.js", "icon.svg")
 SERVED = {name: name for name in SHARED} | {"classifier.js": "served.js"}
 ALONE = {name: name for name in SHARED} | {
     "classifier.js": "alone.js",
-    "photograph.js": "photograph.js",
+    **{name: name for name in ("photograph.js", "webp.js", "gif.js")},
     "evaluation.js": "evaluation.js",
 }
 TYPES = {

@@ -153,19 +153,35 @@ def photographs():
     noise = np.random.default_rng(0).integers(0, 256, (61, 97, 4), "uint8")
     noise[..., 3] //= 2  # half transparent, in part wholly
     noise[:20, :, 3] = 0
-    exif = Image.Exif()
-    exif[0x0112] = 6  # on its side
+
+    def turn(orientation):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        return exif
+
+    exif = turn(6)  # on its side
     files = {}
     for name, channels, options in (
         ("turned.jpg", 3, {"exif": exif, "quality": 95}),
         ("transparent.png", 4, {}),
         ("lossless.webp", 4, {"lossless": True, "exact": True}),
         ("small.bmp", 3, {}),
+        ("turned.png", 3, {"exif": exif}),
+        *(
+            (f"turned_{value}.webp", 3, {"exif": turn(value), "lossless": True})
+            for value in range(2, 9)
+        ),
     ):
         file = io.BytesIO()
         kind = {"jpg": "jpeg"}.get(name.rpartition(".")[2], name.rpartition(".")[2])
         Image.fromarray(noise[..., :channels]).save(file, kind, **options)
         files[name] = file.getvalue()
+    # Of a palette of 64 colours, one is transparent.
+    file = io.BytesIO()
+    indices = Image.fromarray(noise[..., 0] // 4, "P")
+    indices.putpalette(noise[:8, :8, :3].tobytes())
+    indices.save(file, "GIF", transparency=7, optimize=False)
+    files["transparent.gif"] = file.getvalue()
     return files
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tiny_models
+from odd_exif import odd_exif
 from PIL import Image
 
 from keras_cabvit.export import to_onnx
@@ -95,3 +96,21 @@ def test_configuration_names_what_the_model_takes_and_gives(model):
     (answer,) = model.execute([{"image_bytes": np.array([[b""]], object)}])
 
     assert names == ["image_bytes", *answer]
+
+
+def test_odd_files_do_not_fail_the_batch_and_are_seen_as_by_predict(model, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 80), "uint8")
+    turned, deep = tmp_path / "turned.jpg", tmp_path / "deep.png"
+    colours = np.stack([noise] * 3, axis=-1)
+    Image.fromarray(colours).save(turned, quality=95, exif=odd_exif(6))
+    Image.fromarray(noise.astype("uint16") * 256 + 99).save(deep)
+    files = [turned, deep]
+    content = np.array([[file.read_bytes()] for file in files], object)
+    (answer,) = model.execute([{"image_bytes": content}])
+
+    assert answer["status"].tolist() == [[b""], [b""]]
+    rows = predict_files(tmp_path / "1" / "model.onnx", files)
+    for labels, scores, row in zip(answer["labels"], answer["scores"], rows, strict=True):
+        found = dict(zip(labels, scores, strict=True))
+        for name, probability in zip(row.class_names, row.probabilities, strict=True):
+            assert abs(found[name.encode()] - probability) < 0.02

@@ -1,5 +1,6 @@
 """JPEG copies of the photographs of a folder that are in formats which are not read."""
 
+import collections
 import contextlib
 import os
 from collections.abc import Callable
@@ -7,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import atomic_path, remove_abandoned
 from keras_cabvit.data.folders.folder_entries import CONVERTIBLE, HEIF, SUFFIXES, list_folder
 from keras_cabvit.data.folders.images_below import images_below
+from keras_cabvit.data.upright import turned_upright
 from keras_cabvit.paths import local_path
 
 _QUALITY = 95
@@ -46,12 +48,12 @@ def convert_images(
     """Writes a folder of images that training and all other programs read.
 
     Files in HEIC, AVIF and TIFF become JPEG files of quality 95, the right way up; all other images
-    are copied as they are. Folders inside the folder are kept. EXIF (date, camera, place) and
-    colour profile are kept, except for TIFF. Transparency is dropped, and of several pages the
-    first is taken, as in `decode_rgb`. HEIC and AVIF files that some programs name .jpg are
-    converted too. Nothing in `folder` is changed. A call that was interrupted resumes: copies that
-    are there are not written again, even if they were edited, unless their source was changed or
-    replaced since, by a newer or an older file.
+    are copied as they are. Folders inside the folder are kept. The colour profile is kept, and,
+    except for TIFF, the EXIF (date, camera, place), if Pillow can write its tags. Transparency is
+    dropped, and of several pages the first is taken, as in `decode_rgb`. HEIC and AVIF files that
+    some programs name .jpg are converted too. Nothing in `folder` is changed. A call that was
+    interrupted resumes: copies that are there are not written again, even if they were edited,
+    unless their source was changed or replaced since, by a newer or an older file.
 
     IMG_1.HEIC becomes IMG_1.jpg, or IMG_1.HEIC.jpg beside another image IMG_1, or
     IMG_1.HEIC.jpg.jpg if there is one of that name too.
@@ -84,6 +86,8 @@ def convert_images(
     chosen = {name for name in targets if _is_converted(folder / name)}
     _open_pillow(any(_brand(folder / name) == "heic" for name in chosen))
     result = Conversion()
+    for parent in {(out / name).parent for name in targets.values()}:
+        remove_abandoned(parent, "*")
 
     def write(name: str) -> tuple[str, str]:
         return name, _write(folder / name, out / targets[name], name in chosen)
@@ -120,13 +124,14 @@ def _targets(folder):
 def _copies(names):
     """Returns a dict from the names of a folder's images to those of their copies."""
     stems = [os.path.splitext(name)[0].lower() for name in names]
+    counts = collections.Counter(stems)
     copies = {}
     # In lower case: some file systems do not tell the cases apart.
     taken = {name.lower() for name in names}
     for name, stem in zip(names, stems, strict=True):
         copy = name
         if name.lower().endswith(CONVERTIBLE):
-            alone = stems.count(stem) == 1
+            alone = counts[stem] == 1
             copy = f"{os.path.splitext(name)[0] if alone else name}.jpg"
             while copy.lower() in taken:
                 copy += ".jpg"
@@ -174,7 +179,7 @@ def _write(source, target, convert):
         content = None if convert else source.read_bytes()
     except Exception as error:  # Pillow promises no kinds of errors
         return str(error) or type(error).__name__
-    with atomic_path(target) as partial:
+    with atomic_path(target, looks_for_leftovers=False) as partial:
         if content is not None:
             partial.write_bytes(content)
         else:
@@ -189,26 +194,31 @@ def _is_current(copy, source):
 
     A copy has the modification time of its source. A later one means that the copy was edited, and
     is kept; unless the source has come since, such as an older photograph of the same name. An
-    earlier one, by less than two seconds, was rounded down by the file system of the copy.
+    earlier one, by less than two seconds, was rounded down by the file system of the copy: by FAT,
+    which knows no other time than this one.
     """
     since = source.st_mtime_ns - copy.st_mtime_ns
-    return since == 0 or (since < _COARSEST_TIME and copy.st_ctime_ns > source.st_ctime_ns)
+    if since <= 0:
+        return since == 0 or copy.st_ctime_ns > source.st_ctime_ns
+    later = copy.st_ctime_ns > source.st_ctime_ns or copy.st_ctime_ns == copy.st_mtime_ns
+    return since < _COARSEST_TIME and later
 
 
 def _upright(source):
     """Returns an RGB image of Pillow, and a dict of the metadata to save with it."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with Image.open(source) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError("pixels of more than 8 bits: convert it with another program")
         if max(image.size) > _LONGEST_SIDE:
             raise ValueError(f"more than {_LONGEST_SIDE:,} pixels a side, which JPEG cannot hold")
-        upright = ImageOps.exif_transpose(image)
+        upright = turned_upright(image)
         metadata = {}
         # The EXIF of a TIFF file describes its own pixels.
         if image.format != "TIFF":
-            metadata["exif"] = upright.getexif().tobytes()
+            with contextlib.suppress(Exception):  # Pillow cannot write every tag that it reads
+                metadata["exif"] = upright.getexif().tobytes()
         if upright.mode in ("RGB", "RGBA"):
             metadata["icc_profile"] = upright.info.get("icc_profile")
         pixels = upright.convert("RGB")

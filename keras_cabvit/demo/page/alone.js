@@ -23,7 +23,7 @@ function probabilitiesOf(scores, areProbabilities) {
   const largest = Math.max(...scores);
   const values = areProbabilities ? scores : scores.map(score => Math.exp(score - largest));
   const total = values.reduce((sum, value) => sum + value, 0);
-  return values.map(value => value / total);
+  return values.map(value => total ? value / total : 1 / values.length);
 }
 
 export async function open() {

@@ -1,6 +1,9 @@
 // Decoding an image file to the pixels that keras_cabvit/data/decoding gives: upright, colours as
 // stored without a colour profile, transparency dropped, the first frame of an animation.
 
+import {withoutTransparency} from "./gif.js";
+import {turned, withoutOrientation} from "./webp.js";
+
 export class Refused extends Error {}
 
 const NO_IMAGE = "The bytes are not a JPEG, PNG, WebP, GIF or BMP file.";
@@ -41,9 +44,16 @@ function withTransparencyDropped(bitmap) {
 // Takes a File and the limit on pixels; returns RGBA pixels {data, height, width}.
 export async function decoded(file, mostPixels) {
   const kind = await kindOf(file);
+  let [source, orientation] = [file, 1];
+  if (kind === "webp" || kind === "gif") {
+    let bytes = new Uint8Array(await file.arrayBuffer());
+    if (kind === "gif") bytes = withoutTransparency(bytes);
+    else ({bytes, orientation} = withoutOrientation(bytes));
+    source = new Blob([bytes]);
+  }
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, {
+    bitmap = await createImageBitmap(source, {
       colorSpaceConversion: "none",
       imageOrientation: "from-image",
       premultiplyAlpha: "none",
@@ -60,10 +70,10 @@ export async function decoded(file, mostPixels) {
       );
     }
     const pixels = kind === "jpeg" ? null : withTransparencyDropped(bitmap);
-    if (pixels) return pixels;
+    if (pixels) return turned(pixels, orientation);
     const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
     context.drawImage(bitmap, 0, 0);
-    return context.getImageData(0, 0, width, height);
+    return turned(context.getImageData(0, 0, width, height), orientation);
   } finally {
     bitmap.close();
   }

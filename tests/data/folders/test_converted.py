@@ -2,11 +2,13 @@
 
 import os
 import shlex
+import types
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
 import pytest
+from odd_exif import odd_exif
 from PIL import Image, ImageOps
 
 from keras_cabvit.cli import main
@@ -198,13 +200,28 @@ def test_recommended_folder_lies_outside(photographs, monkeypatch, folder, name,
     assert f"Choose {photographs.parent / f'{name}-jpeg'}, for example." in capsys.readouterr().err
 
 
-def test_copies_with_the_times_of_a_coarse_file_system_are_there(photographs, tmp_path, capsys):
+@pytest.mark.parametrize("fat", [False, True])
+def test_copies_with_the_times_of_a_coarse_file_system_are_there(
+    photographs, tmp_path, monkeypatch, fat, capsys
+):
     out = tmp_path / "jpeg"
     main(["convert-images", str(photographs), str(out)])
     for copy in (path for path in out.rglob("*") if path.is_file()):
         times = copy.stat()
         even = times.st_mtime_ns - times.st_mtime_ns % (2 * 10**9)  # as FAT stores it
         os.utime(copy, ns=(times.st_atime_ns, even))
+    stat, changed = os.stat, {os.fspath(path) for path in out.rglob("*")}
+
+    def stat_of_fat(path, **options):
+        found = stat(path, **options)
+        if os.fspath(path) not in changed:
+            return found
+        names = ("st_mode", "st_size", "st_mtime_ns")
+        values = {name: getattr(found, name) for name in names}
+        return types.SimpleNamespace(**values, st_ctime_ns=found.st_mtime_ns)
+
+    if fat:
+        monkeypatch.setattr(os, "stat", stat_of_fat)
     capsys.readouterr()
     assert main(["convert-images", str(photographs), str(out)]) == 0
     assert "0 converted to JPEG, 0 copied as they are, 8 there" in capsys.readouterr().out
@@ -219,3 +236,12 @@ def test_a_side_that_jpeg_cannot_hold_is_named_and_the_others_are_converted(
     errors = capsys.readouterr().err
     assert "line.tif cannot be converted: more than 65,500 pixels a side" in errors
     assert (tmp_path / "jpeg/dog/new.jpg").exists()
+
+
+def test_photograph_whose_metadata_cannot_be_written_is_converted_upright(tmp_path):
+    path = tmp_path / "photos" / "a.heic"
+    save(PHOTO, path, "HEIF", quality=90, exif=odd_exif(6))
+    assert main(["convert-images", str(path.parent), str(tmp_path / "jpeg")]) == 0
+
+    expected = np.rot90(PIXELS, -1)
+    assert np.abs(pixels(tmp_path / "jpeg" / "a.jpg") - expected).mean() < 4

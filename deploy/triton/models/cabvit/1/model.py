@@ -12,11 +12,28 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import triton_python_backend_utils as triton
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 TOP = 5
 # Pixels of a resized image; of a strip it could have a million times as many.
 LARGEST_RESIZED = 50_000_000
+# EXIF's tag of the orientation, and what turns each of its values the right way up.
+ORIENTATION = 0x0112
+TURNS = dict(
+    zip(
+        range(2, 9),
+        (
+            Image.Transpose.FLIP_LEFT_RIGHT,
+            Image.Transpose.ROTATE_180,
+            Image.Transpose.FLIP_TOP_BOTTOM,
+            Image.Transpose.TRANSPOSE,
+            Image.Transpose.ROTATE_270,
+            Image.Transpose.TRANSVERSE,
+            Image.Transpose.ROTATE_90,
+        ),
+        strict=True,
+    )
+)
 
 
 class TritonPythonModel:
@@ -73,15 +90,15 @@ class TritonPythonModel:
         """Returns the pixels of a file as in evaluation, and "" or why it cannot be read."""
         height, width = self._size
         try:
-            image = ImageOps.exif_transpose(Image.open(io.BytesIO(content))).convert("RGB")
+            image = _upright(content)
         except UnidentifiedImageError:
             return np.zeros((height, width, 3), np.uint8), "The bytes are not an image."
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except Exception as error:  # Pillow raises errors of many kinds
             return np.zeros((height, width, 3), np.uint8), f"The image cannot be read: {error}"
         size = whole = (width, height)
         if self._crop < 1:  # the resized image just covers size / crop, and its centre is taken
             scale = max(
-                int(one / self._crop) / of for one, of in zip(size, image.size, strict=True)
+                int(one / self._crop + 1e-6) / of for one, of in zip(size, image.size, strict=True)
             )
             whole = tuple(int(side * scale + 1e-6) for side in image.size)
         left, top = (round((outer - inner) / 2) for outer, inner in zip(whole, size, strict=True))
@@ -95,3 +112,18 @@ class TritonPythonModel:
         else:
             resized = image.resize(whole, Image.Resampling.BICUBIC).crop(box)
         return np.asarray(resized), ""
+
+
+def _upright(content):
+    """Returns the RGB image of a file, the right way up.
+
+    `ImageOps.exif_transpose` writes the other tags anew, and fails for one of a wrong type.
+    """
+    image = Image.open(io.BytesIO(content))
+    image.load()  # in a PNG file, the tags may come after the pixels
+    turn = TURNS.get(image.getexif().get(ORIENTATION))
+    if image.mode.startswith("I;16"):  # the upper eight bits; `convert` would cut off at 255
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    elif image.mode.startswith(("I", "F")):
+        raise ValueError("its pixels have more than 16 bits.")
+    return (image if turn is None else image.transpose(turn)).convert("RGB")
