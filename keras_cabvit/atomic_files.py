@@ -21,7 +21,8 @@ _MARK = ".complete"
 # Errors of a full disk, and as TensorFlow and HDF5 report them.
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
-_FULL_TEXTS = tuple(map(os.strerror, _FULL))
+# Windows does not know all of these numbers.
+_FULL_TEXTS = tuple({os.strerror(number) for number in _FULL} - {"Unknown error"})
 DISK_FULL = "The disk is full, or the limit on the size of files is reached."
 # In bytes. File systems allow 255, of which the prefix of a temporary name takes up to 45.
 _LONGEST_NAME = 200
@@ -29,7 +30,9 @@ _LONGEST_NAME = 200
 
 @contextlib.contextmanager
 def temporary_path(
-    path: str | os.PathLike, named: str | os.PathLike | None = None
+    path: str | os.PathLike,
+    named: str | os.PathLike | None = None,
+    looks_for_leftovers: bool = True,
 ) -> Iterator[Path]:
     """Yields a hidden path beside `path`, and removes what is there when the block ends.
 
@@ -40,6 +43,8 @@ def temporary_path(
             are created, and removed if the block fails and nothing is in them.
         named: path that an error about the parent folder names, for a `path` that the user has not
             given. Defaults to None for `path`.
+        looks_for_leftovers: whether the parent folder is searched for a killed process's leftover
+            of `path`. Defaults to True; False is for one of many files in a folder.
 
     Yields:
         A `pathlib.Path` with the same suffixes, at which there is nothing.
@@ -61,7 +66,8 @@ def temporary_path(
             # after minutes of work.
             partial.touch()
             partial.unlink()
-        remove_abandoned(path.parent, glob.escape(name))
+        if looks_for_leftovers:
+            remove_abandoned(path.parent, glob.escape(name))
         yield partial
     except BaseException as error:
         _remove(partial)
@@ -75,6 +81,24 @@ def temporary_path(
         raise
     finally:
         _remove(partial)
+
+
+class _CheckedError(Exception):
+    """Ends the block of `check_writable`."""
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Checks that a file can be written, before the work whose result it is to hold.
+
+    Args:
+        path: path of the file. Nothing is left there or created.
+
+    Raises:
+        ValueError: `path` is an address of remote storage, see `keras_cabvit.paths`.
+        OSError: the parent folder cannot be created or written to.
+    """
+    with contextlib.suppress(_CheckedError), temporary_path(path, looks_for_leftovers=False):
+        raise _CheckedError
 
 
 def check_space(path: str | os.PathLike, size: int) -> None:
@@ -111,7 +135,7 @@ def is_disk_full(error: BaseException | None) -> bool:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, looks_for_leftovers: bool = True) -> Iterator[Path]:
     """Yields a temporary path for a file or a new folder, renamed to `path` when the block ends.
 
     The temporary path has a hidden name beside `path` with the same suffix, and a file at `path`
@@ -121,6 +145,7 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     Args:
         path: path of the file or folder to write. An existing file is replaced; missing parent
             folders are created.
+        looks_for_leftovers: as for `temporary_path`. Defaults to True.
 
     Yields:
         The `pathlib.Path` to write to.
@@ -139,11 +164,11 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         'cat'
     """
     path = local_path(path)
-    with temporary_path(path) as partial:
+    with temporary_path(path, looks_for_leftovers=looks_for_leftovers) as partial:
         yield partial
         if partial.is_file():
             # Without this, a power cut may leave an empty file under the new name.
-            with open(partial, "rb") as file:
+            with open(partial, "r+b") as file:  # Windows flushes only what may be written to
                 os.fsync(file.fileno())
         raise_lost_interruption()
         with _clear_error(path):

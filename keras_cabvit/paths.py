@@ -14,8 +14,8 @@ _ADVICE = {
     "file": "Give only the path.",
 }
 _MOUNT = (
-    "Mount the storage (Cloud Storage FUSE, Mountpoint for S3, ...) and give the mounted path, or "
-    "copy between it and a local path."
+    "Mount the storage (Cloud Storage FUSE, s3fs, ...) and give the mounted path, or copy between "
+    "it and a local path."
 )
 
 

@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from keras_cabvit.commands import export, training_program
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.export.options import warns_of_pixels
 from keras_cabvit.pytorch import load_torch_state_dict
-from keras_cabvit.runtimes import load_saved_model
+from keras_cabvit.runtimes import load_saved_model, open_model
 from training.__main__ import COMMANDS as TRAINING_COMMANDS
 from training.__main__ import main as training_main
 
@@ -502,3 +503,24 @@ def test_an_export_in_place_of_its_model_gives_a_clear_error(tmp_path, capsys, c
     assert_refused(
         capsys, arguments, f"{lite} is an export (TFLite). Give the run or the .keras file"
     )
+
+
+@pytest.mark.parametrize("current", [False, True])
+def test_folder_of_an_unpacked_model_has_its_own_labels_and_crop(
+    exportable, tmp_path, monkeypatch, current
+):
+    _, path = exportable
+    folder = tmp_path / "clothes"
+    shutil.unpack_archive(path, folder, "zip")
+    for name in ("labels.txt", "run.json"):
+        (tmp_path / name).rename(folder / name)
+    (tmp_path / "run.json").write_text('{"recipe": {"evaluation_crop": 0.25}}')  # another's
+    monkeypatch.chdir(folder if current else tmp_path)
+    output = tmp_path / "served"
+
+    assert (
+        main(["export", "saved-model", "." if current else "clothes", "--output", str(output)]) == 0
+    )
+    opened = open_model(output)
+    assert opened.evaluation_crop == 0.5
+    assert opened.class_names == ("ant", "bee", "cat", "dog", "elk")

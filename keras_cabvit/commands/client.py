@@ -5,7 +5,13 @@ import os
 import sys
 
 from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.image_arguments import add_files, each_path, positive, survey
+from keras_cabvit.commands.image_arguments import (
+    add_files,
+    changed_sentence,
+    each_path,
+    positive,
+    survey,
+)
 from keras_cabvit.commands.progress import Progress
 from keras_cabvit.commands.server_arguments import add_server, connected
 from keras_cabvit.commands.text_table import one_line, print_table
@@ -93,29 +99,36 @@ def _client(options):
         # The rows in a terminal show the progress themselves.
         shown = file is not None or not sys.stdout.isatty()
         try:
-            unread = _add_rows(rows, total, output, shown)
+            seen, unread = _add_rows(rows, total, output, shown)
         except BaseException:
             if 1 < total != output.count:
                 _say_what_is_left(output.count, total, file)
             raise
     if file is not None:
-        print(f"{options.output} ({total - unread:,} files classified)")
+        print(f"{options.output} ({seen - unread:,} files classified)")
     if unread and total > _FEW:
-        print(f"{unread:,} of {total:,} files have no classes.", file=sys.stderr)
+        print(f"{unread:,} of {seen:,} files have no classes.", file=sys.stderr)
+    if seen != total:
+        print(changed_sentence(total, seen), file=sys.stderr)
     return 1 if unread else 0
 
 
 def _add_rows(rows, total, output, show_progress):
-    """Passes on every row, names the files without classes, and returns their number."""
-    unread = 0
+    """Passes on every row, and names the files without classes.
+
+    Returns:
+        The number of rows, and that of files without classes.
+    """
+    seen = unread = 0
     with Progress(total, show_progress) as progress:
         for row in rows:
             output.add(row)
+            seen += 1
             if row.error:
                 unread += 1
                 progress.say(f"{one_line(path_text(row.path))}: {row.error}")
             progress.advance()
-    return unread
+    return seen, unread
 
 
 def _say_what_is_left(count, total, file):

@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import atomic_path, check_writable
 from keras_cabvit.commands.arguments import add_image_size, path_argument
 from keras_cabvit.commands.explained_model import open_explained
 from keras_cabvit.commands.text_table import one_line
@@ -66,7 +66,10 @@ def _explain(options):
     output = options.output or Path(f"{options.image.stem}-explained.png")
     if output.suffix.lower() != ".png":
         raise ValueError(f"`--output` must end in .png. Received: {output}")
+    if output.exists() and options.image.exists() and output.samefile(options.image):
+        raise ValueError(f"`--output` must not be the image itself. Received: {output}")
     check_crop(options.crop)
+    check_writable(output)
     picture = _picture()
     model = open_explained(options.model)
     size, crop, notes = size_and_crop(model, options.image_size, options.crop)

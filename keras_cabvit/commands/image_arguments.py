@@ -89,3 +89,11 @@ def _not_read_sentences(not_read):
             yield f"Not read: {files}; `cabvit convert-images FOLDER NEW_FOLDER` makes JPEG copies."
         else:
             yield f"Not read: {files}; convert to JPEG."
+
+
+def changed_sentence(total, seen):
+    """Returns a sentence on a folder that held another number of files when it was surveyed."""
+    return (
+        f"A folder has changed meanwhile: it held {total:,} files at the start, and {seen:,} were "
+        "found."
+    )

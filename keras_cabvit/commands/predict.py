@@ -3,7 +3,14 @@
 import sys
 
 from keras_cabvit.commands.arguments import add_image_size, path_argument
-from keras_cabvit.commands.image_arguments import WIDEST, add_files, each_path, positive, survey
+from keras_cabvit.commands.image_arguments import (
+    WIDEST,
+    add_files,
+    changed_sentence,
+    each_path,
+    positive,
+    survey,
+)
 from keras_cabvit.commands.progress import Progress
 from keras_cabvit.commands.text_table import GrowingTable, one_line
 from keras_cabvit.paths import path_text
@@ -77,11 +84,7 @@ def _predict(options):
     if unread:
         print(f"{unread:,} of {seen:,} files could not be read.", file=sys.stderr)
     if seen != total:
-        print(
-            f"A folder has changed meanwhile: it held {total:,} files at the start, and {seen:,} "
-            "were found.",
-            file=sys.stderr,
-        )
+        print(changed_sentence(total, seen), file=sys.stderr)
     return 1 if unread else 0
 
 

@@ -64,7 +64,9 @@ def _push(options):
             file=sys.stderr,
         )
     if options.dry_run is not None:
-        names = write_folder(options.model, options.dry_run, options.repo_id, **card)
+        names = write_folder(
+            options.model, options.dry_run, options.repo_id, revision=options.revision, **card
+        )
         print(f"{options.dry_run} ({', '.join(names)}). Nothing was pushed.")
         return
     pushed = push(

@@ -58,6 +58,8 @@ class GrowingTable:
 
 def one_line(text):
     """Returns text without line breaks and control characters, which become escapes."""
+    if text.isprintable():
+        return text
     return "".join(
         character if is_printable(character) else character.encode("unicode_escape").decode()
         for character in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.runtimes.class_order import names_of_model
-from keras_cabvit.runtimes.keras_statements import add_statements, keras_statements
+from keras_cabvit.runtimes.keras_statements import add_statements, folder_of, keras_statements
 from keras_cabvit.runtimes.opened_model import model_at
 from keras_cabvit.runtimes.pretrained_model import is_pretrained, open_pretrained
 from keras_cabvit.runtimes.run_record import crop_of_run, read_run
@@ -66,7 +66,7 @@ def labels_of(model):
         model: path of the `.keras` file.
     """
     names = names_of_model(model)
-    file = Path(model).with_name(LABELS)
+    file = folder_of(model) / LABELS
     if file.is_file() and read_labels(file, None) != names:
         print(
             f"{model} states its class names; {file} has others, which are not used. "
@@ -80,7 +80,8 @@ def crop_of(model, image_size=None):
     """Returns the crop that a `.keras` file states, else that of its run, and sentences on it.
 
     Args:
-        model: path of a `.keras` file, with or without a `run.json` beside it.
+        model: path of a `.keras` file, with or without a `run.json` beside it; or of the folder of
+            an unpacked one, with or without one inside.
         image_size: (height, width) of the model; None takes that of the run's recipe.
 
     Returns:
@@ -90,5 +91,5 @@ def crop_of(model, image_size=None):
     Raises:
         ValueError: `run.json` is damaged.
     """
-    of_run = crop_of_run(read_run(Path(model).parent), image_size)
+    of_run = crop_of_run(read_run(folder_of(model)), image_size)
     return preferred_crop(model, keras_statements(model, image_size).crop, of_run)

@@ -147,6 +147,8 @@ def _images(options, model, export):
 
 def _size(options, model, export):
     """Returns (height, width) of the images, which one of the two may leave open."""
+    if len(export.image_shape) != len(model.image_shape):
+        return model.image_shape[:2]  # that they differ is said when they are compared
     pairs = zip(model.image_shape[:2], export.image_shape[:2], strict=True)
     size = tuple(ours or theirs for ours, theirs in pairs)
     if None in size:

@@ -96,6 +96,10 @@ def _second_process(request: str, folder: str) -> tuple[int, str, str]:
             "TF_CPP_MIN_LOG_LEVEL": "3",
             "PYTHONIOENCODING": "utf-8",
             "TMPDIR": folder,
+            # This package may have been found on a path that the process does not have yet.
+            "PYTHONPATH": os.pathsep.join(
+                filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+            ),
         },
         encoding="utf-8",
         errors="replace",
@@ -143,8 +147,8 @@ def _loaded(file: str, import_path: list[str]) -> keras.Model:
             f"The model has '{unknown}', a class or function of your own that the process that "
             "exports with TensorFlow does not find. Decorate it with "
             "`@keras.saving.register_keras_serializable()` in a module that can be imported, not "
-            "in a script or notebook; or export in a process with KERAS_BACKEND=tensorflow that "
-            "defines it."
+            "in a script or notebook; or, if it is a class, export in a process with "
+            "KERAS_BACKEND=tensorflow that defines it."
         ) from error
 
 

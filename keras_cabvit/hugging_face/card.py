@@ -1,5 +1,6 @@
 """The model card: README.md with the metadata that the Hub reads."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from keras_cabvit.figures.names import without_controls
@@ -28,6 +29,7 @@ def model_card(
     class_names: Sequence[str],
     pictures: Iterable[str] = (),
     license: str | None = None,
+    revision: str | None = None,
 ) -> str:
     """Returns the text of a model card (Mitchell et al. 2019), in Markdown with YAML in front.
 
@@ -43,6 +45,7 @@ def model_card(
         class_names: strings, in the order of the model's outputs.
         pictures: names of the picture files beside the card.
         license: string, the Hub's identifier of the model's licence, or None.
+        revision: string, the branch that the card is on; None is `main`.
     """
     name = repo_id.partition("/")[2]
     split = "test" if (run.get("images") or {}).get("test") else "validation"
@@ -51,7 +54,7 @@ def model_card(
         f"# {name}",
         _introduction(run, len(class_names)),
         _scores(scores, split, data),
-        _use(repo_id, image_size, crop, class_names),
+        _use(repo_id, image_size, crop, class_names, revision),
         *(f"![{text}]({file})" for file, text in _PICTURES.items() if file in pictures),
         _origin(run, data),
     ]
@@ -116,23 +119,36 @@ def _scores(scores: dict[str, float], split: str, data: DataSetName) -> str:
     return "\n".join([*lines, "| score | value |", "| --- | ---: |", *rows])
 
 
-def _use(repo_id: str, image_size: tuple[int, int], crop: float, class_names: Sequence[str]) -> str:
+def _use(
+    repo_id: str,
+    image_size: tuple[int, int],
+    crop: float,
+    class_names: Sequence[str],
+    revision: str | None,
+) -> str:
     height, width = image_size
+    folder = repo_id.partition("/")[2]
+    source, option, note = f"hf://{repo_id}", "", ""
+    if revision not in (None, "main"):
+        source, option = folder, f" --revision {shlex.quote(revision)}"
+        note = (
+            f"`{folder}` is what the command below fetches: `hf://` is of the branch main alone.\n"
+        )
     return f"""## Use
 
 ```python
 import keras
 import keras_cabvit  # registers the layers
 
-model = keras.saving.load_model("hf://{repo_id}")
+model = keras.saving.load_model("{source}")
 probabilities = model.predict(images)  # (count, {height}, {width}, 3), RGB, values in [0, 255]
 ```
 
-In evaluation {describe_crop(crop)}. Classify image files in the same way with
+{note}In evaluation {describe_crop(crop)}. Classify image files in the same way with
 
 ```sh
-hf download {repo_id} --local-dir {repo_id.partition("/")[2]}
-cabvit predict photographs --model {repo_id.partition("/")[2]}
+hf download {repo_id}{option} --local-dir {folder}
+cabvit predict photographs --model {folder}
 ```
 
 The classes, in the order of the outputs, which `labels.txt` has too:

@@ -54,6 +54,7 @@ def write_folder(
     license: str | None = None,
     dataset: str | None = None,
     photographs: bool = False,
+    revision: str | None = None,
 ) -> list[str]:
     """Writes the folder that `push` uploads.
 
@@ -67,6 +68,7 @@ def write_folder(
             sets that are known.
         photographs: whether the picture of the worst mistakes, which shows images of the data set,
             comes too. Defaults to False.
+        revision: string, the branch that the card is to name; None is `main`.
 
     Returns:
         The sorted names of the files.
@@ -103,6 +105,7 @@ def write_folder(
             model.class_names or (),
             pictures,
             license,
+            revision,
         )
         _write(partial / "README.md", card)
         return sorted(file.name for file in partial.iterdir())

@@ -91,7 +91,13 @@ def push(
             )
         folder = Path(temporary) / "run"
         names = write_folder(
-            run, folder, repo_id, license=license, dataset=dataset, photographs=photographs
+            run,
+            folder,
+            repo_id,
+            license=license,
+            dataset=dataset,
+            photographs=photographs,
+            revision=revision,
         )
         check_card((folder / "README.md").read_text(encoding="utf-8"), api.endpoint)
         if found is None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.labels import LABELS, read_labels
-from keras_cabvit.runtimes.keras_statements import keras_statements
+from keras_cabvit.runtimes.keras_statements import folder_of, keras_statements
 from keras_cabvit.runtimes.run_record import read_run
 
 
@@ -18,7 +18,7 @@ def names_of_model(model: str | os.PathLike[str], classes: int | None = None) ->
     They are those that the file states, else those in `labels.txt`, else in `run.json`, beside it.
 
     Args:
-        model: path of the `.keras` file.
+        model: path of the `.keras` file, or of the folder of an unpacked one, which then has them.
         classes: integer, the model's number of classes; None if it is unknown.
 
     Raises:
@@ -27,7 +27,7 @@ def names_of_model(model: str | os.PathLike[str], classes: int | None = None) ->
     stated = keras_statements(model).labels
     if stated is not None:
         return read_labels(stated, classes, f"The labels inside {model}")
-    file = Path(model).with_name(LABELS)
+    file = folder_of(model) / LABELS
     if file.is_file():
         return read_labels(file, classes)
     run = read_run(file.parent) or {}

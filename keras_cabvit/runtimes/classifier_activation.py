@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_cabvit.layers.own_call import has_own_call
+
 # Probabilities; logits, or log-probabilities, whose softmax is the same; one unit with the
 # probability of the second of two classes.
 ACTIVATIONS = ("softmax", "linear", "sigmoid")
@@ -55,7 +57,7 @@ def classifier_activation(model: keras.Model, name: str, stated: str | None = No
         )
     _check_shape(model, name)
     (output,) = model.outputs
-    found = _ending(output, {})
+    found = _UNKNOWN if has_own_call(model) else _ending(output, {})
     if found == _FEATURES or (found == _UNKNOWN and _last_weights_are_features(model)):
         raise NotAClassifier(
             f"{name} has no classifier: it ends in the layer '{producer(output)[0].name}', which "
@@ -99,6 +101,12 @@ def _check_shape(model: keras.Model, name: str) -> None:
             "and `keras.Model(image, model(image))`."
         ) from None
     check_one_of_each(name, inputs, outputs)
+    output = getattr(model, "output", None)  # a sequential model may have none
+    if isinstance(output, dict):
+        raise NotAClassifier(
+            f"{name} gives its scores in a dict. Give the output itself: "
+            f"`keras.Model(model.input, model.output[{next(iter(output))!r}])`."
+        )
     if len(model.output_shape) != 2:
         raise NotAClassifier(
             f"{name} has no classifier: it ends in the layer '{producer(outputs[0])[0].name}', "

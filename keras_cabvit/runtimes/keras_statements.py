@@ -27,6 +27,16 @@ class KerasStatements:
     crop: float | None = None
 
 
+def folder_of(model: str | os.PathLike[str]) -> Path:
+    """Returns the folder with a model's labels and run: the one of its file, or its own.
+
+    Args:
+        model: path of a `.keras` file, or of the folder of an unpacked one.
+    """
+    path = local_path(model, "model")
+    return path if path.is_dir() else path.parent
+
+
 def add_statements(
     path: str | os.PathLike[str], labels: Sequence[str], image_size: Sequence[int], crop: float
 ) -> None:

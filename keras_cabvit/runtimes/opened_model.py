@@ -160,13 +160,28 @@ def model_at(path: Path, accepted: str = _ACCEPTED) -> tuple[str, Path, str]:
     if version:
         return "SavedModel", version, name
     if (path / "checkpoints").is_dir() or (path / "run.json").is_file():
-        raise ValueError(
-            f"The run in {path} has not finished: there is no model.keras in it yet. The command "
-            "that started it resumes it."
-        )
+        raise ValueError(_why_there_is_no_model(path))
     if several := sentence_on_runs_in(path):
         raise ValueError(f"{path} is not the folder of one run.{several}")
     raise ValueError(f"{path} is a folder of something else. {accepted}")
+
+
+def _why_there_is_no_model(path: Path) -> str:
+    """Returns a sentence on the folder of a run without a model.keras."""
+    if (read_run(path) or {}).get("finished"):
+        return (
+            f"The run in {path} is finished, but its model.keras was moved or renamed. Give that "
+            "file."
+        )
+    if (path / "model.weights.h5").is_file():
+        return (
+            f"{path} holds weights alone, as `train-in-memory` writes them. Build the model, load "
+            "them with `keras_cabvit.weights.load_weights`, and save it as a .keras file."
+        )
+    return (
+        f"The run in {path} has not finished: there is no model.keras in it yet. The command that "
+        "started it resumes it."
+    )
 
 
 def _folders_beside(path: Path) -> list[Path]:

@@ -136,8 +136,13 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
         (_is_share, "a number from 0 to 1"),
     ),
     **dict.fromkeys(
-        ("class_names", "validation_images", "broken_images"),
+        ("class_names", "broken_images"),
         (_is_list_of(_is_text), "a list of texts"),
+    ),
+    "validation_images": (
+        # The number, in the record of an earlier `train-in-memory`.
+        lambda value: _is_list_of(_is_text)(value) or _is_integer(value),
+        "a list of texts",
     ),
     "images_per_class.training": (_is_list_of(_is_integer), "a list of integers"),
     "continued": (_is_list_of(_is_object), "a list of objects"),

@@ -58,10 +58,9 @@ def read_finished_run(folder: str | os.PathLike) -> dict:
             f"There is no run in {folder}: it has no run.json.{sentence_on_runs_in(folder)}"
         )
     if not record.get("finished"):
-        raise ValueError(
-            f"The run in {folder} has not finished. The command that started it resumes it: "
-            f"{record.get('command')}"
-        )
+        command = record.get("command")
+        resumes = f" The command that started it resumes it: {command}" if command else ""
+        raise ValueError(f"The run in {folder} has not finished.{resumes}")
     return record
 
 

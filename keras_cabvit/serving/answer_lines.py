@@ -52,9 +52,7 @@ class AnswerFile:
             OSError: the disk is full, or the like.
         """
         if self._file is None:  # only now, so that a run that gets no answer replaces nothing
-            self.incomplete.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-            self._file = os.open(self.incomplete, flags, 0o666)
+            self._file = self._opened()
         content = line.encode("utf-8", "backslashreplace") + b"\n"
         try:
             written = 0
@@ -67,6 +65,15 @@ class AnswerFile:
             raise OSError(f"{self.incomplete} cannot be written: {reason}.") from error
         self._size += len(content)
         self.rows += 1
+
+    def _opened(self) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        try:
+            self.incomplete.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(self.incomplete, flags, 0o666)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OSError(f"{self.path} cannot be written: {reason}.") from error
 
     def close(self, complete: bool) -> None:
         """Closes the file, and gives it its name if it is complete."""

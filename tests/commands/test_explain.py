@@ -73,6 +73,7 @@ def test_class_is_given_by_number_too(run, photo, monkeypatch):
         (["photo.png", "--model", "RUN", "--blocks", "stage/9"], "must be names of blocks"),
         (["photo.png", "--model", "RUN", "--output", "a.jpg"], "must end in .png"),
         (["photo.png", "--model", "RUN", "--crop", "2"], "at most 1"),
+        (["photo.png", "--model", "RUN", "--output", "photo.png"], "not be the image itself"),
         (["absent.png", "--model", "RUN"], "absent.png: There is no such file."),
         (["photo.png", "--model", "model.tflite"], "its attention maps are not in it"),
         (["photo.png", "--model", "saved"], "its attention maps are not in it"),

@@ -134,3 +134,13 @@ def test_huge_image_is_named_and_not_decoded(model, tmp_path, folder):
 
     refused()
     assert peak_growth(refused) < HALF_DECODED_BYTES
+
+
+def test_endless_data_set_gives_a_clear_error(tmp_path):
+    images = tf.data.Dataset.from_tensor_slices(tiny_models.patterned_images((64, 64, 3), 4))
+    model = tiny_models.pattern_classifier()
+
+    with pytest.raises(ValueError, match=r"data set that ends: leave out its `repeat\(\)`"):
+        to_tflite(
+            model, tmp_path / "m.tflite", quantization="int8-static", calibration=images.repeat()
+        )

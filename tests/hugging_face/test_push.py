@@ -66,6 +66,11 @@ def test_revision_is_a_branch_that_is_created(run, hub, capsys):
         assert 'load_model("hf://' not in printed
 
     assert pushed_files(hub, "v2").keys() >= FILES
+    card = pushed_files(hub, "v2")["README.md"].decode()
+    assert "hf download ann/clothes --revision v2 --local-dir clothes" in card
+    assert 'keras.saving.load_model("clothes")' in card
+    folder = huggingface_hub.snapshot_download("ann/clothes", revision="v2")
+    assert_equal(weights_of(keras.saving.load_model(folder)), weights_of(open_model(run).runtime))
     assert pushed_files(hub).keys() == {".gitattributes"}
 
 

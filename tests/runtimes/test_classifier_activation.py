@@ -188,3 +188,25 @@ def test_one_score_that_is_not_a_probability_is_refused(tmp_path):
 
     with pytest.raises(NotAClassifier, match="or one probability for two classes"):
         load_saved_model(tmp_path / "of_keras")(IMAGES)
+
+
+class Calibrated(keras.Model):
+    """Probabilities of a graph that ends in logits."""
+
+    def call(self, x, training=None):
+        return keras.ops.softmax(super().call(x, training=training))
+
+
+def test_activation_of_a_model_with_a_call_of_its_own_is_unknown():
+    model = tiny_models.pattern_classifier(activation=None)
+
+    assert classifier_activation(model, "M") == "linear"
+    assert classifier_activation(Calibrated(model.input, model.output), "M") is None
+
+
+def test_scores_in_a_dict_give_a_clear_error():
+    model = tiny_models.pattern_classifier()
+    model = keras.Model(model.input, {"scores": model.output})
+
+    with pytest.raises(NotAClassifier, match=r"in a dict.*model\.output\['scores'\]"):
+        classifier_activation(model, "M")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny_models
 
 from keras_cabvit.cli import main
@@ -430,12 +431,12 @@ def test_scores_that_are_nan_do_not_agree(folder, tmp_path, spoilt):
         verify(of_export / "served", of_model / "model.keras", IMAGES, rounds=1)
 
 
-def test_loss_of_accuracy_of_exactly_the_maximum_is_accepted(folder, monkeypatch, capsys):
+def test_scores_of_exactly_the_threshold_are_accepted(folder, monkeypatch, capsys):
     found = verify(folder / "int8.tflite", folder / "model.keras", IMAGES, np.arange(20) % 5, 1)
-    found = dataclasses.replace(found, model_accuracy=0.95, accuracy=0.94)
+    found = dataclasses.replace(found, model_accuracy=0.95, accuracy=0.94, agreement=0.952)
     monkeypatch.setattr("keras_cabvit.commands.verify.verify_opened", lambda *_: found)
     arguments = ["verify", folder / "int8.tflite", "--against", folder / "model.keras"]
-    arguments += ["--data", folder / "images", "--max-drop"]
+    arguments += ["--data", folder / "images", "--min-agreement", "95.2", "--max-drop"]
 
     assert main([*map(str, arguments), "1"]) == 0
     assert main([*map(str, arguments), "0.99"]) == 1
@@ -495,3 +496,14 @@ def test_threads_that_share_a_file_get_the_scores_of_their_own_images(folder):
     with ThreadPoolExecutor(8) as pool:
         for number, found in enumerate(pool.map(scores, range(20))):
             np.testing.assert_array_equal(found, np.tile(expected[number], (50, 1)))
+
+
+def test_export_whose_input_is_no_image_is_not_one_of_the_model(folder, tmp_path, capsys):
+    module = tf.Module()
+    serve = tf.function(lambda image_bytes: {"scores": tf.zeros((1, 5))})
+    signature = serve.get_concrete_function(tf.TensorSpec((None,), tf.string, "image_bytes"))
+    tf.saved_model.save(module, str(tmp_path / "served" / "1"), signatures=signature)
+    arguments = ["verify", tmp_path / "served", "--against", folder / "model.keras"]
+
+    assert main([*map(str, arguments), "--data", str(folder / "images")]) == 1
+    assert "the export has images of shape ()" in capsys.readouterr().err

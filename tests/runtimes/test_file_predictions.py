@@ -1,5 +1,6 @@
 """Predictions for image files: in order, as in evaluation, and none lost because of another."""
 
+import contextlib
 import dataclasses
 import io
 import itertools
@@ -237,3 +238,14 @@ def test_contained_weights_name_what_is_in_a_photograph():
     assert {"tabby", "Egyptian_cat"} & set(row.class_names)
     with pytest.raises(ValueError, match="must be one of imagenet, tiny_imagenet"):
         open_pretrained("cats")
+
+
+def test_name_in_a_folder_that_begins_like_a_home_folder_is_a_file(model, images, tmp_path):
+    folder = tmp_path / "photographs"
+    folder.mkdir()
+    for name in ("~1.png", "~root.png", "b.png"):
+        shutil.copy(images[0], folder / name)
+    with contextlib.chdir(folder):
+        rows = list(predict_files(model, ["~1.png", "~root.png", "b.png"]))
+
+    assert [row.reason for row in rows] == ["", "", ""]

@@ -271,3 +271,14 @@ def test_tflite_file_for_batches_gives_a_clear_error(tmp_path):
 
     with pytest.raises(ValueError, match=r"one image at a time.* takes float32 of shape \(8, 16"):
         open_model(tmp_path / "model.tflite")
+
+
+def test_why_a_folder_of_a_run_has_no_model_is_said(tmp_path):
+    (tmp_path / "run.json").write_text('{"finished": "yes"}')
+    with pytest.raises(ValueError, match=r"is finished, but its model\.keras was moved or renamed"):
+        open_model(tmp_path)
+
+    (tmp_path / "run.json").write_text('{"validation_images": 100}')
+    (tmp_path / "model.weights.h5").touch()
+    with pytest.raises(ValueError, match="holds weights alone, as `train-in-memory` writes them"):
+        open_model(tmp_path)

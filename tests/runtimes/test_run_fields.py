@@ -62,6 +62,7 @@ def test_fields_may_be_missing_null_or_of_another_program(tmp_path):
         ("data", 3, "text"),
         ("checksums", [], "an object"),
         ("validation_images", "a.jpg", "a list of texts"),
+        ("validation_images", [3], "a list of texts"),
         ("images_per_class.training", {"cat": 3}, "a list of integers"),
         ("none_of_these", 0.5, "an object with threshold, coverage and validation"),
         ("none_of_these.threshold", "0.5", "a number from 0 to 1"),

@@ -316,3 +316,26 @@ def test_interrupted_command_reports_it_and_prints_what_was_answered(folder):
     assert classes(lines(output)) in (list(range(15, 20)), list(range(15, 25)))
     assert errors.endswith("cabvit client: interrupted.\n")
     assert "Traceback" not in errors
+
+
+def test_files_that_vanish_while_it_runs_are_not_counted(folder, tmp_path, capsys, monkeypatch):
+    def connected(options):
+        next(folder.rglob("*.jpg")).unlink()
+        return RestClient(Target(options.rest))
+
+    monkeypatch.setattr("keras_cabvit.commands.client.connected", connected)
+    output = tmp_path / "answers.jsonl"
+    with http_server(lambda path, request: answer(request)) as url:
+        assert main(["client", str(folder), "--rest", url, "--output", str(output)]) == 0
+
+    printed, errors = capsys.readouterr()
+    assert len(lines(output.read_text())) == 24
+    assert printed == f"{output} (24 files classified)\n"
+    assert "held 25 files at the start, and 24 were found." in errors
+
+
+def test_place_that_cannot_be_written_is_named(folder, capsys):
+    with http_server(lambda path, request: answer(request)) as url:
+        output = ["--output", "/proc/answers.jsonl"]
+        assert main(["client", str(folder), "--rest", url, *output]) == 1
+    assert "/proc/answers.jsonl cannot be written" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import keras
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import atomic_path, check_writable
 from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
@@ -96,6 +96,7 @@ def to_onnx(
     check_batch_size(batch_size)
     check_suffix(path, ".onnx")
     output_name = classifier_output_name(model, classifier_activation)
+    check_writable(path)
     shape = model.input_shape[1:]
     labels = read_labels(labels, class_count(model))
     entries = image_statements(

@@ -14,6 +14,8 @@ from keras_cabvit.paths import local_path
 
 LEAST = 16
 MOST = 256
+# What `tf.data.Dataset.cardinality` returns of a data set without an end.
+_INFINITE = -1
 
 
 def calibration_images(source: Any, shape: Sequence[int], crop: float) -> np.ndarray:
@@ -102,6 +104,12 @@ def _of_folder(folder: str | os.PathLike[str], shape: Sequence[int], crop: float
 
 def _of_dataset(dataset: Any) -> np.ndarray:
     """Returns the images of all elements, evenly subsampled if there are too many."""
+    cardinality = getattr(dataset, "cardinality", None)
+    if callable(cardinality) and int(cardinality()) == _INFINITE:
+        raise ValueError(
+            "`calibration` must be a data set that ends: leave out its `repeat()`, or give "
+            f"`.take({MOST})` of it, in batches as they are."
+        )
     kept, step, place = [], 1, 0
     for element in dataset:
         images = np.asarray(element[0] if isinstance(element, (tuple, list)) else element)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_cabvit.atomic_files import atomic_path
+from keras_cabvit.atomic_files import atomic_path, check_writable
 from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.metadata import Metadata
@@ -109,6 +109,7 @@ def to_tflite(
     path = local_path(path)
     _check_options(quantization, input_type, attention_bias, crop, path)
     output_name = classifier_output_name(model, classifier_activation)
+    check_writable(path)
     shape = model.input_shape[1:]
     labels = read_labels(labels, class_count(model))
     metadata = metadata or Metadata()
