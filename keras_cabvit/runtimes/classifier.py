@@ -98,6 +98,12 @@ def class_count(shape: Sequence[int | None]) -> int | None:
     return 2 if shape[-1] == 1 else shape[-1]
 
 
+def in_batches(images: np.ndarray, size: int) -> list[np.ndarray]:
+    """Returns images in batches of one size, the last image repeated to fill the last batch."""
+    indices = np.arange(-(-len(images) // size) * size).clip(max=len(images) - 1)
+    return [images[part] for part in np.split(indices, range(size, len(indices), size))]
+
+
 def of_both_classes(
     name: str, scores: Callable[[npt.ArrayLike], np.ndarray]
 ) -> Callable[[npt.ArrayLike], np.ndarray]:

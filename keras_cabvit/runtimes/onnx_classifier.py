@@ -11,6 +11,7 @@ from keras_cabvit.runtimes.classifier import (
     as_type,
     class_count,
     gives_probabilities,
+    in_batches,
     of_both_classes,
     unstated_pixels,
 )
@@ -61,7 +62,7 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
 
     def scores(images: npt.ArrayLike) -> np.ndarray:
         fed = as_type(images, dtype)
-        batches = [fed] if batch is None else _batches(fed, batch)
+        batches = [fed] if batch is None else in_batches(fed, batch)
         found = [session.run([output.name], {image.name: pixels})[0] for pixels in batches]
         return np.concatenate(found)[: len(fed)]
 
@@ -79,12 +80,6 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
         evaluation_crop=stated.crop,
         notes=notes,
     )
-
-
-def _batches(images: np.ndarray, size: int) -> list[np.ndarray]:
-    """Returns images in batches of one size, the last image repeated to fill the last batch."""
-    indices = np.arange(-(-len(images) // size) * size).clip(max=len(images) - 1)
-    return [images[part] for part in np.split(indices, range(size, len(indices), size))]
 
 
 def _fixed_sides(shape: Sequence[int | str | None]) -> list[int | None]:

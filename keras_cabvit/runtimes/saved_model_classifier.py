@@ -13,9 +13,11 @@ from keras_cabvit.runtimes.classifier import (
     as_type,
     class_count,
     gives_probabilities,
+    in_batches,
     of_both_classes,
+    unstated_pixels,
 )
-from keras_cabvit.runtimes.classifier_activation import check_one_of_each
+from keras_cabvit.runtimes.classifier_activation import NotAClassifier, check_one_of_each
 from keras_cabvit.runtimes.reading import latest_version, read_saved_model
 from keras_cabvit.runtimes.stated_crop import CROP_FILE, stated_crop
 
@@ -45,17 +47,30 @@ def load_saved_model(path: str | os.PathLike[str]) -> Classifier:
     def scores(images: npt.ArrayLike) -> np.ndarray:
         import tensorflow as tf
 
-        fed = tf.constant(as_type(images, image.dtype.as_numpy_dtype))
-        return signature(**{input_name: fed})[output_name].numpy()
+        fed = as_type(images, image.dtype.as_numpy_dtype)
+        batches = [fed] if batch is None else in_batches(fed, batch)
+        found = [signature(**{input_name: tf.constant(each)})[output_name] for each in batches]
+        return np.concatenate([each.numpy() for each in found])[: len(fed)]
 
+    if not image.shape.rank:
+        raise NotAClassifier(
+            f"The signature serving_default of {path} must take images of shape (batch, height, "
+            f"width, channels). It takes tensors of shape {image.shape}."
+        )
+    batch = image.shape[0]
+    output_shape = output.shape.as_list() if output.shape.rank else []
+    crop = _asset_crop(path, tuple(image.shape[1:]))
+    # An export of this library states its crop.
+    unstated = image.dtype.is_floating and crop is None
     return Classifier(
         runtime=loaded,
         image_shape=tuple(image.shape[1:]),
-        classes=class_count(output.shape.as_list()) if output.shape.rank else None,
-        gives_probabilities=gives_probabilities(output_name, output.shape[-1:]),
+        classes=class_count(output_shape) if output_shape else None,
+        gives_probabilities=gives_probabilities(output_name, output_shape[-1:]),
         scores=of_both_classes(str(path), scores),
         labels=_asset_labels(path),
-        evaluation_crop=_asset_crop(path, tuple(image.shape[1:])),
+        evaluation_crop=crop,
+        notes=(unstated_pixels(path),) if unstated else (),
     )
 
 

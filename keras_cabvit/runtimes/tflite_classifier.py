@@ -59,6 +59,11 @@ def load_tflite(
             f"{path} must take one image at a time, as uint8 or float32. It takes "
             f"{np.dtype(image['dtype'])} of shape {tuple(image['shape'].tolist())}."
         )
+    if -1 in image.get("shape_signature", ())[1:]:
+        raise NotAClassifier(
+            f"{path} must take images of one size. It takes any: give the model an input of one "
+            "size before it is converted."
+        )
     scale, zero_point = output["quantization"]
     stated = read_metadata(path)
     mean, std, notes = _normalization(path, stated, image)
@@ -84,16 +89,28 @@ def load_tflite(
 
     signatures = interpreter.get_signature_list().values()
     names = [name for signature in signatures for name in signature["outputs"]]
+    probabilities = gives_probabilities(names[0] if names else None, output["shape"][-1:])
+    if probabilities is None and _are_steps_of_a_softmax(output["dtype"], scale, zero_point):
+        probabilities = True
     return Classifier(
         runtime=interpreter,
         image_shape=shape,
         classes=class_count(output["shape"].tolist()),
-        gives_probabilities=gives_probabilities(names[0] if names else None, output["shape"][-1:]),
+        gives_probabilities=probabilities,
         scores=of_both_classes(str(path), scores),
         labels=stated.labels,
         evaluation_crop=crop,
         notes=notes,
     )
+
+
+def _are_steps_of_a_softmax(dtype: Any, scale: float, zero_point: int) -> bool:
+    """Returns whether 8-bit scores have the steps that TFLite gives to a softmax: of 1/256, from 0.
+
+    Of many classes, so many are rounded to 0 that the others do not sum to 1.
+    """
+    steps = np.issubdtype(dtype, np.integer) and zero_point == np.iinfo(dtype).min
+    return bool(steps and abs(256 * scale - 1) < 1e-3)
 
 
 def _normalization(

@@ -573,3 +573,15 @@ def test_a_run_on_a_table_of_labels_is_scored_by_its_table(run, tmp_path):
     assert other.names == own_test
     with pytest.raises(ValueError, match="needs the folder of its images"):
         evaluate(run, labels=table)
+
+
+def test_record_without_data_or_with_null_fields_is_no_other_data(run, tmp_path):
+    record = json.loads((run / "run.json").read_text())
+    for changes in ({"data": None, "data_source": None, "checksums": None}, {"recipe": None}):
+        folder = tmp_path / str(len(changes))
+        shutil.copytree(run, folder)
+        (folder / "run.json").write_text(json.dumps(record | changes | {"versions": None}))
+        evaluation = evaluate(
+            folder, data_set(noise(8), np.arange(8) % 4), out=tmp_path / "out", latency_rounds=1
+        )
+        assert "trained on other data: None" not in evaluation.note

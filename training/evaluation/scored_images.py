@@ -73,7 +73,7 @@ def scored_images(
     else:
         if data is None:
             check_still_there(spec, labels)
-        recipe = run.get("recipe", {})
+        recipe = run.get("recipe") or {}
         share = recipe.get("validation_share", Recipe.validation_share)
         # Earlier runs drew their validation images one by one, and without a run none are repeated.
         grouped = recipe.get("group_duplicates", False)
@@ -117,10 +117,10 @@ def _changed(
     of_run = run.get("labels")
     same_labels = (labels and os.path.realpath(labels)) == (of_run and os.path.realpath(of_run))
     named_alike = isinstance(data, DataSet) or (_is_data_of(run, data, data_set) and same_labels)
-    if not run or not (named_alike or "checksums" in run):
+    if not run or not (named_alike or run.get("checksums")):
         return None
     checksums = data_set.checksums()
-    before = run.get("checksums", checksums)  # a run of an earlier version has none
+    before = run.get("checksums") or checksums  # a run of an earlier version has none
     changed = {name for name in {*before, *checksums} if before.get(name) != checksums.get(name)}
     if not changed or (named_alike and not isinstance(data, DataSet)):
         return changed
@@ -150,7 +150,8 @@ def _part_in_training(
     split: str, data_set: DataSet, run: dict, changed: set[str] | None
 ) -> list[str]:
     """Returns sentences on the role of the scored images in the making of the model."""
-    if not run:
+    # The record of a pushed run names no data.
+    if not run or (changed is None and run.get("data") is None):
         if split == "test":
             return []
         return ["It is unknown whether this model was trained on some of them."]
@@ -178,7 +179,7 @@ def _part_in_training(
 def _choices_on_validation(run: dict) -> str:
     """Returns a sentence on the influence that a run's validation images had on its model."""
     better = "the scores are better than they would be on images that had no influence on the model"
-    recipe = run.get("recipe", {})
+    recipe = run.get("recipe") or {}
     # What an extended run starts from may have been chosen on the same images.
     if recipe.get("select") == "last" and recipe.get("patience") is None and not run.get("extends"):
         return (
