@@ -43,7 +43,7 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
     """
     run, out = local_path(run, "run"), local_path(out, "out")
     record = read_finished_run(run)
-    check_outside(record.get("data_source", record.get("data", "")), out)
+    check_outside(record.get("data_source") or record.get("data") or "", out)
     with atomic_folder(out, "published run") as partial:
         model = keras.saving.load_model(run / "model.keras", compile=False)
         save_half_size(model, partial / "model.keras")

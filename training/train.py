@@ -153,7 +153,7 @@ def _opened_data(
         The recipe and the data, which an extension changes, and what run.json and the list of the
         images keep of it.
     """
-    if earlier is not None and "group_duplicates" not in earlier.get("recipe", {}):
+    if earlier is not None and "group_duplicates" not in (earlier.get("recipe") or {}):
         # Its validation images were drawn one by one.
         recipe = dataclasses.replace(recipe, group_duplicates=False)
     data_set = open_data_set(

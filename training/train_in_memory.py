@@ -126,6 +126,11 @@ def _train(recipe: Recipe, options: InMemoryOptions) -> None:
         row["images_per_second"] = round(
             epoch * steps * recipe.batch_size / (time.time() - started)
         )
+        if not all(math.isfinite(value) for value in row.values()):
+            raise ArithmeticError(
+                f"Training has diverged in epoch {epoch}. {options.out} has the weights of the "
+                "epoch that was scored before, if there is one."
+            )
         record["epochs"].append(row)
         print(json.dumps(row), flush=True)
         trainer.assign_averages(state)
@@ -249,9 +254,20 @@ def _epochs_that_fit(minutes: float, run_epoch: Callable[[], Any]) -> int:
     return max(1, int(minutes * 60 / (time.monotonic() - started)))
 
 
+def _array(path: Path, name: str, **options: Any) -> np.ndarray:
+    """Returns the array of an .npy file."""
+    try:
+        array = np.load(path, **options)
+    except (EOFError, ValueError) as error:
+        raise ValueError(f"`{name}` must be an .npy file. {path} is none. ({error})") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"`{name}` must be an .npy file of one array. {path} is an archive.")
+    return array
+
+
 def _read(options: InMemoryOptions) -> tuple[np.ndarray, np.ndarray]:
-    images = np.load(options.images, mmap_mode="r")
-    labels = np.load(options.labels)
+    images = _array(options.images, "images", mmap_mode="r")
+    labels = _array(options.labels, "labels")
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] != 3:
         raise ValueError(
             "`images` must be uint8 of shape (images, height, width, 3). Received: "

@@ -51,7 +51,7 @@ def check_contents(data_set: DataSet, earlier: dict, folder: Path) -> None:
         ValueError: contents differ; the message names files that were changed since.
     """
     splits = data_set.splits()
-    for name, before in earlier.get("contents", {}).items():
+    for name, before in (earlier.get("contents") or {}).items():
         if name not in splits or not splits[name].files():
             continue
         files = _Files(splits[name])

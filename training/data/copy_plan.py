@@ -1,5 +1,6 @@
 """The plan of reduced copies: the photographs that have one, and its size."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -51,7 +52,7 @@ class CopyPlan:
             return 0.0
         total = 0
         with tf.device("CPU"):
-            for (width, height), count in sizes.counts().items():
+            for (width, height), count in Counter(sizes.of_jpeg_files).items():
                 shape = tf.constant([height, width])
                 kept = sizes_of_copy(shape, self.smallest_part, self.least)
                 for reduction, is_kept in zip((8, 4), kept, strict=True):

@@ -81,10 +81,11 @@ def fashion_mnist(validation_share: float, seed: int, count: int | None = None) 
 def _drawn(labels: np.ndarray, mask: np.ndarray, count: int) -> np.ndarray:
     """Returns a mask of `count` of the images in another mask, evenly by class."""
     places = np.flatnonzero(mask)
-    if not 0 < count < len(places):
+    classes = len(CLASS_NAMES)
+    if not classes <= count <= len(places) - classes:  # at least one of each class on both sides
         raise ValueError(
-            f"fashion_mnist:COUNT must be between 1 and {len(places) - 1:,}, the images "
-            f"left for training. Received: {count:,}"
+            f"fashion_mnist:COUNT must be between {classes} and {len(places) - classes:,}, of the "
+            f"{len(places):,} images for training. Received: {count:,}"
         )
     drawn = np.zeros(len(labels), bool)
     drawn[places[held_out(labels[places], count / len(places), seed=0)]] = True

@@ -162,7 +162,7 @@ class _Found:
     @property
     def class_names(self) -> tuple[str, ...]:
         """The classes of the training images, or of all images if there are none."""
-        if self.training is not None:
+        if self.training is not None and self.training.files:
             return self.training.classes
         return tuple(sorted({name for part in self.parts.values() for name in part.classes}))
 

@@ -130,7 +130,10 @@ def _hash(path: Path) -> np.ndarray | None:
             image.draft("L", (2 * _SIDE, 2 * _SIDE))
             with contextlib.suppress(Exception):  # of a tag that cannot be written, after the turn
                 ImageOps.exif_transpose(image, in_place=True)
-            small = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
+            pixels: Image.Image = image
+            if image.mode.startswith("I"):  # the upper eight bits, as they are trained on
+                pixels = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            small = pixels.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BOX)
         if np.std(np.asarray(small)) < _LEAST_CONTRAST:
             return None
         return np.packbits(imagehash.phash(small, hash_size=16).hash)
@@ -149,7 +152,8 @@ def _state(path: Path) -> tuple[int, int]:
 
 def _place(root: Path) -> Path:
     name = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
-    return cache_folder() / "image_hashes" / f"{name}.npz"
+    # 2: earlier versions hashed images of 16 bits otherwise.
+    return cache_folder() / "image_hashes" / f"{name}-2.npz"
 
 
 def _read_stored(root: Path) -> dict[tuple[str, int, int], tuple[np.ndarray, bool]]:

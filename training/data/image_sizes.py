@@ -1,7 +1,6 @@
 """Sizes of the images of a split, from a sample of them."""
 
 import statistics
-from collections import Counter
 from dataclasses import dataclass
 
 from training.data.split import Split
@@ -18,19 +17,17 @@ class ImageSizes:
     Attributes:
         sizes: (width, height) of each; empty if they are unknown.
         sampled: whether there are more images.
+        of_jpeg_files: (width, height) of those among them that are in JPEG files.
     """
 
     sizes: tuple[Size, ...]
     sampled: bool = False
+    of_jpeg_files: tuple[Size, ...] = ()
 
     @property
     def shorter_side(self) -> int | None:
         """The median of the shorter sides in pixels; None if the sizes are unknown."""
         return int(statistics.median(map(min, self.sizes))) if self.sizes else None
-
-    def counts(self) -> Counter[Size]:
-        """Returns how many of the sampled images have each size."""
-        return Counter(self.sizes)
 
     def sentence(self) -> str:
         """Returns the sizes as text; empty if they are unknown."""
@@ -63,11 +60,13 @@ def image_sizes(split: Split) -> ImageSizes:
         return ImageSizes(((width, height),) if height and width else ())
     from PIL import Image
 
-    sizes = []
+    sizes, of_jpeg_files = [], []
     for file in files[:: -(-len(files) // _SAMPLED) or 1]:
         try:
             with Image.open(file) as image:
                 sizes.append(image.size)
+                if image.format in ("JPEG", "MPO"):
+                    of_jpeg_files.append(image.size)
         except Exception:  # the errors of damaged files have no common class
             continue
-    return ImageSizes(tuple(sizes), sampled=len(files) > _SAMPLED)
+    return ImageSizes(tuple(sizes), len(files) > _SAMPLED, tuple(of_jpeg_files))

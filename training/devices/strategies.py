@@ -195,6 +195,15 @@ def _check(placement: Placement, recipe: Recipe) -> None:
             f"`batch_size` must be a multiple of {placement.replicas}, the number of devices that "
             f"share a batch. Received: batch_size={recipe.batch_size}"
         )
+    sides = recipe.model.image_sizes or ()
+    if placement.strategy in ("mirrored", "tpu"):
+        own = recipe.batch_size // placement.replicas
+        if own < len(sides):
+            raise ValueError(
+                f"Each of the {placement.replicas} devices divides its part of a batch among the "
+                f"{len(sides)} sizes of `image_sizes`: `batch_size` must be at least "
+                f"{len(sides) * placement.replicas}. Received: batch_size={recipe.batch_size}"
+            )
     accumulation_steps = recipe.optimization.accumulation_steps
     if accumulation_steps > 1 and placement.strategy in ("mirrored", "tpu"):
         raise ValueError(

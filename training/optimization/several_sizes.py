@@ -74,10 +74,11 @@ def _scores(model: keras.Model, pairs: list[_Pair], images: Any) -> Any:
     values = [(pair.other, _resampled(pair)) for pair in pairs]
     with keras.StatelessScope(state_mapping=values) as scope:
         scores = model(images, training=True)
-    for pair in pairs:
-        # Statistics and seeds, or a frozen weight.
-        if not pair.weight.trainable and pair.grid is None:
-            pair.weight.assign(scope.get_current_value(pair.other))
+    for pair, (_, given) in zip(pairs, values, strict=True):
+        # Statistics and seeds. A frozen weight is as it was, or rounded to the precision of layers.
+        moved = scope.get_current_value(pair.other)
+        if not pair.weight.trainable and pair.grid is None and moved is not given:
+            pair.weight.assign(moved)
     return scores
 
 

@@ -137,6 +137,10 @@ def choose(
             recipe = with_fields(recipe, {name: value})
             chosen.append(Chosen(name, value, reason))
 
+    if recipe.model.image_sizes and "model.image_size" in fields:
+        fields = set(fields) - {"model.image_size"}
+        largest = max(recipe.model.image_sizes)
+        recipe = with_fields(recipe, {"model.image_size": (largest, largest)})
     start = _start(recipe.model, fields)
     decide("model.variant", start.variant, "that of the weights" if start.weights else start.reason)
     decide("model.initial_weights", start.weights, start.reason)

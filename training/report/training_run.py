@@ -34,7 +34,7 @@ def origin(evaluation: Evaluation, run: dict) -> str:
     lines = ["## How it was made"]
     if run.get("command"):
         lines += ["Trained with", f"```sh\n{run['command']}\n```"]
-    versions = _listed(run.get("versions", {}))
+    versions = _listed(run.get("versions") or {})
     facts = [
         ("model", str(evaluation.path)),
         ("scored on", evaluation.data),
@@ -45,7 +45,7 @@ def origin(evaluation: Evaluation, run: dict) -> str:
         ("strategy", run.get("strategy")),
         ("backend", run.get("backend")),
         ("hardware", run.get("hardware")),
-        *(("resumed with", _changes(news)) for news in run.get("continued", ())),
+        *(("resumed with", _changes(news)) for news in run.get("continued") or ()),
         ("training time", _duration(run.get("seconds"))),
         ("time of this evaluation", _duration(evaluation.seconds)),
         ("versions", versions),
@@ -78,7 +78,7 @@ def _extended(extends: dict | None) -> str:
 
 def _changes(news: dict) -> str:
     """Describes the changes of a resumed run."""
-    pairs = dict(news.get("optimization", {}))
+    pairs = dict(news.get("optimization") or {})
     if "data" in news:
         pairs["data"] = news["data"]
     words = [f"{name} {new} (before: {old})" for name, (old, new) in pairs.items()]

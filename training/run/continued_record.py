@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +53,10 @@ def continued_record(
             for name in list(before)
             if name.startswith(_OPTIMIZATION) and name in now and before[name] != now[name]
         }
+        _check_changes(changes)
     _check_same(before, now, folder)
     latest = dict(earlier)
-    for continuation in earlier.get("continued", ()):
+    for continuation in earlier.get("continued") or ():
         latest |= continuation
     news = {key: record[key] for key in _CIRCUMSTANCES if record[key] != latest.get(key)}
     if changes:
@@ -65,8 +67,24 @@ def continued_record(
         places = {name: record[name] for name in ("data", "data_source", "labels", "command")}
     if not news:
         return earlier
-    continued = [*earlier.get("continued", ()), news]
+    continued = [*(earlier.get("continued") or ()), news]
     return earlier | places | {"recipe": record["recipe"], "continued": continued}
+
+
+def _check_changes(changes: dict[str, list[Any]]) -> None:
+    """Raises a ValueError for a change with which a checkpoint lacks variables."""
+    needs_variables: dict[str, Callable[[Any], bool]] = {
+        "accumulation_steps": lambda value: value > 1,
+        "average_momentum": lambda value: value is not None,
+    }
+    for name, needs in needs_variables.items():
+        if name in changes and len(set(map(needs, changes[name]))) > 1:
+            before, now = changes[name]
+            raise ValueError(
+                f"`optimization.{name}` cannot be changed from {before} to {now} in a run that was "
+                "begun: its checkpoint has other variables. Leave it as it was, or start in "
+                "another folder with --out."
+            )
 
 
 def _has_moved(earlier: dict, record: dict) -> bool:

@@ -202,5 +202,5 @@ def _validation(
 
 def _same(run: dict, data_set: DataSet) -> bool:
     """Returns whether training and validation images are those of a run."""
-    before, now = run.get("checksums", {}), data_set.checksums()
+    before, now = run.get("checksums") or {}, data_set.checksums()
     return all(before.get(name) == now[name] for name in ("training", "validation"))

@@ -44,7 +44,11 @@ class FolderLayout:
             if split is None:
                 continue
             inside = list_folder(root / name)
-            if mark_of_output(root / name, inside, depth=0) is not None:
+            marked = mark_of_output(root / name, inside, depth=0) is not None
+            # One stray file, such as scores, makes no run of a folder with images in folders.
+            if marked and not any(
+                list_folder(root / name / each).images for each in inside.folders
+            ):
                 continue
             if inside.folders and name in nearly:
                 unknown[name] = split

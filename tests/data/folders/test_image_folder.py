@@ -383,3 +383,14 @@ def test_each_image_of_a_random_folder_is_read_once_or_named(tmp_path):
 def _parents(path):
     while path := os.path.dirname(path):
         yield path
+
+
+def test_split_with_a_stray_file_is_a_split(tmp_path):
+    for split in ("train", "val", "test"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            (tmp_path / split / name / "1.jpg").touch()
+    for stray in ("test/scores.json", "val/metrics.csv", "train/model.h5"):
+        (tmp_path / stray).touch()
+
+    assert read_image_folder(tmp_path).parts.keys() == {"train", "val", "test"}

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from training.data import duplicates, image_hashes
-from training.data.duplicates import alike_images
+from training.data.duplicates import MOST_BITS, alike_images
 from training.data.image_hashes import content_numbers, perceptual_hashes
 from training.data.opening import open_data_set
 from training.report.data_overview import data_overview
@@ -200,3 +200,18 @@ def test_duplicates_are_looked_for_only_when_asked(leaky):
     data_set = open_data_set(f"folder:{leaky}")
 
     assert data_set.duplicates == duplicates.Duplicates()
+
+
+def test_images_of_16_bits_are_compared_by_the_bits_that_are_trained_on(tmp_path):
+    rows, columns = np.mgrid[-1:1:64j, -1:1:64j]
+    inside = rows**2 + columns**2 < 0.8  # a bright disc in a dark field
+    for number in range(4):
+        coarse = np.random.default_rng(number).integers(2**12, 2**16, (8, 8))
+        pixels = np.where(inside, coarse.repeat(8, axis=0).repeat(8, axis=1), 0).astype("uint16")
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    hashes, known = perceptual_hashes(tmp_path, [f"{number}.png" for number in range(4)])
+
+    assert known.all()
+    bits = np.unpackbits(hashes, axis=1)
+    differences = [(bits[one] != bits[other]).sum() for one in range(4) for other in range(one)]
+    assert min(differences) > MOST_BITS

@@ -88,7 +88,7 @@ def test_fixed_draw_of_the_training_images_is_even_by_class(debian_folder):
 
 
 def test_too_many_images_give_a_clear_error(debian_folder):
-    with pytest.raises(ValueError, match=r"must be between 1 and 29, .* Received: 30"):
+    with pytest.raises(ValueError, match=r"must be between 10 and 20, .* Received: 30"):
         open_data_set("fashion_mnist:30", 0.25, 0)
 
 

@@ -48,3 +48,10 @@ def test_arrays_have_one_size(shape):
     split = ArraySplit(np.zeros(shape, np.uint8), np.zeros(3, int), ["one"])
 
     assert image_sizes(split).sizes == ((28, 20),)
+
+
+def test_sizes_of_jpeg_files_are_told_apart(tmp_path):
+    split = split_of(tmp_path, [(8, 8), (9, 9)])
+    Image.new("L", (20, 10)).save(tmp_path / "000.png", "JPEG")  # whatever its name
+
+    assert image_sizes(split).of_jpeg_files == ((20, 10),)

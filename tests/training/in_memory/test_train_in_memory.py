@@ -194,3 +194,20 @@ def test_what_is_not_implemented_gives_a_clear_error(tmp_path, monkeypatch, name
     options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
     with pytest.raises(ValueError, match=rf"needs `{name}=.*Received: {name}="):
         train_in_memory(recipe, options)
+
+
+@pytest.mark.parametrize(("name", "content"), [("images", b""), ("labels", b""), ("labels", None)])
+def test_file_of_something_else_than_an_array_gives_a_clear_error(
+    images, tmp_path, monkeypatch, name, content
+):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    files = {each: images / f"{each}.npy" for each in ("images", "labels")}
+    files[name] = tmp_path / f"{name}.npy"
+    if content is None:
+        with files[name].open("wb") as file:
+            np.savez(file, labels=np.zeros(3))
+    else:
+        files[name].write_bytes(content)
+    options = InMemoryOptions(files["images"], files["labels"], tmp_path / "run")
+    with pytest.raises(ValueError, match=f"`{name}` must be an .npy file"):
+        train_in_memory(TINY_IMAGENET, options)

@@ -200,3 +200,12 @@ def test_time_of_each_measurement_is_taken_off():
     assert measurements >= 2
     assert recipe.model.image_size == chosen(minutes=20 - 5 * measurements)[0].model.image_size
     assert recipe.epochs == chosen(minutes=20 - 5 * measurements)[0].epochs
+
+
+@pytest.mark.parametrize("minutes", [None, 10])
+def test_several_sizes_that_are_given_decide_the_image_size(minutes):
+    model = dataclasses.replace(FINETUNE.model, image_sizes=(64, 96))
+    recipe, made = chosen(recipe=dataclasses.replace(FINETUNE, model=model), minutes=minutes)
+
+    assert recipe.model.image_size == (96, 96)
+    assert "model.image_size" not in {each.name for each in made}

@@ -84,7 +84,7 @@ class MLflowLogger:
                 self._begin(record)
                 if (self.folder / _METRICS).is_file():
                     self._write(read_metrics_csv(self.folder / _METRICS))
-            for name, value in record.get("scores", {}).items():
+            for name, value in (record.get("scores") or {}).items():
                 if isinstance(value, (int, float)):
                     self._client.log_metric(self._run_id, f"final_{name}", value)
             for name in ("report.md", "run.json", _METRICS, LABELS):
