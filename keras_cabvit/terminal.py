@@ -51,8 +51,10 @@ class _SafeStream:
             try:
                 self._stream.write(text)
             except UnicodeEncodeError as error:
-                escaped = text.encode(error.encoding, "backslashreplace")
-                self._stream.write(escaped.decode(error.encoding))
+                # Of many code pages the error says only "charmap", which would escape nothing.
+                encoding = getattr(self._stream, "encoding", None) or error.encoding
+                escaped = text.encode(encoding, "backslashreplace")
+                self._stream.write(escaped.decode(encoding))
         return len(text)
 
     def writelines(self, lines):

@@ -29,6 +29,7 @@ class Stream(io.TextIOWrapper):
     ("encoding", "printed"),
     [
         ("ascii", r"K\xe4tzchen \u4e2d\u6587 \U0001f408"),
+        ("cp1251", r"K\xe4tzchen \u4e2d\u6587 \U0001f408"),
         ("cp1252", r"Kätzchen \u4e2d\u6587 \U0001f408"),
         ("utf-8", NAMES),
     ],

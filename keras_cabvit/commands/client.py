@@ -1,6 +1,7 @@
 """`cabvit client`: queries a server with image files."""
 
 import contextlib
+import json
 import os
 import sys
 
@@ -137,6 +138,10 @@ def _say_what_is_left(count, total, file):
 
 
 def _print_line(line):
+    try:
+        line.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:  # the escapes of a stream are not those of JSON
+        line = json.dumps(json.loads(line))
     print(line, flush=True)
     failure = getattr(sys.stdout, "failure", None)
     if failure is not None:

@@ -13,6 +13,7 @@ import importlib.util
 import inspect
 import json
 import os
+import site
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from typing import Any, ParamSpec
 import keras
 
 from keras_cabvit.gpu import hide_gpus_from_tensorflow
+from keras_cabvit.layers.not_compiled import not_compiled
 from keras_cabvit.runtimes.reading import is_refused_lambda, unknown_class
 from keras_cabvit.signals import orderly_shutdown
 
@@ -54,7 +56,8 @@ def exports_with_tensorflow(export: Callable[P, Path]) -> Callable[P, Path]:
         model, path = given.pop("model"), given.pop("path")
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.keras"
-            model.save(file)
+            with not_compiled(model):
+                model.save(file)
             request = {
                 "module": export.__module__,
                 "export": export.__name__,
@@ -83,6 +86,12 @@ def _answer_of_second_process(request: dict[str, Any], folder: str) -> str:
     return answer["path"]
 
 
+def _own_path() -> list[str]:
+    """Returns the folder of this package, unless every Python of this environment has it."""
+    folder = str(Path(__file__).parents[2])
+    return [] if folder in (*site.getsitepackages(), site.getusersitepackages()) else [folder]
+
+
 def _second_process(request: str, folder: str) -> tuple[int, str, str]:
     """Returns the status of the process, and what it prints to standard output and error."""
     process = subprocess.Popen(
@@ -98,7 +107,7 @@ def _second_process(request: str, folder: str) -> tuple[int, str, str]:
             "TMPDIR": folder,
             # This package may have been found on a path that the process does not have yet.
             "PYTHONPATH": os.pathsep.join(
-                filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+                filter(None, [os.environ.get("PYTHONPATH"), *_own_path()])
             ),
         },
         encoding="utf-8",

@@ -30,8 +30,8 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
     Args:
         inner_optimizer: a new `keras.optimizers.Optimizer`, or its name; with this one around it,
             its steps always have the factors. Around a `LossScaleOptimizer` and inside one are both
-            possible; under the policy "mixed_float16" `model.compile` adds one itself, which then
-            replaces the inner one.
+            possible (Keras' callback `SwapEMAWeights` needs it inside); under the policy
+            "mixed_float16" `model.compile` adds one itself, which then replaces the inner one.
         factors: dict from paths to factors, numbers of at least 0. A path is that of a variable
             ("stem/convolution_1/convolution/kernel") or of a layer, for all variables in it
             ("stage_2/block_0"); the longest path counts, and a variable without one has a factor
@@ -90,10 +90,12 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
             update_step(gradient, variable, _times(learning_rate, factor))
 
         def scaled_weight_decay(variables: Sequence[Any]) -> None:
-            for factor, places in self._groups(variables):
+            # Without those excluded: on PyTorch Keras refuses a group that has no others.
+            decayed = [each for each in variables if core._use_weight_decay(each)]
+            for factor, places in self._groups(decayed):
                 self._decay_factor = factor
                 try:
-                    apply_weight_decay([variables[place] for place in places])
+                    apply_weight_decay([decayed[place] for place in places])
                 finally:
                     self._decay_factor = 1.0
 

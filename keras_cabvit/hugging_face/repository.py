@@ -102,6 +102,8 @@ def push(
         check_card((folder / "README.md").read_text(encoding="utf-8"), api.endpoint)
         if found is None:
             api.create_repo(repo_id, private=private or None)
+        # Before the commit: after it, nothing may fail any more.
+        is_private = (found or _repository(api, repo_id)).private
         if revision is not None:
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         operations = [
@@ -118,7 +120,7 @@ def push(
         return Pushed(
             url=f"{api.endpoint}/{repo_id}",
             commit=commit.oid,
-            private=_repository(api, repo_id).private,
+            private=is_private,
             created=found is None,
             files=tuple(names),
         )

@@ -1,6 +1,5 @@
 """The inference form of a model: fewer operations, the same outputs."""
 
-import contextlib
 import functools
 
 import keras
@@ -33,6 +32,7 @@ from keras_cabvit.layers import (
 )
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.layers.flatten_layers import flatten_layers
+from keras_cabvit.layers.not_compiled import models_in, not_compiled
 from keras_cabvit.layers.own_call import has_own_call
 
 INFERENCE_CLASSES = {
@@ -104,7 +104,7 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
             "`model` must be a functional or a sequential model, because only then can its layers "
             f"be seen and fused. Received: '{model.name}' of type {type(model).__name__}"
         )
-    for each in _models_in(model):
+    for each in models_in(model):
         if has_own_call(each):
             raise ValueError(
                 f"`model` must compute what its layers do. '{each.name}' is a "
@@ -125,29 +125,11 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
         },
         None if dtype is None else keras.dtype_policies.get(dtype),
     )
-    with _not_compiled(model):
+    with not_compiled(model):
         fused = keras.models.clone_model(model, clone_function=form, recursive=True)
     form.copy_weights()
     fused.trainable = False
     return fused
-
-
-def _models_in(model):
-    """Returns a model and those inside it."""
-    return [each for each in flatten_layers(model) if isinstance(each, keras.Model)]
-
-
-@contextlib.contextmanager
-def _not_compiled(model):
-    """Keeps Keras from compiling a copy, for which it looks up losses and metrics by name."""
-    compiled = [each for each in _models_in(model) if each.compiled]
-    for each in compiled:
-        each.compiled = False
-    try:
-        yield
-    finally:
-        for each in compiled:
-            each.compiled = True
 
 
 def _copied_lambda(layer, options):

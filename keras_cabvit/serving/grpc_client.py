@@ -1,5 +1,6 @@
 """A client for TF Serving's gRPC interface."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -190,7 +191,9 @@ def _error(error: Any, target: Target) -> ServerError:
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         return ServerError(f"{address} did not answer within {target.timeout:g} seconds.")
     if code == grpc.StatusCode.UNAVAILABLE:
-        if "handshake" in details.lower():
+        broken = re.search("Handshake (read|write) failed", details)
+        refused = "SSL_ERROR_SSL" in details or "CERTIFICATE" in details
+        if "handshake" in details.lower() and (refused or not broken):
             return ServerError(f"No secure connection to {address}: {details}.")
         if details.startswith(("failed to connect", "DNS resolution failed")):
             return ServerUnavailable(f"No server answers at {address}: {details}.")

@@ -1,6 +1,7 @@
 """A client for TF Serving's REST interface."""
 
 import base64
+import ssl
 import threading
 import urllib.parse
 import weakref
@@ -137,10 +138,18 @@ class RestClient:
         except errors.Timeout as error:
             raise ServerError(f"{url} did not answer within {target.timeout:g} seconds.") from error
         except errors.SSLError as error:
+            if _ended_early(error):
+                raise ServerUnavailable(
+                    f"{url} closed the connection before answering: the server may have stopped."
+                ) from error
             raise ServerError(
                 f"No secure connection to {url}: {target.hidden(_reason(error))}."
             ) from error
         except (errors.ConnectionError, errors.ChunkedEncodingError) as error:
+            if _timed_out(error):  # within the answer
+                raise ServerError(
+                    f"{url} did not answer within {target.timeout:g} seconds."
+                ) from error
             if _was_connected(error):
                 raise ServerUnavailable(
                     f"{url} closed the connection before answering: the server may have stopped."
@@ -231,6 +240,23 @@ def _was_connected(error: Any) -> bool:
     from urllib3.exceptions import ProtocolError
 
     return isinstance(error.args[0], ProtocolError)
+
+
+def _timed_out(error: Any) -> bool:
+    """Returns whether an answer had begun, and did not go on in time."""
+    from urllib3.exceptions import ReadTimeoutError
+
+    return any(isinstance(each, ReadTimeoutError) for each in error.args)
+
+
+def _ended_early(error: BaseException | None) -> bool:
+    """Returns whether a secure connection was closed while it was being made."""
+    while error is not None:
+        if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
+            return True
+        inner = getattr(error, "reason", None) or next(iter(error.args), None)
+        error = inner if isinstance(inner, BaseException) else error.__cause__
+    return False
 
 
 def _reason(error: Any) -> str:

@@ -23,7 +23,8 @@ def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Mode
         image_size: (height, width) in pixels; multiples of 32, or of a plain model's patch.
 
     Returns:
-        A new `keras.Model`; `model` itself if it has this size.
+        A new `keras.Model`; `model` itself if it has this size. Of a class whose config does not
+        hold its layers, such as one of KerasHub's, it is a plain functional model.
 
     Raises:
         ValueError: the size does not suit the model, or the model is another one or has layers of
@@ -36,6 +37,14 @@ def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Mode
     """
     height, width = image_size
     multiple = size_multiple(model)
+    for layer in model.layers:
+        first = isinstance(layer, (ConvolutionalStem, PatchEmbedding))
+        if first and layer.input.shape[1:3] != model.input_shape[1:3]:
+            raise ValueError(
+                f"Model '{model.name}' resizes its images to {layer.input.shape[1:3]} itself, in "
+                "layers before its first one of this library: build it for another size, and load "
+                "its weights with `keras_cabvit.weights.load_weights`."
+            )
     if not all(isinstance(side, int) and side > 0 and side % multiple == 0 for side in image_size):
         raise ValueError(
             f"`image_size` must be (height, width), both multiples of {multiple}. "

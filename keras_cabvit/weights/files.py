@@ -238,9 +238,9 @@ def _check_left_over(model: keras.Model, shapes: Shapes) -> None:
     layers = {layer.name for layer in model.layers}
     head = tuple(prefix for name, prefix in _HEAD.items() if name not in layers)
     names = [name for name in shapes if name.startswith("layers/")]  # not an optimizer's
-    wanted = [weight.name for weight in model.weights]
-    if not any("lora_kernel" in name for name in names):  # LoRA was added since
-        wanted = [name for name in wanted if not name.startswith("lora_kernel")]
+    # Not LoRA: each layer starts missing factors anew, and refuses those that it has not.
+    names = [name for name in names if "lora_kernel" not in name]
+    wanted = [each for each in model.weights if not each.name.startswith("lora_kernel")]
     left_over = len(names) - len(wanted)
     if left_over not in (0, sum(name.startswith(head) for name in names)):
         raise ValueError(f"The file has {left_over} more weights than the model.")

@@ -27,3 +27,16 @@ def test_image_is_turned_although_its_metadata_cannot_be_written(orientation):
         turned = turned_upright(opened(each))
         np.testing.assert_array_equal(np.asarray(turned), expected)
         assert turned.getexif().get(0x0112, 1) == 1
+
+
+def test_file_that_is_cut_short_gives_pillows_reason():
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "TIFF")
+    with pytest.raises(OSError, match="truncated"):
+        turned_upright(Image.open(io.BytesIO(file.getvalue()[:-100])))
+
+
+def test_colour_profile_stays():
+    file = io.BytesIO()
+    Image.fromarray(PIXELS).save(file, "JPEG", exif=odd_exif(6), icc_profile=b"profile")
+    assert turned_upright(Image.open(file)).info["icc_profile"] == b"profile"

@@ -298,3 +298,11 @@ def test_optimizer_without_averages_has_none():
             np.ones((8, 4), "float32"), np.arange(8) % 3, validation_split=0.5,
             callbacks=[keras.callbacks.SwapEMAWeights()], verbose=0,
         )  # fmt: skip
+
+
+@pytest.mark.every_backend
+def test_group_of_which_all_variables_are_excluded_does_not_decay():
+    wrapped = LayerwiseOptimizer(optimizer("AdamW"), {"b/bias": 0.1})
+    wrapped.exclude_from_weight_decay(var_names=["bias"])
+
+    assert np.isfinite(after(wrapped, variables())[2]).all()

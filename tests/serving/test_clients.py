@@ -309,3 +309,40 @@ def test_connections_of_threads_that_have_ended_are_closed(rest):
 def test_impossible_timeout_gives_a_clear_error(timeout):
     with pytest.raises(ValueError, match="`timeout` must be above 0 and at most 1e\\+09"):
         Target("http://127.0.0.1:1", timeout=timeout)
+
+
+def test_answer_that_stops_in_the_middle_is_a_timeout_and_not_repeated():
+    asked = []
+
+    def serve(server):
+        while True:
+            connection, _ = server.accept()
+            asked.append(connection)
+            connection.recv(1 << 16)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ServerError, match=r"did not answer within 0\.5 seconds") as raised:
+            classify_over_rest(FILES[:1], address, timeout=0.5, retries=2)
+    assert not isinstance(raised.value, ServerUnavailable)
+    assert len(asked) == 1
+
+
+def test_secure_connection_that_is_closed_is_tried_again():
+    asked = []
+
+    def serve(server):
+        while True:
+            connection, _ = server.accept()
+            asked.append(connection)
+            connection.recv(1 << 16)
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=serve, args=(server,), daemon=True).start()
+        address = f"https://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ServerUnavailable, match="closed the connection before answering"):
+            classify_over_rest(FILES[:1], address, retries=1)
+    assert len(asked) == 2

@@ -287,3 +287,12 @@ def test_weights_of_images_that_are_not_square_are_loaded_into_windows(tmp_path)
     expected = resized_model(source, (96, 96)).get_weights()
     for weight, other in zip(model.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(weight, other)
+
+
+def test_model_that_resizes_its_images_itself_is_not_resized():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Resizing(40, 40)(image)
+    model = tiny_models.plain(depth=1, input_shape=None, input_tensor=x)
+
+    with pytest.raises(ValueError, match=r"resizes its images to \(40, 40\) itself"):
+        resized_model(model, (56, 56))

@@ -72,7 +72,9 @@ def convert_images(
         ImportError: pillow-heif or Pillow is not installed; the message says how to install it.
         OSError: a file cannot be written.
     """
-    folder, out = local_path(folder), local_path(out, "out")
+    folder = local_path(folder)
+    # Absolute: a name in it may begin with ~, and is no home folder.
+    out = Path(os.path.abspath(local_path(out, "out")))
     targets = _targets(folder)
     if not targets:
         raise ValueError(f"There are no images in {folder}.")

@@ -3,12 +3,18 @@
 import {drawnImage} from "./heat.js";
 
 async function asked(address, file) {
+  let body;
+  try {
+    body = await file.arrayBuffer();
+  } catch {
+    throw new Error("It cannot be read: it may be a folder, or have been changed or moved since.");
+  }
   let response;
   try {
     response = await fetch(address, {
       method: "POST",
       headers: {"Content-Type": "application/octet-stream"},
-      body: file,
+      body,
     });
   } catch {
     throw new Error("`cabvit demo` does not answer: start it again.");

@@ -245,3 +245,14 @@ def test_photograph_whose_metadata_cannot_be_written_is_converted_upright(tmp_pa
 
     expected = np.rot90(PIXELS, -1)
     assert np.abs(pixels(tmp_path / "jpeg" / "a.jpg") - expected).mean() < 4
+
+
+def test_names_that_begin_like_a_home_folder_are_written_in_the_folder(
+    photographs, tmp_path, monkeypatch
+):
+    save(PHOTO, photographs / "~" / "~1.tif", "TIFF")
+    (tmp_path / "jpeg").mkdir()
+    monkeypatch.chdir(tmp_path / "jpeg")
+    assert main(["convert-images", str(photographs), "."]) == 0
+
+    assert (tmp_path / "jpeg" / "~" / "~1.jpg").is_file()
