@@ -73,11 +73,12 @@ def _scores(model: keras.Model, pairs: list[_Pair], images: Any) -> Any:
     """Calls a model in training with the weights of another, whose statistics it moves."""
     values = [(pair.other, _resampled(pair)) for pair in pairs]
     with keras.StatelessScope(state_mapping=values) as scope:
+        given = [scope.get_current_value(pair.other) for pair in pairs]
         scores = model(images, training=True)
-    for pair, (_, given) in zip(pairs, values, strict=True):
+    for pair, before in zip(pairs, given, strict=True):
         # Statistics and seeds. A frozen weight is as it was, or rounded to the precision of layers.
         moved = scope.get_current_value(pair.other)
-        if not pair.weight.trainable and pair.grid is None and moved is not given:
+        if not pair.weight.trainable and pair.grid is None and moved is not before:
             pair.weight.assign(moved)
     return scores
 

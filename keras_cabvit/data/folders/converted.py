@@ -74,7 +74,7 @@ def convert_images(
     """
     folder = local_path(folder)
     # Absolute: a name in it may begin with ~, and is no home folder.
-    out = Path(os.path.abspath(local_path(out, "out")))
+    out = local_path(out, "out").absolute()
     targets = _targets(folder)
     if not targets:
         raise ValueError(f"There are no images in {folder}.")

@@ -46,9 +46,7 @@ class FolderLayout:
             inside = list_folder(root / name)
             marked = mark_of_output(root / name, inside, depth=0) is not None
             # One stray file, such as scores, makes no run of a folder with images in folders.
-            if marked and not any(
-                list_folder(root / name / each).images for each in inside.folders
-            ):
+            if marked and not any(_is_class(root / name / each) for each in inside.folders):
                 continue
             if inside.folders and name in nearly:
                 unknown[name] = split
@@ -154,6 +152,12 @@ def _likely_class(images):
     words = [re.match(r"[^\W\d_]*", name)[0] for name in images]
     repeated = 1 < len({word.lower() for word in words}) < len(words)
     return words[0] if repeated and words[0] else "CLASS"
+
+
+def _is_class(folder):
+    """Returns whether images lie in a folder that is no output, such as another report."""
+    listing = list_folder(folder)
+    return bool(listing.images) and mark_of_output(folder, listing, depth=0) is None
 
 
 def _holds_images(folder, depth=_DEPTH):

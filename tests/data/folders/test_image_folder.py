@@ -394,3 +394,16 @@ def test_split_with_a_stray_file_is_a_split(tmp_path):
         (tmp_path / stray).touch()
 
     assert read_image_folder(tmp_path).parts.keys() == {"train", "val", "test"}
+
+
+def test_report_with_another_report_in_it_is_no_split(tmp_path):
+    for split in ("train", "val"):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            (tmp_path / split / name / "1.jpg").touch()
+    for report in ("evaluation", "evaluation/other"):
+        (tmp_path / report).mkdir()
+        for name in ("report.md", "confusion.png", "calibration.png"):
+            (tmp_path / report / name).touch()
+
+    assert read_image_folder(tmp_path).parts.keys() == {"train", "val"}

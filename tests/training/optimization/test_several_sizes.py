@@ -8,7 +8,7 @@ import pytest
 import tiny_models
 
 from keras_cabvit.weights import resized_model
-from training.optimization.compiled_model import compiled_model
+from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
 
@@ -91,6 +91,16 @@ def test_a_step_trains_one_set_of_weights_but_for_frozen_parts():
     first = {weight.path for weight in model.get_layer("stage").blocks[0].weights}
     second = {f"stage/block_1/attention/{name}" for name in ("digest_bias", "digest_scale")}
     assert first | second <= changed
+
+
+def test_frozen_weights_keep_their_values_in_half_precision():
+    with precision("mixed_bfloat16"):
+        model, trained = compiled(freeze=("patch_embedding",))
+        kernel = model.get_layer("patch_embedding").projection.kernel
+        kernel.assign(np.full(kernel.shape, 1 / 3, "float32"))
+        trained(images(), training=True)
+
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(kernel), np.float32(1 / 3))
 
 
 @pytest.mark.parametrize(("freeze", "left"), [((), 729), (("stage",), 1000)])
