@@ -1,10 +1,10 @@
 """`cabvit push`: a trained model on the Hugging Face Hub."""
 
-import shlex
 import sys
 
 from keras_cabvit.commands.arguments import path_argument
 from keras_cabvit.hugging_face import push, write_folder
+from keras_cabvit.hugging_face.card import download_command
 
 
 def add(commands):
@@ -86,7 +86,7 @@ def _push(options):
     else:
         name = options.repo_id.partition("/")[2]
         print(
-            f"`hf download {options.repo_id} --revision {shlex.quote(options.revision)} "
-            f'--local-dir {name}` fetches it, and keras.saving.load_model("{name}") loads that '
-            "folder, after `import keras_cabvit`. Addresses hf:// are of the branch main alone."
+            f"`{download_command(options.repo_id, options.revision)}` fetches it, and "
+            f'keras.saving.load_model("{name}") loads that folder, after `import keras_cabvit`. '
+            "Addresses hf:// are of the branch main alone."
         )

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.layers import CabViTStage
-from keras_cabvit.layers.flatten_layers import flatten_layers
+from keras_cabvit.layers.leaf import inner_layers
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,16 +73,8 @@ def stages_of(model: keras.Model) -> dict[str, CabViTStage]:
 def _layers(model: Any) -> list[keras.layers.Layer]:
     if not isinstance(model, keras.layers.Layer):
         return []
-    found = {model: None}
-
-    def walk(layer: keras.layers.Layer) -> None:
-        # Keras goes through the layers of a nested model from the last to the first.
-        for child in flatten_layers(layer, include_self=False, recursive=False):
-            found[child] = None
-            walk(child)
-
-    walk(model)
-    return list(found)
+    # Keras' own list has the layers of a nested model from the last to the first.
+    return list(dict.fromkeys([model, *(layer for _, layer in inner_layers(model))]))
 
 
 def layers_in_order(model: keras.Model, classes: tuple[type, ...]) -> list[keras.layers.Layer]:

@@ -119,6 +119,17 @@ def _scores(scores: dict[str, float], split: str, data: DataSetName) -> str:
     return "\n".join([*lines, "| score | value |", "| --- | ---: |", *rows])
 
 
+def download_command(repo_id: str, revision: str | None) -> str:
+    """Returns the command that fetches a repository into a folder of its name.
+
+    Args:
+        repo_id: string, OWNER/NAME.
+        revision: string, the branch; None is `main`.
+    """
+    option = "" if revision in (None, "main") else f" --revision {shlex.quote(revision)}"
+    return f"hf download {repo_id}{option} --local-dir {repo_id.partition('/')[2]}"
+
+
 def _use(
     repo_id: str,
     image_size: tuple[int, int],
@@ -128,9 +139,9 @@ def _use(
 ) -> str:
     height, width = image_size
     folder = repo_id.partition("/")[2]
-    source, option, note = f"hf://{repo_id}", "", ""
+    source, note = f"hf://{repo_id}", ""
     if revision not in (None, "main"):
-        source, option = folder, f" --revision {shlex.quote(revision)}"
+        source = folder
         note = (
             f"`{folder}` is what the command below fetches: `hf://` is of the branch main alone.\n"
         )
@@ -147,7 +158,7 @@ probabilities = model.predict(images)  # (count, {height}, {width}, 3), RGB, val
 {note}In evaluation {describe_crop(crop)}. Classify image files in the same way with
 
 ```sh
-hf download {repo_id}{option} --local-dir {folder}
+{download_command(repo_id, revision)}
 cabvit predict photographs --model {folder}
 ```
 

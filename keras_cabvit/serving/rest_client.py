@@ -124,8 +124,7 @@ class RestClient:
         )
 
     def _response(self, method: str, address: str, content: dict[str, Any]) -> Any:
-        target, url = self.target, without_credentials(self.target.address)
-        errors = self._requests.exceptions
+        target = self.target
         try:
             return self._session().request(
                 method,
@@ -135,32 +134,8 @@ class RestClient:
                 verify=True if target.ca_certificate is None else str(target.ca_certificate),
                 **content,
             )
-        except errors.Timeout as error:
-            raise ServerError(f"{url} did not answer within {target.timeout:g} seconds.") from error
-        except errors.SSLError as error:
-            if _ended_early(error):
-                raise ServerUnavailable(
-                    f"{url} closed the connection before answering: the server may have stopped."
-                ) from error
-            raise ServerError(
-                f"No secure connection to {url}: {target.hidden(_reason(error))}."
-            ) from error
-        except (errors.ConnectionError, errors.ChunkedEncodingError) as error:
-            if _timed_out(error):  # within the answer
-                raise ServerError(
-                    f"{url} did not answer within {target.timeout:g} seconds."
-                ) from error
-            if _was_connected(error):
-                raise ServerUnavailable(
-                    f"{url} closed the connection before answering: the server may have stopped."
-                ) from error
-            raise ServerUnavailable(
-                f"No server answers at {url}: {target.hidden(_reason(error))}."
-            ) from error
-        except errors.RequestException as error:
-            raise ServerError(
-                f"{url} is not the address of a server: {target.hidden(str(error))}."
-            ) from error
+        except self._requests.exceptions.RequestException as error:
+            raise _error(error, target) from error
 
     def _session(self) -> Any:
         session = getattr(self._of_thread, "session", None)
@@ -233,6 +208,26 @@ def classify_over_rest(
     """
     with RestClient(Target(url, model, timeout=timeout, retries=retries, **options)) as client:
         return in_requests(client.classify, files, batch_size)
+
+
+def _error(error: Any, target: Target) -> ServerError:
+    """Returns a `ServerError` that explains an exception of requests."""
+    from requests import exceptions
+
+    url = without_credentials(target.address)
+    on_connection = isinstance(error, (exceptions.ConnectionError, exceptions.ChunkedEncodingError))
+    on_securing = isinstance(error, exceptions.SSLError)  # one on the connection too
+    if isinstance(error, exceptions.Timeout) or (on_connection and _timed_out(error)):
+        return ServerError(f"{url} did not answer within {target.timeout:g} seconds.")
+    if _ended_early(error) if on_securing else on_connection and _was_connected(error):
+        return ServerUnavailable(
+            f"{url} closed the connection before answering: the server may have stopped."
+        )
+    if on_securing:
+        return ServerError(f"No secure connection to {url}: {target.hidden(_reason(error))}.")
+    if on_connection:
+        return ServerUnavailable(f"No server answers at {url}: {target.hidden(_reason(error))}.")
+    return ServerError(f"{url} is not the address of a server: {target.hidden(str(error))}.")
 
 
 def _was_connected(error: Any) -> bool:

@@ -37,14 +37,13 @@ def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Mode
     """
     height, width = image_size
     multiple = size_multiple(model)
-    for layer in model.layers:
-        first = isinstance(layer, (ConvolutionalStem, PatchEmbedding))
-        if first and layer.input.shape[1:3] != model.input_shape[1:3]:
-            raise ValueError(
-                f"Model '{model.name}' resizes its images to {layer.input.shape[1:3]} itself, in "
-                "layers before its first one of this library: build it for another size, and load "
-                "its weights with `keras_cabvit.weights.load_weights`."
-            )
+    first = image_layer(model)
+    if first is not None and first.input.shape[1:3] != model.input_shape[1:3]:
+        raise ValueError(
+            f"Model '{model.name}' resizes its images to {first.input.shape[1:3]} itself, in "
+            "layers before its first one of this library: build it for another size, and load "
+            "its weights with `keras_cabvit.weights.load_weights`."
+        )
     if not all(isinstance(side, int) and side > 0 and side % multiple == 0 for side in image_size):
         raise ValueError(
             f"`image_size` must be (height, width), both multiples of {multiple}. "
@@ -121,6 +120,12 @@ def _changed(item: Any, *changes: Any) -> Any:
     return item
 
 
+def image_layer(model: keras.Model) -> ConvolutionalStem | PatchEmbedding | None:
+    """Returns the first layer of this library among a model's layers, which reads the images."""
+    kinds = ConvolutionalStem, PatchEmbedding
+    return next((layer for layer in model.layers if isinstance(layer, kinds)), None)
+
+
 class OwnSizes(NamedTuple):
     """Sizes of a model, as `StoredSizes` has those of a file.
 
@@ -169,11 +174,9 @@ def size_multiple(model: keras.Model) -> int:
             f"Model '{model.name}' must be a trainable model of this library to be resized, not "
             "fused: resize the one that it was fused from, and fuse that."
         )
-    for layer in model.layers:
-        if isinstance(layer, ConvolutionalStem):
-            return _HYBRID_MULTIPLE
-        if isinstance(layer, PatchEmbedding):
-            return layer.patch_size
+    first = image_layer(model)
+    if first is not None:
+        return first.patch_size if isinstance(first, PatchEmbedding) else _HYBRID_MULTIPLE
     raise ValueError(
         f"Model '{model.name}' must be a trainable model of this library to be resized, not fused: "
         "it has no stem and no patch embedding among its layers."

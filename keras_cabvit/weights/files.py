@@ -10,10 +10,9 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, check_space
-from keras_cabvit.layers import ConvolutionalStem, PatchEmbedding
 from keras_cabvit.layers.layer_state import set_weights
 from keras_cabvit.paths import local_path
-from keras_cabvit.weights.counterpart import counterpart, own_sizes
+from keras_cabvit.weights.counterpart import counterpart, image_layer, own_sizes
 from keras_cabvit.weights.stored_sizes import Shapes, StoredSizes, sizes_of, stored_shapes
 from keras_cabvit.weights.transfer import transfer_weights
 
@@ -143,12 +142,10 @@ def _from_its_images(model: keras.Model) -> keras.Model:
 
     Layers of the user's own may come before, which resize or join images.
     """
-    for layer in model.layers:
-        if isinstance(layer, (ConvolutionalStem, PatchEmbedding)):
-            if layer.input.shape[1:] != model.input_shape[1:]:
-                return keras.Model(layer.input, model.output, name=model.name)
-            return model
-    return model
+    first = image_layer(model)
+    if first is None or first.input.shape[1:] == model.input_shape[1:]:
+        return model
+    return keras.Model(first.input, model.output, name=model.name)
 
 
 def check_image_size(model: keras.Model, path: str | os.PathLike[str]) -> None:

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import socket
 import threading
@@ -311,38 +312,40 @@ def test_impossible_timeout_gives_a_clear_error(timeout):
         Target("http://127.0.0.1:1", timeout=timeout)
 
 
-def test_answer_that_stops_in_the_middle_is_a_timeout_and_not_repeated():
+@contextlib.contextmanager
+def server_that(answers):
+    """Serves connections by a function; gives the address and a list of all of them."""
     asked = []
 
-    def serve(server):
+    def serve():
         while True:
             connection, _ = server.accept()
             asked.append(connection)
             connection.recv(1 << 16)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+            answers(connection)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, args=(server,), daemon=True).start()
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(ServerError, match=r"did not answer within 0\.5 seconds") as raised:
-            classify_over_rest(FILES[:1], address, timeout=0.5, retries=2)
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{server.getsockname()[1]}", asked
+
+
+def test_answer_that_stops_in_the_middle_is_a_timeout_and_not_repeated():
+    def begin(connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
+
+    with (
+        server_that(begin) as (address, asked),
+        pytest.raises(ServerError, match=r"did not answer within 0\.5 seconds") as raised,
+    ):
+        classify_over_rest(FILES[:1], f"http://{address}", timeout=0.5, retries=2)
     assert not isinstance(raised.value, ServerUnavailable)
     assert len(asked) == 1
 
 
 def test_secure_connection_that_is_closed_is_tried_again():
-    asked = []
-
-    def serve(server):
-        while True:
-            connection, _ = server.accept()
-            asked.append(connection)
-            connection.recv(1 << 16)
-            connection.close()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=serve, args=(server,), daemon=True).start()
-        address = f"https://127.0.0.1:{server.getsockname()[1]}"
-        with pytest.raises(ServerUnavailable, match="closed the connection before answering"):
-            classify_over_rest(FILES[:1], address, retries=1)
+    with (
+        server_that(socket.socket.close) as (address, asked),
+        pytest.raises(ServerUnavailable, match="closed the connection before answering"),
+    ):
+        classify_over_rest(FILES[:1], f"https://{address}", retries=1)
     assert len(asked) == 2

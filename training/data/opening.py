@@ -70,6 +70,19 @@ def open_data_set(
     )
 
 
+def place_of_run(run: dict) -> str | None:
+    """Returns the data of a run by the full path of its folder; None if only its name opens it.
+
+    The source of a data set of TensorFlow Datasets is its name and version, which leave out the
+    part that is trained on and the folder, and are not opened by that spelling.
+
+    Args:
+        run: dict, the run.json of the run.
+    """
+    source = run.get("data_source")
+    return source if source and not source.startswith("tfds:") else None
+
+
 def same_place(before: str | None, now: str | None) -> bool:
     """Returns whether two specifications of data, or two paths, name the same place."""
     if before is None or now is None:

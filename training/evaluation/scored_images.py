@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from training.data.data_set import DataSet
 from training.data.image_list import with_validation
 from training.data.joined_split import JoinedSplit
-from training.data.opening import check_still_there, open_data_set, same_place
+from training.data.opening import check_still_there, open_data_set, place_of_run, same_place
 from training.data.split import Split
 from training.recipes.recipe import Recipe
 
@@ -128,15 +128,9 @@ def _changed(
 
 
 def data_of_run(run: dict) -> str | None:
-    """Returns the data of a run: its name, or the full path of a folder that is elsewhere now.
-
-    The source of a data set of TensorFlow Datasets is its name and version, which leave out the
-    part that is trained on and the folder, and are not opened by that spelling.
-    """
-    name, source = run.get("data"), run.get("data_source")
-    if source is None or source.startswith("tfds:") or same_place(name, source):
-        return name
-    return source
+    """Returns the data of a run: its name, or the full path of a folder that is elsewhere now."""
+    name, place = run.get("data"), place_of_run(run)
+    return name if place is None or same_place(name, place) else place
 
 
 def _is_data_of(run: dict, spec: str, data_set: DataSet) -> bool:

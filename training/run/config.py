@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.run_record import read_run, sentence_on_runs_in
+from training.data.opening import place_of_run
 from training.recipes.recipe import Recipe
 
 
@@ -64,9 +65,7 @@ def read_config(path: str | os.PathLike, option: str = "config") -> Config:
         for name, kind in (("seed", int), ("split_seed", int), ("deterministic", bool))
         if name in run
     }
-    data, source = run.get("data"), run.get("data_source")
-    if source and not source.startswith("tfds:"):  # that of a folder: its full path
-        data = source
+    data = place_of_run(run) or run.get("data")
     if data is not None:
         options["data"] = _checked(str, data, "data", file)
     labels = _checked(str | None, run.get("labels"), "labels", file)

@@ -81,10 +81,12 @@ def extension(
     record = {"extends": {"run": str(folder), "epoch": run.get("epoch"), "added": 0, "removed": 0}}
     epochs = f"{run.get('epoch')} of {run['recipe'].get('epochs')} epochs"
     text = f"Extending {folder}, trained for {epochs}: its model starts a new schedule."
-    data_set = _with_its_validation(run, data_set)
-    if isinstance(run.get("validation_images"), list) and _same(run, data_set):
+    before, now = read_image_list(folder), image_list(data_set)
+    chosen = _with_its_validation(run, data_set, now)
+    if chosen is not None:
+        data_set, now = chosen, image_list(chosen)
         record["validation_images"] = run["validation_images"]
-    before, now, same = read_image_list(folder), image_list(data_set), _same(run, data_set)
+    same = chosen is not None or _same(run, data_set)
     if before is None or now is None:
         if same:
             return Extension(recipe, data_set, record, f"{text}\nThe images are the same.")
@@ -113,15 +115,18 @@ def extension(
     return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
 
 
-def _with_its_validation(run: dict, data_set: DataSet) -> DataSet:
-    """Returns a data set with the validation images that a run has chosen, if these are there."""
-    names, now = run.get("validation_images"), image_list(data_set)
+def _with_its_validation(run: dict, data_set: DataSet, now: ImageList | None) -> DataSet | None:
+    """Returns a data set with the validation images that a run has chosen.
+
+    None if the run has chosen none, or if its images are not those of the data set.
+    """
+    names = run.get("validation_images")
     if not isinstance(names, list) or now is None:
-        return data_set
+        return None
     if not set(names) <= {*now["training"], *now["validation"]}:
-        return data_set
+        return None
     chosen = with_validation(data_set, names, run.get("validation_note") or "")
-    return chosen if _same(run, chosen) else data_set
+    return chosen if _same(run, chosen) else None
 
 
 def _starting_from(recipe: Recipe, folder: Path) -> Recipe:

@@ -8,22 +8,18 @@ export function withoutOrientation(bytes) {
   const text = (start, length) => String.fromCharCode(...bytes.subarray(start, start + length));
   if (text(12, 4) !== "VP8X" || !(bytes[20] & HAS_EXIF)) return {bytes, orientation: 1};
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let orientation = 1;
+  const without = bytes.slice();
+  without[20] &= ~HAS_EXIF;
+  let orientation;
   for (let place = 12; place + 8 <= bytes.length;) {
     const length = view.getUint32(place + 4, true);
     if (text(place, 4) === "EXIF") {
-      orientation = orientationOf(bytes.subarray(place + 8, place + 8 + length));
-      break;
+      orientation ??= orientationOf(bytes.subarray(place + 8, place + 8 + length));
+      without.set([88, 88, 88, 88], place); // no chunk that is known
     }
     place += 8 + length + length % 2;
   }
-  const without = bytes.slice();
-  without[20] &= ~HAS_EXIF;
-  for (let place = 12; place + 8 <= bytes.length;) {
-    if (text(place, 4) === "EXIF") without.set([88, 88, 88, 88], place); // no chunk that is known
-    place += 8 + view.getUint32(place + 4, true) + view.getUint32(place + 4, true) % 2;
-  }
-  return {bytes: without, orientation};
+  return {bytes: without, orientation: orientation ?? 1};
 }
 
 function orientationOf(exif) {

@@ -25,21 +25,30 @@ def by_contents(folder, names):
     return {(folder / name).read_bytes() for name in names}
 
 
+def finished_run(folder, checksums, **others):
+    """Writes the folder of a finished run, with `others` in its record; returns its path."""
+    folder.mkdir()
+    (folder / "model.keras").touch()
+    record = {"recipe": {"epochs": 9}, "epoch": 7, "finished": "yes", "checksums": checksums}
+    (folder / "run.json").write_text(json.dumps(record | others))
+    return folder
+
+
 @pytest.fixture
 def finished(tmp_path):
     """A folder of images and the record of a finished run on it, without its training."""
-    images, run = image_folder(tmp_path / "images"), tmp_path / "run"
-    run.mkdir()
-    (run / "model.keras").touch()
-    record = {
-        "recipe": {"epochs": 9},
-        "epoch": 7,
-        "finished": "yes",
-        "checksums": opened(images).checksums(),
-    }
-    (run / "run.json").write_text(json.dumps(record))
+    images = image_folder(tmp_path / "images")
+    run = finished_run(tmp_path / "run", opened(images).checksums())
     write_image_list(run, opened(images))
     return images, run
+
+
+def images_and_parts(images, run):
+    """Yields the paths of the images of a run's list, and the split of each."""
+    before = read_image_list(run)
+    for part in ("training", "validation"):
+        for name in before[part]:
+            yield images / name, part
 
 
 def add(images, name, count):
@@ -144,11 +153,10 @@ def test_files_that_exchange_their_names_keep_their_role(finished):
 def test_edited_images_keep_their_role(finished):
     images, run = finished
     before = read_image_list(run)
-    for part in ("training", "validation"):
-        for name in before[part]:
-            with Image.open(images / name) as image:
-                rotated = image.rotate(180)
-            rotated.save(images / name)
+    for file, _ in images_and_parts(images, run):
+        with Image.open(file) as image:
+            rotated = image.rotate(180)
+        rotated.save(file)
     add(images, "bright", 8)
     now = image_list(extension(run, RECIPE, opened(images), 0, None).data_set)
 
@@ -164,11 +172,7 @@ def test_images_that_an_earlier_run_learned_are_not_held_out_when_they_return(fi
         (away / name).parent.mkdir(parents=True, exist_ok=True)
         (images / name).rename(away / name)
     first = extension(run, RECIPE, opened(images), 0, None)
-    second = tmp_path / "second"
-    second.mkdir()
-    (second / "model.keras").touch()
-    record = json.loads((run / "run.json").read_text())
-    (second / "run.json").write_text(json.dumps(record | {"checksums": {}}))
+    second = finished_run(tmp_path / "second", checksums={})
     write_image_list(second, first.data_set, first.earlier)
     for name in learned:
         (away / name).rename(images / f"bright/again_{name.replace('/', '_')}")
@@ -196,14 +200,9 @@ def test_test_images_that_the_model_has_learned_are_refused(finished):
 def test_near_duplicates_of_learned_images_are_not_held_out(finished):
     images, run = finished
     before = read_image_list(run)
-    for part in ("training", "validation"):
-        for name in before[part]:
-            with Image.open(images / name) as image:
-                image.save(
-                    (images / name).with_name(f"{part}_{(images / name).name}"),
-                    "PNG",
-                    compress_level=1,
-                )
+    for file, part in images_and_parts(images, run):
+        with Image.open(file) as image:
+            image.save(file.with_name(f"{part}_{file.name}"), "PNG", compress_level=1)
     data_set = open_folder(images, Draw(0.25, seed=0, group_duplicates=True))
     found = extension(run, RECIPE, data_set, 0, None).data_set
     now = image_list(found)["validation"]
@@ -312,12 +311,7 @@ def test_extension_of_an_extension_says_that_the_images_are_the_same(finished, t
     images, run = finished
     add(images, "bright", 8)
     first = extension(run, RECIPE, opened(images), 0, None)
-    second = tmp_path / "second"
-    second.mkdir()
-    (second / "model.keras").touch()
-    record = json.loads((run / "run.json").read_text()) | first.record
-    record["checksums"] = first.data_set.checksums()
-    (second / "run.json").write_text(json.dumps(record))
+    second = finished_run(tmp_path / "second", first.data_set.checksums(), **first.record)
     for listed in (True, False):  # a published run has no list
         if listed:
             write_image_list(second, first.data_set, first.earlier)
