@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_cabvit.paths import local_path
+from keras_cabvit.paths import local_path, path_text
 from keras_cabvit.signals import raise_lost_interruption
 
 # A leftover that has not been written to for this long belongs to a process that was killed.
@@ -95,8 +95,10 @@ def check_writable(path: str | os.PathLike) -> None:
 
     Raises:
         ValueError: `path` is an address of remote storage, see `keras_cabvit.paths`.
-        OSError: the parent folder cannot be created or written to.
+        OSError: `path` is a folder, or its parent cannot be created or written to.
     """
+    if local_path(path).is_dir():
+        raise IsADirectoryError(f"{path_text(path)} is a folder. Give the path of a file.")
     with contextlib.suppress(_CheckedError), temporary_path(path, looks_for_leftovers=False):
         raise _CheckedError
 

@@ -13,6 +13,7 @@ from small_disk import files_of_at_most
 from keras_cabvit.atomic_files import (
     atomic_path,
     check_space,
+    check_writable,
     temporary_path,
     write_text_atomically,
 )
@@ -53,6 +54,15 @@ def test_file_and_folder_appear_only_when_the_block_ends(tmp_path):
     assert (tmp_path / "new" / "model.keras").read_text() == "new"
     assert names(tmp_path / "new") == ["1", "model.keras"]
     assert names(tmp_path / "new" / "1") == ["file"]
+
+
+
+def test_folder_is_refused_before_the_work_whose_result_it_cannot_hold(tmp_path):
+    (tmp_path / "model.tflite").mkdir()
+
+    with pytest.raises(IsADirectoryError, match=r"/model\.tflite is a folder\. Give the path of a"):
+        check_writable(tmp_path / "model.tflite")
+    assert names(tmp_path) == ["model.tflite"]
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])

@@ -524,3 +524,13 @@ def test_folder_of_an_unpacked_model_has_its_own_labels_and_crop(
     opened = open_model(output)
     assert opened.evaluation_crop == 0.5
     assert opened.class_names == ("ant", "bee", "cat", "dog", "elk")
+
+
+def test_unpacked_model_takes_no_labels_or_crop_from_beside_its_folder(exportable, tmp_path):
+    _, path = exportable  # with labels.txt and run.json beside it
+    folder = tmp_path / "clothes"
+    shutil.unpack_archive(path, folder, "zip")
+
+    opened = open_model(folder)
+
+    assert (opened.class_names, opened.evaluation_crop) == (None, None)

@@ -10,6 +10,7 @@ from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.classifier import Classifier
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.keras_classifier import load_keras
+from keras_cabvit.runtimes.keras_statements import folder_of
 from keras_cabvit.runtimes.onnx_classifier import load_onnx
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import is_unpacked_keras, latest_version
@@ -186,8 +187,8 @@ def _why_there_is_no_model(path: Path) -> str:
 
 def _folders_beside(path: Path) -> list[Path]:
     """Returns the folders that may hold the `labels.txt` and `run.json` of a model."""
-    if path.is_file():
-        return [path.parent]
+    if path.is_file() or is_unpacked_keras(path):
+        return [folder_of(path)]
     servable = path.parent if path.resolve().name.isdecimal() else path
     return [path, servable, servable.parent]
 

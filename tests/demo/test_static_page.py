@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import struct
 import tarfile
 
 import numpy as np
@@ -176,12 +177,16 @@ def photographs():
         kind = {"jpg": "jpeg"}.get(name.rpartition(".")[2], name.rpartition(".")[2])
         Image.fromarray(noise[..., :channels]).save(file, kind, **options)
         files[name] = file.getvalue()
-    # Of a palette of 64 colours, one is transparent.
-    file = io.BytesIO()
     indices = Image.fromarray(noise[..., 0] // 4, "P")
     indices.putpalette(noise[:8, :8, :3].tobytes())
-    indices.save(file, "GIF", transparency=7, optimize=False)
-    files["transparent.gif"] = file.getvalue()
+    for name, options in (("opaque.gif", {}), ("transparent.gif", {"transparency": 7})):
+        file = io.BytesIO()
+        indices.save(file, "GIF", optimize=False, **options)
+        files[name] = file.getvalue()
+        # The frame leaves the lower right of its screen free: that has the palette's first colour,
+        # or the transparent one.
+        screen = struct.pack("<HH", 120, 80)
+        files[f"small_frame_{name}"] = files[name][:6] + screen + files[name][10:]
     return files
 
 

@@ -44,7 +44,9 @@ def model(tmp_path, monkeypatch):
     classifier = keras.Sequential([keras.Input((64, 64, 3)), *layers])
     kernel = np.random.default_rng(0).normal(0, 0.1, (64 * 64 * 3, 5))
     predictions.set_weights([kernel - kernel.mean(axis=0), np.zeros(5)])
-    to_onnx(classifier, tmp_path / "1" / "model.onnx", labels=tiny_models.LABELS, crop=0.9)
+    # A name may have what Unicode calls the end of a line.
+    labels = ["ant\N{LINE SEPARATOR}\x85 red", *tiny_models.LABELS[1:]]
+    to_onnx(classifier, tmp_path / "1" / "model.onnx", labels=labels, crop=0.9)
     specification = importlib.util.spec_from_file_location("model", MODELS / "cabvit/1/model.py")
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)

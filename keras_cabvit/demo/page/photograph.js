@@ -41,13 +41,19 @@ function withTransparencyDropped(bitmap) {
   return failed ? null : {data, width, height};
 }
 
+function fillTransparent(data, colour) {
+  for (let place = 0; place < data.length; place += 4) {
+    if (data[place + 3] === 0) data.set(colour, place);
+  }
+}
+
 // Takes a File and the limit on pixels; returns RGBA pixels {data, height, width}.
 export async function decoded(file, mostPixels) {
   const kind = await kindOf(file);
-  let [source, orientation] = [file, 1];
+  let [source, orientation, beside] = [file, 1, null];
   if (kind === "webp" || kind === "gif") {
     let bytes = new Uint8Array(await file.arrayBuffer());
-    if (kind === "gif") bytes = withoutTransparency(bytes);
+    if (kind === "gif") ({bytes, beside} = withoutTransparency(bytes));
     else ({bytes, orientation} = withoutOrientation(bytes));
     source = new Blob([bytes]);
   }
@@ -70,6 +76,7 @@ export async function decoded(file, mostPixels) {
       );
     }
     const pixels = kind === "jpeg" ? null : withTransparencyDropped(bitmap);
+    if (pixels && beside) fillTransparent(pixels.data, beside);
     if (pixels) return turned(pixels, orientation);
     const context = new OffscreenCanvas(width, height).getContext("2d", {willReadFrequently: true});
     context.drawImage(bitmap, 0, 0);

@@ -49,7 +49,9 @@ class TritonPythonModel:
         transform = json.loads(stated["evaluation_transform.json"])
         self._size, self._crop = transform["image_size"], transform["evaluation_crop"]
         self._gives_logits = stated["scores"] == "logits"
-        self._labels = stated["labels.txt"].splitlines() if "labels.txt" in stated else None
+        # One name per line; `splitlines` would also split at other characters, which names may have.
+        labels = stated.get("labels.txt")
+        self._labels = None if labels is None else labels.removesuffix("\n").split("\n")
 
     def execute(self, requests):
         """Answers all requests of a batch: an unreadable file gets a status and scores of zero."""
