@@ -91,11 +91,10 @@ def evaluate(
         as_in_run = as_in_run and scored.are_scored_of_run
         _check_report_of_run(out, model.path if as_in_run else None)
     classes = scored_classes(model, scored.data_set, classes_by_position)
-    predictions = predict_split(
-        model.predict, scored.split, Framing(size, crop, batch_size), classes.columns, progress
-    )
+    framing = Framing(size, crop, batch_size)
+    predictions = predict_split(model.predict, scored.split, framing, classes.columns, progress)
     (latency,) = median_latencies([model.predict], [predictions.examples], latency_rounds)
-    refusal = _refusal(model, scored, predictions, Framing(size, crop, batch_size), classes)
+    refusal = _refusal(model, scored, predictions, framing, classes)
     evaluation = Evaluation(
         name=model.name,
         form=model.form,

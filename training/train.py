@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.run_record import read_run
 from training.data.batches import steps_per_epoch
 from training.data.broken import BrokenImages
 from training.data.contents import check_contents, contents_of
@@ -15,7 +14,7 @@ from training.data.image_list import IMAGES_FILE, write_image_list
 from training.data.opening import check_outside, open_data_set
 from training.devices.hosts import Hosts
 from training.devices.slow_on_cpus import tell_slow_on_cpus
-from training.devices.strategies import place
+from training.devices.strategies import Placement, place
 from training.evaluate import evaluate
 from training.optimization.class_weights import training_loss
 from training.recipes.initial_weights import initial_weights_file
@@ -25,12 +24,12 @@ from training.run.callbacks import check_patience
 from training.run.checkpoints import CheckpointFolder
 from training.run.choosing import Choice, chosen_recipe, resumed_recipe
 from training.run.continued_record import continued_record
-from training.run.extension import extension
+from training.run.extension import Extension, extension
 from training.run.folder import claimed
+from training.run.found_run import found_run
 from training.run.loggers import open_loggers
 from training.run.options import TrainOptions
 from training.run.record import run_record
-from training.run.results import is_finished
 from training.run.run import Run
 
 
@@ -65,49 +64,25 @@ def train(
     folder = local_path(options.out, "out")
     options = dataclasses.replace(options, out=folder)
     check_outside(options.data, options.out)
-    found = earlier = read_run(folder)
-    if earlier is None:
-        _check_not_of_seeds(folder)
-    elif "data" not in earlier and (folder / "model.weights.h5").is_file():
-        raise ValueError(
-            f"{folder} holds a run of `train-in-memory`, whose run.json would be replaced: choose "
-            "another folder with --out."
-        )
-    checkpoints = CheckpointFolder(folder / "checkpoints")
+    found = found_run(folder)
+    earlier = found.resumed
     placement = place(options.strategy, recipe, hosts)
-    finished = is_finished(earlier, folder)
-    begun = finished or bool(checkpoints)
-    recipe, data_set, news, learned_earlier = _opened_data(recipe, options, earlier, begun)
-    if choice is not None and options.extend is not None:
-        # The model that is extended is the start, whatever other weights there are.
-        choice = dataclasses.replace(choice, fields=choice.fields - {"model.initial_weights"})
-    if placement.share.is_first and not finished:
+    start = _opened_data(recipe, options, earlier)
+    recipe, data_set = start.recipe, start.data_set
+    if placement.share.is_first and not found.is_finished:
         print(data_overview(data_set), flush=True)
         tell_slow_on_cpus(recipe.model.variant, recipe.precision)
     if choice is not None:
-        if earlier is not None and begun:
-            recipe = resumed_recipe(recipe, choice, folder)
-        else:
-            recipe = chosen_recipe(
-                recipe, choice, data_set, placement, started, options.reduced_copies
-            )
-    record = run_record(recipe, options, placement, data_set, command) | news
-    if not begun:
-        earlier = None  # the earlier run failed before there was anything to resume from
-    elif earlier is None:
-        raise ValueError(
-            f"{folder} holds checkpoints, but no run.json that says of which run. Restore run.json "
-            f"from a copy; or train anew: remove {checkpoints.path}, or choose another folder with "
-            "--out."
-        )
+        recipe = _decided(recipe, choice, options, data_set, placement, earlier, started)
+    record = run_record(recipe, options, placement, data_set, command) | start.record
     if earlier is not None:
         record = continued_record(earlier, record, folder, options.change_optimization)
         # A checkpoint has all weights: the file of the initial weights may be gone.
         recipe = dataclasses.replace(
             recipe, model=dataclasses.replace(recipe.model, initial_weights=None)
         )
-    if finished:
-        _tell_finished(folder, checkpoints, options.keep_checkpoints)
+    if found.is_finished:
+        _tell_finished(folder, found.checkpoints, options.keep_checkpoints)
         if placement.share.is_first:
             for logger in open_loggers(options.log, folder):
                 logger.finish(earlier or {})
@@ -124,34 +99,21 @@ def train(
     run = Run(recipe, options, placement, data_set, broken, tuple(loggers))
     if recipe.freeze and earlier is None and recipe.model.initial_weights is None:
         print("The frozen parts keep random weights: --model.initial-weights is not given.")
-    with claimed(folder, record, found) if run.writes else contextlib.nullcontext():
+    with claimed(folder, record, found.record) if run.writes else contextlib.nullcontext():
         if run.writes and earlier is None:
             for logger in loggers:
                 logger.forget()
         if run.writes and (earlier is None or not (folder / IMAGES_FILE).is_file()):
-            write_image_list(folder, data_set, learned_earlier)
+            write_image_list(folder, data_set, start.earlier)
         run.complete(evaluate)
     return folder
 
 
-def _check_not_of_seeds(folder: Path) -> None:
-    """Raises a ValueError if a folder holds the runs of several seeds, which it would hide."""
-    seeds = sorted(file.parent.name for file in folder.glob("seed_*/run.json"))
-    if seeds:
-        raise ValueError(
-            f"{folder} holds a run for each seed, such as {seeds[0]}: choose another folder with "
-            "--out, or resume them with --seeds."
-        )
-
-
-def _opened_data(
-    recipe: Recipe, options: TrainOptions, earlier: dict | None, begun: bool
-) -> tuple[Recipe, DataSet, dict, dict[str, str]]:
+def _opened_data(recipe: Recipe, options: TrainOptions, earlier: dict | None) -> Extension:
     """Opens the data, and prepares the extension of a finished run if one is asked for.
 
     Returns:
-        The recipe and the data, which an extension changes, and what run.json and the list of the
-        images keep of it.
+        An `Extension`; if none is asked for, of the recipe and the data as they are.
     """
     if earlier is not None and "group_duplicates" not in (earlier.get("recipe") or {}):
         # Its validation images were drawn one by one.
@@ -164,11 +126,28 @@ def _opened_data(
         labels=options.labels,
     )
     if options.extend is None:
-        return recipe, data_set, {}, {}
-    own = earlier if begun else None
-    extended = extension(options.extend, recipe, data_set, options.split_seed, own)
+        return Extension(recipe, data_set)
+    extended = extension(options.extend, recipe, data_set, options.split_seed, earlier)
     print(extended.text)
-    return extended.recipe, extended.data_set, extended.record, extended.earlier
+    return extended
+
+
+def _decided(
+    recipe: Recipe,
+    choice: Choice,
+    options: TrainOptions,
+    data_set: DataSet,
+    placement: Placement,
+    earlier: dict | None,
+    started: float,
+) -> Recipe:
+    """Returns a recipe with the fields that a run chooses, or chose when it began."""
+    if options.extend is not None:
+        # The model that is extended is the start, whatever other weights there are.
+        choice = dataclasses.replace(choice, fields=choice.fields - {"model.initial_weights"})
+    if earlier is not None:
+        return resumed_recipe(recipe, choice, options.out)
+    return chosen_recipe(recipe, choice, data_set, placement, started, options.reduced_copies)
 
 
 def _tell_finished(folder: Path, checkpoints: CheckpointFolder, keeps_checkpoints: bool) -> None:

@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -112,9 +112,76 @@ def predict_split(
     Raises:
         ValueError: the model gives another number of classes, or none of the images can be read.
     """
+    found = _gathered(predict, split, framing, columns, progress)
+    positions, labels, probabilities = found.positions, found.labels, found.probabilities
+    if len(positions) == 0:
+        raise ValueError(f"None of the {split.size:,} images can be read.")
+    # Names come from a separate pass, which reads no image files.
+    names = [
+        name.decode(errors="backslashreplace")
+        for name in split.in_order().map(lambda example: example["name"]).as_numpy_iterator()
+    ]
+    names_read = tuple(names[position] for position in positions)
+    broken = np.setdiff1d(np.arange(split.size), positions)
+    suspected = suspected_labels(probabilities, labels)
+    pictured = positions[suspected[:_MOST_PICTURES]].tolist()
+    pictures = _images_at(
+        pictured, {each.position: each.image for each in found.worst}, split, framing
+    )
+    return Predictions(
+        names=names_read,
+        labels=labels,
+        probabilities=probabilities,
+        mistakes=tuple(
+            Mistake(names[each.position], each.image, each.label, each.predicted, each.confidence)
+            for each in found.worst
+        ),
+        suspects=_suspects(suspected, probabilities, labels, names_read, pictures),
+        broken_names=tuple(sorted(names[position] for position in broken)),
+        examples=found.examples,
+    )
+
+
+class _Wrong(NamedTuple):
+    """A misclassified image, by its position in the split."""
+
+    confidence: float
+    position: int
+    label: int
+    predicted: int
+    image: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Gathered:
+    """What one pass over a split gives.
+
+    Attributes:
+        positions: integers (images,), the places of the readable images in the split.
+        labels: integers (images,), their classes.
+        probabilities: float32 (images, classes).
+        worst: list of up to 24 `_Wrong`, the most confident first.
+        examples: uint8 (up to 8, height, width, 3), the first images.
+    """
+
+    positions: np.ndarray
+    labels: np.ndarray
+    probabilities: np.ndarray
+    worst: list[_Wrong]
+    examples: np.ndarray
+
+
+def _gathered(
+    predict: Callable[[np.ndarray], np.ndarray],
+    split: Split,
+    framing: Framing,
+    columns: list[int] | None,
+    progress: Callable[[int, int], Any] | None,
+) -> _Gathered:
+    """Predicts a split batch by batch; the arguments are those of `predict_split`."""
     labels, probabilities, readable = [], [], []
     examples: list[np.ndarray] = []
-    worst = _WorstMistakes()
+    worst: list[_Wrong] = []
     done = 0
     batches = evaluation_batches(split, framing.size, framing.batch_size, framing.crop)
     for images, targets, weights in batches.as_numpy_iterator():
@@ -134,37 +201,41 @@ def predict_split(
         labels.append(truth)
         probabilities.append(predicted)
         examples.extend(images[: 8 - len(examples)].copy())
-        worst.add(images, predicted, truth, positions)
+        worst = _worst_of([*worst, *_wrong(images, predicted, truth, positions)])
         done += len(weights)
         if progress is not None:
             progress(min(done, split.size), split.size)
-
-    read = np.concatenate(readable)
-    if len(read) == 0:
-        raise ValueError(f"None of the {split.size:,} images can be read.")
-    # Names come from a separate pass, which reads no image files.
-    names = [
-        name.decode(errors="backslashreplace")
-        for name in split.in_order().map(lambda example: example["name"]).as_numpy_iterator()
-    ]
-    broken = np.setdiff1d(np.arange(split.size), read)
-    of_images, of_labels = np.concatenate(probabilities), np.concatenate(labels)
-    suspected = suspected_labels(of_images, of_labels)
-    pictured = read[suspected[:_MOST_PICTURES]].tolist()
-    pictures = _images_at(pictured, worst.images(), split, framing)
-    names_read = tuple(names[position] for position in read)
-    return Predictions(
-        names=names_read,
-        labels=of_labels,
-        probabilities=of_images,
-        mistakes=tuple(
-            Mistake(names[position], image, label, predicted, confidence)
-            for confidence, position, label, predicted, image in worst.found
-        ),
-        suspects=_suspects(suspected, of_images, of_labels, names_read, pictures),
-        broken_names=tuple(sorted(names[position] for position in broken)),
-        examples=np.stack(examples),
+    return _Gathered(
+        np.concatenate(readable),
+        np.concatenate(labels),
+        np.concatenate(probabilities),
+        worst,
+        np.array(examples),
     )
+
+
+def _wrong(
+    images: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, positions: np.ndarray
+) -> list[_Wrong]:
+    """Returns the misclassified images of a batch."""
+    predicted = probabilities.argmax(axis=1)
+    return [
+        _Wrong(
+            float(probabilities[index, predicted[index]]),
+            int(positions[index]),
+            int(labels[index]),
+            int(predicted[index]),
+            images[index],
+        )
+        for index in np.flatnonzero(predicted != labels)
+    ]
+
+
+def _worst_of(wrong: list[_Wrong]) -> list[_Wrong]:
+    """Returns the most confident mistakes, the most confident first."""
+    worst = sorted(wrong, key=lambda each: (-each.confidence, each.position))[:_MOST_MISTAKES]
+    # Copies: a part of a batch would keep all of it in memory.
+    return [each._replace(image=each.image.copy()) for each in worst]
 
 
 def _suspects(
@@ -212,42 +283,3 @@ def _images_at(
         )
         known = known | {int(position): image for position, image in images.as_numpy_iterator()}
     return [known[position] for position in positions]
-
-
-@dataclass
-class _WorstMistakes:
-    """The most confident mistakes so far.
-
-    Attributes:
-        found: list of (confidence, position, label, predicted, image), the most confident first.
-    """
-
-    found: list[tuple] = field(default_factory=list)
-
-    def images(self) -> dict[int, np.ndarray]:
-        """Returns a dict from the position of each mistake to its image."""
-        return {position: image for _, position, _, _, image in self.found}
-
-    def add(
-        self,
-        images: np.ndarray,
-        probabilities: np.ndarray,
-        labels: np.ndarray,
-        positions: np.ndarray,
-    ) -> None:
-        """Adds the mistakes of a batch."""
-        predicted = probabilities.argmax(axis=1)
-        confidence = probabilities.max(axis=1)
-        found = [
-            (
-                float(confidence[index]),
-                int(positions[index]),
-                int(labels[index]),
-                int(predicted[index]),
-                images[index],
-            )
-            for index in np.flatnonzero(predicted != labels)
-        ]
-        order = sorted(self.found + found, key=lambda mistake: (-mistake[0], mistake[1]))
-        # Copies: a part of a batch would keep all of it in memory.
-        self.found = [(*facts, image.copy()) for *facts, image in order[:_MOST_MISTAKES]]

@@ -59,55 +59,65 @@ def scored_images(
     if split not in SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(SPLITS)}. Received: split={split!r}")
     run = run or {}
-    spec = data or data_of_run(run)
     if labels is not None and not isinstance(data, str):
         raise ValueError("A table of labels needs the folder of its images: give data too.")
-    if data is None:
-        labels = run.get("labels")
+    spec = data or data_of_run(run)
     if spec is None:
         raise ValueError(
             'Say which data to evaluate on, such as data="folder:PATH": only a run knows its own.'
         )
-    if isinstance(spec, DataSet):
-        data_set = spec
-    else:
-        if data is None:
-            check_still_there(spec, labels)
-        recipe = run.get("recipe") or {}
-        share = recipe.get("validation_share", Recipe.validation_share)
-        # Earlier runs drew their validation images one by one, and without a run none are repeated.
-        grouped = recipe.get("group_duplicates", False)
-        data_set = open_data_set(
-            spec,
-            share,
-            run.get("split_seed", 0),
-            to_train=False,
-            group_duplicates=grouped,
-            labels=labels,
-        )
-        if isinstance(run.get("validation_images"), list) and _is_data_of(run, spec, data_set):
-            note = run.get("validation_note") or ""
-            data_set = with_validation(data_set, run["validation_images"], note)
+    if data is None:
+        labels = run.get("labels")
+    if data is None and isinstance(spec, str):
+        check_still_there(spec, labels)
+    data_set = spec if isinstance(spec, DataSet) else _opened(spec, run, labels)
+    scored, images, note = _chosen_split(data_set, split)
+    changed = _changed(spec, data_set, run, labels)
+    role = _role_in_training(scored, data_set, run, changed)
+    are_of_run = changed is not None and not changed
+    return Scored(
+        data_set,
+        images,
+        " ".join([note, *role]),
+        are_test_of_run=are_of_run and scored == "test",
+        are_scored_of_run=are_of_run and split == "test",
+    )
 
-    notes, as_a_run = [], split == "test"
-    if split == "test" and data_set.test is None:
+
+def _opened(spec: str, run: dict, labels: str | os.PathLike | None) -> DataSet:
+    """Opens data, with the validation images of the run where it is the run's data."""
+    recipe = run.get("recipe") or {}
+    data_set = open_data_set(
+        spec,
+        recipe.get("validation_share", Recipe.validation_share),
+        run.get("split_seed", 0),
+        to_train=False,
+        # Earlier runs drew their validation images one by one, and without a run none are repeated.
+        group_duplicates=recipe.get("group_duplicates", False),
+        labels=labels,
+    )
+    if isinstance(run.get("validation_images"), list) and _is_data_of(run, spec, data_set):
+        note = run.get("validation_note") or ""
+        data_set = with_validation(data_set, run["validation_images"], note)
+    return data_set
+
+
+def _chosen_split(data_set: DataSet, asked: str) -> tuple[str, Split, str]:
+    """Returns the name of the split that is scored, its images, and sentences on them."""
+    notes, split = [], asked
+    if asked == "test" and data_set.test is None:
         notes.append(f"{data_set.name} has no test images of its own.")
         split = "validation"
     if split == "all":
         parts = (data_set.training, data_set.validation, data_set.test)
-        images = JoinedSplit([part for part in parts if part is not None])
+        images: Split = JoinedSplit([part for part in parts if part is not None])
         notes.append(f"All {images.size:,} images of {data_set.name} were scored.")
     else:
         images = getattr(data_set, split)
         notes.append(f"The {images.size:,} {split} images of {data_set.name} were scored.")
     if split == "validation":
         notes.append(data_set.validation_note)
-    changed = _changed(spec, data_set, run, labels)
-    notes += _part_in_training(split, data_set, run, changed)
-    unchanged = changed == set()
-    return Scored(
-        data_set, images, " ".join(notes), split == "test" and unchanged, as_a_run and unchanged
-    )
+    return split, images, " ".join(notes)
 
 
 def _changed(
@@ -140,7 +150,7 @@ def _is_data_of(run: dict, spec: str, data_set: DataSet) -> bool:
     )
 
 
-def _part_in_training(
+def _role_in_training(
     split: str, data_set: DataSet, run: dict, changed: set[str] | None
 ) -> list[str]:
     """Returns sentences on the role of the scored images in the making of the model."""

@@ -9,6 +9,7 @@ from typing import Any
 from keras_cabvit.models.variants import VARIANTS, variant_of
 from keras_cabvit.weights import PRETRAINED
 from keras_cabvit.weights.cache import weights_path
+from training.recipes.dotted import with_fields
 from training.recipes.initial_weights import initial_weights_file
 from training.recipes.recipe import ModelOptions, Recipe
 
@@ -129,88 +130,135 @@ def choose(
     Raises:
         ValueError: the initial weights do not exist, or the time is too short for one epoch.
     """
-    chosen: list[Chosen] = []
-
-    def decide(name: str, value: Any, reason: str) -> None:
-        nonlocal recipe
-        if name in fields:
-            recipe = with_fields(recipe, {name: value})
-            chosen.append(Chosen(name, value, reason))
-
+    decisions = _Decisions(recipe, set(fields))
     if recipe.model.image_sizes and "model.image_size" in fields:
-        fields = set(fields) - {"model.image_size"}
+        decisions.fields.remove("model.image_size")
         largest = max(recipe.model.image_sizes)
-        recipe = with_fields(recipe, {"model.image_size": (largest, largest)})
-    start = _start(recipe.model, fields)
-    decide("model.variant", start.variant, "that of the weights" if start.weights else start.reason)
-    decide("model.initial_weights", start.weights, start.reason)
-    if start.weights is None:
-        decide("model.layer_scale_init", 0.1, "1e-6 suits 300 epochs of ImageNet")
-        decide("optimization.layer_decay", 1.0, "all layers are new")
+        decisions.recipe = with_fields(recipe, {"model.image_size": (largest, largest)})
+    start = _start(recipe.model, decisions.fields)
+    _decide_start(decisions, start)
+    _decide_steps(decisions, images)
+    side, reason = _side(start, images)
+    decisions.decide("model.image_size", (side, side), reason)
+    if time is None:
+        _decide_epochs(decisions, images)
     else:
-        decide("optimization.layer_decay", 0.85, "early layers need to change less")
-    decide("batch_size", *_batch_size(images))
+        _decide_epochs_by_time(decisions, images, time, side, is_new=start.weights is None)
+    decisions.decide(
+        "optimization.warmup_epochs",
+        min(2.0, decisions.recipe.epochs / 4),
+        "the learning rate rises first",
+    )
+    return decisions.recipe, list(decisions.chosen.values())
+
+
+@dataclass
+class _Decisions:
+    """A recipe, and what was chosen in it so far.
+
+    Attributes:
+        recipe: `Recipe`.
+        fields: dotted names of the fields that can be chosen; the others are kept.
+        chosen: dict from the names of fields to the last `Chosen` of each.
+    """
+
+    recipe: Recipe
+    fields: set[str]
+    chosen: dict[str, Chosen] = dataclasses.field(default_factory=dict)
+
+    def decide(self, name: str, value: Any, reason: str) -> None:
+        """Gives a field a value, if it can be chosen."""
+        if name in self.fields:
+            self.recipe = with_fields(self.recipe, {name: value})
+            self.chosen[name] = Chosen(name, value, reason)
+
+    def least_epochs(self) -> int:
+        """Returns the fewest epochs: those that are given, or those of a warm-up that is."""
+        if "epochs" not in self.fields:
+            return self.recipe.epochs
+        if "optimization.warmup_epochs" in self.fields:
+            return 1
+        return max(1, math.ceil(self.recipe.optimization.warmup_epochs))
+
+
+def _decide_start(decisions: _Decisions, start: "_Start") -> None:
+    """Decides what follows from the weights to start from."""
+    of_weights = start.weights is not None
+    decisions.decide(
+        "model.variant", start.variant, "that of the weights" if of_weights else start.reason
+    )
+    decisions.decide("model.initial_weights", start.weights, start.reason)
+    if of_weights:
+        decisions.decide("optimization.layer_decay", 0.85, "early layers need to change less")
+    else:
+        decisions.decide("model.layer_scale_init", 0.1, "1e-6 suits 300 epochs of ImageNet")
+        decisions.decide("optimization.layer_decay", 1.0, "all layers are new")
+
+
+def _decide_steps(decisions: _Decisions, images: Images) -> None:
+    """Decides the batch size and, by it, the learning rate."""
+    decisions.decide("batch_size", *_batch_size(images))
+    recipe = decisions.recipe
     images_per_step = recipe.batch_size * recipe.optimization.accumulation_steps
     rate = _LEARNING_RATE * math.sqrt(images_per_step / _BATCH_SIZE)
-    decide("optimization.learning_rate", float(f"{rate:.2g}"), f"batches of {images_per_step}")
-    side, reason = _side(start, images)
-    decide("model.image_size", (side, side), reason)
-
-    usual = min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(_VIEWS / images.training)))
-    # Those of a warm-up that is given.
-    rising = 0 if "optimization.warmup_epochs" in fields else recipe.optimization.warmup_epochs
-    least = max(1, math.ceil(rising)) if "epochs" in fields else recipe.epochs
-    if time is None:
-        reason = f"{usual * images.training:,} training images in all"
-        if usual < least:
-            reason = "those of the warm-up"
-        decide("epochs", max(usual, least), reason)
-    else:
-        fewest = max(least, math.ceil(usual / _TIMES)) if "epochs" in fields else recipe.epochs
-        fitting = time.epochs(recipe, images)
-        while fitting < fewest and "model.image_size" in fields and side > _SMALLEST_SIDE:
-            side = _smaller(side, fitting / fewest)
-            decide("model.image_size", (side, side), "a larger one would leave time for few epochs")
-            fitting = time.epochs(recipe, images)
-        if fitting < least:
-            shorter = "epochs" in fields and least > 1
-            remedy = "a shorter warm-up (--optimization.warmup-epochs), " if shorter else ""
-            raise ValueError(
-                f"The time is too short for {'one epoch' if least == 1 else f'{least} epochs'}: "
-                f"give more --minutes, {remedy}or a smaller --model.image-size."
-            )
-        reason = "as many as fit into the time"
-        most = max(_TIMES * usual, least)
-        if start.weights is None:
-            most = fitting  # a training from random weights goes on to improve
-        elif "optimization.learning_rate" not in fields:
-            most = max(most, recipe.epochs)  # a schedule of its own
-        if fitting > most:
-            reason = "more would fit into the time, and change nothing"
-        decide("epochs", min(fitting, most), reason)
-    decide(
-        "optimization.warmup_epochs", min(2.0, recipe.epochs / 4), "the learning rate rises first"
+    decisions.decide(
+        "optimization.learning_rate", float(f"{rate:.2g}"), f"batches of {images_per_step}"
     )
-    # Of a field that was decided again, the last decision.
-    return recipe, list({each.name: each for each in chosen}.values())
 
 
-def with_fields(recipe: Recipe, values: dict[str, Any]) -> Recipe:
-    """Returns a recipe with other values of some fields, given by their dotted names."""
-    for name, value in values.items():
-        group, _, field = name.rpartition(".")
-        if group:
-            changed = dataclasses.replace(getattr(recipe, group), **{field: value})
-            recipe = dataclasses.replace(recipe, **{group: changed})
-        else:
-            recipe = dataclasses.replace(recipe, **{field: value})
-    return recipe
+def _usual_epochs(images: Images) -> int:
+    """Returns the epochs of a run without a limit of time."""
+    return min(_MOST_EPOCHS, max(_FEWEST_EPOCHS, round(_VIEWS / images.training)))
 
 
-def field_of(recipe: Recipe, name: str) -> Any:
-    """Returns the value of a field, given by its dotted name."""
-    group, _, field = name.rpartition(".")
-    return getattr(getattr(recipe, group) if group else recipe, field)
+def _decide_epochs(decisions: _Decisions, images: Images) -> None:
+    usual, least = _usual_epochs(images), decisions.least_epochs()
+    if usual < least:
+        decisions.decide("epochs", least, "those of the warm-up")
+    else:
+        decisions.decide("epochs", usual, f"{usual * images.training:,} training images in all")
+
+
+def _decide_epochs_by_time(
+    decisions: _Decisions, images: Images, time: Time, side: int, is_new: bool
+) -> None:
+    """Decides the epochs that fit into the time, and a smaller image size if they are too few.
+
+    Args:
+        decisions: `_Decisions`.
+        images: `Images`.
+        time: `Time`.
+        side: integer, the side of the images in pixels that was decided.
+        is_new: whether all layers are new.
+
+    Raises:
+        ValueError: the time is too short.
+    """
+    fields, usual, least = decisions.fields, _usual_epochs(images), decisions.least_epochs()
+    enough = max(least, math.ceil(usual / _TIMES)) if "epochs" in fields else least
+    fitting = time.epochs(decisions.recipe, images)
+    while fitting < enough and "model.image_size" in fields and side > _SMALLEST_SIDE:
+        side = _smaller(side, fitting / enough)
+        decisions.decide(
+            "model.image_size", (side, side), "a larger one would leave time for few epochs"
+        )
+        fitting = time.epochs(decisions.recipe, images)
+    if fitting < least:
+        shorter = "epochs" in fields and least > 1
+        remedy = "a shorter warm-up (--optimization.warmup-epochs), " if shorter else ""
+        raise ValueError(
+            f"The time is too short for {'one epoch' if least == 1 else f'{least} epochs'}: "
+            f"give more --minutes, {remedy}or a smaller --model.image-size."
+        )
+    most = max(_TIMES * usual, least)
+    if is_new:
+        most = fitting  # a training from random weights goes on to improve
+    elif "optimization.learning_rate" not in fields:
+        most = max(most, decisions.recipe.epochs)  # a schedule of its own
+    reason = "as many as fit into the time"
+    if fitting > most:
+        reason = "more would fit into the time, and change nothing"
+    decisions.decide("epochs", min(fitting, most), reason)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The sections about the training of the model."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from training.evaluation.result import Evaluation
+from training.recipes.dotted import leaves
 from training.report.markdown import escaped, table
 
 
@@ -53,7 +53,8 @@ def origin(evaluation: Evaluation, run: dict) -> str:
     rows = [[name, escaped(str(value))] for name, value in facts if value not in (None, "")]
     lines.append(table(["fact", "value"], rows, text_columns=2))
     if run.get("recipe"):
-        rows = [[name, escaped(_value(value))] for name, value in _leaves(run["recipe"])]
+        given = [(name, value) for name, value in leaves(run["recipe"]) if value is not None]
+        rows = [[name, escaped(_value(value))] for name, value in given]
         lines += [
             "### Recipe",
             table(["option", "value"], rows, text_columns=2),
@@ -88,15 +89,6 @@ def _changes(news: dict) -> str:
         elif name not in ("optimization", "data"):
             words.append(f"{name} {value}")
     return "; ".join(words)
-
-
-def _leaves(options: dict, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (dotted name, value) for everything in nested dicts that is not None."""
-    for name, value in options.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{name}.")
-        elif value is not None:
-            yield f"{prefix}{name}", value
 
 
 def _value(value: Any) -> str:

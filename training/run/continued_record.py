@@ -9,8 +9,9 @@ from typing import Any
 
 from keras_cabvit.runtimes.run_record import REMEDY
 from training.data.opening import same_place
+from training.recipes.dotted import leaves
 from training.recipes.recipe import Augmentation, ModelOptions, Optimization, Recipe
-from training.run.record import leaves, plain
+from training.run.record import plain
 
 # The way and place a run is trained, which may change when it is resumed.
 _CIRCUMSTANCES = ("strategy", "devices", "backend", "deterministic", "versions", "hardware")

@@ -41,8 +41,8 @@ class Extension:
 
     recipe: Recipe
     data_set: DataSet
-    record: dict
-    text: str
+    record: dict = dataclasses.field(default_factory=dict)
+    text: str = ""
     earlier: dict[str, str] = dataclasses.field(default_factory=dict)
 
 

@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -113,12 +112,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields (dotted name, value) for everything in nested dicts."""
-    if isinstance(value, dict):
-        for key in value:
-            yield from leaves(value[key], f"{name}.{key}".strip("."))
-    else:
-        yield name, value

@@ -12,7 +12,7 @@ import pytest
 from backend_process import REPOSITORY
 
 from training.__main__ import main
-from training.recipes.choice import with_fields
+from training.recipes.dotted import with_fields
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
 from training.recipes.tiny_imagenet import TINY_IMAGENET

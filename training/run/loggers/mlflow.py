@@ -14,9 +14,9 @@ from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.data.labels import LABELS
 from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.url_credentials import without_credentials
+from training.recipes.dotted import leaves
 from training.run.callbacks.history import History
 from training.run.metrics_csv import read_metrics_csv
-from training.run.record import leaves
 
 _EXPERIMENT = "cabvit"
 _FINISHED = "FINISHED"
