@@ -14,6 +14,7 @@ from keras_cabvit.explain.backends import gradient
 from keras_cabvit.explain.blocks import Block, blocks_of, chosen_blocks
 from keras_cabvit.explain.recording import batches, checked_images
 from keras_cabvit.explain.replaced_calls import replaced
+from keras_cabvit.layers.own_call import check_no_own_call
 from keras_cabvit.runtimes.classifier_activation import classifier_activation, producer
 
 _LARGEST_SCORE = -1  # instead of a class
@@ -156,6 +157,7 @@ def _scores_before_activation(model: keras.Model, activation: str | None) -> Ite
     if activation == "linear":
         yield
         return
+    check_no_own_call(model)
     layer = _activating_operation(model.outputs[0])
     own = getattr(layer, "activation", None)
     name = "activation" if own is not None and hasattr(layer, "kernel") else "call"

@@ -33,7 +33,7 @@ from keras_cabvit.layers import (
 from keras_cabvit.layers.composite import Composite
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.layers.not_compiled import models_in, not_compiled
-from keras_cabvit.layers.own_call import has_own_call
+from keras_cabvit.layers.own_call import check_no_own_call
 
 INFERENCE_CLASSES = {
     ChannelMixing: FusedChannelMixing,
@@ -105,12 +105,7 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
             f"be seen and fused. Received: '{model.name}' of type {type(model).__name__}"
         )
     for each in models_in(model):
-        if has_own_call(each):
-            raise ValueError(
-                f"`model` must compute what its layers do. '{each.name}' is a "
-                f"{type(each).__name__}, whose `call` may do more: put that into a layer, and make "
-                "a `keras.Model` of inputs and outputs."
-            )
+        check_no_own_call(each)
     if attention_bias not in ATTENTION_BIASES:
         raise ValueError(
             f"`attention_bias` must be one of {ATTENTION_BIASES}. "

@@ -70,7 +70,7 @@ class Composite(keras.layers.Layer):
         """Raises a ValueError if a part is built, as that of another layer is."""
         for name in self.part_names:
             for part in _as_list(getattr(self, name)):
-                if part.built:
+                if part.built and part.variables:
                     raise ValueError(
                         f"Layer '{self.name}' builds its parts itself, and '{part.name}' is built "
                         "already, such as in another layer: give a new one, "

@@ -1,5 +1,6 @@
 """Dense layers inside other layers, which Keras may quantise, and their part of the config."""
 
+import copy
 import json
 
 import keras
@@ -62,17 +63,17 @@ def _quantization(part):
     policy = keras.dtype_policies.serialize(part.dtype_policy)
     config = part.quantization_config
     # The other modes compute with nothing but what their policy says.
-    if not isinstance(config, _WITH_QUANTIZERS) or _quantizers(config) == _quantizers(
+    if not isinstance(config, _WITH_QUANTIZERS) or _activations(config) == _activations(
         type(config)()
     ):
         return policy
-    return {"policy": policy, _CONFIG: keras.saving.serialize_keras_object(config)}
+    stored = copy.copy(config)
+    stored.weight_quantizer = None  # the weights are quantised already
+    return {"policy": policy, _CONFIG: keras.saving.serialize_keras_object(stored)}
 
 
-def _quantizers(config):
-    """Returns what two configs with the same quantisers have in common."""
+def _activations(config):
+    """Returns what two configs with the same quantiser of activations have in common."""
+    quantizer = config.activation_quantizer
     # Not serialised as a whole: inside `model.save`, that would number shared objects.
-    return [
-        quantizer and (type(quantizer), json.dumps(quantizer.get_config(), sort_keys=True))
-        for quantizer in (config.weight_quantizer, config.activation_quantizer)
-    ]
+    return quantizer and (type(quantizer), json.dumps(quantizer.get_config(), sort_keys=True))

@@ -6,6 +6,7 @@ import keras
 
 from keras_cabvit.layers import CabViTStage, ConvolutionalStem, PatchEmbedding
 from keras_cabvit.layers.flatten_layers import flatten_layers
+from keras_cabvit.layers.own_call import check_no_own_call
 from keras_cabvit.weights.stored_sizes import TOKEN_PIXELS
 from keras_cabvit.weights.transfer import CLASSIFIER, transfer_weights
 
@@ -74,11 +75,13 @@ def counterpart(
             the same for images of one window.
 
     Raises:
-        ValueError: the layers cannot be put together at this size.
+        ValueError: the layers cannot be put together at this size, or the model's class has a
+            `call` of its own, which its copy would lack.
     """
     shape = (*image_size, channels or model.input_shape[-1])
     old_shape = tuple(model.input_shape[1:])
     if "layers" not in model.get_config():  # a class with arguments of its own, as of KerasHub
+        check_no_own_call(model)
         model = keras.Model(model.input, model.output, name=model.name)
     config = _changed(model.get_config(), old_shape, shape, classes, without_windows)
     try:

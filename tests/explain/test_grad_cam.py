@@ -81,11 +81,21 @@ def test_wrong_arguments_give_a_clear_error(tiny_plain, arguments, sentence):
         grad_cam(tiny_plain, tiny_models.images(tiny_plain), **arguments)
 
 
+class Calibrated(keras.Model):
+    """Probabilities of a graph that ends in logits."""
+
+    def call(self, x, training=None):
+        return keras.ops.softmax(super().call(x, training=training))
+
+
 def test_features_and_unknown_ends_give_a_clear_error(tiny_plain):
     pixels = tiny_models.images(tiny_plain)
     features = keras.Model(tiny_plain.inputs, tiny_plain.get_layer("predictions").input)
     with pytest.raises(ValueError, match="has no classifier"):
         grad_cam(features, pixels)
+    calibrated = Calibrated(tiny_plain.inputs, keras.layers.Dense(5)(features.output))
+    with pytest.raises(ValueError, match="whose `call` may do more"):
+        grad_cam(calibrated, pixels)
     averaged = ended(tiny_plain, keras.layers.Dense(5, "softmax"), keras.layers.Identity())
     with pytest.raises(ValueError, match="cannot be taken off"):
         grad_cam(averaged, pixels)

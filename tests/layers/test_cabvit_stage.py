@@ -7,7 +7,12 @@ import pytest
 import tiny_models
 from tiny_models import filled, outputs
 
-from keras_cabvit.layers import CabViTBlock, CabViTStage
+from keras_cabvit.layers import (
+    CabViTBlock,
+    CabViTStage,
+    CrossBlockAttention,
+    TokenMergeEnhancement,
+)
 
 GRID = (5, 3)  # 15 tokens, which a block merges into 2x1 digest tokens
 
@@ -135,6 +140,22 @@ def test_memory_starts_empty_in_every_call():
     first = outputs(stage, inputs)
     outputs(stage, others)
     np.testing.assert_array_equal(outputs(stage, inputs), first)
+
+
+class NoMixing(keras.layers.Identity):
+    """A part without weights, which Keras marks as built from its beginning."""
+
+    def call(self, inputs, residual=None, training=None):
+        return inputs if residual is None else residual
+
+
+def test_part_without_weights_may_be_built_from_its_beginning():
+    attention, merge = CrossBlockAttention(2), TokenMergeEnhancement()
+    block = CabViTBlock(attention, merge, NoMixing())
+    block(np.ones((1, 4, 4, 8), "float32"))
+
+    assert block.built
+    assert block.count_params() == attention.count_params() + merge.count_params()
 
 
 def test_parts_of_another_layer_are_refused_and_stay_as_they_are():

@@ -140,10 +140,14 @@ def test_quantised_layers(family, mode, tmp_path):
         keras.quantizers.Int4QuantizationConfig(
             block_size=-1, activation_quantizer=keras.quantizers.AbsMaxQuantizer()
         ),
+        keras.quantizers.Int4QuantizationConfig(
+            block_size=None,
+            weight_quantizer=keras.quantizers.AbsMaxQuantizer(axis=0, value_range=(-8, 7)),
+        ),
     ],
-    ids=["int8", "int4"],
+    ids=["int8", "int4", "int4 weights"],
 )
-def test_quantisers_of_activations(config, tmp_path):
+def test_quantisers(config, tmp_path):
     image = keras.Input((5, 3, 8))
     x = image
     for layer in QUANTISED_PARTS["hybrid"]():

@@ -196,6 +196,24 @@ def test_resized_model_may_have_layers_of_the_users_own():
     assert_equal(resized.get_layer("own").get_weights(), weights_of(model.get_layer("own")))
 
 
+class Calibrated(keras.Model):
+    """Probabilities of a graph that ends in logits, with an argument of its own."""
+
+    def __init__(self, inputs, outputs, temperature=2.0, **options):
+        super().__init__(inputs, outputs, **options)
+        self.temperature = temperature
+
+    def call(self, x, training=None):
+        return keras.ops.softmax(super().call(x, training=training) / self.temperature)
+
+
+def test_model_with_a_call_of_its_own_is_not_resized_without_it():
+    model = tiny_models.plain(classifier_activation=None)
+
+    with pytest.raises(ValueError, match="whose `call` may do more"):
+        resized_model(Calibrated(model.input, model.output), (48, 80))
+
+
 @pytest.mark.parametrize(
     ("model", "size", "sentence"),
     [
