@@ -266,7 +266,10 @@ def remove_abandoned(
     """
     for leftover in Path(folder).glob(f".partial-*.{pattern}"):
         with contextlib.suppress(OSError):  # another process may be removing it
-            if time.time() - leftover.stat().st_mtime >= seconds:
+            found = leftover.stat()
+            # The second is that of the last change of whatever kind: a copy may have been given the
+            # time of its original.
+            if time.time() - max(found.st_mtime, found.st_ctime) >= seconds:
                 _remove(leftover)
 
 

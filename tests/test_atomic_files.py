@@ -14,6 +14,7 @@ from keras_cabvit.atomic_files import (
     atomic_path,
     check_space,
     check_writable,
+    remove_abandoned,
     temporary_path,
     write_text_atomically,
 )
@@ -77,17 +78,28 @@ def test_existing_file_survives_an_error(tmp_path, error):
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path, kind):
+def test_leftover_of_a_killed_process_is_removed_a_day_later(tmp_path, kind, monkeypatch):
     path = tmp_path / "model[1]"  # the name is also a pattern
     subprocess.run([sys.executable, "-c", KILLED, path, kind], env=WITHOUT_BACKEND)
-    old, fresh = tmp_path.iterdir()
-    two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
+    _, fresh = tmp_path.iterdir()
+    in_two_days = time.time() + 2 * 24 * 3600
+    monkeypatch.setattr("time.time", lambda: in_two_days)
+    os.utime(fresh, (in_two_days, in_two_days))
     with atomic_path(path) as partial:
         partial.write_text("whole")
 
     assert path.read_text() == "whole"
     assert names(tmp_path) == sorted([fresh.name, path.name])
+
+
+def test_file_with_the_time_of_its_original_is_not_abandoned(tmp_path):
+    path = tmp_path / "photograph.jpg"
+    with atomic_path(path) as partial:
+        partial.write_text("a copy")
+        os.utime(partial, (0, 0))
+        remove_abandoned(tmp_path, "*")
+
+    assert path.read_text() == "a copy"
 
 
 def test_concurrent_writers_of_one_file_do_not_collide(tmp_path):

@@ -17,7 +17,7 @@ from training.evaluation.metrics import score_predictions
 from training.evaluation.model_score import ModelScore, model_score
 from training.evaluation.predictions import Framing, predict_split
 from training.evaluation.scored_classes import scored_classes
-from training.evaluation.scored_images import scored_images
+from training.evaluation.scored_images import Scored, scored_images
 from training.report.score_table import score_table
 
 
@@ -116,6 +116,12 @@ def compare(
     names = [model.name for model in models]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
+    roles = [
+        sentence
+        for name, model in zip(names, models, strict=True)
+        if model.run and model.run != run
+        for sentence in _role_in_training(scored, name, model.run)
+    ]
     candidates: list[_Candidate] = []
     for number, (model, name) in enumerate(zip(models, names, strict=True)):
 
@@ -142,7 +148,16 @@ def compare(
     rows = _rows(candidates, predictions.labels, latency_rounds)
     notes = [note for *_, found in framings for note in found]
     notes += [note for found in classes for note in found.notes]
-    return Comparison(rows, scored.note, (*predictions.notes, *notes, *scored.data_set.notes))
+    notes = [*predictions.notes, *roles, *notes, *scored.data_set.notes]
+    return Comparison(rows, scored.note, tuple(notes))
+
+
+def _role_in_training(scored: Scored, name: str, run: dict) -> list[str]:
+    """Returns sentences on the role of the scored images in the making of another run's model."""
+    try:
+        return [f"{name}: {sentence}" for sentence in scored.role_in_training(run)]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def score_forms(

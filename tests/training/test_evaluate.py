@@ -533,6 +533,26 @@ def test_models_are_compared_on_the_images_of_the_first_run(run):
     assert comparison.note == "The 36 test images of data were scored."
 
 
+def test_images_that_another_run_may_have_learned_are_not_compared_on(run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    record["checksums"] = {"training": "another", "validation": "another"}
+    (other / "run.json").write_text(json.dumps(record))
+
+    with pytest.raises(ValueError, match=r"^other: .* not those that the model was trained with"):
+        compare([run, other], split="validation")
+
+
+def test_comparison_names_a_model_that_was_trained_on_other_data(run, tmp_path):
+    other = shutil.copytree(run, tmp_path / "other")
+    record = json.loads((other / "run.json").read_text())
+    record |= {"data": "elpv", "data_source": "elpv", "checksums": {"training": "another"}}
+    (other / "run.json").write_text(json.dumps(record))
+
+    notes = compare([run, other], latency_rounds=1).notes
+    assert "other: The model was trained on other data: elpv." in notes
+
+
 def test_forms_are_scored_on_images_in_memory(tmp_path):
     (tmp_path / "a").write_bytes(b"123")
     images = np.arange(250, dtype=np.uint8).reshape(250, 1, 1, 1)

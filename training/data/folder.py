@@ -84,7 +84,7 @@ def image_folder(
         *found.missing_classes(),
         *_classes_spelled_alike(found.class_names),
     ]
-    if "val" in found.parts or training is None:
+    if "val" in found.parts or training is None or not training.files:
         kept, validation = found.split(found.trained), found.split("val")
         where = f"those in {found.titles['val']}" if "val" in found.parts else "none"
         note = f"The {validation.size:,} validation images are {where}."

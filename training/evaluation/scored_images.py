@@ -20,17 +20,35 @@ class Scored:
     Attributes:
         data_set: `DataSet`.
         split: `Split`, the one that is scored.
+        split_name: its name, of `SPLITS`.
         note: sentences on the images.
         are_test_of_run: whether they are the test images that the run itself was scored on.
         are_scored_of_run: whether the run itself was scored on them: on its test images or, without
             any, on its validation images.
+        spec: `DataSet`, or its name as `open_data_set` takes it.
+        labels: table of labels that belongs to `spec`, or None.
     """
 
     data_set: DataSet
     split: Split
+    split_name: str
     note: str
     are_test_of_run: bool
     are_scored_of_run: bool
+    spec: DataSet | str
+    labels: str | os.PathLike | None
+
+    def role_in_training(self, run: dict) -> list[str]:
+        """Returns sentences on the role of the images in the making of another run's model.
+
+        Args:
+            run: dict, the run.json of that run.
+
+        Raises:
+            ValueError: as `scored_images`.
+        """
+        changed = _changed(self.spec, self.data_set, run, self.labels)
+        return _role_in_training(self.split_name, self.data_set, run, changed)
 
 
 def scored_images(
@@ -78,9 +96,12 @@ def scored_images(
     return Scored(
         data_set,
         images,
+        scored,
         " ".join([note, *role]),
         are_test_of_run=are_of_run and scored == "test",
         are_scored_of_run=are_of_run and split == "test",
+        spec=spec,
+        labels=labels,
     )
 
 
@@ -164,8 +185,9 @@ def _role_in_training(
     if split == "validation" and {"training", "validation"} <= changed:
         raise ValueError(
             f"The images of {data_set.name} are not those that the model was trained with: some "
-            "were added, removed or given another class. So the images it was not trained on are "
-            "unknown. Restore the original images, or score other images with --data."
+            "were added, removed or given another class, or others were held out. So the images it "
+            "was not trained on are unknown. Restore the original images, or score others with "
+            "--data."
         )
     sentences = {
         "test": [],

@@ -47,6 +47,8 @@ _SECONDS_BESIDES = 75.0
 _PLANNED_SHARE = 0.93
 # Time of scoring an image as a share of that of training on it.
 _SCORING_SHARE = 0.35
+# Before the validation images are scored, and after.
+_CHECKPOINTS_PER_EPOCH = 2
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,12 @@ class Rate:
     Attributes:
         images_per_second: float, images that are read, augmented and trained on per second.
         seconds_before: float, time before the first epoch, for reduced copies of large photographs.
+        seconds_per_checkpoint: float, time of writing a checkpoint.
     """
 
     images_per_second: float
     seconds_before: float = 0.0
+    seconds_per_checkpoint: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Time:
         """Returns how many epochs of a recipe fit."""
         rate = self.rate(recipe)
         epoch = (images.training + _SCORING_SHARE * images.validation) / rate.images_per_second
+        epoch += _CHECKPOINTS_PER_EPOCH * rate.seconds_per_checkpoint
         besides = _SECONDS_BESIDES + rate.seconds_before
         return max(0, int((_PLANNED_SHARE * self.seconds_left() - besides) / epoch))
 

@@ -90,7 +90,8 @@ class CheckpointFolder:
                 return Checkpoint(arrays, progress, tuple(errors))
             except (
                 *(OSError, EOFError, ValueError, KeyError),
-                *(zipfile.BadZipFile, NotImplementedError),  # an unknown kind of compression
+                # With an unknown kind of compression, or seemingly encrypted.
+                *(zipfile.BadZipFile, NotImplementedError, RuntimeError),
             ) as error:
                 errors[path] = f"{path.name}: {str(error).rstrip('.')}."
         if errors:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from training.data.data_set import DataSet
 from training.devices.strategies import Placement
-from training.optimization.training_rate import training_rate
 from training.recipes.choice import Images, Time, choose
 from training.recipes.dotted import field_of, with_fields
 from training.recipes.recipe import Recipe
 from training.report.markdown import table
 from training.run.config import read_config
+from training.run.training_rate import training_rate
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def _restored_if_refused(folder: Path) -> Iterator[None]:
 
     Settings may be refused as late as while the model is built.
     """
-    files = (folder / "run.json", folder / IMAGES_FILE)
+    files = (folder / "run.json", folder / IMAGES_FILE, folder / "mlflow.json")
     before = {file: file.read_bytes() if file.is_file() else None for file in files}
     others = _entries(folder) - {*files}
     try:

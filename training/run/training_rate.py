@@ -21,6 +21,8 @@ from training.optimization.compiled_model import compiled_model, precision
 from training.recipes.choice import Rate
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
+from training.run.checkpoints import Checkpoint, CheckpointFolder
+from training.run.state import read_state
 
 # The first steps compile, and take the batches that the pipeline has read in the meantime.
 _STEPS_BEFORE, _STEPS = 8, 10
@@ -64,7 +66,18 @@ def training_rate(
             shuffle=False,
             verbose=0,
         )
-    return Rate(_STEPS * recipe.batch_size / timer.seconds, seconds_before)
+        seconds_per_checkpoint = _seconds_per_checkpoint(model)
+    images_per_second = _STEPS * recipe.batch_size / timer.seconds
+    return Rate(images_per_second, seconds_before, seconds_per_checkpoint)
+
+
+def _seconds_per_checkpoint(model: keras.Model) -> float:
+    """Returns the seconds that writing a checkpoint takes; 0 if there is no room for a trial."""
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        CheckpointFolder(folder).write(0, Checkpoint(read_state(model), {}))
+        return time.monotonic() - started
+    return 0.0
 
 
 @contextlib.contextmanager

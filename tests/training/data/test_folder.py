@@ -155,6 +155,16 @@ def test_folder_to_score_may_have_one_class_and_only_test_images(tmp_path):
     assert (data_set.training.size, data_set.validation.size, data_set.test.size) == (0, 0, 1)
 
 
+def test_folder_to_score_may_have_an_empty_folder_train(tmp_path):
+    write_folder(tmp_path / "test", 4)
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    data_set = open_data_set(f"folder:{tmp_path}", to_train=False)
+
+    splits = (data_set.training, data_set.validation, data_set.test)
+    assert [each.size for each in splits] == [0, 0, 4]
+    assert {each.class_names for each in splits} == {("ant", "bee", "cat")}
+
+
 @pytest.mark.parametrize("out", ["", "run", "ant/run", "../link/run", "../bees/run", ".."])
 def test_output_inside_or_around_the_data_is_refused(tmp_path, out):
     root = write_folder(tmp_path / "images", 3)

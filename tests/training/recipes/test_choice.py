@@ -13,13 +13,20 @@ PHOTOGRAPHS = Images(3000, 300, 400)
 
 
 def chosen(
-    images=PHOTOGRAPHS, recipe=FINETUNE, fields=FIELDS, minutes=None, rate=50, seconds_before=0.0
+    images=PHOTOGRAPHS,
+    recipe=FINETUNE,
+    fields=FIELDS,
+    minutes=None,
+    rate=50,
+    seconds_before=0.0,
+    seconds_per_checkpoint=0.0,
 ):
     """Chooses; images of 128 pixels are trained at `rate` per second, smaller ones faster."""
 
     def measured(recipe):
         height, width = recipe.model.image_size
-        return Rate(rate * 128 * 128 / (height * width), seconds_before)
+        per_second = rate * 128 * 128 / (height * width)
+        return Rate(per_second, seconds_before, seconds_per_checkpoint)
 
     time = None if minutes is None else Time(lambda: 60 * minutes, measured)
     return choose(recipe, fields, images, time)
@@ -200,6 +207,18 @@ def test_time_of_each_measurement_is_taken_off():
     assert measurements >= 2
     assert recipe.model.image_size == chosen(minutes=20 - 5 * measurements)[0].model.image_size
     assert recipe.epochs == chosen(minutes=20 - 5 * measurements)[0].epochs
+
+
+def test_checkpoints_of_every_epoch_take_of_the_time():
+    images = Images(100, 10, 400)
+    model = dataclasses.replace(FINETUNE.model, initial_weights=None)
+    recipe = dataclasses.replace(FINETUNE, model=model)
+    fields = {"epochs"}  # of layers that are all new: as many as fit
+    without, _ = chosen(images, recipe, fields, minutes=60)
+    epoch = (100 + 0.35 * 10) / 50
+
+    recipe, _ = chosen(images, recipe, fields, minutes=60, seconds_per_checkpoint=2 * epoch)
+    assert recipe.epochs == pytest.approx(without.epochs / 5, rel=0.01)
 
 
 @pytest.mark.parametrize("minutes", [None, 10])

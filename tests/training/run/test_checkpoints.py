@@ -43,7 +43,17 @@ def test_checkpoint_before_two_that_are_damaged_is_not_lost(tmp_path):
         assert folder.read_latest().progress == {"step": step}
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-40], lambda data: b"", lambda data: b"x"])
+def with_encrypted_flag(data):
+    """Returns a ZIP file with one changed bit, after which its first file seems encrypted."""
+    entry = data.index(b"PK\x01\x02")
+    return data[: entry + 8] + bytes([data[entry + 8] ^ 1]) + data[entry + 9 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: data[:-40], lambda data: b"", lambda data: b"x", with_encrypted_flag],
+    ids=["end", "empty", "octet", "encrypted"],
+)
 def test_damaged_checkpoint_is_skipped_for_the_previous_one(tmp_path, damage):
     folder = CheckpointFolder(tmp_path)
     folder.write(1, checkpoint(1))

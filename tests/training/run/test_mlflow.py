@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import requests
 
 from training.run.callbacks import History
 from training.run.loggers import open_loggers
@@ -46,7 +47,8 @@ def run(tmp_path, monkeypatch):
     """A folder with the files of a finished run."""
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in ("report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"):
+    files = ("report.md", "run.json", "metrics.csv", "labels.txt", "curves.png", "duplicates.csv")
+    for name in files:
         (folder / name).write_text(name)
     (folder / "run.json").write_text('{"finished": "yes"}')
     monkeypatch.chdir(tmp_path)
@@ -75,7 +77,7 @@ def test_a_resumed_run_is_one_run_with_every_epoch_once(run, database):
     assert found.data.metrics["final_top1"] == 0.75
     assert (found.info.run_name, found.info.status) == ("run", "FINISHED")
     artifacts = {each.path for each in client.list_artifacts(found.info.run_id)}
-    assert {"report.md", "run.json", "metrics.csv", "labels.txt", "curves.png"} == artifacts
+    assert {path.name for path in run.iterdir()} - {"mlflow.json"} == artifacts
     assert Path(uri.removeprefix("sqlite:///")).with_name("mlartifacts").is_dir()
     assert [path.name for path in run.parent.iterdir()] == ["run"]  # nothing in this folder
 
@@ -96,9 +98,33 @@ def test_finished_run_is_completed_once(run, database, monkeypatch):
     losses = client.get_metric_history(found.info.run_id, "loss")
     assert [(each.step, each.value) for each in losses] == [(1, 0.5), (2, 0.25)]
     assert found.info.status == "FINISHED"
-    assert len(client.list_artifacts(found.info.run_id)) == 5
+    assert len(client.list_artifacts(found.info.run_id)) == 6
     finals = client.get_metric_history(found.info.run_id, "final_top1")
     assert len(finals) == 2  # of the attempt that failed, and of the first that did not
+
+
+def test_report_that_a_server_refuses_is_said_without_the_password(run, database, monkeypatch):
+    client, uri = database
+    (logger,) = open_loggers([f"mlflow:{uri}"], run)
+    logger.uri = "http://ann:secret@host"
+    reason = "413 Client Error: Request Entity Too Large for url: http://ann:secret@host/api"
+    error = requests.HTTPError(reason)
+    monkeypatch.setattr(type(client), "log_artifact", lambda *_: (_ for _ in ()).throw(error))
+
+    with pytest.raises(ValueError, match=r"413 Client Error.*The run is finished, and its") as told:
+        logger.finish(RECORD)
+    assert "secret" not in str(told.value)
+
+
+def test_experiment_that_another_run_has_just_created_is_taken(run, database):
+    client, uri = database
+    (logger,) = open_loggers([f"mlflow:{uri}"], run)
+    logger._experiment = None  # as before the other run created it
+    client.get_experiment_by_name("cabvit") or client.create_experiment("cabvit")
+    logger.callback(history(1), RECORD)
+
+    known = client.get_run(json.loads((run / "mlflow.json").read_text())["run_id"])
+    assert client.get_experiment(known.info.experiment_id).name == "cabvit"
 
 
 def test_training_that_begins_anew_is_a_run_of_its_own(run, database):

@@ -63,8 +63,7 @@ class MLflowLogger:
 
     def callback(self, history: History, record: dict) -> keras.callbacks.Callback:
         """Returns a callback that writes the rows of the history that MLflow does not have yet."""
-        with self._clear_errors():
-            self._begin(record)
+        self._begin(record, _RESUMES)
         return _Rows(self, history)
 
     def forget(self) -> None:
@@ -74,24 +73,26 @@ class MLflowLogger:
     def finish(self, record: dict) -> None:
         """Writes the final scores and the report, and ends MLflow's run, unless it has ended.
 
-        Of a run that was finished without MLflow, the scores of every epoch are written too.
+        The scores of epochs that were trained without MLflow are written too.
         """
-        with self._clear_errors(self._then()):
-            if not self._run_id:
+        then = self._then()
+        if not self._run_id:
+            with self._clear_errors(then):
                 known = self._known_run()
                 if known is not None and self._client.get_run(known).info.status == _FINISHED:
                     return
-                self._begin(record)
-                if (self.folder / _METRICS).is_file():
-                    self._write(read_metrics_csv(self.folder / _METRICS))
+            self._begin(record, then)
+        with self._clear_errors(then):
+            if (self.folder / _METRICS).is_file():
+                self._write(read_metrics_csv(self.folder / _METRICS))
             for name, value in (record.get("scores") or {}).items():
                 if isinstance(value, (int, float)):
                     self._client.log_metric(self._run_id, f"final_{name}", value)
-            for name in ("report.md", "run.json", _METRICS, LABELS):
-                if (self.folder / name).is_file():
-                    self._client.log_artifact(self._run_id, str(self.folder / name))
-            for picture in sorted(self.folder.glob("*.png")):
-                self._client.log_artifact(self._run_id, str(picture))
+            files = [self.folder / name for name in ("report.md", "run.json", LABELS)]
+            linked = (path for kind in ("*.csv", "*.png") for path in self.folder.glob(kind))
+            for file in [*files, *sorted(linked)]:
+                if file.is_file():
+                    self._client.log_artifact(self._run_id, str(file))
             self._client.set_terminated(self._run_id, _FINISHED)
 
     def write(self, rows: list[dict]) -> None:
@@ -114,18 +115,31 @@ class MLflowLogger:
                 ]
                 self._client.log_batch(self._run_id, metrics=metrics)
 
-    def _begin(self, record: dict) -> None:
-        """Begins a run of MLflow, or continues the one of this folder."""
+    def _begin(self, record: dict, then: str) -> None:
+        """Begins a run of MLflow, or continues the one of this folder.
+
+        Args:
+            record: dict, the run.json of the run.
+            then: string, the end of an error's message, as `_then` gives it.
+        """
+        with self._clear_errors(then):
+            known = self._known_run()
+            if known is not None:
+                self._run_id = known
+                self._client.update_run(known, status="RUNNING")
+                return
+            self._create(record)
+        # Not among MLflow's errors: this file is the folder's.
+        identities = {"uri": without_credentials(self.uri), "run_id": self._run_id}
+        text = json.dumps(identities, indent=2)
+        write_text_atomically(self.folder / _IDENTITY, text + "\n")
+
+    def _create(self, record: dict) -> None:
+        """Creates a run of MLflow, and the experiment if there is none yet."""
         from mlflow.entities import Param
 
-        known = self._known_run()
-        if known is not None:
-            self._run_id = known
-            self._client.update_run(known, status="RUNNING")
-            return
         if self._experiment is None:
-            identity = self._client.create_experiment(_EXPERIMENT, self._artifacts())
-            self._experiment = self._client.get_experiment(identity)
+            self._experiment = self._created_experiment()
         if self._experiment.lifecycle_stage != "active":
             raise ValueError(
                 f"The experiment {_EXPERIMENT!r} was deleted there; "
@@ -141,9 +155,19 @@ class MLflowLogger:
         ]
         self._client.log_batch(self._run_id, params=params)
         self._client.set_tag(self._run_id, "folder", str(self.folder.resolve()))
-        identities = {"uri": without_credentials(self.uri), "run_id": self._run_id}
-        text = json.dumps(identities, indent=2)
-        write_text_atomically(self.folder / _IDENTITY, text + "\n")
+
+    def _created_experiment(self) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            identity = self._client.create_experiment(_EXPERIMENT, self._artifacts())
+        except MlflowException:
+            # Another run may have created it since this one has looked.
+            found = self._client.get_experiment_by_name(_EXPERIMENT)
+            if found is None:
+                raise
+            return found
+        return self._client.get_experiment(identity)
 
     def _known_run(self) -> str | None:
         """Returns the identity of the folder's run at this URI, if there is one."""
@@ -181,8 +205,6 @@ class MLflowLogger:
     def _clear_errors(self, then: str = _RESUMES) -> Iterator[None]:
         try:
             yield
-        except OSError:
-            raise
         except Exception as error:  # of MLflow, SQLAlchemy or a server's client
             uri = without_credentials(self.uri)
             reason = without_credentials(str(error), self.uri).strip().splitlines()
