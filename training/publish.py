@@ -13,25 +13,34 @@ from keras_cabvit.data.labels import LABELS, labels_text
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.keras_statements import add_statements, keras_statements
 from keras_cabvit.runtimes.run_record import read_finished_run
-from training.data.opening import check_outside
+from training.data.opening import check_outside, check_still_there
 from training.evaluate import evaluate
 from training.evaluation.result import Evaluation
+from training.evaluation.scored_images import data_of_run
 from training.report.model_card import model_card
 from training.report.page import write_report
 from training.run.half_size_file import save_half_size
 from training.run.metrics_csv import read_metrics_csv
 
 
-def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "") -> Evaluation:
+def publish(
+    run: str | os.PathLike,
+    out: str | os.PathLike,
+    description: str = "",
+    data: str | None = None,
+    labels: str | os.PathLike | None = None,
+) -> Evaluation:
     """Writes a run's model in half the size, its labels, its scores and a model card.
 
-    The scores are those of the written file, on the images that the run was scored on.
+    The scores are those of the written file, by default on the images that the run was scored on.
 
     Args:
         run: folder of a finished run.
         out: folder to write: `model.keras`, `labels.txt`, `run.json`, `metrics.csv`, `report.md`
             with its pictures, and `README.md`, the model card. It appears when it is complete.
         description: Markdown on the data and the use of the model.
+        data: the images to score, as `evaluate` takes them; None takes those of the run.
+        labels: table of labels for the folder that `data` names, as `evaluate` takes it.
 
     Returns:
         The `Evaluation` of the written file.
@@ -39,11 +48,13 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
     Raises:
         ValueError: the run is not finished, `out` was written by something else, or it
             lies in the data of the run.
-        FileNotFoundError: there is no run.
+        FileNotFoundError: there is no run, or its images are gone.
     """
     run, out = local_path(run, "run"), local_path(out, "out")
     record = read_finished_run(run)
-    check_outside(record.get("data_source") or record.get("data") or "", out)
+    check_outside(data or record.get("data_source") or record.get("data") or "", out)
+    if data is None:
+        check_still_there(data_of_run(record) or "", record.get("labels"))
     with atomic_folder(out, "published run") as partial:
         model = keras.saving.load_model(run / "model.keras", compile=False)
         save_half_size(model, partial / "model.keras")
@@ -58,7 +69,9 @@ def publish(run: str | os.PathLike, out: str | os.PathLike, description: str = "
             write_text_atomically(partial / LABELS, labels_text(stated.labels))
         metrics = partial / "metrics.csv"
         rows = read_metrics_csv(metrics) if metrics.is_file() else None
-        evaluation = dataclasses.replace(evaluate(partial), name=out.name, path=Path("model.keras"))
+        evaluation = dataclasses.replace(
+            evaluate(partial, data, labels=labels), name=out.name, path=Path("model.keras")
+        )
         write_report(partial, evaluation, rows, record)
         write_text_atomically(partial / "README.md", model_card(evaluation, record, description))
         scores = dataclasses.asdict(evaluation.as_row())

@@ -11,6 +11,7 @@ import pytest
 import tiny_models
 
 from keras_cabvit.runtimes import open_model
+from training.__main__ import main
 from training.evaluate import evaluate
 from training.publish import publish
 from training.run.half_size_file import save_half_size
@@ -127,6 +128,20 @@ def test_unfinished_run_is_told_how_to_resume(finished_run, tmp_path):
     with pytest.raises(ValueError, match=r"has not finished. .* resumes it: the command it"):
         publish(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_run_whose_images_were_moved_is_published_with_their_new_place(finished_run, tmp_path):
+    run = shutil.copytree(finished_run, tmp_path / "run")
+    record = json.loads((run / "run.json").read_text())
+    images = record["data"].removeprefix("folder:")
+    gone = f"folder:{tmp_path / 'gone'}"
+    (run / "run.json").write_text(json.dumps(record | {"data": gone, "data_source": gone}))
+
+    with pytest.raises(FileNotFoundError, match="give their new place: --data folder:PATH"):
+        publish(run, tmp_path / "published")
+    assert not (tmp_path / "published").exists()
+    main(["publish", str(run), "--out", str(tmp_path / "published"), "--data", f"folder:{images}"])
+    assert (tmp_path / "published" / "README.md").is_file()
 
 
 def test_missing_run_gives_a_clear_error(tmp_path):
