@@ -144,11 +144,6 @@ class Page:
             if event.get("method") == "Network.requestWillBeSent"
         ]
 
-    def screenshot(self, whole=True):
-        """Returns a PNG of the page."""
-        found = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        return base64.b64decode(found["data"])
-
     def close(self):
         """Ends the browser."""
         self._browser.terminate()

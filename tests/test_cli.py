@@ -36,6 +36,7 @@ from training.__main__ import main as training_main
 pytestmark = pytest.mark.usefixtures("png_files")
 
 REFERENCE = Path(__file__).with_name("reference") / "reference.json"
+VERIFY = ["verify", "int8.tflite", "--against", "model.keras", "--data", "images"]
 
 
 def published(variant):
@@ -178,6 +179,15 @@ def test_summary_at_an_impossible_size(capsys):
         (["summary"], "VARIANT"),
         (["summary", "CabViTH_S", "--image-size", "224"], "must be HEIGHTxWIDTH, such as 224x224"),
         (["summary", "CabViTH_S", "--image-size", "axb"], "must be HEIGHTxWIDTH"),
+        (
+            ["summary", "CabViTH_S", "--image-size", "0x224"],
+            "with sides of at least 1, not '0x224'",
+        ),
+        *(
+            ([*VERIFY, option, "nan"], f"{option}: must be a number, not 'nan'")
+            for option in ("--min-agreement", "--min-decibels", "--max-drop", "--max-latency")
+        ),
+        ([*VERIFY, "--rounds", "0"], "--rounds: must be an integer of at least 1, not '0'"),
         (["convert", "checkpoint.pth"], "--variant"),
     ],
 )

@@ -1,5 +1,6 @@
 """Reading and decoding of image files on the workers."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,12 @@ from keras_cabvit.beam.rows import UnreadableFile
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.evaluation_transform import tensorflow
 from keras_cabvit.data.file_batches import obstacle
-from keras_cabvit.data.image_bytes import evaluation_image_of, length_reason, most_bytes
+from keras_cabvit.data.image_bytes import (
+    check_max_megapixels,
+    evaluation_image_of,
+    length_reason,
+    most_bytes,
+)
 
 UNREADABLE = "unreadable"
 # Statuses of an object that is not there, or that the worker may not read. Others may pass.
@@ -32,12 +38,17 @@ class DecodeFiles(beam.DoFn):
         size: (height, width) of the pixels.
         crop: float, side of the centre crop as a share of the image, as in
             `keras_cabvit.data.evaluation_image`.
-        max_megapixels: number; larger images are not decoded. Defaults to 64.
+        max_megapixels: number; larger images are not decoded. Defaults to 64; `math.inf` is no
+            limit.
+
+    Raises:
+        ValueError: `max_megapixels` is not above 0.
     """
 
     def __init__(
         self, size: tuple[int, int], crop: float, max_megapixels: float = MAX_MEGAPIXELS
     ) -> None:
+        check_max_megapixels(max_megapixels)
         super().__init__()
         self._size, self._crop, self._limit = size, crop, max_megapixels
 
@@ -67,7 +78,8 @@ class DecodeFiles(beam.DoFn):
             raise ValueError(reason)
         try:
             with FileSystems.open(file, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-                return stream.read(most_bytes(self._limit) + 1)
+                most = most_bytes(self._limit)
+                return stream.read(-1 if math.isinf(most) else most + 1)
         except Exception as error:
             # Google's client of its storage has errors of its own.
             refused = getattr(error, "code", None) in _REFUSED

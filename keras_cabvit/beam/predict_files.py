@@ -51,7 +51,8 @@ class PredictFiles(beam.PTransform):
         crop: side of the centre crop as a share of the image; None, the default, as in
             `predict_files`.
         batch_size: integer, the most images at a time. Defaults to 64.
-        max_megapixels: number; larger images are not decoded. Defaults to 64.
+        max_megapixels: number; larger images are not decoded. Defaults to 64; `math.inf` is no
+            limit.
 
     Returns:
         `PredictedFiles`.

@@ -40,9 +40,19 @@ def path_argument(text):
         raise argparse.ArgumentTypeError(str(error).removeprefix("`path` ")) from error
 
 
+def positive(text):
+    """Parses an integer of at least 1, as a `type` of argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, not {text!r}")
+    return int(text)
+
+
 def _image_size(text):
-    """Parses (height, width) from a text such as "224x224"."""
-    height, separator, width = text.partition("x")
-    if not (separator and height.isdecimal() and width.isdecimal()):
-        raise argparse.ArgumentTypeError(f"must be HEIGHTxWIDTH, such as 224x224, not {text!r}")
-    return int(height), int(width)
+    """Parses (height, width), both at least 1, from a text such as "224x224"."""
+    try:
+        height, width = map(positive, text.split("x"))
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise argparse.ArgumentTypeError(
+            f"must be HEIGHTxWIDTH, such as 224x224, with sides of at least 1, not {text!r}"
+        ) from error
+    return height, width

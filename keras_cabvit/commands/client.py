@@ -5,15 +5,9 @@ import json
 import os
 import sys
 
-from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.image_arguments import (
-    add_files,
-    changed_sentence,
-    each_path,
-    positive,
-    survey,
-)
-from keras_cabvit.commands.progress import Progress
+from keras_cabvit.commands.arguments import path_argument, positive
+from keras_cabvit.commands.image_arguments import add_files, changed_sentence, each_path, survey
+from keras_cabvit.commands.progress import write_rows
 from keras_cabvit.commands.server_arguments import add_server, connected
 from keras_cabvit.commands.text_table import one_line, print_table
 from keras_cabvit.paths import path_text
@@ -100,7 +94,7 @@ def _client(options):
         # The rows in a terminal show the progress themselves.
         shown = file is not None or not sys.stdout.isatty()
         try:
-            seen, unread = _add_rows(rows, total, output, shown)
+            seen, unread = write_rows(rows, total, output.add, shown)
         except BaseException:
             if 1 < total != output.count:
                 _say_what_is_left(output.count, total, file)
@@ -112,24 +106,6 @@ def _client(options):
     if seen != total:
         print(changed_sentence(total, seen), file=sys.stderr)
     return 1 if unread else 0
-
-
-def _add_rows(rows, total, output, show_progress):
-    """Passes on every row, and names the files without classes.
-
-    Returns:
-        The number of rows, and that of files without classes.
-    """
-    seen = unread = 0
-    with Progress(total, show_progress) as progress:
-        for row in rows:
-            output.add(row)
-            seen += 1
-            if row.error:
-                unread += 1
-                progress.say(f"{one_line(path_text(row.path))}: {row.error}")
-            progress.advance()
-    return seen, unread
 
 
 def _say_what_is_left(count, total, file):

@@ -6,8 +6,8 @@ import sys
 import warnings
 
 from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.source_model import crop_of, keras_file, labels_of
 from keras_cabvit.commands.text_table import one_line
-from keras_cabvit.commands.training_run import crop_of, keras_file, labels_of
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.export import Metadata, to_onnx, to_saved_model, to_tflite
 from keras_cabvit.export.options import INPUT_TYPES
@@ -153,8 +153,8 @@ def _add_metadata(parser):
         parser.add_argument(f"--{field}", help=f"for the file's metadata: {meaning}")
 
 
-def _model(options):
-    model = read_keras_model(options.model)
+def _model(file, options):
+    model = read_keras_model(file)
     sides = options.image_size
     if sides is None:
         return model
@@ -166,17 +166,21 @@ def _model(options):
     return resized_model(model, (sides[0], sides[-1]))
 
 
-def _labels(options):
-    return labels_of(options.model) if options.labels is None else options.labels
+def _labels(file, options):
+    return labels_of(file) if options.labels is None else options.labels
 
 
-def _crop(options):
+def _crop(file, options):
     if options.crop is not None:
         return options.crop
-    crop, notes = crop_of(options.model)
+    crop, notes = crop_of(file)
     for note in notes:
         print(note, file=sys.stderr)
     return crop
+
+
+def _print_written(path):
+    print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
 
 
 @contextlib.contextmanager
@@ -191,19 +195,19 @@ def _warnings_as_sentences():
 
 @_warnings_as_sentences()
 def _saved_model(options):
-    with keras_file(options.model) as options.model:
+    with keras_file(options.model) as file:
         version = to_saved_model(
-            _model(options),
+            _model(file, options),
             options.output,
-            labels=_labels(options),
-            crop=_crop(options),
+            labels=_labels(file, options),
+            crop=_crop(file, options),
             max_megapixels=options.max_megapixels,
             batch_sizes=tuple(options.batch_sizes),
             classifier_activation=options.classifier_activation,
             precision=options.precision,
             frozen_weights=options.frozen_weights,
         )
-    print(f"{version} ({size_on_disk(version) / 1e6:.1f} MB)")
+    _print_written(version)
 
 
 def _metadata(options):
@@ -217,33 +221,33 @@ def _metadata(options):
 
 @_warnings_as_sentences()
 def _onnx(options):
-    with keras_file(options.model) as options.model:
+    with keras_file(options.model) as file:
         path = to_onnx(
-            _model(options),
+            _model(file, options),
             options.output,
-            labels=_labels(options),
+            labels=_labels(file, options),
             input_type=options.input_type,
-            crop=_crop(options),
+            crop=_crop(file, options),
             metadata=_metadata(options),
             classifier_activation=options.classifier_activation,
             batch_size=options.batch_size,
         )
-    print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
+    _print_written(path)
 
 
 @_warnings_as_sentences()
 def _tflite(options):
-    with keras_file(options.model) as options.model:
+    with keras_file(options.model) as file:
         path = to_tflite(
-            _model(options),
+            _model(file, options),
             options.output,
             quantization=options.quantization,
             calibration=options.calibration,
-            labels=_labels(options),
+            labels=_labels(file, options),
             input_type=options.input_type,
-            crop=_crop(options),
+            crop=_crop(file, options),
             attention_bias=options.attention_bias,
             metadata=_metadata(options),
             classifier_activation=options.classifier_activation,
         )
-    print(f"{path} ({size_on_disk(path) / 1e6:.1f} MB)")
+    _print_written(path)

@@ -1,6 +1,5 @@
 """Image files and folders on a command line."""
 
-import argparse
 import collections
 import os
 import sys
@@ -21,13 +20,6 @@ def add_files(parser, nargs="+"):
         metavar="FILE|FOLDER",
         help="image files, and folders whose images are taken at any depth, sorted by path",
     )
-
-
-def positive(text):
-    """Parses an integer of at least 1, as a `type` of argparse."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, not {text!r}")
-    return int(text)
 
 
 def each_path(sources, not_read=None):

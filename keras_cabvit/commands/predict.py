@@ -2,16 +2,15 @@
 
 import sys
 
-from keras_cabvit.commands.arguments import add_image_size, path_argument
+from keras_cabvit.commands.arguments import add_image_size, path_argument, positive
 from keras_cabvit.commands.image_arguments import (
     WIDEST,
     add_files,
     changed_sentence,
     each_path,
-    positive,
     survey,
 )
-from keras_cabvit.commands.progress import Progress
+from keras_cabvit.commands.progress import write_rows
 from keras_cabvit.commands.text_table import GrowingTable, one_line
 from keras_cabvit.paths import path_text
 from keras_cabvit.runtimes.file_predictions import predict_files
@@ -78,7 +77,7 @@ def _predict(options):
     if options.output is None:
         table = _Table(model, width)
         # In a terminal the rows themselves show the progress.
-        seen, unread = _write_rows(rows, total, table.add, show_progress=not sys.stdout.isatty())
+        seen, unread = write_rows(rows, total, table.add, show_progress=not sys.stdout.isatty())
     else:
         seen, unread = _write(rows, total, options.output, top)
     if unread:
@@ -111,26 +110,12 @@ def _introduce(model, options):
         )
 
 
-def _write_rows(rows, total, write, show_progress=True):
-    """Writes every row, names the files that were not read, and returns the numbers of both."""
-    seen = unread = 0
-    with Progress(total, show_progress) as progress:
-        for row in rows:
-            write(row)
-            seen += 1
-            if row.reason:
-                unread += 1
-                progress.say(f"{one_line(path_text(row.path))}: {row.reason}")
-            progress.advance()
-    return seen, unread
-
-
 def _write(rows, total, output, top):
     """Writes a file of predictions; returns the number of files, and of those not read."""
     file = None
     try:
         with prediction_file(output, top) as file:
-            seen, unread = _write_rows(rows, total, file.write)
+            seen, unread = write_rows(rows, total, file.write)
     except BaseException:
         _say_what_is_left(file, output, total)
         raise
@@ -160,7 +145,7 @@ class _Table:
 
     def add(self, row):
         name = one_line(path_text(row.path))
-        if row.reason:
+        if row.error:
             self._table.add((name, "(not read)", ""))
         for label, probability in zip(row.class_names, row.probabilities, strict=True):
             self._table.add((name, one_line(label), f"{100 * probability:.1f} %"))

@@ -3,8 +3,35 @@
 import sys
 import time
 
+from keras_cabvit.commands.text_table import one_line
+from keras_cabvit.paths import path_text
+
 # Seconds between two lines in a terminal, where one replaces the other, and in a log.
 _IN_TERMINAL, _IN_LOG = 0.5, 30
+
+
+def write_rows(rows, total, write, show_progress=True):
+    """Writes a row per file, with the progress, and names the files without classes.
+
+    Args:
+        rows: iterable of rows with `path` and `error`, a sentence, or empty if there are classes.
+        total: integer, the expected number of rows.
+        write: function that writes a row.
+        show_progress: whether to print lines of progress. Defaults to True.
+
+    Returns:
+        The number of rows, and that of files without classes.
+    """
+    seen = failed = 0
+    with Progress(total, show_progress) as progress:
+        for row in rows:
+            write(row)
+            seen += 1
+            if row.error:
+                failed += 1
+                progress.say(f"{one_line(path_text(row.path))}: {row.error}")
+            progress.advance()
+    return seen, failed
 
 
 class Progress:

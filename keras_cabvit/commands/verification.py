@@ -31,7 +31,7 @@ def failures(found, options, names):
         )
         yield f"The export gives scores under other classes than the model: {listed(moved)}."
     # Rounded: 100 * 0.952 is below 95.2, and the difference of 0.95 and 0.94 is above 0.01.
-    if round(100 * found.agreement, 9) < options.min_agreement:
+    if not (round(100 * found.agreement, 9) >= options.min_agreement):
         yield (
             f"{100 * found.agreement:.2f} % of the images are assigned to the same class; at least "
             f"{options.min_agreement:g} % should be."
@@ -43,14 +43,14 @@ def failures(found, options, names):
         )
     if options.max_drop is not None:
         drop = round(100 * (found.model_accuracy - found.accuracy), 9)
-        if drop > options.max_drop:
+        if not (drop <= options.max_drop):
             yield (
                 f"The export loses {drop:.2f} percentage points of accuracy; it should lose at "
                 f"most {options.max_drop:g}."
             )
     if options.max_latency is not None:
         ratio = found.latency / found.model_latency
-        if ratio > options.max_latency:
+        if not (ratio <= options.max_latency):
             yield (
                 f"The export takes {ratio:.2f} times as long as the model; it should take at most "
                 f"{options.max_latency:g}."

@@ -1,5 +1,6 @@
 """`cabvit verify`: compares an export with its source model."""
 
+import argparse
 import dataclasses
 import json
 import math
@@ -7,17 +8,16 @@ import sys
 
 import numpy as np
 
-from keras_cabvit.commands.arguments import path_argument
-from keras_cabvit.commands.training_run import crop_of, keras_file
+from keras_cabvit.commands.arguments import path_argument, positive
+from keras_cabvit.commands.source_model import crop_of, keras_file
 from keras_cabvit.commands.verification import failures, print_verification
-from keras_cabvit.data import evaluation_crop
 from keras_cabvit.data.class_names import match_classes
 from keras_cabvit.data.folders.image_folder import images_of_folder
 from keras_cabvit.data.image_files import read_images, read_npz, unreadable_sentence
 from keras_cabvit.runtimes import load_keras
-from keras_cabvit.runtimes.class_order import names_of_model
+from keras_cabvit.runtimes.class_names import names_of_model
 from keras_cabvit.runtimes.comparison import ACCELERATORS, opened_export, verify_opened
-from keras_cabvit.runtimes.size_and_crop import describe_crop
+from keras_cabvit.runtimes.size_and_crop import assumed_crop
 from keras_cabvit.runtimes.stated_crop import preferred_crop
 
 
@@ -66,7 +66,7 @@ def add(commands):
         "scores are not those of the CPU",
     )
     parser.add_argument(
-        "--rounds", type=int, default=50, help="number of images to time; 50 by default"
+        "--rounds", type=positive, default=50, help="number of images to time; 50 by default"
     )
     parser.add_argument(
         "--classes-by-position",
@@ -75,7 +75,7 @@ def add(commands):
     )
     parser.add_argument(
         "--min-agreement",
-        type=float,
+        type=_threshold,
         default=50,
         help="minimum percentage of images assigned to the same class; else exit status 1. 50 by "
         "default: rounding changes the class of a few images in a hundred, an export of another "
@@ -86,7 +86,7 @@ def add(commands):
         ("--max-drop", "maximum loss of accuracy in percentage points"),
         ("--max-latency", "maximum latency, as a multiple of the model's"),
     ):
-        parser.add_argument(name, type=float, help=meaning + "; else exit status 1")
+        parser.add_argument(name, type=_threshold, help=meaning + "; else exit status 1")
     parser.add_argument(
         "--json",
         action="store_true",
@@ -95,25 +95,37 @@ def add(commands):
     parser.set_defaults(run=_verify)
 
 
+def _threshold(text):
+    """Parses a number, as a `type` of argparse. NaN is none: nothing is above or below it."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise argparse.ArgumentTypeError(f"must be a number, not {text!r}")
+    return value
+
+
 def _verify(options):
-    with keras_file(options.against) as options.against:
-        model = load_keras(options.against)
+    with keras_file(options.against) as file:
+        model = load_keras(file)
         with opened_export(options.export, options.accelerator) as export:
-            return _verify_opened(options, model, export)
+            return _verify_opened(options, file, model, export)
 
 
-def _verify_opened(options, model, export):
-    images, labels, notes = _images(options, model, export)
+def _verify_opened(options, file, model, export):
+    """Compares an opened export with the model of a `.keras` file, and returns the exit status."""
+    images, labels, notes = _images(options, file, model, export)
     if labels is None and options.max_drop is not None:
         raise ValueError(
             "--max-drop needs the classes of the images: one folder per class, or `labels` in "
             "the .npz file."
         )
-    names = names_of_model(options.against, model.classes)
+    names = names_of_model(file, model.classes)
     if options.classes_by_position:
         export, names = dataclasses.replace(export, labels=None), None
     found = verify_opened(
-        options.export, export, options.against, model, images, labels, options.rounds, names
+        options.export, export, file, model, images, labels, options.rounds, names
     )
     found = dataclasses.replace(found, notes=(*notes, *found.notes))
     failed = list(failures(found, options, names))
@@ -130,14 +142,14 @@ def _verify_opened(options, model, export):
     return 1 if failed else 0
 
 
-def _images(options, model, export):
+def _images(options, file, model, export):
     """Returns the images, their classes or None, and sentences on what was read."""
     if options.data.suffix.lower() == ".npz":
         return *read_npz(options.data), ()
-    size = _size(options, model, export)
+    size = _size(options, file, model, export)
     found = images_of_folder(options.data, ("test", "val", "train"))
-    labels, notes = _classes(found, options, model.classes)
-    crop, crop_notes = _crop(options, size, export)
+    labels, notes = _classes(found, options, file, model.classes)
+    crop, crop_notes = _crop(options, file, size, export)
     images, unreadable = read_images(found.files, size, crop)
     if labels is not None:
         labels = np.delete(labels, list(unreadable))
@@ -145,7 +157,7 @@ def _images(options, model, export):
     return images, labels, (*found.notes, *crop_notes, *notes, *([sentence] if sentence else []))
 
 
-def _size(options, model, export):
+def _size(options, file, model, export):
     """Returns (height, width) of the images, which one of the two may leave open."""
     if len(export.image_shape) != len(model.image_shape):
         return model.image_shape[:2]  # that they differ is said when they are compared
@@ -153,30 +165,26 @@ def _size(options, model, export):
     size = tuple(ours or theirs for ours, theirs in pairs)
     if None in size:
         raise ValueError(
-            f"{options.export} and {options.against} both take images of any size: give an .npz "
-            "file with images of one size as --data."
+            f"{options.export} and {file} both take images of any size: give an .npz file with "
+            "images of one size as --data."
         )
     return size
 
 
-def _crop(options, size, export):
+def _crop(options, file, size, export):
     """Returns the crop of image files, and sentences on its origin where that is not plain."""
     if options.crop is not None:
         return options.crop, ()
-    crop_of_model, notes = crop_of(options.against, size)
-    crop, more = preferred_crop(
-        options.export, export.evaluation_crop, crop_of_model, f"{options.against} or its run.json"
-    )
+    crop_of_model, notes = crop_of(file, size)
+    other = f"{file} or its run.json"
+    crop, more = preferred_crop(options.export, export.evaluation_crop, crop_of_model, other)
     if crop is not None:
         return crop, (*notes, *more)
-    crop = evaluation_crop(size)
-    return crop, (
-        f"Neither {options.export} nor {options.against} or its run.json says how images are "
-        f"cropped: {describe_crop(crop)}.",
-    )
+    crop, note = assumed_crop(size, options.export, other)
+    return crop, (note,)
 
 
-def _classes(found, options, count):
+def _classes(found, options, file, count):
     """Returns the class of each file, by its folder's name, and sentences on the matching.
 
     Without folders the classes are None.
@@ -185,10 +193,10 @@ def _classes(found, options, count):
     if labels is None:
         return None, ()
     match = match_classes(
-        names_of_model(options.against, count),
+        names_of_model(file, count),
         folders,
         count,
-        model=str(options.against),
+        model=str(file),
         data=str(options.data),
         by_position=options.classes_by_position,
     )

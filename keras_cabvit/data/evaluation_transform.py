@@ -66,14 +66,14 @@ def evaluation_pixels(images, size, batch_size=256):
         images: uint8 array (count, height, width), (count, height, width, 1) or
             (count, height, width, 3).
         size: (height, width) in pixels.
-        batch_size: integer, number of images resized at a time.
+        batch_size: integer, number of images resized at a time. Defaults to 256.
 
     Returns:
         A uint8 array (count, *size, 3), the input of every form of the model.
 
     Raises:
         ImportError: TensorFlow is not installed.
-        ValueError: the images are not uint8 or have another shape.
+        ValueError: the images are not uint8 or have another shape, or `batch_size` is below 1.
 
     Example:
         >>> keras_cabvit.data.evaluation_pixels(np.zeros((2, 28, 28), "uint8"), (64, 64)).shape
@@ -88,6 +88,8 @@ def evaluation_pixels(images, size, batch_size=256):
             "`images` must be uint8 of shape (count, height, width) or (count, height, width, "
             f"1 or 3). Received: {images.dtype} of shape {images.shape}"
         )
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size}")
     pixels = np.empty((len(images), *size, 3), np.uint8)
     with tf.device("CPU"):
         for start in range(0, len(images), batch_size):

@@ -1,6 +1,7 @@
 """Reading an image file that is in memory, and the reasons for which it cannot be read."""
 
 import functools
+import math
 
 from keras_cabvit.data.decoding.decode import NO_IMAGE, refusal
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS, image_size, is_image_file
@@ -10,9 +11,21 @@ from keras_cabvit.data.evaluation_transform import evaluation_image, tensorflow
 _BYTES_PER_PIXEL = 8
 
 
+def check_max_megapixels(max_megapixels):
+    """Raises a ValueError if a limit of megapixels is not above 0. Infinity stands for no limit."""
+    if not max_megapixels > 0:  # nor is NaN
+        raise ValueError(
+            f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
+        )
+
+
 def most_bytes(max_megapixels=MAX_MEGAPIXELS):
-    """Returns the bytes that a file may have of an image of so many million pixels."""
-    return int(_BYTES_PER_PIXEL * 1e6 * max_megapixels)
+    """Returns the bytes that a file may have of an image of so many million pixels.
+
+    An integer, or infinity, if the limit is.
+    """
+    most = _BYTES_PER_PIXEL * 1e6 * max_megapixels
+    return most if math.isinf(most) else int(most)
 
 
 def length_reason(length, max_megapixels=MAX_MEGAPIXELS):

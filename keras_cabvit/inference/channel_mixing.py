@@ -35,22 +35,22 @@ class FusedChannelMixing(Composite):
         super().__init__({"norms": norms, "expand": expand, "project": project}, **kwargs)
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the inference form of a `ChannelMixing`, without weights yet.
 
         Args:
             layer: `ChannelMixing`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which makes the parts.
         """
         *norms, last = layer.norms
         bare = keras.layers.LayerNormalization(
             epsilon=last.epsilon, center=False, scale=False, name=last.name, dtype=last.dtype_policy
         )
         return cls(
-            [form(norm) for norm in (*norms, bare)],
-            form.product(layer.expand),
-            form.product(layer.project),
-            **form.options(layer),
+            [forms(norm) for norm in (*norms, bare)],
+            forms.product(layer.expand),
+            forms.product(layer.project),
+            **forms.options(layer),
         )
 
     def fold(self, layer):

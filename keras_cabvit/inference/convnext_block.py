@@ -23,14 +23,14 @@ class FusedConvNeXtBlock(Composite):
         super().__init__({"depthwise": depthwise, "channel_mixing": channel_mixing}, **kwargs)
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the inference form of a `ConvNeXtBlock`, without weights yet.
 
         Args:
             layer: `ConvNeXtBlock`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which makes the parts.
         """
-        return cls(form(layer.depthwise), form(layer.channel_mixing), **form.options(layer))
+        return cls(forms(layer.depthwise), forms(layer.channel_mixing), **forms.options(layer))
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""

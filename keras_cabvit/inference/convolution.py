@@ -28,14 +28,14 @@ class FusedConvolution(Composite):
         self.activation = keras.activations.get(activation)
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the inference form of a `ConvolutionNorm`, without weights yet.
 
         Args:
             layer: `ConvolutionNorm`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which makes the parts.
         """
-        return cls(form.product(layer.convolution), layer.activation, **form.options(layer))
+        return cls(forms.product(layer.convolution), layer.activation, **forms.options(layer))
 
     def fold(self, layer):
         """Copies the trainable layer's weights, with BatchNorm folded into the convolution."""
@@ -93,14 +93,14 @@ class FusedConvolutions(Composite):
         super().__init__({"convolutions": convolutions}, **kwargs)
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the inference form of a layer that has `convolutions()`, without weights yet.
 
         Args:
             layer: `ConvolutionalStem` or `PatchMerging`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which makes the parts.
         """
-        return cls([form(each) for each in layer.convolutions()], **form.options(layer))
+        return cls([forms(each) for each in layer.convolutions()], **forms.options(layer))
 
     def build(self, input_shape):
         """Creates the weights for inputs (batch, height, width, channels)."""

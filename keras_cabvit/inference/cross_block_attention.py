@@ -53,26 +53,26 @@ class _FusedAttention(Composite):
         self.grid = validated_grid(grid)
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the inference form of a `CrossBlockAttention`, without weights yet.
 
         Args:
             layer: `CrossBlockAttention`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which makes the parts.
         """
         channels = layer.projection.units
         return cls(
-            form(layer.norm),
-            form.product(layer.query),
-            form.product(layer.key_value, units=channels, name="key"),
-            form.product(layer.key_value, units=channels, name="value"),
-            form.product(layer.projection),
-            form(layer.digest_norm) if layer.digest_blocks else None,
+            forms(layer.norm),
+            forms.product(layer.query),
+            forms.product(layer.key_value, units=channels, name="key"),
+            forms.product(layer.key_value, units=channels, name="value"),
+            forms.product(layer.projection),
+            forms(layer.digest_norm) if layer.digest_blocks else None,
             num_heads=layer.num_heads,
             position_bias=layer.use_position_bias,
             scale_digests=layer.scale_digests,
             grid=layer.grid,
-            **form.options(layer),
+            **forms.options(layer),
         )
 
     def fold(self, layer):

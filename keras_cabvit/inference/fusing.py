@@ -52,7 +52,7 @@ ATTENTION_BIASES = tuple(_ATTENTION)
 """The values of `attention_bias` that `fuse` accepts."""
 
 
-def fuse(model, attention_bias="stored", dtype=None, classes=None):
+def fuse(model, attention_bias="stored", dtype=None, inference_classes=None):
     """Creates a model for inference, with per-channel scales and shifts folded into kernels.
 
     BatchNorm is folded into its convolution; LayerScale, the scale of the queries, and the scale
@@ -77,9 +77,9 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
             "mixed_bfloat16" rounds all of them again in every call. LayerNorm, softmax and the
             biases added before it are computed in float32 regardless. Defaults to None: as in
             `model`.
-        classes: dict from trainable classes to the inference classes that a runtime needs instead
-            of the standard ones. Every such class has `from_trained(layer, form)`. Defaults to
-            None.
+        inference_classes: dict from trainable classes to the inference classes that a runtime
+            needs instead of the standard ones. Every such class has `from_trained(layer, forms)`;
+            `forms` makes its parts, see `fusing.Forms`. Defaults to None.
 
     Returns:
         A new model with the same inputs and outputs, not trainable. Its weights are copies.
@@ -111,18 +111,18 @@ def fuse(model, attention_bias="stored", dtype=None, classes=None):
             f"`attention_bias` must be one of {ATTENTION_BIASES}. "
             f"Received: attention_bias={attention_bias!r}"
         )
-    form = Forms(
+    forms = Forms(
         {
             **INFERENCE_CLASSES,
             CrossBlockAttention: _ATTENTION[attention_bias],
             keras.layers.LayerNormalization: FusedLayerNormalization,
-            **(classes or {}),
+            **(inference_classes or {}),
         },
         None if dtype is None else keras.dtype_policies.get(dtype),
     )
     with not_compiled(model):
-        fused = keras.models.clone_model(model, clone_function=form, recursive=True)
-    form.copy_weights()
+        fused = keras.models.clone_model(model, clone_function=forms, recursive=True)
+    forms.copy_weights()
     fused.trainable = False
     return fused
 
@@ -147,12 +147,12 @@ class Forms:
     """Creates the inference form of each layer, and copies the weights once the model is built.
 
     Args:
-        classes: dict from trainable classes to inference classes.
+        inference_classes: dict from trainable classes to inference classes.
         policy: Keras dtype policy of the new layers, or None for that of the trainable ones.
     """
 
-    def __init__(self, classes, policy):
-        self._classes = classes
+    def __init__(self, inference_classes, policy):
+        self._inference_classes = inference_classes
         self._policy = policy
         self._inside = False  # inside a layer of this library, all parts of which get the policy
         self._weights = []  # pairs of a function that copies a layer's weights, and the layer
@@ -163,16 +163,16 @@ class Forms:
         outside = self._inside
         self._inside |= type(layer) in INFERENCE_CLASSES or isinstance(layer, Composite)
         try:
-            inference_class = self._classes.get(type(layer))
+            inference_class = self._inference_classes.get(type(layer))
             if inference_class is not None:
-                form = inference_class.from_trained(layer, self)
-                if hasattr(form, "fold"):
-                    self._weights.append((form.fold, layer))
-                return form
+                fused = inference_class.from_trained(layer, self)
+                if hasattr(fused, "fold"):
+                    self._weights.append((fused.fold, layer))
+                return fused
             if isinstance(layer, Composite):  # only its parts may have another form
-                form = layer.with_parts(self)
-                self._weights.append((form.copy_own_weights, layer))
-                return form
+                fused = layer.with_parts(self)
+                self._weights.append((fused.copy_own_weights, layer))
+                return fused
             return self.copy(layer)
         finally:
             self._inside = outside
@@ -189,11 +189,11 @@ class Forms:
         config = plain_config(layer)
         # A user's own layer may have no such arguments, and neither has Keras' Pipeline.
         config |= {name: value for name, value in self.options(layer).items() if name in config}
-        form = (inference_class or plain_class(layer)).from_config(config)
+        new = (inference_class or plain_class(layer)).from_config(config)
         # No weights to copy: an operation, such as slicing, or a layer that gets folded weights.
         if getattr(layer, "weights", None):
-            self._weights.append((functools.partial(copy_weights, form), layer))
-        return form
+            self._weights.append((functools.partial(copy_weights, new), layer))
+        return new
 
     def product(self, layer, **changes):
         """Returns the form, with a bias, of a dense layer or convolution that gets folded weights.

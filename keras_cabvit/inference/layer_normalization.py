@@ -34,16 +34,16 @@ class FusedLayerNormalization(keras.layers.LayerNormalization):
     """
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the form of a LayerNormalization, or a copy if it normalises differently.
 
         Args:
             layer: `keras.layers.LayerNormalization`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which copies the layer.
         """
         if layer.rms_scaling or layer.axis not in (-1, [-1]):
-            return form.copy(layer)
-        return form.copy(layer, cls)
+            return forms.copy(layer)
+        return forms.copy(layer, cls)
 
     def call(self, inputs, token_scale=None):
         """Returns the inputs with mean 0 and variance 1, times `gamma`, plus `beta`."""

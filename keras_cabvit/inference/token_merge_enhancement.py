@@ -35,18 +35,18 @@ class FusedTokenMergeEnhancement(Composite):
         self.grid = validated_grid(grid)
 
     @classmethod
-    def from_trained(cls, layer, form):
+    def from_trained(cls, layer, forms):
         """Creates the inference form of a `TokenMergeEnhancement`, without weights yet.
 
         Args:
             layer: `TokenMergeEnhancement`.
-            form: function from a layer to its inference form, see `fusing.Forms`.
+            forms: `fusing.Forms`, which makes the parts.
         """
         return cls(
-            form(layer.merge_convolution) if layer.merge else None,
-            form(layer.enhancement) if layer.enhance else None,
+            forms(layer.merge_convolution) if layer.merge else None,
+            forms(layer.enhancement) if layer.enhance else None,
             layer.grid,
-            **form.options(layer),
+            **forms.options(layer),
         )
 
     @property

@@ -87,10 +87,7 @@ class Composite(keras.layers.Layer):
         config = self.get_config()
         del config["dtype"]
         for name in self.part_names:
-            part = getattr(self, name)
-            config[name] = [function(layer) for layer in _as_list(part)]
-            if not isinstance(part, list):
-                config[name] = config[name][0] if config[name] else None
+            config[name] = _mapped(getattr(self, name), function)
         return type(self)(**config)
 
     def copy_own_weights(self, layer):
@@ -105,21 +102,14 @@ class Composite(keras.layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments, the parts serialised."""
-        parts = {}
-        for name in self.part_names:
-            part = getattr(self, name)
-            parts[name] = [_serialized(layer) for layer in _as_list(part)]
-            if not isinstance(part, list):
-                parts[name] = parts[name][0] if parts[name] else None
+        parts = {name: _mapped(getattr(self, name), _serialized) for name in self.part_names}
         return {**super().get_config(), **parts}
 
     @classmethod
     def from_config(cls, config):
         """Creates the layer from its config."""
         parts = {
-            name: [keras.saving.deserialize_keras_object(layer) for layer in config[name]]
-            if isinstance(config[name], list)
-            else keras.saving.deserialize_keras_object(config[name])
+            name: _mapped(config[name], keras.saving.deserialize_keras_object)
             for name in cls.part_names
         }
         return cls(**{**config, **parts})
@@ -143,6 +133,13 @@ def check_call(name, part, argument, right):
 
 def _is_layer(part):
     return isinstance(part, keras.layers.Layer)
+
+
+def _mapped(part, function):
+    """Returns a function's results for the layers of a part: a list for a list, None for None."""
+    if isinstance(part, list):
+        return [function(layer) for layer in part]
+    return None if part is None else function(part)
 
 
 def _as_list(part):

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_cabvit.data.listed import listed
 from keras_cabvit.layers.flatten_layers import flatten_layers
+from keras_cabvit.layers.inference_form import is_inference_form
 from keras_cabvit.pytorch.parameters import torch_parameters
 
 # BatchNorm's counter of training steps: every real checkpoint has it; inference ignores it.
@@ -90,7 +91,7 @@ def _check_trainable_form(model: keras.Model) -> None:
             form = f"is quantised to {layer.quantization_mode}"
         elif getattr(layer, "lora_enabled", False):
             form = "has LoRA's weights beside its own"
-        elif type(layer).__module__.startswith("keras_cabvit.inference."):
+        elif is_inference_form(layer):
             form = "is in its form for inference"
         else:
             continue

@@ -1,37 +1,12 @@
 """Classes of an export in the order of its source model's, by their names and by their scores."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from keras_cabvit.data.class_names import match_classes
-from keras_cabvit.data.labels import LABELS, read_labels
-from keras_cabvit.runtimes.keras_statements import folder_of, keras_statements
-from keras_cabvit.runtimes.run_record import read_run
-
-
-def names_of_model(model: str | os.PathLike[str], classes: int | None = None) -> list[str] | None:
-    """Returns the class names of a `.keras` file, or None.
-
-    They are those that the file states, else those in `labels.txt`, else in `run.json`, beside it.
-
-    Args:
-        model: path of the `.keras` file, or of the folder of an unpacked one, which then has them.
-        classes: integer, the model's number of classes; None if it is unknown.
-
-    Raises:
-        ValueError: the file is damaged, or names more or fewer classes.
-    """
-    stated = keras_statements(model).labels
-    if stated is not None:
-        return read_labels(stated, classes, f"The labels inside {model}")
-    file = folder_of(model) / LABELS
-    if file.is_file():
-        return read_labels(file, classes)
-    run = read_run(file.parent) or {}
-    return read_labels(run.get("class_names"), classes, f"`class_names` in {file.parent}/run.json")
+from keras_cabvit.data.labels import read_labels
 
 
 def columns_of_model(

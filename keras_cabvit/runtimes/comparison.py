@@ -13,7 +13,8 @@ from keras import ops
 
 from keras_cabvit.data.array_checks import check_labels, check_pixels
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes, names_of_model
+from keras_cabvit.runtimes.class_names import names_of_model
+from keras_cabvit.runtimes.class_order import columns_of_model, moved_classes
 from keras_cabvit.runtimes.classifier import (
     Classifier,
     check_finite_scores,

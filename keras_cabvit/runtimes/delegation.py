@@ -33,7 +33,8 @@ def delegation(path: str | os.PathLike[str], threads: int = 2) -> Delegation:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a model, or not one that LiteRT can run.
+        ValueError: it is not a model, or not one that LiteRT can run; or `threads` is not a
+            positive integer.
         ImportError: ai-edge-litert is not installed.
     """
     operations: list[dict[str, Any]] = read_tflite(path, threads)._get_ops_details()

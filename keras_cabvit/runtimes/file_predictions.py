@@ -10,6 +10,7 @@ import numpy as np
 from keras_cabvit.data.crops import check_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
 from keras_cabvit.data.file_batches import file_batches, unreadable_reason
+from keras_cabvit.data.image_bytes import check_max_megapixels
 from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 
@@ -23,14 +24,14 @@ class FilePrediction:
         classes: tuple of integers, the numbers of the classes; empty if the file was not read.
         class_names: tuple of strings, their names; the numbers if the model has no names.
         probabilities: tuple of floats, exactly the float32 values that the model gives.
-        reason: empty, or a sentence on the reason for which the file was not read.
+        error: empty, or a sentence on the reason for which the file was not read.
     """
 
     path: Path
     classes: tuple[int, ...]
     class_names: tuple[str, ...]
     probabilities: tuple[float, ...]
-    reason: str = ""
+    error: str = ""
 
 
 def predict_files(
@@ -58,7 +59,8 @@ def predict_files(
             that the model states, else that of the run's evaluation, else the authors': 0.875 below
             384 pixels, else 1.
         batch_size: integer, files at a time. Defaults to 64.
-        max_megapixels: number; larger images are not decoded. Defaults to 64.
+        max_megapixels: number; larger images are not decoded. Defaults to 64; `math.inf` is no
+            limit.
 
     Returns:
         An iterator of one `FilePrediction` per file, in order.
@@ -146,8 +148,5 @@ def check_prediction_arguments(
     for name, value in (("top", top), ("batch_size", batch_size)):
         if value < 1:
             raise ValueError(f"`{name}` must be at least 1. Received: {name}={value}")
-    if max_megapixels <= 0:
-        raise ValueError(
-            f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
-        )
+    check_max_megapixels(max_megapixels)
     check_crop(crop)

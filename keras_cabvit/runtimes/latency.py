@@ -26,7 +26,12 @@ def median_latencies(
 
     Returns:
         A list of median seconds, one per predictor.
+
+    Raises:
+        ValueError: `rounds` is below 1.
     """
+    if rounds < 1:
+        raise ValueError(f"`rounds` must be at least 1. Received: rounds={rounds}")
     seconds: list[list[float]] = [[] for _ in predictors]
     for predict, of_predictor in zip(predictors, images, strict=True):
         predict(of_predictor[:1])

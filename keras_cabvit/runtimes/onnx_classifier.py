@@ -34,7 +34,8 @@ def load_onnx(path: str | os.PathLike[str], threads: int = 2) -> Classifier:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a model, not one that onnxruntime can run, or its metadata is absurd.
+        ValueError: it is not a model, not one that onnxruntime can run, or its metadata is absurd;
+            or `threads` is not a positive integer.
         ImportError: onnxruntime is not installed.
         NotAClassifier: the model does not have exactly one input, for images of shape (height,
             width, channels) as uint8 or float32, and one output.

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.classifier import Classifier
+from keras_cabvit.runtimes.class_names import stated_names
 from keras_cabvit.runtimes.classifier_activation import NotAClassifier
 from keras_cabvit.runtimes.keras_classifier import load_keras
 from keras_cabvit.runtimes.keras_statements import folder_of
 from keras_cabvit.runtimes.onnx_classifier import load_onnx
 from keras_cabvit.runtimes.probabilities import Probabilities
 from keras_cabvit.runtimes.reading import is_unpacked_keras, latest_version
-from keras_cabvit.runtimes.run_record import crop_of_run, read_run, sentence_on_runs_in
+from keras_cabvit.runtimes.run_record import (
+    crop_of_run,
+    first_run,
+    read_run,
+    sentence_on_runs_in,
+)
 from keras_cabvit.runtimes.saved_model_classifier import load_saved_model
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from keras_cabvit.runtimes.stated_crop import preferred_crop
@@ -100,8 +104,9 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         )
     height, width, _ = classifier.image_shape
     folders = _folders_beside(path)
-    run, run_file = _run(folders)
+    run, _ = first_run(folders)
     image_size = None if height is None or width is None else (height, width)
+    names = stated_names(path, classifier.labels, folders, classifier.classes)
     crop, notes = preferred_crop(path, classifier.evaluation_crop, crop_of_run(run, image_size))
     return OpenedModel(
         path=path,
@@ -110,7 +115,7 @@ def open_model(path: str | os.PathLike) -> OpenedModel:
         predict=Probabilities(path, classifier),
         image_size=image_size,
         classes=classifier.classes,
-        class_names=_class_names(path, folders, run, run_file, classifier),
+        class_names=None if names is None else tuple(names),
         size=size_on_disk(path),
         run=run,
         evaluation_crop=crop,
@@ -191,27 +196,3 @@ def _folders_beside(path: Path) -> list[Path]:
         return [folder_of(path)]
     servable = path.parent if path.resolve().name.isdecimal() else path
     return [path, servable, servable.parent]
-
-
-def _class_names(
-    path: Path,
-    folders: list[Path],
-    run: dict | None,
-    run_file: Path | None,
-    classifier: Classifier,
-) -> tuple[str, ...] | None:
-    """Returns the names inside the model, else in labels.txt or run.json beside it, else None."""
-    classes = classifier.classes
-    names = read_labels(classifier.labels, classes, f"The labels inside {path}")
-    if names is None:
-        files = (folder / LABELS for folder in folders)
-        names = read_labels(next((file for file in files if file.is_file()), None), classes)
-    if names is None and run is not None:
-        names = read_labels(run.get("class_names"), classes, f"`class_names` in {run_file}")
-    return None if names is None else tuple(names)
-
-
-def _run(folders: list[Path]) -> tuple[dict | None, Path | None]:
-    """Returns the content and the path of the first run.json, or None for both."""
-    runs = ((read_run(folder), folder / "run.json") for folder in folders)
-    return next((found for found in runs if found[0] is not None), (None, None))

@@ -156,7 +156,7 @@ class _Csv(_Lines):
         for name, probability in zip(row.class_names, row.probabilities, strict=True):
             cells += [name, shortest(probability)]
         cells += [""] * (2 * self._top - len(cells))
-        self._write(csv_row([path_text(row.path), *cells, row.reason]))
+        self._write(csv_row([path_text(row.path), *cells, row.error]))
 
 
 class _JsonLines(_Lines):
@@ -165,7 +165,7 @@ class _JsonLines(_Lines):
 
     def write(self, row: FilePrediction) -> None:
         classes = zip(row.class_names, row.classes, row.probabilities, strict=True)
-        self._write(prediction_line(row.path, classes, row.reason) + "\n")
+        self._write(prediction_line(row.path, classes, row.error) + "\n")
 
 
 class _Parquet:
@@ -182,7 +182,7 @@ class _Parquet:
         for pair in zip(row.class_names, row.probabilities, strict=True):
             cells += pair
         cells += [None] * (len(self._schema) - 2 - len(cells))
-        self._rows.append([path_text(row.path), *cells, row.reason or None])
+        self._rows.append([path_text(row.path), *cells, row.error or None])
         if len(self._rows) == _GROUP:
             self._write_group()
 

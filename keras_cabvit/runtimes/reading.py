@@ -11,6 +11,8 @@ import keras
 
 from keras_cabvit.atomic_files import DISK_FULL, is_disk_full
 from keras_cabvit.gpu import leave_gpus_to_the_backend
+from keras_cabvit.layers.numpy_arguments import as_python
+from keras_cabvit.models.arguments import check_positive_integers
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import describe_hdf5
 
@@ -113,9 +115,12 @@ def read_tflite(path: str | os.PathLike[str], threads: int = 2) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a model, or not one that LiteRT can run.
+        ValueError: it is not a model, or not one that LiteRT can run; or `threads` is not a
+            positive integer.
         ImportError: ai-edge-litert is not installed.
     """
+    threads = as_python(threads)
+    check_positive_integers(threads=threads)
     path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no .tflite file at {path}.")
@@ -144,9 +149,12 @@ def read_onnx(path: str | os.PathLike[str], threads: int = 2) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a model, or not one that onnxruntime can run.
+        ValueError: it is not a model, or not one that onnxruntime can run; or `threads` is not a
+            positive integer.
         ImportError: onnxruntime is not installed.
     """
+    threads = as_python(threads)
+    check_positive_integers(threads=threads)
     path = local_path(path)
     if not path.is_file():
         raise FileNotFoundError(f"There is no .onnx file at {path}.")

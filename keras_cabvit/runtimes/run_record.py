@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from keras_cabvit.data import evaluation_crop
 from keras_cabvit.paths import local_path
@@ -40,6 +41,19 @@ def read_run(folder: str | os.PathLike, name: str = "run.json") -> dict | None:
     if wrong is not None:
         raise ValueError(f"{path} is damaged: {wrong} {REMEDY}")
     return run
+
+
+def first_run(folders: Iterable[Path]) -> tuple[dict | None, Path | None]:
+    """Returns the content and the path of the first run.json in some folders, or None for both.
+
+    Args:
+        folders: paths.
+
+    Raises:
+        ValueError: it is damaged; the message names the field.
+    """
+    runs = ((read_run(folder), folder / "run.json") for folder in folders)
+    return next((found for found in runs if found[0] is not None), (None, None))
 
 
 def read_finished_run(folder: str | os.PathLike) -> dict:

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from keras_cabvit.data import evaluation_crop
+from keras_cabvit.models.arguments import check_integer_sequence
 from keras_cabvit.runtimes.opened_model import OpenedModel
 
 
@@ -24,14 +27,20 @@ def size_and_crop(
         (height, width), the crop, and a list of sentences on assumptions about it and the pixels.
 
     Raises:
-        ValueError: the model takes another size, or any, and none is given.
+        ValueError: the model takes another size; or any, and none is given, or one whose sides are
+            not positive integers.
     """
-    size = model.image_size or image_size
+    size = model.image_size
     if size is None:
-        raise ValueError(f"{model.path} takes images of any size: choose one with `image_size`.")
-    height, width = size
-    size = (height, width)
-    if image_size is not None and tuple(image_size) != size:
+        if image_size is None:
+            raise ValueError(
+                f"{model.path} takes images of any size: choose one with `image_size`."
+            )
+        sides = np.asarray(image_size).tolist()  # NumPy's integers too
+        check_integer_sequence("image_size", sides, 2)
+        height, width = sides
+        size = (height, width)
+    elif image_size is not None and tuple(image_size) != size:
         raise ValueError(
             f"`image_size` must be {size[0]}x{size[1]}, which is what {model.path} takes. "
             f"Received: {image_size[0]}x{image_size[1]}"
@@ -41,12 +50,21 @@ def size_and_crop(
     notes = list(model.notes)
     if known:
         return size, known[0], notes
+    crop, note = assumed_crop(size, model.path, "a run.json beside it")
+    return size, crop, [*notes, note]
+
+
+def assumed_crop(size: tuple[int, int], model: object, record: str) -> tuple[float, str]:
+    """Returns the crop for images of which no crop is stated, and a sentence that says so.
+
+    Args:
+        size: (height, width) in pixels.
+        model: path of the model, for the sentence.
+        record: string, what else could have stated the crop, for the sentence.
+    """
     crop = evaluation_crop(size)
-    notes.append(
-        f"Neither {model.path} nor a run.json beside it says how images are cropped: "
-        f"{describe_crop(crop)}."
-    )
-    return size, crop, notes
+    sentence = f"Neither {model} nor {record} says how images are cropped: {describe_crop(crop)}."
+    return crop, sentence
 
 
 def describe_crop(crop: float) -> str:

@@ -45,7 +45,8 @@ def load_tflite(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a model, not one that LiteRT can run, or states an absurd crop.
+        ValueError: it is not a model, not one that LiteRT can run, or states an absurd crop; or
+            `threads` is not a positive integer.
         ImportError: ai-edge-litert is not installed.
         NotAClassifier: the model does not have exactly one input, for one image as uint8 or
             float32, and one output.

@@ -69,6 +69,7 @@ def classify_files(
         RequestFailed: a request failed and `keep_going` is False. No more are sent then, and the
             files of those that were answered have been yielded.
         ValueError: `batch_size` or `concurrency` is below 1.
+        OSError: the computer starts no thread for so many requests at once.
     """
     for name, value in (("batch_size", batch_size), ("concurrency", concurrency)):
         if value < 1:

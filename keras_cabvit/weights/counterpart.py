@@ -6,13 +6,12 @@ import keras
 
 from keras_cabvit.layers import CabViTStage, ConvolutionalStem, PatchEmbedding
 from keras_cabvit.layers.flatten_layers import flatten_layers
+from keras_cabvit.layers.inference_form import is_inference_form
 from keras_cabvit.layers.own_call import check_no_own_call
 from keras_cabvit.weights.stored_sizes import TOKEN_PIXELS
 from keras_cabvit.weights.transfer import CLASSIFIER, transfer_weights
 
 _HYBRID_MULTIPLE = 32  # pixels per token of the last stage
-# Modules of the layers of models for inference, all for one size.
-_FUSED = ("keras_cabvit.inference.", "keras_cabvit.export.")
 _ON_GRID = ("CrossBlockAttention", "TokenMergeEnhancement")
 
 
@@ -96,31 +95,45 @@ def counterpart(
         ) from error
 
 
-def _changed(item: Any, *changes: Any) -> Any:
-    """Returns a config for images of another shape (height, width, channels), recursively.
+def _changed(
+    model_config: dict[str, Any],
+    old: tuple[int, ...],
+    new: tuple[int, ...],
+    classes: int | None,
+    without_windows: bool,
+) -> dict[str, Any]:
+    """Returns a model's config for other images or classes; see `counterpart`.
 
-    The changes are the old shape, the new one, classes and whether windows are left out.
+    Args:
+        model_config: dict, the config of the model, with its layers.
+        old: (height, width, channels) of the model's images.
+        new: (height, width, channels) of the others.
+        classes: see `counterpart`.
+        without_windows: see `counterpart`.
     """
-    old, new, classes, without_windows = changes
-    if isinstance(item, (list, tuple)):
-        return type(item)(_changed(each, *changes) for each in item)
-    if not isinstance(item, dict):
+
+    def changed(item: Any) -> Any:
+        if isinstance(item, (list, tuple)):
+            return type(item)(changed(each) for each in item)
+        if not isinstance(item, dict):
+            return item
+        # Layers are built by being called; their former shapes would build them for the old size.
+        item = {key: changed(each) for key, each in item.items() if key != "build_config"}
+        config, kind = item.get("config"), item.get("class_name")
+        if not isinstance(config, dict):
+            return item
+        if kind == "InputLayer" and tuple(config["batch_shape"][1:]) == old:
+            config["batch_shape"] = (config["batch_shape"][0], *new)
+        elif kind in _ON_GRID and config.get("grid"):
+            rows, columns = config["grid"]
+            config["grid"] = (rows * new[0] // old[0], columns * new[1] // old[1])
+        elif kind == "CabViTStage" and without_windows:
+            config["window"] = None
+        elif classes is not None and config.get("name") == CLASSIFIER and "units" in config:
+            config["units"] = classes
         return item
-    # Layers are built by being called; their former shapes would build them for the old size.
-    item = {key: _changed(each, *changes) for key, each in item.items() if key != "build_config"}
-    config, kind = item.get("config"), item.get("class_name")
-    if not isinstance(config, dict):
-        return item
-    if kind == "InputLayer" and tuple(config["batch_shape"][1:]) == old:
-        config["batch_shape"] = (config["batch_shape"][0], *new)
-    elif kind in _ON_GRID and config.get("grid"):
-        rows, columns = config["grid"]
-        config["grid"] = (rows * new[0] // old[0], columns * new[1] // old[1])
-    elif kind == "CabViTStage" and without_windows:
-        config["window"] = None
-    elif classes is not None and config.get("name") == CLASSIFIER and "units" in config:
-        config["units"] = classes
-    return item
+
+    return changed(model_config)
 
 
 def image_layer(model: keras.Model) -> ConvolutionalStem | PatchEmbedding | None:
@@ -172,7 +185,7 @@ def size_multiple(model: keras.Model) -> int:
     Raises:
         ValueError: it is another model, or a fused one.
     """
-    if any(type(layer).__module__.startswith(_FUSED) for layer in flatten_layers(model)):
+    if any(map(is_inference_form, flatten_layers(model))):
         raise ValueError(
             f"Model '{model.name}' must be a trainable model of this library to be resized, not "
             "fused: resize the one that it was fused from, and fuse that."

@@ -10,6 +10,8 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import atomic_path, check_space
+from keras_cabvit.layers import CabViTStage
+from keras_cabvit.layers.inference_form import is_inference_form
 from keras_cabvit.layers.layer_state import set_weights
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights.counterpart import counterpart, image_layer, own_sizes
@@ -189,8 +191,8 @@ def _check_form(model: keras.Model, path: str | os.PathLike[str], shapes: Shapes
 
 def _is_fused(model: keras.Model) -> bool:
     """Returns whether it is a model of this library in its form for inference."""
-    kinds = {type(layer).__name__ for layer in model.layers}
-    return "CabViTStage" in kinds and any(kind.startswith("Fused") for kind in kinds)
+    has_stage = any(isinstance(layer, CabViTStage) for layer in model.layers)
+    return has_stage and any(map(is_inference_form, model.layers))
 
 
 def describe_hdf5(path: str | os.PathLike[str]) -> str | None:

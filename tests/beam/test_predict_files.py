@@ -80,9 +80,9 @@ def expected(model, files):
                 str(row.path), list(row.classes), list(row.class_names), list(row.probabilities)
             )
             for row in rows
-            if not row.reason
+            if not row.error
         ],
-        [UnreadableFile(str(row.path), row.reason) for row in rows if row.reason],
+        [UnreadableFile(str(row.path), row.error) for row in rows if row.error],
     )
 
 
@@ -178,12 +178,24 @@ def test_every_batch_size_is_filled_up_to_a_power_of_two(model):
         ({"batch_size": 0}, ValueError, "`batch_size` must be at least 1"),
         ({"crop": 2}, ValueError, "`crop` must be above 0 and at most 1. Received: crop=2"),
         ({"max_megapixels": 0}, ValueError, "`max_megapixels` must be above 0"),
+        ({"max_megapixels": float("nan")}, ValueError, "`max_megapixels` must be above 0"),
         ({"image_size": (32, 32)}, ValueError, "`image_size` must be 64x64"),
     ],
 )
 def test_mistakes_are_named_where_the_pipeline_is_made(model, arguments, error, message):
     with pytest.raises(error, match=message):
         PredictFiles(**{"model": model} | arguments)
+
+
+def test_infinite_limit_of_megapixels_is_none():
+    (row,) = DecodeFiles((8, 8), 1.0, max_megapixels=float("inf")).process(str(PHOTOGRAPH))
+    assert row[0] == str(PHOTOGRAPH)
+    assert row[1].shape == (8, 8, 3)
+
+
+def test_files_are_not_decoded_with_a_limit_that_is_no_number():
+    with pytest.raises(ValueError, match="`max_megapixels` must be above 0"):
+        DecodeFiles((8, 8), 1.0, max_megapixels=float("nan"))
 
 
 def test_other_arguments_of_inference_are_refused(model):

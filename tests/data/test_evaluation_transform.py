@@ -153,6 +153,14 @@ def test_batch_size_does_not_change_the_pixels():
     )
 
 
+@pytest.mark.parametrize("batch_size", [0, -1])
+def test_batch_size_below_1_gives_a_clear_error(batch_size):
+    with pytest.raises(
+        ValueError, match=f"`batch_size` must be at least 1.*batch_size={batch_size}"
+    ):
+        evaluation_pixels(noise(1, 8, 8), (16, 16), batch_size)
+
+
 @pytest.mark.parametrize(
     "transform",
     [

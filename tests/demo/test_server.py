@@ -109,7 +109,7 @@ def reasons(opened, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bad")
     for name, encoded in BAD.items():
         (folder / name).write_bytes(encoded)
-    return {row.path.name: row.reason for row in predict_files(opened, sorted(folder.iterdir()))}
+    return {row.path.name: row.error for row in predict_files(opened, sorted(folder.iterdir()))}
 
 
 @pytest.mark.parametrize("name", BAD)

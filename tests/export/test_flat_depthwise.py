@@ -6,7 +6,7 @@ import pytest
 import tiny_models
 from tiny_models import filled, outputs
 
-from keras_cabvit.export.tflite.conversion import INFERENCE_CLASSES
+from keras_cabvit.export.tflite.conversion import TFLITE_CLASSES
 from keras_cabvit.export.tflite.flat_depthwise import FlatDepthwiseConv2D
 from keras_cabvit.inference import fuse
 from keras_cabvit.layers import PaddedDepthwiseConv2D
@@ -49,7 +49,7 @@ def filled_for(layer, inputs):
 def test_model(builder):
     model = filled(builder(classifier_activation=None))
     images = tiny_models.images(model)
-    fused = fuse(model, classes=INFERENCE_CLASSES)
+    fused = fuse(model, inference_classes=TFLITE_CLASSES)
 
     np.testing.assert_allclose(outputs(fused, images), outputs(model, images), atol=1e-5)
     kernels = {

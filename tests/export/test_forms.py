@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import tiny_models
 
-from keras_cabvit.export.onnx.conversion import INFERENCE_CLASSES as ONNX_CLASSES
+from keras_cabvit.export.onnx.conversion import ONNX_CLASSES
 from keras_cabvit.export.saved_model.forms import (
     BFLOAT16_CLASSES,
     FLOAT32_CLASSES,
     FROZEN_FLOAT32_CLASSES,
 )
-from keras_cabvit.export.tflite.conversion import INFERENCE_CLASSES as TFLITE_CLASSES
+from keras_cabvit.export.tflite.conversion import TFLITE_CLASSES
 from keras_cabvit.inference import fuse
 
 FORMS = {
@@ -36,5 +36,5 @@ def quantised():
 def test_every_form_has_the_weights_of_a_quantised_model(quantised, classes):
     inputs = np.random.default_rng(0).standard_normal((4, 5, 3, 8)).astype("float32")
     expected = tiny_models.outputs(fuse(quantised), inputs)
-    found = tiny_models.outputs(fuse(quantised, classes=classes), inputs)
+    found = tiny_models.outputs(fuse(quantised, inference_classes=classes), inputs)
     np.testing.assert_allclose(found, expected, atol=1e-5)

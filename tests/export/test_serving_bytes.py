@@ -214,7 +214,9 @@ def test_without_labels_classes_are_numbered(tmp_path):
         ({"labels": [*LABELS[:4], " "]}, "Received: ' ' for class 4"),
         ({"crop": 0}, "`crop` must be above 0"),
         ({"max_megapixels": 0}, "`max_megapixels` must be above 0"),
+        ({"max_megapixels": float("nan")}, "`max_megapixels` must be above 0"),
         ({"batch_sizes": (0,)}, "`batch_sizes` must be positive"),
+        ({"batch_sizes": (1, 2.0)}, "`batch_sizes` must be positive"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_is_written(

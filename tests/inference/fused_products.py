@@ -87,11 +87,11 @@ print(
         {
             "operations": {name: operations(*layer) for name, layer in LAYERS.items()},
             "in float32": {
-                name: operations(*layer, classes=FROZEN_FLOAT32_CLASSES)
+                name: operations(*layer, inference_classes=FROZEN_FLOAT32_CLASSES)
                 for name, layer in IN_FLOAT32.items()
             },
             "in bfloat16": {
-                name: operations(*layer, dtype="bfloat16", classes=BFLOAT16_CLASSES)
+                name: operations(*layer, dtype="bfloat16", inference_classes=BFLOAT16_CLASSES)
                 for name, layer in IN_BFLOAT16.items()
             },
             "memory": {"block": memory(fused=False), "fused block": memory(fused=True)},

@@ -144,9 +144,9 @@ def test_the_callers_class_reaches_every_child():
     def noted(trainable):
         class Noted(trainable):
             @classmethod
-            def from_trained(cls, layer, form):
+            def from_trained(cls, layer, forms):
                 reached.append(layer.name)
-                return form.copy(layer, cls)
+                return forms.copy(layer, cls)
 
         return Noted
 
@@ -156,7 +156,7 @@ def test_the_callers_class_reaches_every_child():
     )
     classes = {trainable: noted(trainable) for trainable in leaves}
     model = built("hybrid")
-    fused = fuse(model, classes=classes)
+    fused = fuse(model, inference_classes=classes)
 
     kinds = [type(layer) for layer in fused._flatten_layers()]
     assert not {*leaves, FusedLayerNormalization} & {*kinds}

@@ -7,7 +7,13 @@ import pytest
 import tensorflow as tf
 import tiny_models
 
-from keras_cabvit.runtimes import NotAClassifier, load_keras, load_saved_model, load_tflite
+from keras_cabvit.runtimes import (
+    NotAClassifier,
+    load_keras,
+    load_onnx,
+    load_saved_model,
+    load_tflite,
+)
 
 IMAGES = tiny_models.patterned_images((64, 64, 3), 2)
 
@@ -24,6 +30,13 @@ def test_without_tensorflow_the_error_gives_the_command(served_hybrid, monkeypat
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match=r'pip install "keras-cabvit\[tensorflow\]"'):
         load_saved_model(served_hybrid)
+
+
+@pytest.mark.parametrize("load", [load_tflite, load_onnx])
+@pytest.mark.parametrize("threads", [0, -1, 2.0, True])
+def test_impossible_number_of_threads_gives_a_clear_error(load, threads, tmp_path):
+    with pytest.raises(ValueError, match=f"`threads` must be a positive `int`.*{threads}"):
+        load(tmp_path / "unread", threads)
 
 
 def test_classifier_describes_its_file(served_hybrid):

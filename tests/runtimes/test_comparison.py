@@ -487,7 +487,7 @@ def test_flat_scores_in_steps_of_many_classes_are_equal_probabilities(folder):
 
 
 def test_threads_that_share_a_file_get_the_scores_of_their_own_images(folder):
-    classifier = load_tflite(folder / "int8.tflite")
+    classifier = load_tflite(folder / "int8.tflite", threads=np.int64(1))
     expected = classifier(IMAGES)
 
     def scores(number):

@@ -100,7 +100,7 @@ def of_all_classes(rows):
         [
             [row.probabilities[place] for place in np.argsort(row.classes)]
             for row in rows
-            if not row.reason
+            if not row.error
         ],
         "float32",
     )
@@ -131,8 +131,8 @@ def test_broken_files_are_explained_and_do_not_affect_the_others(model, images, 
 
     assert [row.path for row in rows] == files
     for row in rows:
-        assert broken.get(row.path, "") in row.reason
-        assert bool(row.reason) == (row.path in broken) == (not row.classes)
+        assert broken.get(row.path, "") in row.error
+        assert bool(row.error) == (row.path in broken) == (not row.classes)
     np.testing.assert_array_equal(
         of_all_classes(rows), np.tile(expected_probabilities(model, images), (2, 1))
     )
@@ -220,6 +220,7 @@ def test_names_that_are_not_utf_8_are_read_and_classes_without_names_are_numbere
         ({"batch_size": 0}, "`batch_size` must be at least 1"),
         ({"crop": 1.5}, "`crop` must be above 0 and at most 1"),
         ({"max_megapixels": 0}, "`max_megapixels` must be above 0"),
+        ({"max_megapixels": float("nan")}, "`max_megapixels` must be above 0"),
         ({"image_size": (32, 32)}, "`image_size` must be 64x64"),
         ({"files": "photo.jpg"}, "`files` must be several paths"),
     ],
@@ -227,6 +228,17 @@ def test_names_that_are_not_utf_8_are_read_and_classes_without_names_are_numbere
 def test_wrong_arguments_give_a_clear_error_before_the_iteration(model, arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         predict_files(model, **{"files": []} | arguments)
+
+
+@pytest.mark.parametrize("size", [(0, 64), (64.0, 64), (64,), 64])
+def test_impossible_size_for_a_model_of_any_gives_a_clear_error_before_the_iteration(model, size):
+    any_size = dataclasses.replace(model, image_size=None)
+    with pytest.raises(ValueError, match="`image_size` must be 2 positive `int`s"):
+        predict_files(any_size, [], image_size=size)
+
+
+def test_infinite_limit_of_megapixels_is_none(model, images, rows):
+    assert list(predict_files(model, images, max_megapixels=float("inf"))) == rows
 
 
 @pytest.mark.slow
@@ -248,4 +260,4 @@ def test_name_in_a_folder_that_begins_like_a_home_folder_is_a_file(model, images
     with contextlib.chdir(folder):
         rows = list(predict_files(model, ["~1.png", "~root.png", "b.png"]))
 
-    assert [row.reason for row in rows] == ["", "", ""]
+    assert [row.error for row in rows] == ["", "", ""]

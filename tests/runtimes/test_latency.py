@@ -1,6 +1,7 @@
 import time
 
 import numpy as np
+import pytest
 
 from keras_cabvit.runtimes.latency import median_latencies
 
@@ -31,3 +32,8 @@ def test_models_take_turns():
     median_latencies(predictors, [np.zeros((1, 1))] * 2, rounds=3)
 
     assert "".join(order) == "ab" + "ababab"
+
+
+def test_no_rounds_give_a_clear_error():
+    with pytest.raises(ValueError, match=r"`rounds` must be at least 1\. Received: rounds=0"):
+        median_latencies([], [], rounds=0)

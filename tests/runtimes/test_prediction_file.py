@@ -58,7 +58,7 @@ def assert_holds(path, rows):
     for (_, classes, error), row in zip(found, rows, strict=True):
         assert [name for name, _ in classes] == list(row.class_names)
         assert np.float32([value for _, value in classes]).tolist() == list(row.probabilities)
-        assert error == row.reason
+        assert error == row.error
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -13,7 +13,14 @@ from backend_process import WITHOUT_BACKEND
 from stand_ins import FILES, VERSIONS, Service, grpc_server, http_server
 
 from keras_cabvit.cli import main
-from keras_cabvit.serving import FileAnswer, RestClient, Target, classify_files, classify_over_rest
+from keras_cabvit.serving import (
+    Answer,
+    FileAnswer,
+    RestClient,
+    Target,
+    classify_files,
+    classify_over_rest,
+)
 
 
 @pytest.fixture
@@ -212,6 +219,43 @@ def test_as_many_requests_are_sent_at_once_as_asked(folder):
     with http_server(answer_together) as url:
         options = ["--concurrency", "3", "--batch-size", "1"]
         assert main(["client", f"{folder}/class_0", "--rest", url, *options]) == 0
+
+
+class CountingClient:
+    """A client that counts the threads in each request, and gives every file the same answer."""
+
+    def __init__(self):
+        self.threads = []
+
+    def classify(self, files):
+        self.threads.append(threading.active_count())
+        return [Answer((0,), ("label 0",), (0.5,), "") for _ in files]
+
+
+def test_no_more_threads_are_started_than_requests(folder):
+    client, before = CountingClient(), threading.active_count()
+    paths = sorted((folder / "class_0").iterdir())[:3]
+    rows = list(classify_files(client, paths, batch_size=1, concurrency=300))
+
+    assert [row.path for row in rows] == paths
+    assert max(client.threads) <= before + 3
+
+
+def test_more_requests_at_once_than_threads_can_be_started_give_a_clear_error(folder, monkeypatch):
+    start, started = threading.Thread.start, []
+
+    def start_two(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    with pytest.raises(OSError, match="No more than 2 threads can be started here: ask for fewer"):
+        list(classify_files(CountingClient(), folder.rglob("*.jpg"), batch_size=1, concurrency=300))
+    for thread in started:
+        thread.join(timeout=60)
+        assert not thread.is_alive()
 
 
 def test_paths_are_taken_as_they_are_needed(folder, tmp_path):

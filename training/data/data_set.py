@@ -20,8 +20,9 @@ class DataSet:
         validation: `Split`, for every choice that is made.
         test: `Split`, for the one score at the end; None if the data set has none.
         validation_note: a sentence on the origin of the validation images.
-        notes: sentences that the reader should know: on ignored files, for example.
+        notes: sentences that the reader should know: on missing classes, for example.
         left_out: `LeftOut`s, the entries of a folder that were not read, by kind.
+        left_out_note: a sentence that names them; empty if there are none.
         source: the data set by a name that does not depend on how it was asked for: a folder by
             its resolved path. Empty if the name that was asked for is the only one.
         duplicates: `Duplicates`, near duplicates in a folder; without groups if none were looked
@@ -36,6 +37,7 @@ class DataSet:
     validation_note: str
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    left_out_note: str = ""
     source: str = ""
     duplicates: Duplicates = field(default_factory=Duplicates)
 
@@ -43,6 +45,12 @@ class DataSet:
     def image_sizes(self) -> ImageSizes:
         """The sizes of a sample of the training images, read once."""
         return image_sizes(self.training)
+
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """The sentences on entries that were not read, the others, and those on duplicates."""
+        left_out = (self.left_out_note,) if self.left_out_note else ()
+        return (*left_out, *self.notes, *self.duplicates.sentences())
 
     def splits(self) -> dict[str, Split]:
         """Returns the splits: "training", "validation" and, if there is one, "test"."""

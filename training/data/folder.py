@@ -13,7 +13,7 @@ from keras_cabvit.data.folders.image_folder import (
     FolderPart,
     ImageFolder,
     conversion_advice,
-    left_out_sentences,
+    left_out_note,
     read_image_folder,
 )
 from keras_cabvit.data.listed import listed
@@ -80,7 +80,7 @@ def image_folder(
         files = [file for part in found.parts.values() for file in part.files]
         alike = alike_images(found.root, files)
     notes = [
-        *left_out_sentences(found.folder),
+        *conversion_advice(found.folder),
         *found.missing_classes(),
         *_classes_spelled_alike(found.class_names),
     ]
@@ -104,16 +104,17 @@ def image_folder(
             alike, {name: each.files_and_classes() for name, each in splits.items() if each}
         )
     return DataSet(
-        found.root.resolve().name,
-        found.class_names,
-        kept,
-        validation,
-        test,
-        note,
-        (*notes, *duplicates.sentences()),
-        found.folder.left_out,
-        f"folder:{found.root.resolve()}",
-        duplicates,
+        name=found.root.resolve().name,
+        class_names=found.class_names,
+        training=kept,
+        validation=validation,
+        test=test,
+        validation_note=note,
+        notes=tuple(notes),
+        left_out=found.folder.left_out,
+        left_out_note=left_out_note(found.folder),
+        source=f"folder:{found.root.resolve()}",
+        duplicates=duplicates,
     )
 
 
@@ -134,10 +135,10 @@ class _Found:
         """Finds the images by the names of folders, or in a table of labels."""
         if labels is None:
             folder = read_image_folder(path, prefix="folder:")
-            return cls(folder, {name: str(part.folder) for name, part in folder.parts.items()})
+            return cls(folder, {name: str(part.source) for name, part in folder.parts.items()})
         folder = read_label_table(path, labels)
         titles = {
-            name: str(part.folder) if name == "all" else f'split "{name}" of {part.folder}'
+            name: str(part.source) if name == "all" else f'split "{name}" of {part.source}'
             for name, part in folder.parts.items()
         }
         return cls(folder, titles)
@@ -228,10 +229,10 @@ def _check_folders(
     if training is None:
         raise ValueError(
             f"{root} must have train/ beside "
-            f"{listed([part.folder.name for part in parts.values()])}, with a folder for every "
+            f"{listed([part.source.name for part in parts.values()])}, with a folder for every "
             f"class.{advice}"
         )
-    folder = training.folder
+    folder = training.source
     if training.imageless:
         name = training.imageless[0]
         raise ValueError(
@@ -251,7 +252,7 @@ def _check_folders(
     for name in ("val", "test"):
         if name in parts and not parts[name].files:
             raise ValueError(
-                f"{parts[name].folder} must have a folder of images for every class, or be "
+                f"{parts[name].source} must have a folder of images for every class, or be "
                 f"removed.{advice}"
             )
 

@@ -115,13 +115,10 @@ def with_validation(data_set: DataSet, names: Collection[str], note: str) -> Dat
         return FolderSplit(root, files, labels, data_set.class_names)
 
     splits = {name: "validation" if name in chosen else "training" for name, _ in pool}
-    duplicates = data_set.duplicates.in_splits(splits)
-    said = data_set.duplicates.sentences()
     return dataclasses.replace(
         data_set,
         training=split(False),
         validation=split(True),
         validation_note=note,
-        notes=(*(each for each in data_set.notes if each not in said), *duplicates.sentences()),
-        duplicates=duplicates,
+        duplicates=data_set.duplicates.in_splits(splits),
     )

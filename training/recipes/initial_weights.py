@@ -12,7 +12,7 @@ from keras_cabvit.data.class_names import ClassMatch, match_classes
 from keras_cabvit.data.labels import LABELS, read_labels
 from keras_cabvit.models.variants import VARIANTS, build_variant, variant_of
 from keras_cabvit.paths import local_path
-from keras_cabvit.runtimes.class_order import names_of_model
+from keras_cabvit.runtimes.class_names import names_of_model
 from keras_cabvit.weights import (
     PRETRAINED,
     describe_hdf5,

@@ -72,7 +72,7 @@ def data_overview(data_set: DataSet) -> str:
             for left in data_set.left_out
         ]
         lines += ["", table(["not read", "count", "such as", "reason"], left, text_columns=4)]
-    told = [note for note in data_set.notes if not note.startswith("Not read in ")]
+    told = [*data_set.notes, *data_set.duplicates.sentences()]
     if data_set.left_out and told:
         lines.append("")
     return "\n".join([*lines, *told]) + "\n"

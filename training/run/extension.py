@@ -66,30 +66,23 @@ def extension(
         ValueError: there is no finished run, or its training images are not known.
     """
     folder = local_path(source, "extend").resolve()
-    recipe = _starting_from(recipe, folder)
     if own is not None and own.get("extends"):
-        began = Path(own["extends"].get("run") or folder)
-        if not began.is_dir():  # `source` is where it is now, and the run is the same
-            recipe = _starting_from(recipe, began)
-        record = {name: own[name] for name in ("extends", "validation_images") if name in own}
-        if "validation_images" in record:
-            data_set = with_validation(
-                data_set, record["validation_images"], own.get("validation_note") or ""
-            )
-        return Extension(recipe, data_set, record, "")
+        return _resumed(own, recipe, data_set, folder)
     run = _finished_run(folder)
+    recipe = _starting_from(recipe, folder)
     record = {"extends": {"run": str(folder), "epoch": run.get("epoch"), "added": 0, "removed": 0}}
     epochs = f"{run.get('epoch')} of {run['recipe'].get('epochs')} epochs"
     text = f"Extending {folder}, trained for {epochs}: its model starts a new schedule."
-    before, now = read_image_list(folder), image_list(data_set)
-    chosen = _with_its_validation(run, data_set, now)
+    chosen = _with_its_validation(run, data_set)
     if chosen is not None:
-        data_set, now = chosen, image_list(chosen)
+        data_set = chosen
         record["validation_images"] = run["validation_images"]
-    same = chosen is not None or _same(run, data_set)
+    start = Extension(recipe, data_set, record, text)
+    before, now = read_image_list(folder), image_list(data_set)
+    same = _same(run, data_set)
     if before is None or now is None:
         if same:
-            return Extension(recipe, data_set, record, f"{text}\nThe images are the same.")
+            return _unchanged(start, {})
         raise ValueError(
             f"The images are not those of {folder}, which keeps no list of them: validation images "
             "could be among those that it was trained on. Train anew with its recipe (--config "
@@ -98,29 +91,54 @@ def extension(
     digests = image_digests(data_set)
     known = KnownImages(before, digests)
     if same and known.has_contents_of(now):
-        earlier = known.learned_without(now["training"])
-        return Extension(recipe, data_set, record, f"{text}\nThe images are the same.", earlier)
+        return _unchanged(start, known.learned_without(now["training"]))
     _check_test(known, now, digests, folder)
-    changes = ImageChanges.between(before, now, known)
-    record["extends"] |= {
+    return _changed(start, ImageChanges.between(before, now, known), known, now, seed)
+
+
+def _resumed(own: dict, recipe: Recipe, data_set: DataSet, folder: Path) -> Extension:
+    """Returns an extension as it began; `own` is its run.json, `folder` the run that it extends."""
+    extended = Path(own["extends"].get("run") or folder)
+    if extended.is_dir():  # otherwise that run was moved to `folder`, and is the same
+        extended = folder
+    record = {name: own[name] for name in ("extends", "validation_images") if name in own}
+    if "validation_images" in record:
+        note = own.get("validation_note") or ""
+        data_set = with_validation(data_set, record["validation_images"], note)
+    return Extension(_starting_from(recipe, extended), data_set, record)
+
+
+def _unchanged(start: Extension, earlier: dict[str, str]) -> Extension:
+    """Returns the extension of a run on the same images."""
+    text = f"{start.text}\nThe images are the same."
+    return dataclasses.replace(start, text=text, earlier=earlier)
+
+
+def _changed(
+    start: Extension, changes: ImageChanges, known: KnownImages, now: ImageList, seed: int
+) -> Extension:
+    """Returns the extension of a run on images that have changed since."""
+    record, data_set = dict(start.record), start.data_set
+    record["extends"] = record["extends"] | {
         "added": sum(changes.added.values()),
         "removed": sum(changes.removed.values()),
     }
-    text = f"{text}\n{changes.text()}"
     if any(map(known.is_learned, now["validation"])) or any(map(known.is_held, now["training"])):
-        names, note = _validation(known, now, data_set.duplicates, recipe.validation_share, seed)
+        share = start.recipe.validation_share
+        names, note = _validation(known, now, data_set.duplicates, share, seed)
         data_set = with_validation(data_set, names, note)
         record["validation_images"] = sorted(names)
         now = image_list(data_set) or now
-    return Extension(recipe, data_set, record, text, known.learned_without(now["training"]))
+    text = f"{start.text}\n{changes.text()}"
+    return Extension(start.recipe, data_set, record, text, known.learned_without(now["training"]))
 
 
-def _with_its_validation(run: dict, data_set: DataSet, now: ImageList | None) -> DataSet | None:
+def _with_its_validation(run: dict, data_set: DataSet) -> DataSet | None:
     """Returns a data set with the validation images that a run has chosen.
 
     None if the run has chosen none, or if its images are not those of the data set.
     """
-    names = run.get("validation_images")
+    names, now = run.get("validation_images"), image_list(data_set)
     if not isinstance(names, list) or now is None:
         return None
     if not set(names) <= {*now["training"], *now["validation"]}:

@@ -1,10 +1,44 @@
-"""Reads the metrics.csv of a run."""
+"""metrics.csv: the scores of every epoch of a run."""
 
 import csv
+import io
 import math
 import os
+from collections.abc import Sequence
 
+from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.paths import local_path
+
+COLUMNS = (
+    "epoch",
+    "step",
+    "loss",
+    "top1",
+    "learning_rate",
+    "images_per_second",
+    "seconds",
+    "val_top1",
+    "val_top5",
+    "val_cross_entropy",
+)
+
+
+def write_metrics_csv(path: str | os.PathLike, rows: Sequence[dict]) -> None:
+    """Writes the rows of a run's metrics.csv.
+
+    Args:
+        path: path of the file.
+        rows: dicts, one per epoch, from column to number; the cell of a missing one is empty.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
+    write_text_atomically(path, text.getvalue())
 
 
 def read_metrics_csv(path: str | os.PathLike) -> list[dict]:

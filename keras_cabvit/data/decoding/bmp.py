@@ -4,7 +4,7 @@ TensorFlow's own decoder reads only 24 and 32 bits, and takes the octets for blu
 whatever the file says.
 """
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,13 +16,37 @@ _HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 _BITFIELDS = 3
 _RED_GREEN_BLUE_565, _RED_GREEN_BLUE_555 = (0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)
 
-# height, width, bits, compression, masks (3,), palette (its place), entry (octets of a colour),
-# colours (their number), pixels (place of the first row), row (octets of one): int64; top_down:
-# boolean.
-Header = namedtuple(
-    "Header",
-    "size height width bits compression masks palette entry colours pixels row top_down",
-)
+
+class BmpHeader(NamedTuple):
+    """Header of a BMP file: int64 scalar tensors, but for `masks` and `top_down`.
+
+    Attributes:
+        size: octets of the header itself, which tell its version.
+        height: in pixels; 0 if the header is of an unknown size.
+        width: in pixels; 0 if the header is of an unknown size.
+        bits: bits per pixel.
+        compression: number of the method, 0 without any.
+        masks: (3,), the bits of red, green and blue in a pixel, if the compression is 3.
+        palette: place of the palette in the file.
+        entry: octets per colour of the palette.
+        colours: number of colours in the palette.
+        pixels: place of the first row in the file.
+        row: octets per row.
+        top_down: boolean scalar, whether the first row is the top one.
+    """
+
+    size: Any
+    height: Any
+    width: Any
+    bits: Any
+    compression: Any
+    masks: Any
+    palette: Any
+    entry: Any
+    colours: Any
+    pixels: Any
+    row: Any
+    top_down: Any
 
 
 def bmp_header(encoded):
@@ -32,7 +56,7 @@ def bmp_header(encoded):
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A `Header` of scalars. Height and width are zero if the header is of an unknown size.
+        A `BmpHeader`.
     """
     import tensorflow as tf
 
@@ -62,9 +86,19 @@ def bmp_header(encoded):
     pixels = tf.where((pixels == 0) | (pixels == palette) & (bits <= 8), after, pixels)
     row = (width * bits + 31) // 32 * 4
     masks = tf.stack([number(54, 4), number(58, 4), number(62, 4)])
-    return Header(
-        *(size, height, width, bits, compression, masks),
-        *(palette, entry, colours, pixels, row, top_down),
+    return BmpHeader(
+        size=size,
+        height=height,
+        width=width,
+        bits=bits,
+        compression=compression,
+        masks=masks,
+        palette=palette,
+        entry=entry,
+        colours=colours,
+        pixels=pixels,
+        row=row,
+        top_down=top_down,
     )
 
 

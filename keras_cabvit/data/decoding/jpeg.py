@@ -1,6 +1,6 @@
 """The header of a JPEG file, its orientation, and refusal of some kinds, in a TensorFlow graph."""
 
-from collections import namedtuple
+from typing import Any, NamedTuple
 
 from keras_cabvit.data.decoding.exif import orientation_from
 from keras_cabvit.data.decoding.octets import big_endian, octets, part
@@ -8,10 +8,29 @@ from keras_cabvit.data.decoding.traced_once import rarely
 
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
-# height, width: int64, of the first frame, zeros if there is none; kind: second octet of the marker
-# that begins it, and precision and components, int32; adobe: whether there is an Adobe segment;
-# exif, xmp: strings. All are scalars.
-Header = namedtuple("Header", "height width kind precision components adobe exif xmp")
+
+class JpegHeader(NamedTuple):
+    """Header of a JPEG file, in the segments before the pixels: scalar tensors.
+
+    Attributes:
+        height: int64, in pixels, of the first frame; 0 if there is none.
+        width: int64, in pixels, of the first frame; 0 if there is none.
+        kind: int32, second octet of the marker that begins the frame.
+        precision: int32, bits per channel of a pixel.
+        components: int32, number of channels.
+        adobe: boolean, whether there is an Adobe segment.
+        exif: string, content of the EXIF segments; empty without any.
+        xmp: string, content of the XMP segment; empty without any.
+    """
+
+    height: Any
+    width: Any
+    kind: Any
+    precision: Any
+    components: Any
+    adobe: Any
+    exif: Any
+    xmp: Any
 
 
 def jpeg_header(encoded):
@@ -21,8 +40,8 @@ def jpeg_header(encoded):
         encoded: scalar string tensor, the file's content.
 
     Returns:
-        A `Header`. Several EXIF segments are joined, and of several XMP segments the last counts,
-        as in Pillow, which also passes over other octets between segments.
+        A `JpegHeader`. Several EXIF segments are joined, and of several XMP segments the last
+        counts, as in Pillow, which also passes over other octets between segments.
     """
     import tensorflow as tf
 
@@ -68,7 +87,16 @@ def jpeg_header(encoded):
     found = octets(encoded, frame, 10) * tf.cast(frame > 0, tf.int64)
     kind, precision, components = (tf.cast(found[place], tf.int32) for place in (1, 4, 9))
     height, width = big_endian(found[5:7]), big_endian(found[7:9])
-    return Header(height, width, kind, precision, components, adobe, exif, xmp)
+    return JpegHeader(
+        height=height,
+        width=width,
+        kind=kind,
+        precision=precision,
+        components=components,
+        adobe=adobe,
+        exif=exif,
+        xmp=xmp,
+    )
 
 
 def jpeg_refusal(header):

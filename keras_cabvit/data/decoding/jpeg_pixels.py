@@ -1,7 +1,12 @@
 """The pixels of a JPEG file, whole or a part, in full or reduced, in a TensorFlow graph."""
 
 from keras_cabvit.data.decoding.jpeg import checked_jpeg
-from keras_cabvit.data.decoding.orientation import box_as_stored, offset_as_seen, upright
+from keras_cabvit.data.decoding.orientation import (
+    box_as_stored,
+    offset_as_seen,
+    size_as_seen,
+    upright,
+)
 from keras_cabvit.data.decoding.traced_once import rarely
 
 # Reductions by which JPEG files can be decoded directly, which takes a fraction of the time.
@@ -39,7 +44,7 @@ def decode_jpeg_part(encoded, choose_box, least=None):
 
     encoded, orientation = checked_jpeg(encoded)
     stored = tf.io.extract_jpeg_shape(encoded)[:2]
-    seen = tf.where(orientation >= 5, stored[::-1], stored)
+    seen = size_as_seen(stored, orientation)
     box = choose_box(seen)
     place = box_as_stored(box, seen, orientation)
 
@@ -118,7 +123,7 @@ def reduced_place(place, stored, orientation, reduction):
     last = tf.minimum(-(-end // reduction), reduced)
     before, after = corner - first * reduction, last * reduction - end
     offset = offset_as_seen(before, after, orientation)
-    sides = tf.where(orientation >= 5, place[:1:-1], place[2:])
+    sides = size_as_seen(place[2:], orientation)
     box = tf.cast(tf.concat([offset, sides], axis=0) / reduction, tf.float32)
     return tf.concat([first, last - first], axis=0), reduced, box
 

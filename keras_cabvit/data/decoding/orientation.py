@@ -25,6 +25,21 @@ def upright(pixels, orientation):
     return tf.cond(orientation == 1, lambda: pixels, turn)
 
 
+def size_as_seen(stored, orientation):
+    """Returns the size of a stored image, or of a part of it, as it is seen.
+
+    Args:
+        stored: tensor (2,), height and width as stored.
+        orientation: int32 scalar from 1 to 8.
+
+    Returns:
+        A tensor of the same type (2,).
+    """
+    import tensorflow as tf
+
+    return tf.where(orientation >= 5, stored[::-1], stored)
+
+
 def box_as_stored(box, seen, orientation):
     """Returns the place in the stored image of a part of the image that is seen.
 

@@ -20,7 +20,7 @@ from keras_cabvit.data.decoding.jpeg_pixels import (
     largest_reduction,
     reduced_place,
 )
-from keras_cabvit.data.decoding.orientation import box_as_stored, upright
+from keras_cabvit.data.decoding.orientation import box_as_stored, size_as_seen, upright
 
 _MAGIC = b"\xffCabViT\x01"
 _HEADER = struct.Struct("<8s4iI")
@@ -50,7 +50,7 @@ def reduced_pixels(encoded, smallest_part, least):
 
     encoded, orientation = checked_jpeg(encoded)
     stored = tf.io.extract_jpeg_shape(encoded)[:2]
-    seen = tf.where(orientation >= 5, stored[::-1], stored)
+    seen = size_as_seen(stored, orientation)
     eighth, quarter = sizes_of_copy(seen, smallest_part, least)
 
     def decoded(reduction):
@@ -133,7 +133,7 @@ def part_of_copy(copy, choose_box, least):
     stored, sizes = header[:2], header[3]
     # TensorFlow evaluates this ahead for a constant file, even one that is no copy.
     orientation = tf.clip_by_value(header[2], 0, 8)
-    seen = tf.where(orientation >= 5, stored[::-1], stored)
+    seen = size_as_seen(stored, orientation)
     box = choose_box(seen)
     place = tf.stack(box_as_stored(box, seen, orientation))
     index = largest_reduction(tf.stack(box[2:]), tf.constant(least, tf.int32))

@@ -33,15 +33,16 @@ class FolderPart:
     """The images of one split, or of a folder without splits.
 
     Attributes:
-        folder: path of the folder that holds the class folders.
+        source: path of the folder that holds the class folders, or of the table that lists the
+            images.
         classes: tuple of strings, the sorted names of the classes that have images, in NFC; empty
-            if the images lie in `folder` itself.
+            if the images lie in `source` itself.
         files: tuple of paths relative to the data folder, sorted by class and name.
         labels: tuple of integers, indices into `classes`, one per file; empty without classes.
         imageless: tuple of strings, names of folders without images, but for runs and exports.
     """
 
-    folder: Path
+    source: Path
     classes: tuple[str, ...]
     files: tuple[str, ...]
     labels: tuple[int, ...]
@@ -149,7 +150,7 @@ def images_of_folder(folder, splits):
             + "".join(f" {sentence}" for sentence in left_out_sentences(found))
         )
     part = found.parts[names[0]]
-    notes = [] if names[0] == "all" else [f"The images are those in {part.folder}."]
+    notes = [] if names[0] == "all" else [f"The images are those in {part.source}."]
     return FolderImages(
         [found.root / file for file in part.files],
         np.array(part.labels) if part.classes else None,
@@ -167,10 +168,19 @@ def left_out_sentences(found):
     Args:
         found: `ImageFolder`.
     """
+    return (left_out_note(found), *conversion_advice(found)) if found.left_out else ()
+
+
+def left_out_note(found):
+    """Returns a sentence that names everything that was left out; empty if nothing was.
+
+    Args:
+        found: `ImageFolder`.
+    """
     if not found.left_out:
-        return ()
+        return ""
     words = [f"{left.title} ({listed(left.names, 3)})" for left in found.left_out]
-    return (f"Not read in {found.root}: {'; '.join(words)}.", *conversion_advice(found))
+    return f"Not read in {found.root}: {'; '.join(words)}."
 
 
 def conversion_advice(found):

@@ -27,7 +27,7 @@ from keras_cabvit.ops import definitions
 # The first version of ONNX's operators with LayerNormalization.
 OPSET = 17
 # In addition to those of `keras_cabvit.inference`.
-INFERENCE_CLASSES = {
+ONNX_CLASSES = {
     ChannelMixing: TokensChannelMixing,
     CrossBlockAttention: JointKeyValueAttention,
     keras.layers.Dense: MatMulDense,
@@ -66,7 +66,9 @@ def convert(
         raise ImportError(
             'Exporting to ONNX needs tf2onnx: pip install "keras-cabvit[onnx]"'
         ) from error
-    model = float32_form(model, "ONNX files compute in float32 here", classes=INFERENCE_CLASSES)
+    model = float32_form(
+        model, "ONNX files compute in float32 here", inference_classes=ONNX_CLASSES
+    )
     functions = pixel_functions(
         model, {"scores": input_type}, output_name, batch_size, empty_batches=False
     )

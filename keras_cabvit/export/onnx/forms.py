@@ -11,6 +11,7 @@ from keras_cabvit.inference import (
     FusedCrossBlockAttention,
     FusedLayerNormalization,
 )
+from keras_cabvit.inference.fusing import Forms
 from keras_cabvit.layers.heads import split_heads
 
 
@@ -43,15 +44,14 @@ class MatMulDense(keras.layers.Dense):
     """
 
     @classmethod
-    def from_trained(cls, layer: keras.layers.Layer, form: Any) -> "MatMulDense":
+    def from_trained(cls, layer: keras.layers.Layer, forms: Forms) -> "MatMulDense":
         """Creates the form of a `keras.layers.Dense`.
 
         Args:
             layer: `keras.layers.Dense`.
-            form: function from a layer to its inference form, see
-                `keras_cabvit.inference.fusing.Forms`.
+            forms: `keras_cabvit.inference.fusing.Forms`, which copies the layer.
         """
-        return form.copy(layer, cls)
+        return forms.copy(layer, cls)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Returns the product (..., units), plus the bias, after the activation."""

@@ -14,6 +14,7 @@ from keras_cabvit.inference import (
 )
 from keras_cabvit.inference.adapted_layers import exact_kernel
 from keras_cabvit.inference.folding import assign_product, exact, folded_after
+from keras_cabvit.inference.fusing import Forms
 from keras_cabvit.layers import (
     ChannelMixing,
     ConvolutionalStem,
@@ -219,19 +220,18 @@ class ScaledChannelMixing(FusedChannelMixing):
     """
 
     @classmethod
-    def from_trained(cls, layer: keras.layers.Layer, form: Any) -> "ScaledChannelMixing":
+    def from_trained(cls, layer: keras.layers.Layer, forms: Forms) -> "ScaledChannelMixing":
         """Creates the inference form of a `ChannelMixing`, without weights yet.
 
         Args:
             layer: `ChannelMixing`.
-            form: function from a layer to its inference form, see
-                `keras_cabvit.inference.fusing.Forms`.
+            forms: `keras_cabvit.inference.fusing.Forms`, which makes the parts.
         """
         return cls(
-            [form(norm) for norm in layer.norms],
-            form.product(layer.expand),
-            form.product(layer.project),
-            **form.options(layer),
+            [forms(norm) for norm in layer.norms],
+            forms.product(layer.expand),
+            forms.product(layer.project),
+            **forms.options(layer),
         )
 
     def fold(self, layer: Any) -> None:

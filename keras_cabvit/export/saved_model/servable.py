@@ -11,6 +11,7 @@ import numpy as np
 from keras_cabvit.atomic_files import temporary_path
 from keras_cabvit.data.crops import check_crop, evaluation_crop
 from keras_cabvit.data.decoding.image_header import MAX_MEGAPIXELS
+from keras_cabvit.data.image_bytes import check_max_megapixels
 from keras_cabvit.data.labels import read_labels
 from keras_cabvit.export.options import check_choice, warns_of_pixels
 from keras_cabvit.export.saved_model.forms import (
@@ -30,6 +31,7 @@ from keras_cabvit.export.signatures import (
 )
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
 from keras_cabvit.inference import can_be_fused
+from keras_cabvit.layers.numpy_arguments import as_python, is_positive_integer
 from keras_cabvit.ops import is_half
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.stated_crop import crop_statement
@@ -79,7 +81,8 @@ def to_saved_model(
         crop: float, side of the centre crop in the model's evaluation, as a share of the image; 1
             resizes the whole image. `serving_bytes` crops so, and the export records it. None, the
             default, is the authors' crop: 0.875 below 384 pixels, else 1.
-        max_megapixels: number; larger images are not decoded. Defaults to 64.
+        max_megapixels: number; larger images are not decoded. Defaults to 64; `math.inf` is no
+            limit.
         batch_sizes: integers, batch sizes of the warm-up requests: those to which TF Serving pads
             batches (`allowed_batch_sizes`). Defaults to (1, 2, 4, 8); () writes no requests.
         classifier_activation: "softmax", "linear" or "sigmoid", for a model that ends in a layer of
@@ -122,6 +125,7 @@ def to_saved_model(
     if path.is_file():
         raise ValueError(f"`path` must be a directory, and there is a file at {path}.")
     output_name = classifier_output_name(model, classifier_activation)
+    batch_sizes = as_python(tuple(batch_sizes))
     _check_options(crop, max_megapixels, batch_sizes)
     size, channels = model.input_shape[1:3], model.input_shape[-1]
     crop = evaluation_crop(size) if crop is None else crop
@@ -163,12 +167,14 @@ def to_saved_model(
 
 def _in_precision(model: keras.Model, precision: str | None, frozen_weights: bool) -> keras.Model:
     """Returns the inference form of a model in a precision of `PRECISIONS`, or its own."""
-    classes = FROZEN_FLOAT32_CLASSES if frozen_weights else FLOAT32_CLASSES
+    inference_classes = FROZEN_FLOAT32_CLASSES if frozen_weights else FLOAT32_CLASSES
     if precision is None:
         dtypes = {layer.compute_dtype for layer in computing_layers(model)}
         if "float64" in dtypes:
-            classes = FLOAT32_CLASSES  # the operations of frozen weights do not take it
-        return inference_form(model, classes=None if any(map(is_half, dtypes)) else classes)
+            inference_classes = FLOAT32_CLASSES  # the operations of frozen weights do not take it
+        if any(map(is_half, dtypes)):
+            return inference_form(model)
+        return inference_form(model, inference_classes=inference_classes)
     check_choice("precision", precision, PRECISIONS)
     if not can_be_fused(model):
         raise ValueError(
@@ -176,8 +182,8 @@ def _in_precision(model: keras.Model, precision: str | None, frozen_weights: boo
             "exported in another precision than their own. Leave `precision` out."
         )
     if precision == "bfloat16":
-        classes = BFLOAT16_CLASSES
-    return inference_form(model, dtype=precision, classes=classes)
+        inference_classes = BFLOAT16_CLASSES
+    return inference_form(model, dtype=precision, inference_classes=inference_classes)
 
 
 def _placed(partial: Path, servable: Path) -> Path:
@@ -199,11 +205,8 @@ def _placed(partial: Path, servable: Path) -> Path:
 
 def _check_options(crop: float | None, max_megapixels: float, batch_sizes: Sequence[int]) -> None:
     check_crop(crop)
-    if max_megapixels <= 0:
-        raise ValueError(
-            f"`max_megapixels` must be above 0. Received: max_megapixels={max_megapixels}"
-        )
-    if any(int(size) != size or size < 1 for size in batch_sizes):
+    check_max_megapixels(max_megapixels)
+    if not all(map(is_positive_integer, batch_sizes)):
         raise ValueError(
             f"`batch_sizes` must be positive integers. Received: batch_sizes={batch_sizes}"
         )

@@ -31,7 +31,7 @@ from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
 
 # In addition to those of `keras_cabvit.inference`.
-INFERENCE_CLASSES = {
+TFLITE_CLASSES = {
     PaddedDepthwiseConv2D: FlatDepthwiseConv2D,
     keras.layers.LayerNormalization: LateEpsilonLayerNormalization,
 }
@@ -66,8 +66,11 @@ def convert(
     full = quantization == "int8-full"
     # Batch 1 leaves no shape arithmetic in the graph, and is what MediaPipe takes.
     with tempfile.TemporaryDirectory() as folder:
-        classes = {**INFERENCE_CLASSES, CrossBlockAttention: ATTENTION[attention_bias]}
-        model = float32_form(model, "TFLite computes in float32 or integers", classes=classes)
+        model = float32_form(
+            model,
+            "TFLite computes in float32 or integers",
+            inference_classes={**TFLITE_CLASSES, CrossBlockAttention: ATTENTION[attention_bias]},
+        )
         # The converter turns a float input into integers, and leaves any other type unchanged.
         signatures = {"serving_default": "float32" if full else input_type}
         # The kernels take feature maps directly, and each change of shape is a copy.

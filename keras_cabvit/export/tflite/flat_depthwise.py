@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cabvit.inference.fusing import Forms
 from keras_cabvit.layers.padded_convolution import SymmetricPadding
 
 
@@ -29,15 +30,14 @@ class FlatDepthwiseConv2D(SymmetricPadding, keras.layers.DepthwiseConv2D):
     ROWS = 3
 
     @classmethod
-    def from_trained(cls, layer: keras.layers.Layer, form: Any) -> "FlatDepthwiseConv2D":
+    def from_trained(cls, layer: keras.layers.Layer, forms: Forms) -> "FlatDepthwiseConv2D":
         """Creates the form of a `PaddedDepthwiseConv2D`.
 
         Args:
             layer: `PaddedDepthwiseConv2D`.
-            form: function from a layer to its inference form, see
-                `keras_cabvit.inference.fusing.Forms`.
+            forms: `keras_cabvit.inference.fusing.Forms`, which copies the layer.
         """
-        return form.copy(layer, cls)
+        return forms.copy(layer, cls)
 
     def call(self, inputs: Any) -> Any:
         """Returns the convolution of the padded feature map."""

@@ -16,7 +16,6 @@ NOISE = np.random.default_rng(1).bytes
 RGB = Image.fromarray(PIXELS[..., :3])
 RGBA = Image.fromarray(PIXELS)
 GREY = Image.fromarray(PIXELS[..., 0])
-GREY_ALPHA = Image.fromarray(PIXELS[..., :2])
 NEGATIVE = Image.fromarray(255 - PIXELS[..., :3])
 HALF, FULL = [(2, 2), (1, 1), (1, 1)], [(1, 1)] * 3
 

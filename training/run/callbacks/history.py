@@ -1,26 +1,11 @@
 """The scores of every epoch, in memory and as metrics.csv."""
 
-import csv
-import io
 import time
 from pathlib import Path
 
 import keras
 
-from keras_cabvit.atomic_files import write_text_atomically
-
-COLUMNS = (
-    "epoch",
-    "step",
-    "loss",
-    "top1",
-    "learning_rate",
-    "images_per_second",
-    "seconds",
-    "val_top1",
-    "val_top5",
-    "val_cross_entropy",
-)
+from training.run.metrics_csv import COLUMNS, write_metrics_csv
 
 
 class History(keras.callbacks.Callback):
@@ -99,11 +84,5 @@ class History(keras.callbacks.Callback):
         self._write()
 
     def _write(self) -> None:
-        if self.path is None:
-            return
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for row in self.rows:
-            writer.writerow({k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()})
-        write_text_atomically(self.path, text.getvalue())
+        if self.path is not None:
+            write_metrics_csv(self.path, self.rows)

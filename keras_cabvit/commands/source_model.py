@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from keras_cabvit.data.labels import LABELS, read_labels
-from keras_cabvit.runtimes.class_order import names_of_model
+from keras_cabvit.runtimes.class_names import names_of_model
 from keras_cabvit.runtimes.keras_statements import add_statements, folder_of, keras_statements
 from keras_cabvit.runtimes.opened_model import model_at
 from keras_cabvit.runtimes.pretrained_model import is_pretrained, open_pretrained
