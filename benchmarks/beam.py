@@ -29,7 +29,7 @@ import keras_cabvit
 from benchmarks.processor import processor_name
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.beam import PredictFiles
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 
 _OUTPUT = Path(__file__).with_suffix(".json")
 _BROKEN = 500
@@ -103,7 +103,7 @@ class Memory(threading.Thread):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--files", type=positive, default=10_000)
     parser.add_argument("--output", type=path_argument, default=_OUTPUT)
     options = parser.parse_args()
 

@@ -31,7 +31,7 @@ from benchmarks.processor import processor_flags, processor_name, restrict_to
 from benchmarks.runtimes.openers import openvino
 from benchmarks.tflite import made_photographs
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.export import to_onnx, to_saved_model, to_tflite
 from keras_cabvit.runtimes import load_onnx, load_saved_model, load_tflite
 from keras_cabvit.terminal import output_that_never_fails
@@ -246,8 +246,8 @@ def main():
     """Measures, prints tables, and writes them with JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variant", default="CabViTH_S")
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--images", type=int, default=200, help="for the agreement")
+    parser.add_argument("--rounds", type=positive, default=20)
+    parser.add_argument("--images", type=positive, default=200, help="for the agreement")
     parser.add_argument("--out", type=path_argument, help="folder for convnext_runtimes.json, .md")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

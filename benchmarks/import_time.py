@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 
+from keras_cabvit.commands.arguments import positive
 from keras_cabvit.terminal import output_that_never_fails
 
 _PROGRAM = (
@@ -50,7 +51,7 @@ def measure(rounds):
 def main():
     """Prints the measurement as JSON, in seconds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=positive, default=9)
     print(json.dumps(measure(parser.parse_args().rounds), indent=2))
 
 

@@ -27,8 +27,9 @@ def measure(contenders, rounds):
         rounds: integer, the number of timed runs of each; an untimed one before them may compile.
 
     Returns:
-        Two dicts, from each contender that could be built to its list of seconds and to the
-        operations of a run. Contenders that could not be built are named on standard output.
+        Two dicts, from each contender to its list of seconds and to the operations of a run.
+        Contenders that could not be built, or failed in a round, are in neither, and named on
+        standard output; so are the others of a framework whose process ended.
     """
     seconds, operations = {}, {}
     with contextlib.ExitStack() as opened:
@@ -42,19 +43,29 @@ def measure(contenders, rounds):
             try:
                 operations[contender] = process.ask("prepare", contender)
             except ChildProcessError as error:
-                print(f"left out: {contender}: {error}", flush=True)
+                _say_left_out(contender, error)
                 continue
             seconds[contender] = []
             print(f"ready: {contender}", flush=True)
         order = list(seconds)
         for turn in range(rounds):
             random.Random(turn).shuffle(order)
-            for contender in order:
+            for contender in tuple(order):
                 time.sleep(_UNTIL_THREADS_SLEEP)
-                taken = processes[contender.framework].ask("run", contender)
+                try:
+                    taken = processes[contender.framework].ask("run", contender)
+                except ChildProcessError as error:
+                    _say_left_out(contender, error)
+                    order.remove(contender)
+                    del seconds[contender], operations[contender]
+                    continue
                 seconds[contender].append(taken)
             print(f"round {turn + 1} of {rounds}", flush=True)
     return seconds, operations
+
+
+def _say_left_out(contender, error):
+    print(f"left out: {contender}: {error}", flush=True)
 
 
 def peak_memory(contender):
@@ -104,12 +115,13 @@ class FrameworkProcess:
         """Returns the result of a task of `_Tasks` for a contender.
 
         Raises:
-            ChildProcessError: the task failed; the message is that of its error.
+            ChildProcessError: the task failed; the message is that of its error. Or the process
+                has ended, in this task or in an earlier one.
         """
-        self._connection.send((task, contender))
         try:
+            self._connection.send((task, contender))
             answer, error = self._connection.recv()
-        except EOFError:
+        except (EOFError, OSError):
             self._process.join()
             raise ChildProcessError(
                 f"the process ended with status {self._process.exitcode}"

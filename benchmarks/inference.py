@@ -30,7 +30,7 @@ from benchmarks.contenders import MATRIX_PRODUCT, Contender
 from benchmarks.in_turns import measure, peak_memory, ratios
 from benchmarks.processor import gpu_names, processor_name
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.figures.style import (
     BLUE,
     FAINT,
@@ -79,11 +79,16 @@ def contenders_of(variant, backends, precisions, batches, rivals):
 
 def figures_of(seconds, operations):
     """Returns a dict per model, with its ratios to the reference and to the peak."""
+
+    def rate(contender):
+        # Seconds alone do not compare: a framework on a GPU multiplies larger matrices.
+        return operations[contender] / statistics.median(seconds[contender])
+
     peaks = {}
-    for contender, taken in seconds.items():
+    for contender in seconds:
         if contender.model == MATRIX_PRODUCT:
             best = peaks.get(contender.precision)
-            if best is None or statistics.median(taken) < statistics.median(seconds[best]):
+            if best is None or rate(contender) > rate(best):
                 peaks[contender.precision] = contender
     found = []
     for contender, taken in seconds.items():
@@ -110,7 +115,10 @@ def figures_of(seconds, operations):
 
 
 def growth(variant, rounds):
-    """Returns time and memory of the fused form on TensorFlow for growing batches and images."""
+    """Returns time and memory of the fused form on TensorFlow for growing batches and images.
+
+    There are none if one image, with which the others are compared, was left out.
+    """
     sizes = [
         Contender(variant, "tensorflow", fused=True, image_size=size) for size in GROWING_SIZES
     ]
@@ -120,6 +128,8 @@ def growth(variant, rounds):
     several = dict.fromkeys([*sizes, *batches])
     seconds, operations = measure(list(several), rounds)
     one = batches[0]
+    if one not in seconds:
+        return []
     return [
         {
             **dataclasses.asdict(contender),
@@ -187,8 +197,18 @@ def as_markdown(result):
 
 
 def draw(result, path):
-    """Writes a PNG with the speed of all models in the first precision, at each batch."""
-    models = [figures for figures in result["models"] if figures["model"] != MATRIX_PRODUCT]
+    """Writes a PNG with the speed of all models in a precision, at each batch.
+
+    It is the first precision of which a matrix product was timed; without one nothing is written.
+    """
+    models = [
+        figures
+        for figures in result["models"]
+        if figures["model"] != MATRIX_PRODUCT and "share of peak" in figures
+    ]
+    if not models:
+        print(f"{path} was not drawn: no model and matrix product were both timed.", flush=True)
+        return
     models = [each for each in models if each["precision"] == models[0]["precision"]]
     batches = sorted({figures["batch"] for figures in models})
     names = list(dict.fromkeys((figures["label"], figures["framework"]) for figures in models))
@@ -243,8 +263,8 @@ def main():
     parser.add_argument("--variants", nargs="+", default=["CabViTH_S"])
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 8])
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--batches", nargs="+", type=positive, default=[1, 8])
+    parser.add_argument("--rounds", type=positive, default=10)
     parser.add_argument(
         "--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="other models; all by default"
     )

@@ -10,6 +10,7 @@ take turns in one process, so that other load on the machine affects all alike. 
 import argparse
 import dataclasses
 import json
+import math
 import statistics
 import tempfile
 import time
@@ -21,7 +22,7 @@ import tensorflow as tf
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import restrict_to
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.terminal import output_that_never_fails
 from training.augmentation import random_resized_crop
 from training.data.batches import training_batches
@@ -136,12 +137,23 @@ def measure(split, cores, rounds, seconds):
     return {"images per second": figures, "ratios": ratios}
 
 
+def _seconds(text):
+    """Parses a finite number above 0, as a `type` of argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a finite number above 0, not {text!r}")
+    return value
+
+
 def parsed_arguments(description, rounds, seconds):
     """Returns the arguments of a benchmark of pipelines, with these defaults."""
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--cores", type=int, default=2, help="number of cores to use")
-    parser.add_argument("--rounds", type=int, default=rounds)
-    parser.add_argument("--seconds", type=float, default=seconds, help="of each turn")
+    parser.add_argument("--cores", type=positive, default=2, help="number of cores to use")
+    parser.add_argument("--rounds", type=positive, default=rounds)
+    parser.add_argument("--seconds", type=_seconds, default=seconds, help="of each turn")
     parser.add_argument("--json", type=path_argument, help="file to write")
     return parser.parse_args()
 

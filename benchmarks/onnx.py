@@ -25,6 +25,7 @@ from benchmarks.filled_model import filled_model
 from benchmarks.in_turns import ratios
 from benchmarks.processor import processor_name, restrict_to
 from benchmarks.runtimes.openers import openvino
+from keras_cabvit.commands.arguments import positive
 from keras_cabvit.export import to_onnx
 from keras_cabvit.inference import fuse
 from keras_cabvit.models import list_models
@@ -95,7 +96,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variants", nargs="+", choices=list_models(), default=list_models())
     parser.add_argument("--latency", nargs="*", choices=list_models(), default=[])
-    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--rounds", type=positive, default=20)
     options = parser.parse_args()
     restrict_to(THREADS)  # TensorFlow has no such option here
     print(processor_name(), flush=True)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks.processor import processor_name
 from benchmarks.serving_load import _resident
+from keras_cabvit.commands.arguments import positive
 from keras_cabvit.terminal import output_that_never_fails
 from training.report.markdown import table
 
@@ -131,8 +132,8 @@ def main():
     """Exports, measures and prints a table, and a line of JSON per process."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variants", nargs="+", default=VARIANTS)
-    parser.add_argument("--requests", type=int, default=60, help="files per number of clients")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--requests", type=positive, default=60, help="files per number of clients")
+    parser.add_argument("--rounds", type=positive, default=3)
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"

@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import cabvit_program  # noqa: F401 (this program does not need Keras)
+from keras_cabvit.commands.arguments import positive
 from keras_cabvit.serving import GrpcClient, RestClient, Target, classify_files
 from keras_cabvit.terminal import output_that_never_fails
 
@@ -181,8 +182,8 @@ def measure(requests, clients, milliseconds=5.0, protocols=PROTOCOLS):
 def main():
     """Prints a line of JSON per run; returns 1 if answers were lost."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=36_000)
-    parser.add_argument("--clients", type=int, nargs="+", default=(1, 4, 16, 64))
+    parser.add_argument("--requests", type=positive, default=36_000)
+    parser.add_argument("--clients", type=positive, nargs="+", default=(1, 4, 16, 64))
     parser.add_argument("--milliseconds", type=float, default=5.0, help="time of an answer")
     parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS)
     options = parser.parse_args()

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.data import evaluation_pixels
 from keras_cabvit.runtimes.reading import read_keras_model
 from keras_cabvit.terminal import output_that_never_fails
@@ -41,8 +41,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs the command."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sizes", description=__doc__)
     parser.add_argument("model", type=path_argument, metavar="MODEL.keras")
-    parser.add_argument("--image-size", type=int, default=96)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--image-size", type=positive, default=96)
+    parser.add_argument("--epochs", type=positive, default=1)
     parser.add_argument("--output", type=path_argument, metavar="FILE.json")
     options = parser.parse_args(arguments)
     size = (options.image_size, options.image_size)

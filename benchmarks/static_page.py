@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.chromium import Page
 from benchmarks.processor import processor_name
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.data import evaluation_image
 from keras_cabvit.runtimes import open_model, predict_files
 
@@ -84,7 +84,7 @@ def main():
     parser.add_argument(
         "photographs", type=path_argument, help="folder of image files, at any depth"
     )
-    parser.add_argument("--count", type=int, default=50, help="evenly spaced; 50 by default")
+    parser.add_argument("--count", type=positive, default=50, help="evenly spaced; 50 by default")
     parser.add_argument("--output", type=path_argument, default=_OUTPUT)
     options = parser.parse_args()
 

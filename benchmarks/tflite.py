@@ -25,7 +25,7 @@ from benchmarks.filled_model import filled_model
 from benchmarks.photographs import write_photographs
 from benchmarks.processor import processor_flags, processor_name
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.export import to_tflite
 from keras_cabvit.export.tflite.flatbuffer import unpack
 from keras_cabvit.figures.style import BLUE, FAINT, ORANGE, figure_style, new_figure
@@ -265,9 +265,12 @@ def main():
         help="side of the evaluation's centre crop as a share of the image; 1 by default",
     )
     parser.add_argument(
-        "--images", type=int, default=64, help="number of synthetic photographs, without --data"
+        "--images",
+        type=positive,
+        default=64,
+        help="number of synthetic photographs, without --data",
     )
-    parser.add_argument("--rounds", type=int, default=40, help="number of timed images")
+    parser.add_argument("--rounds", type=positive, default=40, help="number of timed images")
     parser.add_argument("--out", type=path_argument, help="folder for tflite.json, .md and .png")
     options = parser.parse_args()
     if (options.model is None) != (options.data is None):

@@ -14,7 +14,7 @@ import json
 import sys
 
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.terminal import output_that_never_fails
 from training.recipes.imagenet import imagenet_recipe
 from training.report.markdown import table
@@ -91,7 +91,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=["CabViTH_S", REFERENCE])
     parser.add_argument("--topology", default="v5e:4x4")
-    parser.add_argument("--batch", type=int, default=1024, help="images per step on all devices")
+    parser.add_argument(
+        "--batch", type=positive, default=1024, help="images per step on all devices"
+    )
     parser.add_argument("--out", type=path_argument, help="folder for tpu.json and tpu.md")
     options = parser.parse_args()
     find_slice(options.topology).check_batch(options.batch)

@@ -17,7 +17,7 @@ from benchmarks.contenders import MATRIX_PRODUCT
 from benchmarks.in_turns import measure, peak_memory
 from benchmarks.inference import BACKENDS, PRECISIONS, RIVALS, contenders_of, figures_of, report
 from benchmarks.processor import gpu_names, processor_name
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.terminal import output_that_never_fails
 
 
@@ -27,8 +27,8 @@ def main():
     parser.add_argument("--variants", nargs="+", default=["CabViTH_S"])
     parser.add_argument("--backends", nargs="+", choices=BACKENDS, default=BACKENDS)
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS[:1])
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=positive, default=8)
+    parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument(
         "--rivals", nargs="*", choices=RIVALS, default=RIVALS, help="other models; all by default"
     )

@@ -57,7 +57,6 @@ def test_file_and_folder_appear_only_when_the_block_ends(tmp_path):
     assert names(tmp_path / "new" / "1") == ["file"]
 
 
-
 def test_folder_is_refused_before_the_work_whose_result_it_cannot_hold(tmp_path):
     (tmp_path / "model.tflite").mkdir()
 

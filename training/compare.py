@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.opened_model import open_model
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from training.data.data_set import DataSet
+from training.evaluation.arguments import check_at_least_one
 from training.evaluation.metrics import score_predictions
 from training.evaluation.model_score import ModelScore, model_score
 from training.evaluation.predictions import Framing, predict_split
 from training.evaluation.scored_classes import scored_classes
 from training.evaluation.scored_images import Scored, scored_images
-from training.report.score_table import score_table
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,6 @@ class Comparison:
     rows: tuple[ModelScore, ...]
     note: str
     notes: tuple[str, ...]
-
-    @property
-    def table(self) -> str:
-        """The rows as a Markdown table."""
-        return score_table(self.rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +104,8 @@ def compare(
     """
     if not paths:
         raise ValueError("Name at least one model to compare.")
+    check_at_least_one(batch_size=batch_size, latency_rounds=latency_rounds)
+    check_crop(crop)
     models = [open_model(path) for path in paths]
     run = next((model.run for model in models if model.run), None)
     scored = scored_images(data, split, run, labels)
@@ -148,7 +146,7 @@ def compare(
     rows = _rows(candidates, predictions.labels, latency_rounds)
     notes = [note for *_, found in framings for note in found]
     notes += [note for found in classes for note in found.notes]
-    notes = [*predictions.notes, *roles, *notes, *scored.data_set.notes]
+    notes = [*predictions.notes, *roles, *notes, *scored.data_set.all_notes]
     return Comparison(rows, scored.note, tuple(notes))
 
 
@@ -179,7 +177,11 @@ def score_forms(
 
     Returns:
         A tuple of `ModelScore`, in the order of `forms`.
+
+    Raises:
+        ValueError: `latency_rounds` or `batch_size` is below 1.
     """
+    check_at_least_one(batch_size=batch_size, latency_rounds=latency_rounds)
     candidates = []
     for form, (path, predict) in forms.items():
         starts = range(0, len(images), batch_size)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from keras_cabvit.data.crops import check_crop
 from keras_cabvit.paths import local_path
 from keras_cabvit.runtimes.latency import median_latencies
 from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
@@ -13,6 +14,7 @@ from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from training.data.data_set import DataSet
 from training.data.opening import check_outside
+from training.evaluation.arguments import check_at_least_one
 from training.evaluation.metrics import score_predictions
 from training.evaluation.predictions import Framing, Predictions, predict_split
 from training.evaluation.refusal import (
@@ -78,6 +80,8 @@ def evaluate(
         ImportError: a package that the model or the data needs is not installed.
         OSError: the report cannot be written.
     """
+    check_at_least_one(batch_size=batch_size, latency_rounds=latency_rounds)
+    check_crop(crop)
     out = None if out is None else local_path(out, "out")
     started = time.perf_counter()
     model = open_model(path)
@@ -102,7 +106,7 @@ def evaluate(
         data=scored.data_set.name,
         note=scored.note,
         are_test_of_run=scored.are_test_of_run,
-        notes=(*predictions.notes, *notes, *classes.notes, *scored.data_set.notes),
+        notes=(*predictions.notes, *notes, *classes.notes, *scored.data_set.all_notes),
         class_names=classes.names,
         scores=score_predictions(predictions.probabilities, predictions.labels),
         names=predictions.names,

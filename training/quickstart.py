@@ -23,12 +23,14 @@ from training.devices.strategies import place
 from training.evaluation.model_score import ModelScore
 from training.optimization.averaged_model import AveragedModel
 from training.optimization.compiled_model import compiled_model
+from training.recipes.checks import check_recipe
 from training.recipes.model import build_model
 from training.recipes.quickstart import QUICKSTART
 from training.recipes.recipe import Recipe
 from training.report.figures.curves import draw_curves
 from training.report.score_table import score_table
 from training.run.callbacks import History, LossGuard, Progress
+from training.run.options import check_seed
 
 DEFAULT_FOLDER = Path("saved_models/quickstart")
 
@@ -48,9 +50,12 @@ def quickstart(
         A tuple of `ModelScore`: Keras, SavedModel, TFLite.
 
     Raises:
-        ValueError: `folder` exists and was not written by an earlier quickstart.
+        ValueError: `folder` exists and was not written by an earlier quickstart, or a number is out
+            of range.
         Diverged: the loss became infinite, NaN, or far too large.
     """
+    check_recipe(recipe)
+    check_seed(seed)
     folder = local_path(folder, "folder")
     started = time.perf_counter()
     keras.utils.set_random_seed(seed)

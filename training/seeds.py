@@ -12,7 +12,7 @@ from keras_cabvit.runtimes.run_record import read_run
 from training.recipes.recipe import Recipe
 from training.report.markdown import percent, table
 from training.run.choosing import Choice, resumed_recipe
-from training.run.options import TrainOptions
+from training.run.options import TrainOptions, is_seed
 from training.train import train
 
 # Scores of run.json that a seed changes, and their names in the table.
@@ -53,12 +53,13 @@ def train_seeds(
         `OUT/seeds.md` too, and its numbers are in `OUT/seeds.json`.
 
     Raises:
-        ValueError: there are no seeds, two are alike, or `OUT` is the folder of a single run.
+        ValueError: there are no seeds, two are alike, one is out of range, or `OUT` is the folder
+            of a single run.
     """
     out = local_path(options.out, "out")
-    if not seeds or len(set(seeds)) < len(seeds):
+    if not seeds or len(set(seeds)) < len(seeds) or not all(map(is_seed, seeds)):
         raise ValueError(
-            "`seeds` must be different whole numbers, such as 0 1 2. "
+            "`seeds` must be different whole numbers from 0 to 2**32 - 1, such as 0 1 2. "
             f"Received: {' '.join(map(str, seeds))}"
         )
     if (out / "run.json").exists():

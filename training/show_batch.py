@@ -7,8 +7,10 @@ from keras_cabvit.atomic_files import atomic_path
 from keras_cabvit.paths import local_path
 from training.data.batches import training_batches
 from training.data.split import Split
+from training.recipes.checks import check_recipe
 from training.recipes.recipe import Recipe
 from training.report.figures.batch import draw_batch
+from training.run.options import check_seed
 
 
 def show_batch(
@@ -33,13 +35,16 @@ def show_batch(
         The number of images drawn.
 
     Raises:
-        ValueError: `step` or `count` is out of range, or there are no images.
+        ValueError: `step`, `count`, `seed` or a number of the recipe is out of range, or there are
+            no images.
     """
     if step < 0 or count < 1:
         raise ValueError(
             f"`step` must be 0 or more and `count` at least 1. Received: step={step}, count={count}"
         )
     path = local_path(path)
+    check_recipe(recipe)
+    check_seed(seed)
     recipe = dataclasses.replace(recipe, batch_size=min(recipe.batch_size, split.size))
     batches = training_batches(split, recipe, seed, first_step=step)
     images, labels = next(batches.as_numpy_iterator())

@@ -17,10 +17,11 @@ from training.devices.slow_on_cpus import tell_slow_on_cpus
 from training.devices.strategies import Placement, place
 from training.evaluate import evaluate
 from training.optimization.class_weights import training_loss
+from training.optimization.optimizer import check_final_learning_rate
+from training.recipes.checks import check_recipe
 from training.recipes.initial_weights import initial_weights_file
 from training.recipes.recipe import Recipe
 from training.report.data_overview import data_overview
-from training.run.callbacks import check_patience
 from training.run.checkpoints import CheckpointFolder
 from training.run.choosing import Choice, chosen_recipe, resumed_recipe
 from training.run.continued_record import continued_record
@@ -28,7 +29,7 @@ from training.run.extension import Extension, extension
 from training.run.folder import claimed
 from training.run.found_run import found_run
 from training.run.loggers import open_loggers
-from training.run.options import TrainOptions
+from training.run.options import TrainOptions, check_options
 from training.run.record import run_record
 from training.run.run import Run
 
@@ -66,6 +67,8 @@ def train(
     check_outside(options.data, options.out)
     found = found_run(folder)
     earlier = found.resumed
+    check_recipe(recipe, (earlier or {}).get("recipe"))
+    check_options(options, earlier)
     placement = place(options.strategy, recipe, hosts)
     start = _opened_data(recipe, options, earlier)
     recipe, data_set = start.recipe, start.data_set
@@ -92,7 +95,7 @@ def train(
     else:
         check_contents(data_set, earlier, folder)
     loggers = open_loggers(options.log, folder)
-    _check(recipe, data_set)
+    _check(recipe, data_set, is_new=earlier is None)
     # A share of the images that every epoch reads.
     validation_size = data_set.validation.size
     broken = BrokenImages(data_set.training.size + validation_size, validation_size)
@@ -159,12 +162,25 @@ def _tell_finished(folder: Path, checkpoints: CheckpointFolder, keeps_checkpoint
         )
 
 
-def _check(recipe: Recipe, data_set: DataSet) -> None:
+def _check(recipe: Recipe, data_set: DataSet, is_new: bool) -> None:
     """Raises an error, before anything is written, for what would fail in the run."""
-    check_patience(recipe.patience)
     initial_weights_file(recipe.model)  # the file may be missing
-    steps_per_epoch(data_set.training, recipe.batch_size)  # the batch may be larger than the data
+    # The batch may be larger than the data.
+    steps = recipe.epochs * steps_per_epoch(data_set.training, recipe.batch_size)
+    if is_new:  # a run that has begun is resumed as it is
+        check_final_learning_rate(recipe)
+        _check_updates(recipe, steps)
     # The images of each class may be unknown.
     training_loss(recipe.class_balance, data_set.training.class_counts())
     if recipe.augmentation.library == "keras_cv":
         import training.augmentation.keras_cv_backend  # noqa: F401 (it may not be installed)
+
+
+def _check_updates(recipe: Recipe, steps: int) -> None:
+    """Raises a ValueError if a training of so many steps ends before the weights change."""
+    accumulated = recipe.optimization.accumulation_steps
+    if accumulated > steps:
+        raise ValueError(
+            f"`optimization.accumulation_steps` must be at most {steps:,}, the steps of the whole "
+            f"training: otherwise no weight would ever change. Received: {accumulated:,}"
+        )

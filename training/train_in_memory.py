@@ -12,15 +12,22 @@ import keras
 import numpy as np
 
 from keras_cabvit.atomic_files import temporary_path, write_text_atomically
+from keras_cabvit.layers.numpy_arguments import is_positive_integer
 from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import save_weights
 from training.data.stratified import held_out
 from training.optimization.compiled_model import precision
-from training.optimization.optimizer import learning_rate_schedule, make_optimizer
+from training.optimization.optimizer import (
+    check_final_learning_rate,
+    learning_rate_schedule,
+    make_optimizer,
+)
+from training.recipes.checks import check_recipe
 from training.recipes.initial_weights import start_from_weights, stored_model, stored_variant
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions, Recipe
+from training.run.options import check_seed
 
 if TYPE_CHECKING:
     from training.in_memory.epoch import Images, Trainer
@@ -73,7 +80,8 @@ def train_in_memory(recipe: Recipe, options: InMemoryOptions) -> Path:
 
     Raises:
         ValueError: Keras does not run on JAX, the recipe has something that is not implemented in
-            JAX, the arrays or the teacher do not fit the recipe, or `out` holds a run of `train`.
+            JAX, a number is out of range, the arrays or the teacher do not fit the recipe, or `out`
+            holds a run of `train`.
         OSError: a file cannot be read or written.
     """
     _check(recipe, options)
@@ -147,27 +155,32 @@ def _check(recipe: Recipe, options: InMemoryOptions) -> None:
         )
     from training.in_memory.augmentation import check_augmentation
 
-    if options.minutes is not None and not options.minutes > 0:
-        raise ValueError(f"`minutes` must be above 0. Received: {options.minutes}")
+    check_recipe(recipe)
+    check_final_learning_rate(recipe)
+    check_seed(options.seed)
+    check_seed(options.split_seed, "split_seed")
+    if not is_positive_integer(options.score_epochs):
+        raise ValueError(
+            f"`score_epochs` must be an integer of at least 1. Received: {options.score_epochs}"
+        )
+    if options.minutes is not None and not 0 < options.minutes < math.inf:
+        raise ValueError(f"`minutes` must be above 0 and finite. Received: {options.minutes}")
     if not 0 < options.teacher_share <= 1:
         raise ValueError(
             f"`teacher_share` must be above 0, at most 1. Received: {options.teacher_share}"
         )
     check_augmentation(recipe.augmentation)
-    if recipe.optimization.accumulation_steps > 1:
-        raise ValueError(
-            "Training in memory needs `optimization.accumulation_steps=1`. "
-            f"Received: {recipe.optimization.accumulation_steps}"
-        )
     if recipe.class_balance != "none":
         raise ValueError(
             f'Training in memory needs `class_balance="none"`. Received: "{recipe.class_balance}"'
         )
+    crop = recipe.evaluation_crop
     others = (
         ("freeze", recipe.freeze, ()),
         ("patience", recipe.patience, None),
         ("select", recipe.select, "last"),
-        ("evaluation_crop", recipe.evaluation_crop or 1.0, 1.0),
+        ("evaluation_crop", 1.0 if crop is None else crop, 1.0),
+        ("optimization.accumulation_steps", recipe.optimization.accumulation_steps, 1),
         ("model.image_sizes", recipe.model.image_sizes, None),
     )
     for name, value, available in others:

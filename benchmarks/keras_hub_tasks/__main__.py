@@ -36,7 +36,7 @@ from benchmarks.keras_hub_tasks.scores import (
 )
 from benchmarks.processor import processor_name
 from keras_cabvit.atomic_files import write_text_atomically
-from keras_cabvit.commands.arguments import path_argument
+from keras_cabvit.commands.arguments import path_argument, positive
 from keras_cabvit.hub import CabViTBackbone, CabViTImageConverter
 from keras_cabvit.terminal import output_that_never_fails
 from training.report.markdown import table
@@ -206,7 +206,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keras_hub_tasks")
     known = TASKS | KERAS_CV_TASKS
     parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"any of {', '.join(known)}")
-    parser.add_argument("--steps", type=int, default=100, help="training steps (default: 100)")
+    parser.add_argument("--steps", type=positive, default=100, help="training steps (default: 100)")
     parser.add_argument("--out", type=path_argument, default=PICTURES, help="folder of pictures")
     arguments = parser.parse_args()
     unknown = set(arguments.tasks) - known.keys()

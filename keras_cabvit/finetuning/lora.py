@@ -1,5 +1,6 @@
 """LoRA: low-rank changes of the dense layers inside blocks (Hu et al. 2021, arXiv 2106.09685)."""
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -57,8 +58,10 @@ def enable_lora(
     """
     if not is_positive_integer(rank):
         raise ValueError(f"`rank` must be a positive integer. Received: rank={rank!r}")
-    if alpha is not None and (isinstance(alpha, bool) or not alpha > 0):
-        raise ValueError(f"`alpha` must be a number above 0, or None. Received: alpha={alpha!r}")
+    if alpha is not None and (isinstance(alpha, bool) or not 0 < alpha < math.inf):
+        raise ValueError(
+            f"`alpha` must be a finite number above 0, or None. Received: alpha={alpha!r}"
+        )
     chosen = [layer for name in as_names("layers", layers) for layer in _dense_layers(model, name)]
     chosen = list({id(layer): layer for layer in chosen}.values())
     if not chosen:

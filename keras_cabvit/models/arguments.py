@@ -1,5 +1,6 @@
 """Checks of the size and rate arguments that the builders share."""
 
+import math
 import numbers
 
 from keras_cabvit.layers.numpy_arguments import is_positive_integer
@@ -26,11 +27,11 @@ def check_common(mlp_ratio, layer_scale_init, max_digests, **rates):
 
     The arguments are the builders' own; `rates` are the dropout and stochastic depth rates.
     """
-    if not isinstance(mlp_ratio, numbers.Real) or mlp_ratio <= 0:
-        raise ValueError(f"`mlp_ratio` must be a number above 0. Received: {mlp_ratio!r}")
-    if layer_scale_init is not None and not isinstance(layer_scale_init, numbers.Real):
+    if not _is_finite(mlp_ratio) or mlp_ratio <= 0:
+        raise ValueError(f"`mlp_ratio` must be a finite number above 0. Received: {mlp_ratio!r}")
+    if layer_scale_init is not None and not _is_finite(layer_scale_init):
         raise ValueError(
-            f"`layer_scale_init` must be a number or None. Received: {layer_scale_init!r}"
+            f"`layer_scale_init` must be a finite number or None. Received: {layer_scale_init!r}"
         )
     if max_digests != 0 and not is_positive_integer(max_digests):
         raise ValueError(
@@ -40,3 +41,7 @@ def check_common(mlp_ratio, layer_scale_init, max_digests, **rates):
     for argument, rate in rates.items():
         if not isinstance(rate, numbers.Real) or not 0 <= rate < 1:
             raise ValueError(f"`{argument}` must be at least 0 and below 1. Received: {rate!r}")
+
+
+def _is_finite(value):
+    return isinstance(value, numbers.Real) and math.isfinite(value)

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 
 import pytest
 from PIL import Image
@@ -34,6 +35,14 @@ def test_figures_are_relative_to_the_fastest_matrix_product_and_timms_convnext()
     assert cabvit["speed over timm's convnext_tiny"]["median"] == pytest.approx(1.5)
 
 
+def test_fastest_matrix_product_is_that_of_most_operations_per_second():
+    """A framework on a GPU multiplies larger matrices, which may take longer."""
+    seconds = {CABVIT: [1.0], PRODUCT: [0.1], SLOW_PRODUCT: [0.4]}
+    cabvit = figures_of(seconds, {CABVIT: 80, PRODUCT: 10, SLOW_PRODUCT: 64})[0]
+    # 80 operations per second, where the larger product reaches 160.
+    assert cabvit["share of peak"]["median"] == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_every_form_is_compared_and_shown(tmp_path, precision):
     contenders = contenders_of("CabViTH_S", ["tensorflow", "jax"], [precision], [1, 8], RIVALS)
@@ -54,6 +63,46 @@ def test_every_form_is_compared_and_shown(tmp_path, precision):
     draw(result, tmp_path / "speed.png")
     with Image.open(tmp_path / "speed.png") as picture:
         assert picture.width > 600
+
+
+def test_models_without_a_matrix_product_are_not_drawn(tmp_path, capsys):
+    half, product = (
+        dataclasses.replace(each, precision="mixed_bfloat16") for each in (CABVIT, PRODUCT)
+    )
+    for name, contenders in (("rest", [CABVIT, half, product]), ("none", [CABVIT])):
+        figures = figures_of({each: [0.1] for each in contenders}, dict.fromkeys(contenders, 100))
+        draw({"models": figures}, tmp_path / f"{name}.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["rest.png"]
+    assert "none.png was not drawn: no model and matrix product" in capsys.readouterr().out
+
+
+class FatalName(str):
+    """The name of a model with which a process ends, unless it receives one of the first ones."""
+
+    received = 0
+
+    def __new__(cls, name, harmless):
+        made = super().__new__(cls, name)
+        made.harmless = harmless
+        return made
+
+    def __reduce__(self):
+        self.received += 1
+        return (str, (str(self),)) if self.received <= self.harmless else (os._exit, (3,))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("harmless", [0, 1], ids=["while it is built", "in a round"])
+def test_models_of_a_framework_whose_process_ends_are_named_and_left_out(harmless, capsys):
+    fatal = Contender(FatalName(MATRIX_PRODUCT, harmless), "jax", "mixed_bfloat16")
+    same_process, other = (Contender(MATRIX_PRODUCT, framework) for framework in ("jax", "torch"))
+    seconds, operations = measure([fatal, same_process, other], 2)
+
+    assert list(seconds) == list(operations) == [other]
+    assert len(seconds[other]) == 2
+    output = capsys.readouterr().out
+    for contender in (fatal, same_process):
+        assert f"left out: {contender}: the process ended with status 3\n" in output
 
 
 @pytest.mark.slow

@@ -95,7 +95,9 @@ def test_names_are_matched_whole_and_must_be_those_of_dense_layers_in_blocks(nam
     [
         ({"rank": 0}, "`rank` must be a positive integer"),
         ({"rank": True}, "`rank` must be a positive integer"),
-        ({"alpha": 0}, "`alpha` must be a number above 0"),
+        ({"alpha": 0}, "`alpha` must be a finite number above 0"),
+        ({"alpha": float("nan")}, "`alpha` must be a finite number above 0.*nan"),
+        ({"alpha": float("inf")}, "`alpha` must be a finite number above 0.*inf"),
         ({"layers": "query"}, "`layers` must be a list of names"),
         ({"layers": []}, "`layers` must name at least one layer"),
         ({"train": ["predict"]}, "`train` must name layers of the model .* Received: predict"),

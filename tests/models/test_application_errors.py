@@ -1,5 +1,7 @@
 """A wrong argument raises a ValueError that names it and says what would be right."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -32,8 +34,12 @@ WRONG = [
     ({"weights": 3}, "`weights` must be None, .* the path of a weights file"),
     ({"weights": __file__}, "`weights` must .* ends in .weights.h5.*cabvit convert"),
     ({"input_tensor": np.ones((1, 64, 64, 3))}, "`input_tensor` must be a Keras tensor.*ndarray"),
-    ({"mlp_ratio": 0}, "`mlp_ratio` must be a number above 0"),
-    ({"layer_scale_init": "small"}, "`layer_scale_init` must be a number or None"),
+    ({"mlp_ratio": 0}, "`mlp_ratio` must be a finite number above 0"),
+    ({"mlp_ratio": math.nan}, "`mlp_ratio` must be a finite number above 0.*nan"),
+    ({"mlp_ratio": math.inf}, "`mlp_ratio` must be a finite number above 0.*inf"),
+    ({"layer_scale_init": "small"}, "`layer_scale_init` must be a finite number or None"),
+    ({"layer_scale_init": math.nan}, "`layer_scale_init` must be a finite number or None.*nan"),
+    ({"layer_scale_init": -math.inf}, "`layer_scale_init` must be a finite number or None.*inf"),
     ({"max_digests": -1}, "`max_digests` must be an integer, 0"),
     ({"max_digests": 1.5}, "`max_digests` must be an integer, 0"),
     ({"drop_rate": 1.0}, "`drop_rate` must be at least 0 and below 1"),

@@ -44,7 +44,7 @@ def test_patience_counts_epochs_without_a_better_top1_or_cross_entropy(scores, d
 def test_patience_of_nothing_is_refused(folder, tmp_path):
     recipe = dataclasses.replace(RECIPE, patience=0)
 
-    with pytest.raises(ValueError, match="`patience` must be at least 1, or None"):
+    with pytest.raises(ValueError, match="`patience` must be an integer of at least 1, or None"):
         train(recipe, TrainOptions(f"folder:{folder}", tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

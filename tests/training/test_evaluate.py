@@ -15,6 +15,7 @@ from training.data.opening import open_data_set
 from training.evaluate import evaluate
 from training.evaluation.predictions import Framing, predict_split
 from training.report.classes import classes
+from training.report.score_table import score_table
 
 # Every test opens an exported model.
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("png_files")]
@@ -508,7 +509,7 @@ def test_comparison_has_a_row_for_every_model(run, evaluation, tmp_path):
     assert last.agreement < 1
     row = evaluation.as_row()
     assert (row.top1, row.agreement) == (first.top1, None)
-    assert len(comparison.table.splitlines()) == 6
+    assert len(score_table(comparison.rows).splitlines()) == 6
 
 
 def test_models_of_the_same_name_are_called_by_their_paths(run, tmp_path):

@@ -99,10 +99,17 @@ def test_interruption_of_the_garbage_collector_is_not_lost(tmp_path):
     assert not list((tmp_path / "out").glob("*"))
 
 
+def test_recipe_out_of_range_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="`batch_size` must be an integer of at least 1"):
+        quickstart(tmp_path / "run", dataclasses.replace(SMALL, batch_size=0))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--epochs", "0"], "must be a positive whole number, not 0"),
+        (["--seed", "-1"], "`seed` must be an integer from 0 to 2**32 - 1. Received: -1"),
         (["--out", os.path.dirname(__file__)], "was not written by this command"),
     ],
 )

@@ -85,10 +85,11 @@ def test_one_seed_has_no_deviation():
     assert result["standard_deviation"] == {"top1": None}
 
 
-@pytest.mark.parametrize("seeds", [[], [0, 1, 0]])
-def test_seeds_must_differ(tmp_path, seeds):
-    with pytest.raises(ValueError, match="must be different whole numbers, such as 0 1 2"):
+@pytest.mark.parametrize("seeds", [[], [0, 1, 0], [0, -1], [0, 2**32]])
+def test_seeds_must_differ_and_be_in_range(tmp_path, seeds):
+    with pytest.raises(ValueError, match="must be different whole numbers from 0 to"):
         train_seeds(RECIPE, TrainOptions("elpv", tmp_path), seeds, train_one=one_run)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folder_of_a_single_run_is_refused(tmp_path):

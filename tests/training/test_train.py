@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -370,18 +371,76 @@ def test_initial_weights_are_needed_only_at_the_start(restarted, folder):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"batch_size": 0}, "`batch_size` must be at least 1"),
-        ({"epochs": 0}, "`epochs` must be at least 1"),
+        ({"batch_size": 0}, "`batch_size` must be an integer of at least 1"),
+        ({"epochs": 0}, "`epochs` must be an integer of at least 1"),
+        # Two epochs of three batches.
+        (
+            {"optimization": dataclasses.replace(RECIPE.optimization, accumulation_steps=7)},
+            "accumulation_steps` must be at most 6, .* no weight would ever change. Received: 7",
+        ),
         (
             {"optimization": dataclasses.replace(RECIPE.optimization, warmup_epochs=3)},
             "not fewer than `warmup_epochs`. Received: epochs=2, warmup_epochs=3",
         ),
     ],
-    ids=["batch size", "epochs", "warm-up"],
+    ids=["batch size", "epochs", "accumulation", "warm-up"],
 )
 def test_recipe_that_trains_nothing_is_refused(folder, tmp_path, changes, sentence):
     with pytest.raises(ValueError, match=sentence):
         train(dataclasses.replace(RECIPE, **changes), TrainOptions(f"folder:{folder}", tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_learning_rate_that_would_rise_at_its_end_is_refused(folder, tmp_path):
+    recipe = changed(optimization={"learning_rate": 1e-7})
+    with pytest.raises(ValueError, match=r"must be at most 1e-07, .* Received: 1e-06"):
+        train(recipe, options(folder, tmp_path / "run"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("recipe", "others", "sentence"),
+    [
+        (changed(optimization={"learning_rate": 0.0}), {}, "`optimization.learning_rate` must be"),
+        (RECIPE, {"seed": -1}, "`seed` must be an integer from 0 to 2**32 - 1. Received: -1"),
+        (RECIPE, {"split_seed": 2**32}, "`split_seed` must be an integer from 0 to 2**32 - 1."),
+        (RECIPE, {"checkpoint_minutes": float("nan")}, "`checkpoint_minutes` must be at least 0."),
+        (RECIPE, {"checkpoint_minutes": -1.0}, "`checkpoint_minutes` must be at least 0."),
+    ],
+)
+def test_number_out_of_range_is_refused_before_the_data_is_read(tmp_path, recipe, others, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        train(recipe, options(tmp_path / "none", tmp_path / "run", **others))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_run_of_a_version_without_ranges_is_resumed(run, folder, tmp_path, capsys):
+    copy = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((copy / "run.json").read_text())
+    record["recipe"]["augmentation"]["rand_augment_magnitude"] = 15.0
+    write_record(copy, recipe=record["recipe"])
+    recipe = changed(augmentation={"rand_augment_magnitude": 15.0})
+    train(recipe, options(folder, copy, seed=3))
+
+    assert "is finished" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"`augmentation\.rand_augment_magnitude` must be"):
+        train(changed(augmentation={"rand_augment_magnitude": 16.0}), options(folder, copy, seed=3))
+
+
+def test_begun_run_is_resumed_with_a_schedule_that_is_refused_in_a_new_one(
+    run, folder, tmp_path, monkeypatch
+):
+    resumed = []
+    monkeypatch.setattr("training.train.Run.complete", lambda self, _: resumed.append(self.recipe))
+    copy = shutil.copytree(run, tmp_path / "run")
+    unfinish(copy)
+    odd = {"final_learning_rate": 0.1, "accumulation_steps": 7}
+    record = json.loads((copy / "run.json").read_text())
+    record["recipe"]["optimization"] |= odd
+    write_record(copy, recipe=record["recipe"])
+    train(changed(optimization=odd), options(folder, copy, seed=3))
+
+    assert [recipe.optimization.accumulation_steps for recipe in resumed] == [7]
 
 
 def test_overfitting_is_not_divergence():

@@ -11,6 +11,7 @@ from training.commands.parsing import parsed
 from training.commands.recipe_name import recipe_name
 from training.data.opening import check_outside, open_data_set
 from training.recipes import RECIPES
+from training.recipes.checks import check_recipe
 from training.recipes.recipe import Recipe
 from training.show_batch import show_batch
 
@@ -67,6 +68,7 @@ def run(arguments: list[str]) -> None:
     )
     options, recipe = command.options, command.recipe
     check_outside(options.data, options.out)
+    check_recipe(recipe)
     data_set = open_data_set(
         options.data,
         recipe.validation_share,

@@ -65,10 +65,7 @@ def learning_rate_schedule(
             "`epochs` must be at least 1, and not fewer than `warmup_epochs`. Received: "
             f"epochs={recipe.epochs}, warmup_epochs={options.warmup_epochs:g}"
         )
-    peak = options.learning_rate
-    if options.learning_rate_batch:
-        images = recipe.batch_size * options.accumulation_steps
-        peak *= images / options.learning_rate_batch
+    peak = _peak_learning_rate(recipe)
     warmup_steps = round(options.warmup_epochs * steps_per_epoch)
     return keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
@@ -77,6 +74,25 @@ def learning_rate_schedule(
         decay_steps=max(1, recipe.epochs * steps_per_epoch - warmup_steps),
         alpha=options.final_learning_rate / peak,
     )
+
+
+def _peak_learning_rate(recipe: Recipe) -> float:
+    """Returns the learning rate after the warm-up, by the images per update of the weights."""
+    options = recipe.optimization
+    if not options.learning_rate_batch:
+        return options.learning_rate
+    images = recipe.batch_size * options.accumulation_steps
+    return options.learning_rate * (images / options.learning_rate_batch)
+
+
+def check_final_learning_rate(recipe: Recipe) -> None:
+    """Raises a ValueError if the cosine of the learning rate would rise, not fall."""
+    peak, final = _peak_learning_rate(recipe), recipe.optimization.final_learning_rate
+    if final > peak * (1 + 1e-6):  # equal ones may be rounded otherwise
+        raise ValueError(
+            f"`optimization.final_learning_rate` must be at most {peak:g}, the learning rate after "
+            f"the warm-up. Received: {final:g}"
+        )
 
 
 class LayerwiseAdamW(keras.optimizers.Adam):

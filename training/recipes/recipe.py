@@ -176,7 +176,7 @@ class Recipe:
     class_balance: Literal["none", "weights"] = "none"
 
     @property
-    def crop_of_evaluation(self) -> float:
+    def effective_crop(self) -> float:
         """Side of the centre crop that is evaluated, as a share of the shorter side."""
         if self.evaluation_crop is None:
             return evaluation_crop(self.model.image_size)

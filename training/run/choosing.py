@@ -1,6 +1,7 @@
 """Fields of a recipe that a run chooses, or chose when it began."""
 
 import functools
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ class Choice:
     minutes: float | None = None
 
     def __post_init__(self) -> None:
-        if self.minutes is not None and not self.minutes > 0:
-            raise ValueError(f"`minutes` must be above 0. Received: {self.minutes}")
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
+            raise ValueError(f"`minutes` must be above 0 and finite. Received: {self.minutes}")
 
 
 def chosen_recipe(

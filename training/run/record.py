@@ -70,7 +70,7 @@ def run_record(
         "images_per_class": plain(data_set.class_counts()),
         "checksums": data_set.checksums(),
         "validation_note": data_set.validation_note,
-        "notes": list(data_set.notes),
+        "notes": list(data_set.all_notes),
     }
 
 

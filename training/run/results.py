@@ -74,7 +74,7 @@ def write_results(
     with atomic_path(folder / "model.keras") as partial:
         model.save(partial)
         add_statements(
-            partial, data_set.class_names, recipe.model.image_size, recipe.crop_of_evaluation
+            partial, data_set.class_names, recipe.model.image_size, recipe.effective_crop
         )
     evaluation = evaluate(folder, data_set)
     record = (read_run(folder) or {}) | {

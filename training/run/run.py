@@ -240,7 +240,7 @@ class Run:
             self.data_set.validation,
             recipe.model.image_size,
             recipe.batch_size,
-            recipe.crop_of_evaluation,
+            recipe.effective_crop,
             self.reader,
         )
         first_step = checkpointing.step

@@ -147,6 +147,10 @@ def test_evaluate_compares_files(trained_by_command, folder, tmp_path, capsys):
         (["--compare", "a.keras", "--json", "b.tflite"], "must end in .json. Received: b.tflite"),
         (["a", "--json", "/proc/scores.json"], "/proc/scores.json cannot be written"),
         (["a", "--out", "/proc/report"], "/proc/report"),
+        (["a", "--batch-size", "0"], "`batch_size` must be an integer of at least 1."),
+        (["--compare", "a", "b", "--batch-size", "-1"], "`batch_size` must be an integer"),
+        (["a", "--crop", "0"], "`crop` must be above 0 and at most 1"),
+        (["--compare", "a", "b", "--crop", "nan"], "`crop` must be above 0 and at most 1"),
     ],
 )
 def test_wrong_arguments_of_evaluate_give_a_clear_error(arguments, sentence, capsys):
@@ -165,11 +169,22 @@ def test_show_batch_writes_a_picture(folder, tmp_path, capsys):
     assert [entry.name for entry in path.parent.iterdir()] == ["batch.png"]
 
 
-def test_show_batch_refuses_a_step_before_the_first(folder, tmp_path, capsys):
-    arguments = ["--data", f"folder:{folder}", "--out", str(tmp_path / "b.png"), "--step", "-1"]
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("--step", "-1", "`step` must be 0 or more"),
+        ("--seed", str(2**62), "`seed` must be an integer from 0 to 2**32 - 1"),
+        ("--augmentation.horizontal-flip", "2", "`augmentation.horizontal_flip` must be a number"),
+    ],
+)
+def test_show_batch_refuses_a_number_out_of_range(
+    folder, tmp_path, option, value, sentence, capsys
+):
+    arguments = ["--data", f"folder:{folder}", "--out", str(tmp_path / "b.png"), option, value]
 
     assert main(["show-batch", "--recipe", "fashion_mnist", *arguments]) == 1
-    assert "`step` must be 0 or more" in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 ADDRESS = "gs://bucket/x"

@@ -94,15 +94,15 @@ def test_images_that_are_not_listed_are_named(root):
     data_set = opened(root, rows())
 
     assert [left.names for left in data_set.left_out] == [(os.path.join("shelf", "new.png"),)]
-    assert "shelf/new.png" in data_set.notes[0]
+    assert "shelf/new.png" in data_set.left_out_note
 
 
 def test_other_columns_are_named(root):
     # Without "split" the test images of such a table are trained on.
     data_set = opened(root, rows().replace("class,split", "class,set"))
 
-    assert "Not read in" in data_set.notes[0]
-    assert "columns of labels.csv (set)" in data_set.notes[0]
+    assert "Not read in" in data_set.left_out_note
+    assert "columns of labels.csv (set)" in data_set.left_out_note
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -161,15 +162,6 @@ def test_another_backend_is_refused(images, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_accumulated_gradients_give_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    optimization = dataclasses.replace(TINY_IMAGENET.optimization, accumulation_steps=2)
-    recipe = dataclasses.replace(TINY_IMAGENET, optimization=optimization)
-    options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
-    with pytest.raises(ValueError, match=r"optimization.accumulation_steps=1`. Received: 2"):
-        train_in_memory(recipe, options)
-
-
 def test_class_weights_give_a_clear_error(tmp_path, monkeypatch):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     recipe = dataclasses.replace(TINY_IMAGENET, class_balance="weights")
@@ -185,6 +177,7 @@ def test_class_weights_give_a_clear_error(tmp_path, monkeypatch):
         ("evaluation_crop", 0.875),
         ("patience", 2),
         ("freeze", ("stem",)),
+        ("optimization.accumulation_steps", 2),
         ("model.image_sizes", (32, 64)),
     ],
 )
@@ -193,6 +186,31 @@ def test_what_is_not_implemented_gives_a_clear_error(tmp_path, monkeypatch, name
     recipe = with_fields(TINY_IMAGENET, {name: value})
     options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
     with pytest.raises(ValueError, match=rf"needs `{name}=.*Received: {name}="):
+        train_in_memory(recipe, options)
+
+
+@pytest.mark.parametrize(
+    ("fields", "others", "message"),
+    [
+        ({"batch_size": 0}, {}, "`batch_size` must be an integer of at least 1. Received: 0"),
+        (
+            {"optimization.accumulation_steps": 0},
+            {},
+            "`optimization.accumulation_steps` must be an integer of at least 1. Received: 0",
+        ),
+        ({"optimization.learning_rate": 1e-7}, {}, "`optimization.final_learning_rate` must be"),
+        ({"evaluation_crop": 0}, {}, "`evaluation_crop` must be a number above 0"),
+        ({}, {"score_epochs": 0}, "`score_epochs` must be an integer of at least 1. Received: 0"),
+        ({}, {"minutes": float("inf")}, "`minutes` must be above 0 and finite. Received: inf"),
+        ({}, {"seed": -1}, "`seed` must be an integer from 0 to 2**32 - 1. Received: -1"),
+        ({}, {"split_seed": 2**32}, "`split_seed` must be an integer from 0 to 2**32 - 1."),
+    ],
+)
+def test_numbers_out_of_range_give_a_clear_error(tmp_path, monkeypatch, fields, others, message):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    recipe = with_fields(TINY_IMAGENET, fields)
+    options = InMemoryOptions(tmp_path / "a.npy", tmp_path / "b.npy", tmp_path / "run", **others)
+    with pytest.raises(ValueError, match=re.escape(message)):
         train_in_memory(recipe, options)
 
 

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 import tiny_models
 
-from training.optimization.optimizer import LayerwiseAdamW, learning_rate_schedule, make_optimizer
+from training.optimization.optimizer import (
+    LayerwiseAdamW,
+    check_final_learning_rate,
+    learning_rate_schedule,
+    make_optimizer,
+)
 from training.recipes.recipe import ModelOptions, Optimization, Recipe
 
 
@@ -62,6 +67,14 @@ def test_learning_rate_grows_with_the_images_of_a_change(accumulation_steps, pea
     schedule = learning_rate_schedule(options, steps_per_epoch=10)
 
     assert float(schedule(10)) == pytest.approx(peak)
+
+
+def test_constant_learning_rate_is_not_refused_by_rounding():
+    options = {"learning_rate": 1e-3, "learning_rate_batch": 100, "final_learning_rate": 9e-5}
+    assert 1e-3 * (9 / 100) < 9e-5
+    check_final_learning_rate(recipe(batch_size=9, **options))
+    with pytest.raises(ValueError, match=r"must be at most 8e-05, .* Received: 9e-05"):
+        check_final_learning_rate(recipe(batch_size=8, **options))
 
 
 def test_epsilon_is_small_enough_for_gradients_before_layer_scale():

@@ -26,9 +26,9 @@ def test_imagenet_recipe_is_the_authors(name):
 
     assert (recipe.epochs, recipe.batch_size) == (300, 1024)
     assert recipe.precision == "mixed_bfloat16"
-    assert recipe.crop_of_evaluation == 224 / 256
+    assert recipe.effective_crop == 224 / 256
     larger = dataclasses.replace(recipe.model, image_size=(384, 384))
-    assert dataclasses.replace(recipe, model=larger).crop_of_evaluation == 1
+    assert dataclasses.replace(recipe, model=larger).effective_crop == 1
     assert dataclasses.asdict(optimization) == {
         "learning_rate": 2e-3,
         "learning_rate_batch": 1024,

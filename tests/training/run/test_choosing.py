@@ -57,7 +57,7 @@ def test_extension_starts_from_the_run_whatever_weights_could_be_chosen(
     assert found.value.args == (str(finished_run / "model.keras"), BATCH.fields)
 
 
-@pytest.mark.parametrize("minutes", [0, -1, float("nan")])
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
 def test_wrong_minutes_give_a_clear_error(minutes):
     with pytest.raises(ValueError, match="`minutes` must be above 0"):
         Choice(frozenset(), minutes)

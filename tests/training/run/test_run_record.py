@@ -41,7 +41,7 @@ def test_command_is_recorded_without_passwords(monkeypatch, given, password):
         class_counts=dict,
         checksums=dict,
         validation_note="",
-        notes=(),
+        all_notes=(),
     )
     record = run_record(
         QUICKSTART,

@@ -3,7 +3,7 @@
 from training.run.callbacks.averaged_evaluation import AveragedEvaluation
 from training.run.callbacks.callback_list import CallbackList
 from training.run.callbacks.checkpointing import Checkpointing, CheckpointOptions
-from training.run.callbacks.early_stopping import EarlyStopping, check_patience
+from training.run.callbacks.early_stopping import EarlyStopping
 from training.run.callbacks.history import History
 from training.run.callbacks.loss_guard import Diverged, LossGuard
 from training.run.callbacks.progress import Progress
@@ -20,5 +20,4 @@ __all__ = [
     "LossGuard",
     "Progress",
     "TensorBoard",
-    "check_patience",
 ]

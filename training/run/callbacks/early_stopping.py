@@ -22,7 +22,8 @@ class EarlyStopping(keras.callbacks.Callback):
 
     def __init__(self, history: History, patience: int | None):
         super().__init__()
-        check_patience(patience)
+        if patience is not None and patience < 1:
+            raise ValueError(f"`patience` must be at least 1, or None. Received: {patience}")
         self.history = history
         self.patience = patience
 
@@ -47,14 +48,6 @@ class EarlyStopping(keras.callbacks.Callback):
             f"Training stopped early, after epoch {latest} of {epochs}: neither top-1 nor "
             "cross-entropy on the validation images had improved since epoch "
             f"{_last_improvement(self.history.rows)}."
-        )
-
-
-def check_patience(patience: int | None) -> None:
-    """Raises ValueError if a recipe's patience is less than 1."""
-    if patience is not None and patience < 1:
-        raise ValueError(
-            f"`patience` must be at least 1, or None to train all epochs. Received: {patience}"
         )
 
 

@@ -49,7 +49,7 @@ class TritonPythonModel:
         transform = json.loads(stated["evaluation_transform.json"])
         self._size, self._crop = transform["image_size"], transform["evaluation_crop"]
         self._gives_logits = stated["scores"] == "logits"
-        # One name per line; `splitlines` would also split at other characters, which names may have.
+        # One name per line; `splitlines` also splits at characters that a name may have.
         labels = stated.get("labels.txt")
         self._labels = None if labels is None else labels.removesuffix("\n").split("\n")
 
