@@ -40,7 +40,11 @@ def figures(variant, sizes, rounds):
     for windowed, whole in pairs:
         if windowed not in seconds or whole not in seconds:
             continue
-        memory = [peak_memory(each) for each in (windowed, whole)]
+        try:
+            memory = [peak_memory(each) for each in (windowed, whole)]
+        except ChildProcessError as error:
+            print(f"left out: the memory at {whole.image_size}: {error}", flush=True)
+            continue
         found.append(
             {
                 "size": whole.image_size,

@@ -17,7 +17,7 @@ COMMANDS = (
     *("client", "push", "demo"),
 )
 # These start without Keras, which takes seconds to import.
-_WITHOUT_KERAS = ("client",)
+_WITHOUT_KERAS = ("client", "convert-images")
 
 
 def main(arguments=None):

@@ -26,6 +26,14 @@ for kind in ("--rest", "--grpc"):
 print(json.dumps(found))
 """
 
+CONVERT_IMAGES = """
+import json, sys
+import cabvit_program
+sys.argv = ["cabvit", "convert-images", *sys.argv[1:]]
+assert cabvit_program.main() == 0
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file=sys.stderr)
+"""
+
 
 def run(*arguments, **environment):
     return subprocess.run(
@@ -56,6 +64,16 @@ def test_client_of_the_module_starts_without_keras():
     assert process.stderr.endswith("cabvit client: There is no image at a.jpg.\n")
     assert "keras_cabvit" in imported
     assert not {"keras", "tensorflow", "numpy"} & imported
+
+
+def test_convert_images_starts_without_keras(tmp_path):
+    (tmp_path / "photographs").mkdir()
+    (tmp_path / "photographs" / "a.jpg").write_bytes(b"copied as it is")
+    converted = tmp_path / "jpeg"
+    process = run("-c", CONVERT_IMAGES, tmp_path / "photographs", converted)
+
+    assert not {"keras", "tensorflow", "jax", "torch", "h5py"} & {*json.loads(process.stderr)}
+    assert (converted / "a.jpg").read_bytes() == b"copied as it is"
 
 
 PROGRAM = """

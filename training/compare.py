@@ -10,16 +10,18 @@ import numpy as np
 
 from keras_cabvit.data.crops import check_crop
 from keras_cabvit.runtimes.latency import median_latencies
-from keras_cabvit.runtimes.opened_model import open_model
+from keras_cabvit.runtimes.opened_model import OpenedModel, open_model
 from keras_cabvit.runtimes.size_and_crop import size_and_crop
 from keras_cabvit.runtimes.size_on_disk import size_on_disk
 from training.data.data_set import DataSet
+from training.data.image_list import image_digests, image_list, read_image_list
 from training.evaluation.arguments import check_at_least_one
 from training.evaluation.metrics import score_predictions
 from training.evaluation.model_score import ModelScore, model_score
 from training.evaluation.predictions import Framing, predict_split
 from training.evaluation.scored_classes import scored_classes
-from training.evaluation.scored_images import Scored, scored_images
+from training.evaluation.scored_images import Scored, choices_on_validation, scored_images
+from training.run.known_images import KnownImages
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def compare(
         sentence
         for name, model in zip(names, models, strict=True)
         if model.run and model.run != run
-        for sentence in _role_in_training(scored, name, model.run)
+        for sentence in _role_in_training(scored, name, model)
     ]
     candidates: list[_Candidate] = []
     for number, (model, name) in enumerate(zip(models, names, strict=True)):
@@ -150,12 +152,27 @@ def compare(
     return Comparison(rows, scored.note, tuple(notes))
 
 
-def _role_in_training(scored: Scored, name: str, run: dict) -> list[str]:
+def _role_in_training(scored: Scored, name: str, model: OpenedModel) -> list[str]:
     """Returns sentences on the role of the scored images in the making of another run's model."""
-    try:
-        return [f"{name}: {sentence}" for sentence in scored.role_in_training(run)]
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
+    run = model.run or {}
+    images, before = image_list(scored.data_set), read_image_list(model.path.parent)
+    if scored.split_name not in ("validation", "test") or images is None or before is None:
+        try:
+            return [f"{name}: {sentence}" for sentence in scored.role_in_training(run)]
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+    known = KnownImages(before, image_digests(scored.data_set))
+    names = images[scored.split_name]
+    learned = [each for each in names if known.is_learned(each)]
+    if learned:
+        raise ValueError(
+            f"{name} was trained on {len(learned):,} of the {len(names):,} {scored.split_name} "
+            f"images, such as {learned[0]}: its scores would say little about other images. Score "
+            "images that no model was trained on with --data."
+        )
+    if not any(map(known.is_held, names)):
+        return []
+    return [f"{name}: The model was not trained on them. {choices_on_validation(run)}"]
 
 
 def score_forms(

@@ -95,7 +95,7 @@ def train(
     else:
         check_contents(data_set, earlier, folder)
     loggers = open_loggers(options.log, folder)
-    _check(recipe, data_set, is_new=earlier is None)
+    _check(recipe, data_set, is_new=earlier is None or options.change_optimization)
     # A share of the images that every epoch reads.
     validation_size = data_set.validation.size
     broken = BrokenImages(data_set.training.size + validation_size, validation_size)
@@ -167,7 +167,7 @@ def _check(recipe: Recipe, data_set: DataSet, is_new: bool) -> None:
     initial_weights_file(recipe.model)  # the file may be missing
     # The batch may be larger than the data.
     steps = recipe.epochs * steps_per_epoch(data_set.training, recipe.batch_size)
-    if is_new:  # a run that has begun is resumed as it is
+    if is_new:  # a schedule that has begun is resumed as it is
         check_final_learning_rate(recipe)
         _check_updates(recipe, steps)
     # The images of each class may be unknown.

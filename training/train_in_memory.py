@@ -17,6 +17,7 @@ from keras_cabvit.models.variants import VARIANTS
 from keras_cabvit.paths import local_path
 from keras_cabvit.weights import save_weights
 from training.data.stratified import held_out
+from training.in_memory.checks import check_for_memory
 from training.optimization.compiled_model import precision
 from training.optimization.optimizer import (
     check_final_learning_rate,
@@ -153,8 +154,6 @@ def _check(recipe: Recipe, options: InMemoryOptions) -> None:
             "Training in memory needs JAX: set the environment variable KERAS_BACKEND=jax. Keras "
             f"runs on {keras.backend.backend()}."
         )
-    from training.in_memory.augmentation import check_augmentation
-
     check_recipe(recipe)
     check_final_learning_rate(recipe)
     check_seed(options.seed)
@@ -169,25 +168,7 @@ def _check(recipe: Recipe, options: InMemoryOptions) -> None:
         raise ValueError(
             f"`teacher_share` must be above 0, at most 1. Received: {options.teacher_share}"
         )
-    check_augmentation(recipe.augmentation)
-    if recipe.class_balance != "none":
-        raise ValueError(
-            f'Training in memory needs `class_balance="none"`. Received: "{recipe.class_balance}"'
-        )
-    crop = recipe.evaluation_crop
-    others = (
-        ("freeze", recipe.freeze, ()),
-        ("patience", recipe.patience, None),
-        ("select", recipe.select, "last"),
-        ("evaluation_crop", 1.0 if crop is None else crop, 1.0),
-        ("optimization.accumulation_steps", recipe.optimization.accumulation_steps, 1),
-        ("model.image_sizes", recipe.model.image_sizes, None),
-    )
-    for name, value, available in others:
-        if value != available:
-            raise ValueError(
-                f"Training in memory needs `{name}={available}`. Received: {name}={value}"
-            )
+    check_for_memory(recipe)
 
 
 def _check_out(out: Path) -> None:

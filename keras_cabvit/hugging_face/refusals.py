@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 
+from keras_cabvit.first_line import first_line
 from keras_cabvit.hugging_face.library import hub_library
 
 _TOKENS = "https://huggingface.co/settings/tokens"
@@ -51,7 +52,7 @@ def explained(repo_id: str, endpoint: str) -> Iterator[None]:
         if not _is_of_the_network(error):
             raise
         raise OSError(
-            f"The Hub at {endpoint} cannot be reached: {_first_line(error)}. Check the network; "
+            f"The Hub at {endpoint} cannot be reached: {_reason(error)}. Check the network; "
             "nothing was committed."
         ) from error
 
@@ -87,17 +88,17 @@ def _refusal(error: Exception, repo_id: str) -> Exception:
         return ValueError(
             f"The token may not write to {repo_id}. It needs write permission ({_TOKENS}), and its "
             f"user must be {owner}, or a member of the organization {owner} who may write. "
-            f"The Hub says: {_first_line(error)}"
+            f"The Hub says: {_reason(error)}"
         )
     if status in (401, 404):
         return ValueError(
             f"The Hub has no repository or revision for {repo_id} that the token may see: check "
-            f"the spelling of {owner}, and the token's rights. The Hub says: {_first_line(error)}"
+            f"the spelling of {owner}, and the token's rights. The Hub says: {_reason(error)}"
         )
     if status < 500 and status != 429:
-        return ValueError(f"The Hub refuses to push to {repo_id}: {_first_line(error)}")
+        return ValueError(f"The Hub refuses to push to {repo_id}: {_reason(error)}")
     return OSError(
-        f"The Hub failed with status {status}: {_first_line(error)}. Try again later; nothing was "
+        f"The Hub failed with status {status}: {_reason(error)}. Try again later; nothing was "
         "committed."
     )
 
@@ -122,6 +123,5 @@ def _is_of_the_network(error: BaseException | None) -> bool:
     return False
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(getattr(error, "server_message", None) or error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _reason(error: BaseException) -> str:
+    return first_line(error, getattr(error, "server_message", None) or None).rstrip(".")

@@ -107,8 +107,8 @@ def _is_averaged(key: str) -> bool:
 
 
 def _under(content: dict, key: str) -> Any:
-    if not isinstance(content, dict) or key in content:
-        return content[key] if isinstance(content, dict) else None
+    if key in content:
+        return content[key]
     outer, dot, inner = key.partition(".")
     if dot and isinstance(content.get(outer), dict):
         return _under(content[outer], inner)

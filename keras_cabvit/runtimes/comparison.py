@@ -88,8 +88,8 @@ def verify(
 
     The export runs as its users run it: a .tflite file in LiteRT with 2 threads and XNNPACK, an
     .onnx file in onnxruntime with 2 threads, a SavedModel in TensorFlow. The model runs in Keras,
-    on the current backend. Classes are matched by name if both are named: those of the model in
-    `labels.txt` or `run.json` beside it.
+    on the current backend. Classes are matched by name if both are named: the model inside its
+    file, else in `labels.txt`, else in `run.json`, beside it.
 
     Args:
         export: path of a `.tflite` file, an `.onnx` file or a SavedModel directory.

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from keras_cabvit.atomic_files import DISK_FULL, is_disk_full
+from keras_cabvit.first_line import first_line
 from keras_cabvit.gpu import leave_gpus_to_the_backend
 from keras_cabvit.layers.numpy_arguments import as_python
 from keras_cabvit.models.arguments import check_positive_integers
@@ -198,9 +199,9 @@ def _reading(path: str | os.PathLike[str], form: str) -> Iterator[None]:
             ) from error
         if found := describe_hdf5(path):
             raise ValueError(found) from error
-        reason = (str(error).strip() or type(error).__name__).split("\n")[0]
         raise ValueError(
-            f"{path} is damaged, or holds no {form} model. Reading it failed with: {reason}"
+            f"{path} is damaged, or holds no {form} model. Reading it failed with: "
+            f"{first_line(error)}"
         ) from error
 
 

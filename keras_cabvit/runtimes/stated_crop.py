@@ -1,7 +1,7 @@
 """Centre crop of the evaluation, as a model states it: a small JSON file inside the model.
 
 A SavedModel has the file in `assets/`, a .keras file in its archive, a .tflite file in that of its
-metadata:
+metadata, and an .onnx file as an entry of its metadata:
 `{"image_size": [height, width], "evaluation_crop": crop}`, in pixels and as a share of the image.
 """
 

@@ -28,7 +28,8 @@ def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Mode
 
     Raises:
         ValueError: the size does not suit the model, or the model is another one or has layers of
-            its own that fit one size only.
+            its own that fit one size only; or its class has a `call` of its own, and a config that
+            does not hold its layers.
 
     Example:
         >>> model = keras_cabvit.CabViTH_T(input_shape=(64, 64, 3), classes=10)
@@ -51,6 +52,8 @@ def resized_model(model: keras.Model, image_size: tuple[int, int]) -> keras.Mode
         )
     if tuple(model.input_shape[1:3]) == (height, width):
         return model
+    if "layers" not in model.get_config():
+        check_no_own_call(model)  # the copy would lack it
     resized = counterpart(model, (height, width))
     transfer_weights(resized, model)
     return resized
@@ -74,13 +77,11 @@ def counterpart(
             the same for images of one window.
 
     Raises:
-        ValueError: the layers cannot be put together at this size, or the model's class has a
-            `call` of its own, which its copy would lack.
+        ValueError: the layers cannot be put together at this size.
     """
     shape = (*image_size, channels or model.input_shape[-1])
     old_shape = tuple(model.input_shape[1:])
     if "layers" not in model.get_config():  # a class with arguments of its own, as of KerasHub
-        check_no_own_call(model)
         model = keras.Model(model.input, model.output, name=model.name)
     config = _changed(model.get_config(), old_shape, shape, classes, without_windows)
     try:

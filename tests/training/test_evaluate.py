@@ -10,7 +10,7 @@ from small_classifier import CLASS_NAMES, SIZE, noise, save_forms, small_classif
 from training.compare import compare, score_forms
 from training.data.array_split import ArraySplit
 from training.data.data_set import DataSet
-from training.data.image_list import with_validation
+from training.data.image_list import with_validation, write_image_list
 from training.data.opening import open_data_set
 from training.evaluate import evaluate
 from training.evaluation.predictions import Framing, predict_split
@@ -534,14 +534,52 @@ def test_models_are_compared_on_the_images_of_the_first_run(run):
     assert comparison.note == "The 36 test images of data were scored."
 
 
-def test_images_that_another_run_may_have_learned_are_not_compared_on(run, tmp_path):
-    other = shutil.copytree(run, tmp_path / "other")
-    record = json.loads((other / "run.json").read_text())
-    record["checksums"] = {"training": "another", "validation": "another"}
+@pytest.fixture
+def other_run(run, tmp_path):
+    """Returns a function that copies the run: one that has learned the run's validation images."""
+    data = open_data_set(f"folder:{run / 'data'}", 0.5, 3)
+    learned = [name for name, _ in data.training.files_and_classes()]
+    swapped = with_validation(data, learned, "They were swapped.")
+
+    def copied(**changes):
+        other = shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("data"))
+        record = json.loads((other / "run.json").read_text())
+        record |= {"checksums": swapped.checksums(), **changes}
+        (other / "run.json").write_text(json.dumps(record))
+        return other, swapped
+
+    return copied
+
+
+@pytest.mark.parametrize("has_list", [True, False])
+def test_images_that_another_run_has_learned_are_not_compared_on(run, other_run, has_list):
+    other, images = other_run()
+    sentence = r"^other: .* not those that the model was trained with"
+    if has_list:
+        write_image_list(other, images)
+        sentence = r"^other was trained on 8 of the 8 validation images, such as train/"
+
+    with pytest.raises(ValueError, match=sentence):
+        compare([run, other], split="validation")
+
+
+def test_images_that_another_run_held_out_are_compared_on(run, other_run):
+    other, _ = other_run()
+    write_image_list(other, open_data_set(f"folder:{run / 'data'}", 0.5, 3))
+
+    notes = compare([run, other], split="validation", latency_rounds=1).notes
+    assert any(note.startswith("other: The model was not trained on them.") for note in notes)
+
+
+def test_moved_run_with_chosen_validation_images_is_scored_on_these(run, other_run):
+    other, images = other_run(data="folder:/gone", data_source="folder:/gone")
+    names = [name for name, _ in images.validation.files_and_classes()]
+    record = json.loads((other / "run.json").read_text()) | {"validation_images": names}
     (other / "run.json").write_text(json.dumps(record))
 
-    with pytest.raises(ValueError, match=r"^other: .* not those that the model was trained with"):
-        compare([run, other], split="validation")
+    found = evaluate(other, f"folder:{run / 'data'}", "validation", latency_rounds=1)
+    assert set(found.names) == set(names)
+    assert "The model was not trained on them." in found.note
 
 
 def test_comparison_names_a_model_that_was_trained_on_other_data(run, tmp_path):

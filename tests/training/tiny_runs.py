@@ -25,7 +25,7 @@ RECIPE = Recipe(
     validation_share=0.25,
     evaluation_crop=1.0,
 )
-# The same as options of `python -m training train --recipe fashion_mnist`.
+# A model of the same size, trained by the recipe fashion_mnist otherwise.
 OPTIONS = shlex.split(
     "--model.variant CabViTP --model.image-size 32 32 --model.embed-dims 16 --model.depths 2 "
     "--model.num-heads 2 --model.patch-size 8 --model.drop-path-rate 0.2 "

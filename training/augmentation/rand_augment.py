@@ -9,7 +9,7 @@ from keras_cabvit.models.preprocessing import IMAGENET_MEAN
 from training.augmentation import geometric_operations as geometric
 from training.augmentation import pixel_operations as pixel
 from training.augmentation.noinline import noinline
-from training.augmentation.random_numbers import Purpose, seed_for, uniform
+from training.augmentation.random_numbers import Purpose, normal, uniform
 from training.recipes.recipe import Augmentation
 
 # The mean of the ImageNet pixels: the colour of areas that a moved image leaves empty.
@@ -50,7 +50,7 @@ def _applied(
         number,
         [
             functools.partial(operation, image, strength, sign, interpolation)
-            for operation in OPERATIONS.values()
+            for operation in _CALLED
         ],
         default=functools.partial(tf.identity, image),
     )
@@ -73,13 +73,9 @@ def draw_operations(
     count = augmentation.rand_augment_operations
     operation, applied, sign = tf.unstack(uniform(Purpose.RAND_AUGMENT_OPERATION, seed, (3, count)))
     operation = tf.cast(operation * len(OPERATIONS), tf.int32)
-    magnitudes = tf.random.stateless_normal(
-        (count,),
-        seed_for(Purpose.RAND_AUGMENT_MAGNITUDE, seed),
-        mean=augmentation.rand_augment_magnitude,
-        stddev=augmentation.rand_augment_magnitude_std,
-        dtype=tf.float64,
-        alg="philox",
+    deviations = normal(Purpose.RAND_AUGMENT_MAGNITUDE, seed, (count,), tf.float64)
+    magnitudes = (
+        augmentation.rand_augment_magnitude + deviations * augmentation.rand_augment_magnitude_std
     )
     return (
         tf.where(applied < augmentation.rand_augment_probability, operation, -1),
@@ -150,3 +146,6 @@ OPERATIONS = {
     "TranslateXRel": _moved(geometric.translate_x, 0.45, axis=1),
     "TranslateYRel": _moved(geometric.translate_y, 0.45, axis=0),
 }
+
+# Called, because what a switch contains takes time in all the branches that are not taken.
+_CALLED = tuple(map(noinline, OPERATIONS.values()))

@@ -1,6 +1,8 @@
 """Random numbers that are a pure function of a seed."""
 
 import enum
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -43,5 +45,38 @@ def uniform(purpose: Purpose, seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Ten
         seed: int32 or int64 tensor (2,), of the image or the batch.
         shape: tuple of integers.
     """
-    # The algorithm is named because the default depends on the device.
-    return tf.random.stateless_uniform(shape, seed_for(purpose, seed), alg="philox")
+    return _drawn(tf.raw_ops.StatelessRandomUniformV2, seed_for(purpose, seed), shape)
+
+
+def normal(
+    purpose: Purpose, seed: tf.Tensor, shape: tuple, dtype: tf.DType = tf.float32
+) -> tf.Tensor:
+    """Returns numbers from the standard normal distribution.
+
+    Args:
+        purpose: a `Purpose`.
+        seed: int32 or int64 tensor (2,), of the image or the batch.
+        shape: tuple of integers or int32 scalars.
+        dtype: the numbers' type. Defaults to float32.
+    """
+    return _drawn(tf.raw_ops.StatelessRandomNormalV2, seed_for(purpose, seed), shape, dtype=dtype)
+
+
+def random_bits(seed: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+    """Returns int64 numbers, of which every bit is random.
+
+    Args:
+        seed: int32 or int64 tensor (2,).
+        shape: tuple of integers.
+    """
+    return _drawn(tf.raw_ops.StatelessRandomUniformFullIntV2, seed, shape, dtype=tf.int64)
+
+
+def _drawn(operation: Callable, seed: tf.Tensor, shape: tuple, **options: Any) -> tf.Tensor:
+    # The same numbers as those of `tf.random.stateless_uniform` and the like, which take two dozen
+    # operations to mix a seed once the algorithm is named. It is named because the default depends
+    # on the device.
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    return operation(
+        shape=shape, key=key, counter=counter, alg=tf.random.Algorithm.PHILOX.value, **options
+    )

@@ -86,12 +86,12 @@ class Duplicates:
     def sentences(self) -> tuple[str, ...]:
         """Returns what a reader should know, with names."""
         said = [self.note] if self.note else []
-        for scored, others in (
-            ("test", {"training"}),
-            ("validation", {"training"}),
-            ("test", {"validation"}),
+        for scored, learned in (
+            ("test", "training"),
+            ("validation", "training"),
+            ("test", "validation"),
         ):
-            said += self._leak(scored, others)
+            said += self._leak(scored, learned)
         groups = self.across_classes
         if groups:
             count = "1 group" if len(groups) == 1 else f"{len(groups):,} groups"
@@ -102,23 +102,22 @@ class Duplicates:
             )
         return tuple(said)
 
-    def _leak(self, scored: str, others: set[str]) -> list[str]:
+    def _leak(self, scored: str, learned: str) -> list[str]:
         found = [
-            (member, other)
+            (member, _nearest(member, others))
             for group in self.across_splits
+            if (others := [each for each in group if each.split == learned])
             for member in group
             if member.split == scored
-            for other in [_nearest(member, [each for each in group if each.split in others])]
-            if other is not None
         ]
         if not found:
             return []
         copies = sum(member.content == other.content for member, other in found)
-        count, other = len(found), " or ".join(sorted(others))
+        count = len(found)
         images = "image is a near duplicate" if count == 1 else "images are near duplicates"
         copied = f" ({copies:,} identical)" if copies else ""
         pairs = (f"{member.name} and {other.name}" for member, other in found)
-        return [f"{count:,} {scored} {images} of {other} images{copied}: {_listed(pairs)}."]
+        return [f"{count:,} {scored} {images} of {learned} images{copied}: {_listed(pairs)}."]
 
 
 def alike_images(root: Path, files: Sequence[str]) -> Alike:
@@ -210,10 +209,10 @@ def _several(group: Sequence[Member], attribute: str) -> bool:
     return len({getattr(member, attribute) for member in group}) > 1
 
 
-def _nearest(member: Member, others: Sequence[Member]) -> Member | None:
+def _nearest(member: Member, others: Sequence[Member]) -> Member:
     """Returns one of other members, a copy of the same bytes if there is one."""
     copies = [other for other in others if other.content == member.content]
-    return next(iter(copies or others), None)
+    return (copies or others)[0]
 
 
 def _pair_of(group: Sequence[Member], attribute: str) -> str:

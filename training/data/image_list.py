@@ -122,3 +122,27 @@ def with_validation(data_set: DataSet, names: Collection[str], note: str) -> Dat
         validation_note=note,
         duplicates=data_set.duplicates.in_splits(splits),
     )
+
+
+def with_validation_of(run: dict, data_set: DataSet) -> DataSet | None:
+    """Returns a data set with the validation images that a run has chosen by name.
+
+    None if the run has chosen none, or if its images are not those of the data set.
+
+    Args:
+        run: dict, the run.json of the run.
+        data_set: `DataSet`.
+    """
+    names, now = run.get("validation_images"), image_list(data_set)
+    if not isinstance(names, list) or now is None:
+        return None
+    if not set(names) <= {*now["training"], *now["validation"]}:
+        return None
+    chosen = with_validation(data_set, names, run.get("validation_note") or "")
+    return chosen if has_images_of(run, chosen) else None
+
+
+def has_images_of(run: dict, data_set: DataSet) -> bool:
+    """Returns whether training and validation images are those of a run."""
+    before, now = run.get("checksums") or {}, data_set.checksums()
+    return all(before.get(name) == now[name] for name in ("training", "validation"))

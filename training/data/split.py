@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_cabvit.gpu import leave_gpus_to_the_backend
 from keras_cabvit.weights.checksums import file_sha256
+from training.augmentation.random_numbers import random_bits
 from training.data.share import WHOLE, Share
 
 # Every module that reads images imports this one, before TensorFlow's first operation.
@@ -136,11 +137,5 @@ def stream_seed(seed: int, purpose: int, number: int | tf.Tensor) -> tf.Tensor:
         number: integer or scalar int64 tensor, of the epoch, the image or the batch.
     """
     # All bits of both words are mixed, so a user of the seed may change or drop any of them.
-    return tf.random.stateless_uniform(
-        (2,),
-        seed=tf.stack([tf.constant(4 * seed + purpose, tf.int64), tf.cast(number, tf.int64)]),
-        minval=None,
-        maxval=None,
-        dtype=tf.int64,
-        alg="philox",
-    )
+    words = tf.constant(4 * seed + purpose, tf.int64), tf.cast(number, tf.int64)
+    return random_bits(tf.stack(words), (2,))

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_cabvit.first_line import first_line
 from training.data.data_set import DataSet
 from training.data.split import Example
 from training.data.stratified import held_out
 from training.data.stream_split import RecordFiles, StreamSplit
-from training.data.tfds_builder import first_line, prepared_builder
+from training.data.tfds_builder import prepared_builder
 
 # Encoded images in the shuffle buffers, in bytes.
 _BUFFER_BYTES = 1 << 30

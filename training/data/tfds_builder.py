@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from keras_cabvit.first_line import first_line
+
 
 def prepared_builder(name: str, data_folder: str | os.PathLike | None) -> Any:
     """Returns the builder of a data set, which is downloaded and prepared first if necessary.
@@ -102,8 +104,3 @@ def _prepared(builder: Any) -> Any:
             f"{first_line(error)}"
         ) from error
     return builder
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, or its kind if it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 
 from training.data.data_set import DataSet
-from training.data.image_list import with_validation
+from training.data.image_list import with_validation, with_validation_of
 from training.data.joined_split import JoinedSplit
 from training.data.opening import check_still_there, open_data_set, place_of_run, same_place
 from training.data.split import Split
@@ -119,8 +119,9 @@ def _opened(spec: str, run: dict, labels: str | os.PathLike | None) -> DataSet:
     )
     if isinstance(run.get("validation_images"), list) and _is_data_of(run, spec, data_set):
         note = run.get("validation_note") or ""
-        data_set = with_validation(data_set, run["validation_images"], note)
-    return data_set
+        return with_validation(data_set, run["validation_images"], note)
+    # The folder may have been moved.
+    return with_validation_of(run, data_set) or data_set
 
 
 def _chosen_split(data_set: DataSet, asked: str) -> tuple[str, Split, str]:
@@ -191,7 +192,7 @@ def _role_in_training(
         )
     sentences = {
         "test": [],
-        "validation": ["The model was not trained on them.", _choices_on_validation(run)],
+        "validation": ["The model was not trained on them.", choices_on_validation(run)],
         "training": ["The model was trained on them: these scores say little about other images."],
         "all": [
             "The model was trained on most of them: these scores say little about other images."
@@ -202,7 +203,7 @@ def _role_in_training(
     return sentences
 
 
-def _choices_on_validation(run: dict) -> str:
+def choices_on_validation(run: dict) -> str:
     """Returns a sentence on the influence that a run's validation images had on its model."""
     better = "the scores are better than they would be on images that had no influence on the model"
     recipe = run.get("recipe") or {}

@@ -15,30 +15,6 @@ from training.recipes.recipe import Augmentation
 FILL = tuple(float(round(255 * value)) for value in IMAGENET_MEAN)
 
 
-def check_augmentation(augmentation: Augmentation) -> None:
-    """Refuses an augmentation that is not implemented in JAX.
-
-    Raises:
-        ValueError: it erases rectangles, mirrors top and bottom, interpolates bicubically or
-            smooths crops that shrink, or takes another library.
-    """
-    expected = {
-        "erasing_probability": 0,
-        "vertical_flip": 0,
-        "crop_interpolation": "bilinear",
-        "crop_antialias": False,
-        "library": "tensorflow",
-    }
-    if augmentation.rand_augment_operations:
-        expected["rand_augment_interpolation"] = "bilinear"
-    for name, value in expected.items():
-        found = getattr(augmentation, name)
-        if found != value:
-            raise ValueError(
-                f"Training in memory needs `augmentation.{name}={value}`. Received: {found}"
-            )
-
-
 def augment(key: jax.Array, images: jax.Array, augmentation: Augmentation) -> jax.Array:
     """Crops, mirrors and applies RandAugment, with random numbers for each image.
 

@@ -13,10 +13,12 @@ from training.data.data_set import DataSet
 from training.data.duplicates import Duplicates
 from training.data.image_list import (
     ImageList,
+    has_images_of,
     image_digests,
     image_list,
     read_image_list,
     with_validation,
+    with_validation_of,
 )
 from training.data.stratified import held_out
 from training.recipes.recipe import Recipe
@@ -73,13 +75,13 @@ def extension(
     record = {"extends": {"run": str(folder), "epoch": run.get("epoch"), "added": 0, "removed": 0}}
     epochs = f"{run.get('epoch')} of {run['recipe'].get('epochs')} epochs"
     text = f"Extending {folder}, trained for {epochs}: its model starts a new schedule."
-    chosen = _with_its_validation(run, data_set)
+    chosen = with_validation_of(run, data_set)
     if chosen is not None:
         data_set = chosen
         record["validation_images"] = run["validation_images"]
     start = Extension(recipe, data_set, record, text)
     before, now = read_image_list(folder), image_list(data_set)
-    same = _same(run, data_set)
+    same = has_images_of(run, data_set)
     if before is None or now is None:
         if same:
             return _unchanged(start, {})
@@ -131,20 +133,6 @@ def _changed(
         now = image_list(data_set) or now
     text = f"{start.text}\n{changes.text()}"
     return Extension(start.recipe, data_set, record, text, known.learned_without(now["training"]))
-
-
-def _with_its_validation(run: dict, data_set: DataSet) -> DataSet | None:
-    """Returns a data set with the validation images that a run has chosen.
-
-    None if the run has chosen none, or if its images are not those of the data set.
-    """
-    names, now = run.get("validation_images"), image_list(data_set)
-    if not isinstance(names, list) or now is None:
-        return None
-    if not set(names) <= {*now["training"], *now["validation"]}:
-        return None
-    chosen = with_validation(data_set, names, run.get("validation_note") or "")
-    return chosen if _same(run, chosen) else None
 
 
 def _starting_from(recipe: Recipe, folder: Path) -> Recipe:
@@ -221,9 +209,3 @@ def _validation(
         f"with seed {seed}."
     )
     return kept + drawn, note
-
-
-def _same(run: dict, data_set: DataSet) -> bool:
-    """Returns whether training and validation images are those of a run."""
-    before, now = run.get("checksums") or {}, data_set.checksums()
-    return all(before.get(name) == now[name] for name in ("training", "validation"))

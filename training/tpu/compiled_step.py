@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import keras
 
+from keras_cabvit.first_line import first_line
 from training.recipes.model import build_model
 from training.recipes.recipe import Recipe
 from training.tpu.main_memory import main_memory_traffic
@@ -118,7 +119,7 @@ def compile_step(
         if "RESOURCE_EXHAUSTED" in message and "hbm" in message.lower():
             raise _refusal(recipe, tpu_slice, message) from error
         raise ValueError(
-            f"The TPU compiler failed: {message.splitlines()[0]} (keras-cabvit[tpu-compile] pins "
+            f"The TPU compiler failed: {first_line(error)} (keras-cabvit[tpu-compile] pins "
             "versions of jax and libtpu that go together.)"
         ) from error
     cost: Any = compiled.cost_analysis()

@@ -5,7 +5,7 @@ import {draw} from "./heat.js";
 import {fillMaps} from "./maps.js";
 
 const part = id => document.getElementById(id);
-const [file, drop, result, predictions] = ["file", "drop", "result", "predictions"].map(part);
+const [file, result, predictions] = ["file", "result", "predictions"].map(part);
 let classifier = null;
 let latest = 0; // the number of the latest photograph or class: nothing is said of earlier ones
 let explained = 0; // that of the latest one that is shown: maps of others are dropped

@@ -20,6 +20,7 @@ from keras_cabvit.export.onnx.layout import in_convolution_layout
 from keras_cabvit.export.onnx.operators import with_erf, with_layer_normalization
 from keras_cabvit.export.signatures import float32_form, pixel_functions
 from keras_cabvit.export.tensorflow_process import exports_with_tensorflow
+from keras_cabvit.first_line import first_line
 from keras_cabvit.layers import ChannelMixing, CrossBlockAttention
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
@@ -87,8 +88,7 @@ def convert(
             )
         except Exception as error:  # tf2onnx raises errors of many classes
             raise ValueError(
-                "tf2onnx cannot convert this model. It says: "
-                f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
+                f"tf2onnx cannot convert this model. It says: {first_line(error)}"
             ) from error
     in_convolution_layout(converted)
     _store_kernels(converted, kernels)

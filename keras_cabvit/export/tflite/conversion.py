@@ -26,6 +26,7 @@ from keras_cabvit.export.tflite.pixel_input import (
     read_pixels_as_they_are,
     with_whole_pixel_range,
 )
+from keras_cabvit.first_line import first_line
 from keras_cabvit.layers import CrossBlockAttention, PaddedDepthwiseConv2D
 from keras_cabvit.layers.flatten_layers import flatten_layers
 from keras_cabvit.ops import definitions
@@ -135,5 +136,5 @@ def _converted(folder: str, model: keras.Model, quantization: str, pixels: Any) 
                 ) from error
         raise ValueError(
             "TensorFlow's converter cannot convert this model to a .tflite file with built-in "
-            f"operations only. It says: {str(error).strip().splitlines()[0]}"
+            f"operations only. It says: {first_line(error)}"
         ) from error

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from training.data import duplicates, image_hashes
-from training.data.duplicates import MOST_BITS, alike_images
+from training.data.duplicates import MOST_BITS, Alike, alike_images, find_duplicates
 from training.data.image_hashes import content_numbers, perceptual_hashes
 from training.data.opening import open_data_set
 from training.report.data_overview import data_overview
@@ -156,6 +156,23 @@ def test_duplicates_across_splits_and_classes_are_warned_of_before_training(leak
     # The burst inside the training images does no harm.
     assert "50.jpg" not in overview
     assert len(data_set.duplicates.groups) == 4
+
+
+def test_image_with_duplicates_in_both_other_splits_is_named_beside_its_copy():
+    contents = {"near.jpg": 0, "copy.jpg": 1, "drawn.jpg": 2, "scored.jpg": 1}
+    alike = Alike(dict.fromkeys(contents, 0), contents)
+    splits = {"training": ["near.jpg", "copy.jpg"], "validation": ["drawn.jpg"]}
+    splits["test"] = ["scored.jpg"]
+    found = find_duplicates(
+        alike, {split: [(file, "a") for file in files] for split, files in splits.items()}
+    )
+
+    assert found.sentences() == (
+        "1 test image is a near duplicate of training images (1 identical): scored.jpg and "
+        "copy.jpg.",
+        "1 validation image is a near duplicate of training images: drawn.jpg and near.jpg.",
+        "1 test image is a near duplicate of validation images: scored.jpg and drawn.jpg.",
+    )
 
 
 def test_report_lists_the_groups_and_the_file_has_all(leaky):

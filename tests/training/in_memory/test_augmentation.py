@@ -158,20 +158,3 @@ def test_no_mixing_when_both_are_switched_off():
     assert mixed is not None
     np.testing.assert_array_equal(mixed, PIXELS[:2])
     np.testing.assert_array_equal(found, targets)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"erasing_probability": 0.25},
-        {"vertical_flip": 0.5},
-        {"crop_interpolation": "bicubic"},
-        {"crop_antialias": True},
-        {"library": "keras_cv"},
-        {"rand_augment_operations": 2},
-    ],
-)
-def test_augmentation_that_is_not_implemented_gives_a_clear_error(change):
-    with pytest.raises(ValueError, match=r"Training in memory needs `augmentation\.\w+="):
-        in_jax.check_augmentation(dataclasses.replace(UNCHANGED, **change))
-    in_jax.check_augmentation(UNCHANGED)

@@ -13,6 +13,7 @@ import pytest
 from backend_process import REPOSITORY
 
 from training.__main__ import main
+from training.in_memory.checks import check_for_memory
 from training.recipes.dotted import with_fields
 from training.recipes.model import build_model
 from training.recipes.recipe import ModelOptions
@@ -162,31 +163,38 @@ def test_another_backend_is_refused(images, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_class_weights_give_a_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    recipe = dataclasses.replace(TINY_IMAGENET, class_balance="weights")
-    options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
-    with pytest.raises(ValueError, match=r'class_balance="none"`. Received: "weights"'):
-        train_in_memory(recipe, options)
-
-
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "needed"),
     [
-        ("select", "best"),
-        ("evaluation_crop", 0.875),
-        ("patience", 2),
-        ("freeze", ("stem",)),
-        ("optimization.accumulation_steps", 2),
-        ("model.image_sizes", (32, 64)),
+        ("augmentation.erasing_probability", 0.25, 0),
+        ("augmentation.vertical_flip", 0.5, 0),
+        ("augmentation.crop_interpolation", "bicubic", "bilinear"),
+        ("augmentation.crop_antialias", True, False),
+        ("augmentation.library", "keras_cv", "tensorflow"),
+        ("augmentation.rand_augment_interpolation", "bicubic", "bilinear"),
+        ("class_balance", "weights", "none"),
+        ("select", "best", "last"),
+        ("evaluation_crop", 0.875, 1.0),
+        ("patience", 2, None),
+        ("freeze", ("stem",), ()),
+        ("optimization.accumulation_steps", 2, 1),
+        ("model.image_sizes", (32, 64), None),
     ],
 )
-def test_what_is_not_implemented_gives_a_clear_error(tmp_path, monkeypatch, name, value):
+def test_what_is_not_implemented_gives_a_clear_error(tmp_path, monkeypatch, name, value, needed):
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    recipe = with_fields(TINY_IMAGENET, {name: value})
+    operations = {"augmentation.rand_augment_operations": 2}
+    bilinear = {"augmentation.rand_augment_interpolation": "bilinear"}
+    recipe = with_fields(TINY_IMAGENET, {**operations, **bilinear, name: value})
     options = InMemoryOptions(tmp_path / "images.npy", tmp_path / "labels.npy", tmp_path / "run")
-    with pytest.raises(ValueError, match=rf"needs `{name}=.*Received: {name}="):
+    message = f"Training in memory needs `{name}={needed}`. Received: {name}={value}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         train_in_memory(recipe, options)
+
+
+def test_what_a_recipe_does_not_use_is_not_refused():
+    unused = {"augmentation.rand_augment_interpolation": "bicubic", "evaluation_crop": None}
+    check_for_memory(with_fields(TINY_IMAGENET, unused))
 
 
 @pytest.mark.parametrize(

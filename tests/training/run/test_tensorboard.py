@@ -7,7 +7,7 @@ from small_disk import files_of_at_most
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from training.run.callbacks import TensorBoard
+from training.run.loggers.tensorboard import TensorBoard
 
 FULL = r"^The logs for TensorBoard could not be written to .*; File too large\. Free"
 

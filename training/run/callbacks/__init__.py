@@ -1,4 +1,4 @@
-"""Callbacks around the training steps: checkpoints, checks, logs and progress."""
+"""Callbacks around the training steps: checkpoints, checks, history and progress."""
 
 from training.run.callbacks.averaged_evaluation import AveragedEvaluation
 from training.run.callbacks.callback_list import CallbackList
@@ -7,7 +7,6 @@ from training.run.callbacks.early_stopping import EarlyStopping
 from training.run.callbacks.history import History
 from training.run.callbacks.loss_guard import Diverged, LossGuard
 from training.run.callbacks.progress import Progress
-from training.run.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "AveragedEvaluation",
@@ -19,5 +18,4 @@ __all__ = [
     "History",
     "LossGuard",
     "Progress",
-    "TensorBoard",
 ]

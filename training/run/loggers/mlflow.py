@@ -12,6 +12,7 @@ import keras
 
 from keras_cabvit.atomic_files import write_text_atomically
 from keras_cabvit.data.labels import LABELS
+from keras_cabvit.first_line import first_line
 from keras_cabvit.runtimes.run_record import read_run
 from keras_cabvit.url_credentials import without_credentials
 from training.recipes.dotted import leaves
@@ -207,10 +208,9 @@ class MLflowLogger:
             yield
         except Exception as error:  # of MLflow, SQLAlchemy or a server's client
             uri = without_credentials(self.uri)
-            reason = without_credentials(str(error), self.uri).strip().splitlines()
+            reason = first_line(error, without_credentials(str(error), self.uri))
             raise ValueError(
-                f"MLflow cannot record the run at {uri}: "
-                f"{reason[0] if reason else type(error).__name__}. Give a tracking URI such as "
+                f"MLflow cannot record the run at {uri}: {reason}. Give a tracking URI such as "
                 f"--log mlflow:sqlite:///runs.db, or leave MLflow out of --log. {then}"
             ) from error
 
